@@ -1,0 +1,88 @@
+// Command dibs decides deal registrations: one binary that serves, imports, matches, audits and demonstrates.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes of every command.
+const (
+	exitOK    = 0
+	exitFound = 1 // the command worked, and what it checked is not as it should be
+	exitUsage = 2 // wrong usage, or something could not be read, written or reached
+)
+
+// errFound makes a command exit with exitFound after it has printed what it found.
+var errFound = errors.New("found")
+
+// stdio is where a command reads and writes, so that tests can hold all three ends.
+type stdio struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// commands is the whole command line. Each field is one command; its file is named after it.
+type commands struct {
+	Match matchCmd `cmd:"" help:"Match organisations offline: ranked candidates for each query, or a judgement for each pair."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// run parses args and runs one command. It is main without the process, for tests.
+func run(ctx context.Context, args []string, std stdio) (code int) {
+	var cli commands
+	exited := -1
+	parser, err := kong.New(&cli,
+		kong.Name("dibs"),
+		kong.Description("Deal-registration conflict detection for channel sales."),
+		kong.Writers(std.out, std.err),
+		kong.Exit(func(c int) { exited = c; panic(parserExit{}) }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(std),
+		kong.UsageOnError(),
+	)
+	if err != nil {
+		panic(err) // the command line itself is malformed: a programming error
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			if _, ok := r.(parserExit); !ok {
+				panic(r)
+			}
+			code = exited
+			if code != exitOK {
+				code = exitUsage
+			}
+		}
+	}()
+	kctx, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(std.err, "dibs: %v\n", err)
+		return exitUsage
+	}
+	switch err := kctx.Run(); {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errFound):
+		return exitFound
+	default:
+		fmt.Fprintf(std.err, "dibs: %v\n", err)
+		return exitUsage
+	}
+}
+
+// parserExit unwinds out of kong when it has printed help and wants the process to end.
+type parserExit struct{}

@@ -1,0 +1,5 @@
+package main
+
+type matchCmd struct{}
+
+func (*matchCmd) Run() error { return nil }

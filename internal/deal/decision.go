@@ -1,0 +1,271 @@
+package deal
+
+import "time"
+
+// DocumentRef names one immutable version of a policy, a territory plan or a match model.
+type DocumentRef struct {
+	Name    string `json:"name"`
+	Version int    `json:"version,omitempty"` // given at publication; 0 for a draft
+	Digest  string `json:"digest"`            // sha256:… of the document's bytes
+}
+
+// Decision is one answer to one registration, with everything that was used to reach it: what it records is enough
+// to derive it again.
+type Decision struct {
+	ID             string    `json:"id"`
+	RegistrationID string    `json:"registration_id"`
+	Sequence       uint64    `json:"sequence"` // the ledger entry that holds it
+	At             time.Time `json:"at"`       // the instant it was decided as of: an input, recorded
+
+	Outcome     Outcome     `json:"outcome"`
+	ReasonCodes []string    `json:"reason_codes"`
+	Texts       Texts       `json:"texts"`
+	Protection  *Protection `json:"protection,omitempty"`
+	Route       *Route      `json:"route,omitempty"`
+	Case        *CaseTerms  `json:"case,omitempty"`
+	Terms       *Terms      `json:"terms,omitempty"`
+	Benefits    []Benefit   `json:"benefits,omitempty"`
+
+	Policy  DocumentRef  `json:"policy"`
+	Plan    *DocumentRef `json:"territories,omitempty"` // absent while no territory plan is published
+	Matcher DocumentRef  `json:"matcher"`
+
+	Input      MatchInput         `json:"input"`
+	Resolution Resolution         `json:"resolution"`
+	Conflicts  []Conflict         `json:"conflicts,omitempty"`
+	Territory  TerritoryResult    `json:"territory"`
+	Facts      map[string]any     `json:"facts"`
+	Trace      []RuleTrace        `json:"trace"`
+	Candidates map[string][]Match `json:"candidates,omitempty"` // by corpus: accounts, opportunities, registrations
+}
+
+// Texts are the sentences of a decision: what the partner may read, and what staff read.
+type Texts struct {
+	Partner  string `json:"partner"`
+	Internal string `json:"internal"`
+}
+
+// Route is where a registration that is not protected goes.
+type Route struct {
+	To          Target      `json:"to"`
+	Disposition Disposition `json:"disposition"`
+	Queue       string      `json:"queue,omitempty"`
+	Person      string      `json:"person,omitempty"`     // internal: who it was referred to
+	PartnerID   string      `json:"partner_id,omitempty"` // internal: the partner it was referred to
+	Of          string      `json:"of,omitempty"`         // internal: the registration it waits behind or was merged into
+	Place       int         `json:"place,omitempty"`      // internal: place in the waitlist, 1 is next
+	Needs       []string    `json:"needs,omitempty"`      // fields to complete, when returned
+	Resubmit    string      `json:"resubmit_after,omitempty"`
+	FindersFee  bool        `json:"finders_fee,omitempty"`
+}
+
+// Terms are what a protection promises besides its window.
+type Terms struct {
+	Days       int              `json:"days,omitempty"`
+	Months     int              `json:"months,omitempty"`
+	Anchor     string           `json:"anchor"`
+	Exclusive  bool             `json:"exclusive"`
+	Extensions *ExtensionTerms  `json:"extensions,omitempty"`
+	Milestones []MilestoneTerms `json:"milestones,omitempty"`
+}
+
+// ExtensionTerms say how often and by how much a window may be lengthened.
+type ExtensionTerms struct {
+	Max   int    `json:"max"`
+	Days  int    `json:"days,omitempty"`
+	Needs string `json:"needs,omitempty"`
+}
+
+// MilestoneTerms is something that must happen within days of the start.
+type MilestoneTerms struct {
+	Days int    `json:"days"`
+	Need string `json:"need"`
+}
+
+// Benefit is a named value the policy grants: a margin class, a discount.
+type Benefit struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// CaseTerms are what an escalation asks for.
+type CaseTerms struct {
+	Queue       string    `json:"queue"`
+	Authority   string    `json:"authority,omitempty"`
+	FourEyes    bool      `json:"four_eyes,omitempty"`
+	Acknowledge string    `json:"acknowledge,omitempty"` // as the policy says it: 4bh
+	Decide      string    `json:"decide,omitempty"`
+	OnSilence   string    `json:"on_silence"` // grant, decline or escalate, when nobody acts in time
+	EscalateTo  string    `json:"escalate_to,omitempty"`
+	Consult     string    `json:"consult,omitempty"`
+	Hold        HoldTerms `json:"hold"`
+}
+
+// HoldTerms say what the registration keeps while its case is open. Its place in line it always keeps.
+type HoldTerms struct {
+	Provisional bool `json:"provisional,omitempty"`
+	Days        int  `json:"days,omitempty"`
+}
+
+// MatchInput is the normalised description of the customer the matcher used.
+type MatchInput struct {
+	Names       []string `json:"names"`
+	Domains     []string `json:"domains,omitempty"`
+	Country     string   `json:"country,omitempty"`
+	Region      string   `json:"region,omitempty"`
+	City        string   `json:"city,omitempty"`
+	PostalCode  string   `json:"postal_code,omitempty"`
+	Street      string   `json:"street,omitempty"`
+	Phone       string   `json:"phone,omitempty"`
+	TaxID       string   `json:"tax_id,omitempty"`
+	DUNS        string   `json:"duns,omitempty"`
+	LEI         string   `json:"lei,omitempty"`
+	ParentNames []string `json:"parent_names,omitempty"`
+}
+
+// Verdict is the matcher's judgement on a pair of descriptions.
+type Verdict string
+
+// The verdicts of the matcher.
+const (
+	Same      Verdict = "same"
+	Review    Verdict = "review"
+	Related   Verdict = "related"
+	Different Verdict = "different"
+)
+
+// Score is one term of a judgement: what was compared, what it weighs in log-odds, and what that means in words.
+type Score struct {
+	Term   string  `json:"term"`
+	Value  string  `json:"value,omitempty"`
+	Weight float64 `json:"weight"` // natural log-odds
+	Text   string  `json:"text"`
+}
+
+// Match is one candidate and how it was judged.
+type Match struct {
+	ID          string  `json:"id"`
+	Name        string  `json:"name"`
+	Probability float64 `json:"probability"` // that both describe one organisation, also when the verdict is related
+	Verdict     Verdict `json:"verdict"`
+	Evidence    []Score `json:"evidence,omitempty"`
+}
+
+// Resolution says whom the customer was resolved to, and how sure that is.
+type Resolution struct {
+	Ref         CustomerRef `json:"ref"`
+	Status      string      `json:"status"` // certain, possible or none; possible never decides alone
+	Probability float64     `json:"probability"`
+	NewProspect bool        `json:"new_prospect,omitempty"`
+	Disagrees   []string    `json:"disagrees,omitempty"` // fields where the registration and the account differ
+	Truncated   bool        `json:"truncated,omitempty"` // the search met its work budget; candidates may be missing
+}
+
+// Conflict is a match with a meaning: whom it is with, what it covers, how sure, since when, how lively.
+type Conflict struct {
+	Kind        ConflictKind `json:"kind"`
+	With        string       `json:"with"`                 // id of the registration, opportunity, account or territory
+	PartnerID   string       `json:"partner_id,omitempty"` // the other partner, where there is one
+	Self        bool         `json:"self,omitempty"`       // the registrant's own
+	Overlap     Overlap      `json:"overlap"`
+	Probability float64      `json:"probability"`
+	Since       time.Time    `json:"since,omitzero"`
+	Until       time.Time    `json:"until,omitzero"`
+	Status      string       `json:"status,omitempty"`
+	Stage       string       `json:"stage,omitempty"`
+	IdleDays    int64        `json:"idle_days,omitempty"`
+	Relation    string       `json:"relation,omitempty"`
+	Evidence    []Score      `json:"evidence,omitempty"`
+}
+
+// TerritoryResult says which territories cover the customer, and which wins.
+type TerritoryResult struct {
+	Status   string   `json:"status"` // resolved, none, ambiguous, or no_plan while none is published
+	ID       string   `json:"id,omitempty"`
+	Coverage string   `json:"coverage"`         // direct, partner or unknown; hybrid is settled by amount and lead
+	Owner    Owner    `json:"owner,omitzero"`   // of the winner
+	Why      string   `json:"why,omitempty"`    // the precedence that chose it, in words
+	Covers   []string `json:"covers,omitempty"` // every territory that covers the customer, in precedence order
+}
+
+// Owner is who answers for a territory.
+type Owner struct {
+	Rep       string `json:"rep,omitempty"`
+	Manager   string `json:"manager,omitempty"`
+	Queue     string `json:"queue,omitempty"`
+	PartnerID string `json:"partner_id,omitempty"`
+}
+
+// RuleTrace says what one rule did in one decision.
+type RuleTrace struct {
+	Rule   string `json:"rule"`
+	Title  string `json:"title,omitempty"`
+	Result string `json:"result"` // decided, lost, overridden, shadow or error; rules that did not fire are left out
+	By     string `json:"by,omitempty"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// Case is the file of an escalation.
+type Case struct {
+	ID             string    `json:"id"`
+	RegistrationID string    `json:"registration_id"`
+	Also           []string  `json:"also,omitempty"` // later registrations of the same dispute
+	Status         string    `json:"status"`         // open or resolved
+	Terms          CaseTerms `json:"terms"`
+	ReasonCodes    []string  `json:"reason_codes"`
+	Summary        string    `json:"summary"`
+	OpenedAt       time.Time `json:"opened_at"`
+	DueAt          time.Time `json:"due_at,omitzero"`
+	Assignee       string    `json:"assignee,omitempty"`
+	Version        uint64    `json:"version"` // sequence of the last entry that changed it
+}
+
+// Actor is who does something: an API key, or the service itself when a clock acts.
+type Actor struct {
+	KeyID string `json:"key_id"`
+	Role  string `json:"role"`
+}
+
+// System is the actor of what the service does by itself: expiry, first start.
+var System = Actor{KeyID: "system", Role: "admin"}
+
+// Key is an API key. Its secret is never stored.
+type Key struct {
+	ID         string    `json:"id"`
+	Role       string    `json:"role"`
+	PartnerIDs []string  `json:"partner_ids,omitempty"` // a portal key's partners; "*" means all
+	Note       string    `json:"note,omitempty"`
+	SecretHash []byte    `json:"secret_hash"` // SHA-256 of a 256-bit random secret, which needs no slow hash
+	CreatedAt  time.Time `json:"created_at"`
+	RevokedAt  time.Time `json:"revoked_at,omitzero"`
+}
+
+// Document is one version of a policy or a territory plan, as written.
+type Document struct {
+	Kind        string    `json:"kind"` // policy or territories
+	Name        string    `json:"name"`
+	Version     int       `json:"version"`
+	Digest      string    `json:"digest"`
+	Body        string    `json:"body"`   // YAML
+	Status      string    `json:"status"` // draft, live or retired
+	CreatedAt   time.Time `json:"created_at"`
+	CreatedBy   string    `json:"created_by"`
+	PublishedAt time.Time `json:"published_at,omitzero"`
+	PublishedBy string    `json:"published_by,omitempty"`
+}
+
+// The kinds of Document.
+const (
+	PolicyDocument    = "policy"
+	TerritoryDocument = "territories"
+)
+
+// Core reason codes, stable for ever. A policy adds its own with its own prefix.
+const (
+	ReasonProtected = "PROTECTED"
+	ReasonRuleError = "RULE_ERROR"
+	ReasonNoRule    = "NO_RULE"
+	ReasonDegraded  = "DEGRADED" // the matcher or the index could not give a full answer
+	ReasonNoRate    = "NO_EXCHANGE_RATE"
+	ReasonImported  = "IMPORTED"
+)

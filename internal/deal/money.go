@@ -1,0 +1,51 @@
+package deal
+
+import (
+	"fmt"
+
+	"github.com/shopspring/decimal"
+	"golang.org/x/text/currency"
+)
+
+// maxMoney is the largest amount accepted: above any real deal in any currency, below what loses sense in a report.
+var maxMoney = decimal.New(1, 15)
+
+// Money is an exact amount in one currency (ISO 4217).
+type Money struct {
+	Value    decimal.Decimal `json:"value"`
+	Currency string          `json:"currency"`
+}
+
+// IsZero reports whether no amount was given.
+func (m Money) IsZero() bool { return m.Currency == "" && m.Value.IsZero() }
+
+func (m Money) String() string { return m.Value.StringFixed(2) + " " + m.Currency }
+
+// Validate adds what is wrong with m, as the field called name. A zero Money is valid: nothing was given.
+func (m Money) Validate(e *FieldErrors, name string) {
+	if m.IsZero() {
+		return
+	}
+	if _, err := currency.ParseISO(m.Currency); err != nil || len(m.Currency) != 3 {
+		e.Add(name+".currency", "%q is not an ISO 4217 code such as EUR or USD", m.Currency)
+	}
+	switch {
+	case m.Value.Exponent() > 18 || m.Value.NumDigits() > 30: // compared first: rescaling 1e999999999 would eat the machine
+		e.Add(name+".value", "has too many digits")
+	case m.Value.IsNegative():
+		e.Add(name+".value", "must not be negative")
+	case m.Value.GreaterThan(maxMoney):
+		e.Add(name+".value", "is larger than %s; check the amount and the currency", maxMoney)
+	case m.Value.Exponent() < -6:
+		e.Add(name+".value", "has more than 6 decimals")
+	}
+}
+
+// ParseMoney reads a decimal amount as people and exports write it: 120000, 120000.00, 3.00E+07.
+func ParseMoney(value, cur string) (Money, error) {
+	d, err := decimal.NewFromString(value)
+	if err != nil {
+		return Money{}, fmt.Errorf("%q is not a decimal amount such as 120000.00", value)
+	}
+	return Money{Value: d, Currency: cur}, nil
+}

@@ -1,0 +1,36 @@
+package deal
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"golang.org/x/text/language"
+)
+
+var (
+	regionCode = regexp.MustCompile(`^[A-Z]{2}-[A-Z0-9]{1,3}$`)
+	bareRegion = []string{"US", "CA", "AU"}
+)
+
+// IsCountry reports whether code is an ISO 3166-1 alpha-2 country code in capitals.
+func IsCountry(code string) bool {
+	if len(code) != 2 || strings.ToUpper(code) != code {
+		return false
+	}
+	r, err := language.ParseRegion(code)
+	return err == nil && r.IsCountry() && r.String() == code
+}
+
+// CanonicalRegion returns a region as ISO 3166-2 (DE-BY). A bare code is accepted with US, CA and AU, whose people
+// write it so; anything that is not a code (Bavaria) is kept as it is, and no territory will know it.
+func CanonicalRegion(country, region string) string {
+	r := strings.ToUpper(strings.TrimSpace(region))
+	switch {
+	case regionCode.MatchString(r):
+		return r
+	case slices.Contains(bareRegion, country) && len(r) >= 2 && len(r) <= 3 && regionCode.MatchString(country+"-"+r):
+		return country + "-" + r
+	}
+	return strings.TrimSpace(region)
+}

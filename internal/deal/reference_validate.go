@@ -1,0 +1,163 @@
+package deal
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/shopspring/decimal"
+)
+
+func (e *FieldErrors) id(field, id string) {
+	if id == "" {
+		e.Add(field, "is required")
+	}
+	if strings.ContainsFunc(id, unicode.IsSpace) && strings.TrimSpace(id) != id {
+		e.Add(field, "must not begin or end with a space")
+	}
+	e.text(field, id, MaxName)
+}
+
+func (e *FieldErrors) country(field, code string) {
+	if code != "" && !IsCountry(code) {
+		e.Add(field, "%q is not an ISO 3166-1 alpha-2 country code such as DE or US", code)
+	}
+}
+
+// Validate reports everything wrong with the account.
+func (a *Account) Validate() FieldErrors {
+	var e FieldErrors
+	a.Country = strings.ToUpper(a.Country)
+	a.Region = CanonicalRegion(a.Country, a.Region)
+	e.id("id", a.ID)
+	if strings.TrimSpace(a.Name) == "" {
+		e.Add("name", "is required")
+	}
+	for field, v := range map[string]string{"name": a.Name, "domain": a.Domain, "website": a.Website, "region": a.Region, "city": a.City,
+		"postal_code": a.PostalCode, "street": a.Street, "phone": a.Phone, "tax_id": a.TaxID, "duns": a.DUNS, "lei": a.LEI,
+		"industry": a.Industry, "owner": a.Owner, "parent_id": a.ParentID} {
+		e.text(field, v, MaxText)
+	}
+	e.count("aliases", len(a.Aliases), 1000)
+	e.count("domains", len(a.Domains), 1000)
+	e.country("country", a.Country)
+	e.oneOf("status", a.Status, AccountStatuses)
+	if a.Employees < 0 {
+		e.Add("employees", "must not be negative")
+	}
+	if a.AnnualRevenue != "" {
+		if d, err := decimal.NewFromString(a.AnnualRevenue); err != nil {
+			e.Add("annual_revenue", "%q is not a decimal amount", a.AnnualRevenue)
+		} else if d.IsNegative() {
+			e.Add("annual_revenue", "must not be negative")
+		}
+	}
+	return e
+}
+
+// Validate reports everything wrong with the opportunity.
+func (o *Opportunity) Validate() FieldErrors {
+	var e FieldErrors
+	e.id("id", o.ID)
+	if o.AccountID == "" && strings.TrimSpace(o.AccountName) == "" {
+		e.Add("account_id", "give an account_id or an account_name")
+	}
+	for field, v := range map[string]string{"account_id": o.AccountID, "account_name": o.AccountName, "name": o.Name, "stage": o.Stage,
+		"partner_id": o.PartnerID, "owner": o.Owner} {
+		e.text(field, v, MaxText)
+	}
+	if o.Status == "" {
+		o.Status = "open"
+	}
+	if o.LedBy == "" {
+		o.LedBy = "direct"
+		if o.PartnerID != "" {
+			o.LedBy = "partner"
+		}
+	}
+	e.oneOf("status", o.Status, OpportunityStatuses)
+	e.oneOf("led_by", o.LedBy, OpportunityLeads)
+	if o.LedBy == "partner" && o.PartnerID == "" {
+		e.Add("partner_id", "is required when led_by is partner")
+	}
+	o.Amount.Validate(&e, "amount")
+	return e
+}
+
+// Validate reports everything wrong with the partner.
+func (p *Partner) Validate() FieldErrors {
+	var e FieldErrors
+	e.id("id", p.ID)
+	if strings.TrimSpace(p.Name) == "" {
+		e.Add("name", "is required")
+	}
+	e.text("name", p.Name, MaxText)
+	e.text("tier", p.Tier, MaxName)
+	e.text("domain", p.Domain, MaxName)
+	if p.Status == "" {
+		p.Status = "active"
+	}
+	if p.Type == "" {
+		p.Type = "reseller"
+	}
+	e.oneOf("type", p.Type, PartnerTypes)
+	e.oneOf("status", p.Status, PartnerStatuses)
+	e.country("country", p.Country)
+	for _, c := range p.Countries {
+		e.country("countries", c)
+	}
+	if p.TrainedStaff < 0 {
+		e.Add("trained_staff", "must not be negative")
+	}
+	if p.DistributorID == p.ID && p.ID != "" {
+		e.Add("distributor_id", "a partner cannot be its own distributor")
+	}
+	return e
+}
+
+// Validate reports everything wrong with the person.
+func (p *Person) Validate() FieldErrors {
+	var e FieldErrors
+	e.id("id", p.ID)
+	if strings.TrimSpace(p.Name) == "" {
+		e.Add("name", "is required")
+	}
+	e.text("name", p.Name, MaxText)
+	e.text("email", p.Email, MaxName)
+	for _, r := range p.Roles {
+		if !slices.Contains(Roles, r) {
+			e.Add("roles", "%q is not one of %s", r, strings.Join(Roles, ", "))
+		}
+	}
+	p.Authority.Validate(&e, "authority")
+	if p.Manager == p.ID && p.ID != "" {
+		e.Add("manager", "a person cannot be their own manager")
+	}
+	return e
+}
+
+// Validate reports everything wrong with the product.
+func (p *CatalogueProduct) Validate() FieldErrors {
+	var e FieldErrors
+	e.id("sku", p.SKU)
+	if p.Line == "" {
+		e.Add("line", "is required")
+	}
+	e.text("line", p.Line, MaxName)
+	e.text("class", p.Class, MaxName)
+	return e
+}
+
+// Validate reports everything wrong with the rate.
+func (r *Rate) Validate() FieldErrors {
+	var e FieldErrors
+	if r.Date.IsZero() {
+		e.Add("date", "is required, as YYYY-MM-DD")
+	}
+	Money{Value: decimal.New(1, 0), Currency: r.From}.Validate(&e, "from")
+	Money{Value: decimal.New(1, 0), Currency: r.To}.Validate(&e, "to")
+	if d, err := decimal.NewFromString(r.Rate); err != nil || !d.IsPositive() || d.Exponent() > 9 || d.NumDigits() > 30 {
+		e.Add("rate", "%q is not a positive decimal", r.Rate)
+	}
+	return e
+}

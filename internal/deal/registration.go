@@ -1,0 +1,502 @@
+package deal
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Limits of one filing. They bound the work and the storage one request can cause.
+const (
+	MaxName     = 200   // runes in a name, city, street, title or other single-line text
+	MaxText     = 4_000 // runes in a description or a piece of evidence
+	MaxProducts = 200
+	MaxSites    = 200
+	MaxEvidence = 50
+	MaxCustom   = 50
+)
+
+// Date is a calendar day without a zone, as forms carry it. The zero value means not given.
+type Date struct{ time.Time }
+
+// ParseDate reads YYYY-MM-DD.
+func ParseDate(s string) (Date, error) {
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		return Date{}, fmt.Errorf("%q is not a date as YYYY-MM-DD", s)
+	}
+	return Date{t}, nil
+}
+
+func (d Date) String() string {
+	if d.IsZero() {
+		return ""
+	}
+	return d.Format(time.DateOnly)
+}
+
+// MarshalText writes YYYY-MM-DD, or nothing for the zero Date.
+func (d Date) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (d *Date) UnmarshalText(b []byte) (err error) {
+	if len(b) == 0 {
+		*d = Date{}
+		return nil
+	}
+	*d, err = ParseDate(string(b))
+	return err
+}
+
+// MarshalJSON overrides the promoted time.Time method.
+func (d Date) MarshalJSON() ([]byte, error) { return []byte(`"` + d.String() + `"`), nil }
+
+// UnmarshalJSON overrides the promoted time.Time method.
+func (d *Date) UnmarshalJSON(b []byte) error {
+	s := string(b)
+	if s == "null" {
+		return nil
+	}
+	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
+		return fmt.Errorf("%s is not a date as \"YYYY-MM-DD\"", s)
+	}
+	return d.UnmarshalText(b[1 : len(b)-1])
+}
+
+// Filing is what a partner files: the claim in the partner's own words, before anything is decided. It never changes;
+// an update is a new filing.
+type Filing struct {
+	PartnerID     string `json:"partner_id"`
+	DistributorID string `json:"distributor_id,omitempty"`
+	Type          string `json:"type"` // one of RegistrationTypes
+
+	Customer Customer  `json:"customer"`
+	Contact  Contact   `json:"contact,omitzero"`
+	Products []Product `json:"products,omitempty"` // empty means every line
+	Sites    []Site    `json:"sites,omitempty"`    // empty means the whole customer
+	Amount   Money     `json:"amount,omitzero"`
+
+	ExpectedCloseDate Date              `json:"expected_close_date,omitzero"`
+	Description       string            `json:"description,omitempty"`
+	Tender            Tender            `json:"tender,omitzero"`
+	Evidence          []Evidence        `json:"evidence,omitempty"`
+	Competing         []string          `json:"competing_offers,omitempty"` // rival products the partner sells or registered for this deal
+	ExternalID        string            `json:"external_id,omitempty"`
+	Custom            map[string]string `json:"custom,omitempty"` // fields the policy declares
+}
+
+// Customer is the end customer as the partner describes it.
+type Customer struct {
+	Name          string `json:"name"`
+	AccountID     string `json:"account_id,omitempty"` // the vendor's account, if the partner knows it
+	Domain        string `json:"domain,omitempty"`
+	Website       string `json:"website,omitempty"`
+	Country       string `json:"country,omitempty"` // ISO 3166-1 alpha-2
+	Region        string `json:"region,omitempty"`  // ISO 3166-2
+	City          string `json:"city,omitempty"`
+	PostalCode    string `json:"postal_code,omitempty"`
+	Street        string `json:"street,omitempty"`
+	Phone         string `json:"phone,omitempty"`
+	TaxID         string `json:"tax_id,omitempty"`
+	DUNS          string `json:"duns,omitempty"`
+	LEI           string `json:"lei,omitempty"`
+	Parent        string `json:"parent,omitempty"` // the parent company's name
+	Industry      string `json:"industry,omitempty"`
+	Employees     int64  `json:"employees,omitempty"`
+	AnnualRevenue Money  `json:"annual_revenue,omitzero"`
+	ShipTo        Site   `json:"ship_to,omitzero"`
+}
+
+// Contact is the partner's contact at the customer: personal data.
+type Contact struct {
+	Name  string `json:"name,omitempty"`
+	Email string `json:"email,omitempty"`
+	Title string `json:"title,omitempty"`
+	Phone string `json:"phone,omitempty"`
+}
+
+// EmailDomain returns the domain of the contact's address, lower case: evidence of the customer that names nobody.
+func (c Contact) EmailDomain() string {
+	if i := strings.LastIndexByte(c.Email, '@'); i >= 0 {
+		return strings.ToLower(c.Email[i+1:])
+	}
+	return ""
+}
+
+// Product is one position of the deal.
+type Product struct {
+	SKU      string `json:"sku,omitempty"`
+	Line     string `json:"line,omitempty"` // filled from the catalogue when the SKU is known
+	Quantity int64  `json:"quantity,omitempty"`
+	Amount   Money  `json:"amount,omitzero"`
+}
+
+// Site is a place of the customer.
+type Site struct {
+	Name       string `json:"name,omitempty"`
+	Street     string `json:"street,omitempty"`
+	City       string `json:"city,omitempty"`
+	Region     string `json:"region,omitempty"`
+	PostalCode string `json:"postal_code,omitempty"`
+	Country    string `json:"country,omitempty"`
+}
+
+// Tender describes a public or formal bid.
+type Tender struct {
+	IsTender        bool   `json:"is_tender,omitempty"`
+	Number          string `json:"number,omitempty"`
+	PublishedAt     Date   `json:"published_at,omitzero"`
+	ContractVehicle string `json:"contract_vehicle,omitempty"`
+}
+
+// Evidence is one proof of the partner's work.
+type Evidence struct {
+	Kind    string `json:"kind"` // one of EvidenceKinds
+	Date    Date   `json:"date,omitzero"`
+	By      string `json:"by,omitempty"`
+	Text    string `json:"text,omitempty"`
+	FileRef string `json:"file_ref,omitempty"`
+}
+
+// Lines returns the product lines of the filing, each once, in order of first mention.
+func (f *Filing) Lines() []string {
+	var out []string
+	seen := map[string]bool{}
+	for _, p := range f.Products {
+		if p.Line != "" && !seen[p.Line] {
+			seen[p.Line] = true
+			out = append(out, p.Line)
+		}
+	}
+	return out
+}
+
+// Normalise trims every text and brings codes to their canonical form. It is idempotent and runs before Validate.
+func (f *Filing) Normalise() {
+	trim := func(ss ...*string) {
+		for _, s := range ss {
+			*s = strings.TrimSpace(*s)
+		}
+	}
+	c := &f.Customer
+	trim(&f.PartnerID, &f.DistributorID, &f.Type, &f.Description, &f.ExternalID, &f.Contact.Name, &f.Contact.Email, &f.Contact.Title,
+		&f.Contact.Phone, &c.Name, &c.AccountID, &c.Domain, &c.Website, &c.Country, &c.Region, &c.City, &c.PostalCode, &c.Street,
+		&c.Phone, &c.TaxID, &c.DUNS, &c.LEI, &c.Parent, &c.Industry, &f.Tender.Number, &f.Tender.ContractVehicle)
+	c.Country = strings.ToUpper(c.Country)
+	c.Region = CanonicalRegion(c.Country, c.Region)
+	c.ShipTo.normalise()
+	for i := range f.Sites {
+		f.Sites[i].normalise()
+	}
+	for i := range f.Products {
+		trim(&f.Products[i].SKU, &f.Products[i].Line)
+	}
+}
+
+func (s *Site) normalise() {
+	for _, t := range []*string{&s.Name, &s.Street, &s.City, &s.Region, &s.PostalCode, &s.Country} {
+		*t = strings.TrimSpace(*t)
+	}
+	s.Country = strings.ToUpper(s.Country)
+	s.Region = CanonicalRegion(s.Country, s.Region)
+}
+
+// Validate reports everything wrong with a normalised filing as of now. It checks form, not the world: whether the
+// partner exists is the engine's question.
+func (f *Filing) Validate(now time.Time) FieldErrors {
+	var e FieldErrors
+	if f.PartnerID == "" {
+		e.Add("partner_id", "is required")
+	}
+	if f.Type == "" {
+		e.Add("type", "is required; one of %s", strings.Join(RegistrationTypes, ", "))
+	}
+	e.oneOf("type", f.Type, RegistrationTypes)
+	f.Customer.validate(&e)
+	f.Amount.Validate(&e, "amount")
+	e.text("partner_id", f.PartnerID, MaxName)
+	e.text("distributor_id", f.DistributorID, MaxName)
+	e.text("external_id", f.ExternalID, MaxName)
+	e.text("contact.name", f.Contact.Name, MaxName)
+	e.text("contact.email", f.Contact.Email, MaxName)
+	e.text("contact.title", f.Contact.Title, MaxName)
+	e.text("contact.phone", f.Contact.Phone, MaxName)
+	e.text("description", f.Description, MaxText)
+	e.text("tender.number", f.Tender.Number, MaxName)
+	e.text("tender.contract_vehicle", f.Tender.ContractVehicle, MaxName)
+	if em := f.Contact.Email; em != "" && (strings.Count(em, "@") != 1 || strings.ContainsAny(em, " \t,;<>")) {
+		e.Add("contact.email", "is not one e-mail address")
+	}
+	if d := f.ExpectedCloseDate; !d.IsZero() {
+		switch {
+		case d.AddDate(0, 0, 2).Before(now): // a day is not over anywhere on earth until 36 hours after it began in UTC
+			e.Add("expected_close_date", "%s is in the past", d)
+		case d.After(now.AddDate(20, 0, 0)):
+			e.Add("expected_close_date", "%s is more than 20 years ahead", d)
+		}
+	}
+	e.count("products", len(f.Products), MaxProducts)
+	e.count("sites", len(f.Sites), MaxSites)
+	e.count("evidence", len(f.Evidence), MaxEvidence)
+	e.count("custom", len(f.Custom), MaxCustom)
+	e.count("competing_offers", len(f.Competing), MaxCustom)
+	for i, p := range f.Products {
+		at := fmt.Sprintf("products[%d].", i)
+		if p.SKU == "" && p.Line == "" {
+			e.Add(at+"sku", "give a sku or a line")
+		}
+		e.text(at+"sku", p.SKU, MaxName)
+		e.text(at+"line", p.Line, MaxName)
+		if p.Quantity < 0 || p.Quantity > 1e9 {
+			e.Add(at+"quantity", "must be between 0 and 1,000,000,000")
+		}
+		p.Amount.Validate(&e, at+"amount")
+	}
+	for i, s := range f.Sites {
+		s.validate(&e, fmt.Sprintf("sites[%d].", i))
+	}
+	for i, v := range f.Evidence {
+		at := fmt.Sprintf("evidence[%d].", i)
+		if v.Kind == "" {
+			e.Add(at+"kind", "is required; one of %s", strings.Join(EvidenceKinds, ", "))
+		}
+		e.oneOf(at+"kind", v.Kind, EvidenceKinds)
+		e.text(at+"text", v.Text, MaxText)
+		e.text(at+"by", v.By, MaxName)
+		e.text(at+"file_ref", v.FileRef, MaxText)
+		if v.Date.After(now.AddDate(0, 0, 2)) {
+			e.Add(at+"date", "%s is in the future: evidence is of what has happened", v.Date)
+		}
+	}
+	for k, v := range f.Custom {
+		e.text("custom."+k, v, MaxText)
+		e.text("custom", k, MaxName)
+	}
+	for i, v := range f.Competing {
+		e.text(fmt.Sprintf("competing_offers[%d]", i), v, MaxName)
+	}
+	return e
+}
+
+func (c *Customer) validate(e *FieldErrors) {
+	if c.Name == "" {
+		e.Add("customer.name", "is required")
+	} else if strings.IndexFunc(c.Name, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) < 0 {
+		e.Add("customer.name", "has no letter or digit")
+	}
+	for field, v := range map[string]string{"name": c.Name, "account_id": c.AccountID, "domain": c.Domain, "website": c.Website, "region": c.Region,
+		"city": c.City, "postal_code": c.PostalCode, "street": c.Street, "phone": c.Phone, "tax_id": c.TaxID, "duns": c.DUNS, "lei": c.LEI,
+		"parent": c.Parent, "industry": c.Industry} {
+		e.text("customer."+field, v, MaxName)
+	}
+	if c.Country != "" && !IsCountry(c.Country) {
+		e.Add("customer.country", "%q is not an ISO 3166-1 alpha-2 country code such as DE or US", c.Country)
+	}
+	if c.Employees < 0 || c.Employees > 50_000_000 {
+		e.Add("customer.employees", "must be between 0 and 50,000,000")
+	}
+	c.AnnualRevenue.Validate(e, "customer.annual_revenue")
+	c.ShipTo.validate(e, "customer.ship_to.")
+}
+
+func (s *Site) validate(e *FieldErrors, at string) {
+	for field, v := range map[string]string{"name": s.Name, "street": s.Street, "city": s.City, "region": s.Region, "postal_code": s.PostalCode} {
+		e.text(at+field, v, MaxName)
+	}
+	if s.Country != "" && !IsCountry(s.Country) {
+		e.Add(at+"country", "%q is not an ISO 3166-1 alpha-2 country code such as DE or US", s.Country)
+	}
+}
+
+// text adds an error when s is too long, is not UTF-8 or carries control characters.
+func (e *FieldErrors) text(field, s string, limit int) {
+	switch {
+	case !utf8.ValidString(s):
+		e.Add(field, "is not valid UTF-8")
+	case utf8.RuneCountInString(s) > limit:
+		e.Add(field, "is longer than %d characters", limit)
+	case strings.IndexFunc(s, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' }) >= 0:
+		e.Add(field, "contains control characters")
+	}
+}
+
+func (e *FieldErrors) count(field string, n, limit int) {
+	if n > limit {
+		e.Add(field, "has %d elements; at most %d are accepted", n, limit)
+	}
+}
+
+// Personal is one piece of personal data, kept apart from what is hashed so that it can be erased.
+type Personal struct {
+	Field string `json:"field"`
+	Value string `json:"value"`
+}
+
+// personal lists the personal fields of a filing by name, in a fixed order.
+func (f *Filing) personal(visit func(field string, value *string)) {
+	visit("contact.name", &f.Contact.Name)
+	visit("contact.email", &f.Contact.Email)
+	visit("contact.title", &f.Contact.Title)
+	visit("contact.phone", &f.Contact.Phone)
+	visit("description", &f.Description)
+	for i := range f.Evidence {
+		visit(fmt.Sprintf("evidence[%d].by", i), &f.Evidence[i].By)
+		visit(fmt.Sprintf("evidence[%d].text", i), &f.Evidence[i].Text)
+	}
+}
+
+// SplitPersonal returns f without its personal data, and that data.
+func (f Filing) SplitPersonal() (Filing, []Personal) {
+	var out []Personal
+	f.Evidence = append([]Evidence(nil), f.Evidence...)
+	f.personal(func(field string, v *string) {
+		if *v != "" {
+			out = append(out, Personal{field, *v})
+			*v = ""
+		}
+	})
+	return f, out
+}
+
+// JoinPersonal puts personal data back. What was erased stays empty.
+func (f *Filing) JoinPersonal(data []Personal) {
+	values := make(map[string]string, len(data))
+	for _, p := range data {
+		values[p.Field] = p.Value
+	}
+	f.personal(func(field string, v *string) {
+		if s, ok := values[field]; ok {
+			*v = s
+		}
+	})
+}
+
+// Registration is a filing with its number, its place in the ledger and where it stands.
+type Registration struct {
+	ID         string    `json:"id"`
+	Number     string    `json:"number"`   // the token a purchase order quotes: DR-2026-000123
+	Sequence   uint64    `json:"sequence"` // the ledger entry that received it; the order of filing
+	ReceivedAt time.Time `json:"received_at"`
+	Filing     Filing    `json:"filing"`
+
+	EmailDomain string      `json:"email_domain,omitempty"` // of the contact; survives the erasure of the address
+	Status      Status      `json:"status"`
+	CustomerRef CustomerRef `json:"customer_ref"` // whom the customer was resolved to
+	Protection  *Protection `json:"protection,omitempty"`
+	Hold        *Protection `json:"hold,omitempty"` // provisional protection while a case is open
+	DecisionID  string      `json:"decision_id"`    // the current decision
+	CaseID      string      `json:"case_id,omitempty"`
+	Version     uint64      `json:"version"` // sequence of the last entry that changed it
+	Imported    bool        `json:"imported,omitempty"`
+}
+
+// CustomerRef is whom a registration's customer was resolved to: one of the vendor's accounts, or a prospect that
+// only registrations know.
+type CustomerRef struct {
+	AccountID  string `json:"account_id,omitempty"`
+	ProspectID string `json:"prospect_id,omitempty"`
+}
+
+// Key returns the one string two registrations of the same customer share.
+func (c CustomerRef) Key() string {
+	if c.AccountID != "" {
+		return "account:" + c.AccountID
+	}
+	return "prospect:" + c.ProspectID
+}
+
+// Scope is what a claim covers: customer, products, sites.
+type Scope struct {
+	Customer CustomerRef `json:"customer"`
+	Lines    []string    `json:"lines,omitempty"` // empty: every product line
+	Sites    []string    `json:"sites,omitempty"` // keys of sites (Site.Key); empty: the whole customer
+}
+
+// Key identifies a site for scope comparison: place first, name as a fallback.
+func (s Site) Key() string {
+	key := strings.ToLower(strings.Join([]string{s.Country, s.PostalCode, s.City, s.Street}, "|"))
+	if strings.Trim(key, "|") == "" {
+		key = "name|" + strings.ToLower(s.Name)
+	}
+	return key
+}
+
+// Overlap says how two scopes of one customer meet.
+type Overlap struct {
+	Lines []string `json:"lines,omitempty"` // the shared lines; empty with Meets: all of them
+	Sites []string `json:"sites,omitempty"`
+	Meets bool     `json:"meets"`
+}
+
+// Overlap compares products and sites; whether the customer is the same is the matcher's question.
+func (s Scope) Overlap(o Scope) Overlap {
+	lines, lm := meet(s.Lines, o.Lines)
+	sites, sm := meet(s.Sites, o.Sites)
+	return Overlap{Lines: lines, Sites: sites, Meets: lm && sm}
+}
+
+// meet intersects two sets in which empty means everything.
+func meet(a, b []string) (shared []string, meets bool) {
+	switch {
+	case len(a) == 0:
+		return b, true
+	case len(b) == 0:
+		return a, true
+	}
+	in := make(map[string]bool, len(a))
+	for _, x := range a {
+		in[x] = true
+	}
+	for _, x := range b {
+		if in[x] {
+			shared = append(shared, x)
+		}
+	}
+	return shared, len(shared) > 0
+}
+
+// Protection is a time-limited claim to a scope. It holds in [StartsAt, EndsAt).
+type Protection struct {
+	Scope    Scope     `json:"scope"`
+	StartsAt time.Time `json:"starts_at"`
+	EndsAt   time.Time `json:"ends_at"`
+	Anchor   string    `json:"anchor,omitempty"` // the event the window is counted from
+	Shared   bool      `json:"shared,omitempty"` // several partners may hold it by name, as the policy granted
+}
+
+// LiveAt reports whether the protection holds at the instant t.
+func (p *Protection) LiveAt(t time.Time) bool {
+	return p != nil && !t.Before(p.StartsAt) && t.Before(p.EndsAt)
+}
+
+// HoldsAt reports whether the registration holds its scope at t: protected, conditional, or escalated with a hold.
+func (r *Registration) HoldsAt(t time.Time) bool {
+	switch r.Status {
+	case StatusProtected, StatusConditional:
+		return r.Protection.LiveAt(t)
+	case StatusEscalated:
+		return r.Hold.LiveAt(t)
+	}
+	return false
+}
+
+// ClaimAt reports whether the registration is a claim others must reckon with at t: it holds, or it waits for a
+// decision or in line behind a holder.
+func (r *Registration) ClaimAt(t time.Time) bool {
+	switch r.Status {
+	case StatusReceived, StatusEscalated, StatusWaitlisted, StatusReturned:
+		return true
+	}
+	return r.HoldsAt(t)
+}
+
+// StatusAt returns the status as of t: a protection that has ended reads expired from that instant on, whether or
+// not the entry that records it has been written.
+func (r *Registration) StatusAt(t time.Time) Status {
+	if (r.Status == StatusProtected || r.Status == StatusConditional) && r.Protection != nil && !t.Before(r.Protection.EndsAt) {
+		return StatusExpired
+	}
+	return r.Status
+}
