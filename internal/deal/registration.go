@@ -500,3 +500,17 @@ func (r *Registration) StatusAt(t time.Time) Status {
 	}
 	return r.Status
 }
+
+// Label names the site for a reader: its name, else its place.
+func (s Site) Label() string {
+	if s.Name != "" {
+		return s.Name
+	}
+	var parts []string
+	for _, p := range []string{s.Street, s.PostalCode, s.City, s.Country} {
+		if p != "" {
+			parts = append(parts, p)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
