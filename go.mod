@@ -6,5 +6,6 @@ require (
 	github.com/alecthomas/kong v1.17.0
 	github.com/oklog/ulid/v2 v2.1.2
 	github.com/shopspring/decimal v1.6.0
+	golang.org/x/mod v0.42.0
 	golang.org/x/text v0.43.0
 )
