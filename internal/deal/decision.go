@@ -242,7 +242,7 @@ type Key struct {
 
 // Document is one version of a policy or a territory plan, as written.
 type Document struct {
-	Kind        string    `json:"kind"` // policy or territories
+	Kind        string    `json:"kind"` // policy, territories or signer
 	Name        string    `json:"name"`
 	Version     int       `json:"version"`
 	Digest      string    `json:"digest"`
@@ -258,6 +258,14 @@ type Document struct {
 const (
 	PolicyDocument    = "policy"
 	TerritoryDocument = "territories"
+	SignerDocument    = "signer" // the verification key of the ledger's checkpoints from its version on
+)
+
+// The statuses of a Document.
+const (
+	DocumentDraft   = "draft"
+	DocumentLive    = "live"
+	DocumentRetired = "retired"
 )
 
 // Core reason codes, stable for ever. A policy adds its own with its own prefix.

@@ -31,6 +31,9 @@ func (b *Batch) Head() Head { return b.add.Head }
 // Len returns how many entries were added.
 func (b *Batch) Len() int { return len(b.add.Entries) }
 
+// Last returns the entry added last.
+func (b *Batch) Last() *Entry { return &b.add.Entries[len(b.add.Entries)-1] }
+
 // NextSeq returns the sequence the next entry will have.
 func (b *Batch) NextSeq() uint64 { return b.add.Head.Seq + 1 }
 
