@@ -41,8 +41,9 @@ type Decision struct {
 
 // Texts are the sentences of a decision: what the partner may read, and what staff read.
 type Texts struct {
-	Partner  string `json:"partner"`
-	Internal string `json:"internal"`
+	Partner   string            `json:"partner"`             // English
+	Languages map[string]string `json:"languages,omitempty"` // the partner's sentence in other languages, by BCP 47 tag
+	Internal  string            `json:"internal"`
 }
 
 // Route is where a registration that is not protected goes.
