@@ -4,6 +4,7 @@ package deal
 // translate them once; a policy adds its own with its own prefix.
 const (
 	ReasonIncomplete        = "INCOMPLETE"
+	ReasonGuard             = "SCOPE_HELD"   // the policy granted what another registration holds; a person must look
 	ReasonUnderReview       = "UNDER_REVIEW" // what partners read where the true reason would tell them of others
 	ReasonPartnerInactive   = "PARTNER_INACTIVE"
 	ReasonAgreementMissing  = "AGREEMENT_MISSING"
@@ -36,7 +37,7 @@ const (
 )
 
 // CoreReasons lists every core reason code.
-var CoreReasons = []string{ReasonProtected, ReasonRuleError, ReasonNoRule, ReasonDegraded, ReasonNoRate, ReasonImported,
+var CoreReasons = []string{ReasonProtected, ReasonRuleError, ReasonNoRule, ReasonDegraded, ReasonNoRate, ReasonImported, ReasonGuard,
 	ReasonIncomplete, ReasonUnderReview, ReasonPartnerInactive, ReasonAgreementMissing, ReasonNotAuthorised, ReasonCreditHold,
 	ReasonCapacity, ReasonBelowMinimum, ReasonNotEligible, ReasonAlreadyYours, ReasonAlreadyRegistered, ReasonPendingOther,
 	ReasonPartialOverlap, ReasonPossibleDuplicate, ReasonCustomerLetter, ReasonFamilyHeld, ReasonDirectEngaged, ReasonDirectUnclear,

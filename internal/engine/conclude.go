@@ -12,7 +12,7 @@ import (
 // conclude turns the policy's verdict into the decision, and sets on r what follows from it.
 func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Verdict, now time.Time) {
 	verdict = guard(v, r, d, verdict, now)
-	d.Outcome, d.ReasonCodes, d.Texts = verdict.Outcome, verdict.Reasons, verdict.Texts
+	d.Outcome, d.ReasonCodes, d.PartnerCodes, d.Texts = verdict.Outcome, verdict.Reasons, verdict.PartnerReasons, verdict.Texts
 	d.Trace, d.Benefits = verdict.Trace, verdict.Benefits
 	r.CustomerRef = d.Resolution.Ref
 	r.Protection, r.Hold = nil, nil
@@ -66,6 +66,7 @@ func guard(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Verdi
 	}
 	verdict.Trace = append(verdict.Trace, deal.RuleTrace{Rule: "one-holder", Result: "decided", Detail: fmt.Sprintf("the policy would protect what %v hold", held)})
 	verdict.Outcome, verdict.Reasons, verdict.Terms = deal.Escalate, []string{deal.ReasonGuard}, nil
+	verdict.PartnerReasons = []string{deal.ReasonUnderReview}
 	verdict.Case = &deal.CaseTerms{Queue: "policy-desk", OnSilence: "escalate"}
 	verdict.Texts = deal.Texts{Partner: "We are reviewing your registration. Your submission time is kept.",
 		Internal: fmt.Sprintf("The policy grants a protection that %v already hold. Correct the policy, or decide by hand.", held)}
@@ -97,6 +98,10 @@ func route(v *view, d *deal.Decision, verdict policy.Verdict, now time.Time) *de
 				t.Person = v.present(v.opportunities[c.With].Owner, now)
 			}
 		}
+	case "account":
+		if a := v.accounts[d.Resolution.Ref.AccountID]; a != nil {
+			t.Person = v.present(a.Owner, now)
+		}
 	case "territory":
 		t.Person = v.present(d.Territory.Owner.Rep, now)
 		t.PartnerID = d.Territory.Owner.PartnerID
@@ -104,17 +109,14 @@ func route(v *view, d *deal.Decision, verdict policy.Verdict, now time.Time) *de
 			t.Queue = d.Territory.Owner.Queue
 		}
 	}
-	switch verdict.Disposition {
-	case deal.Waitlisted:
-		for _, kind := range []deal.ConflictKind{deal.HeldByOther, deal.PendingOther} {
-			if c, ok := strongest(d.Conflicts, kind); ok {
-				t.Of, t.Place = c.With, v.waiting(c.With, now)+1
-				break
-			}
-		}
-	case deal.Merged:
-		if c, ok := strongest(d.Conflicts, deal.OwnDuplicate); ok {
-			t.Of = c.With
+	of := deal.ConflictKind(verdict.Of)
+	if of == "" && verdict.Disposition == deal.Waitlisted {
+		of = deal.HeldByOther
+	}
+	if c, ok := strongest(d.Conflicts, of); ok {
+		t.Of = c.With
+		if verdict.Disposition == deal.Waitlisted {
+			t.Place = v.waiting(c.With, now) + 1
 		}
 	}
 	return t

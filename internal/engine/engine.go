@@ -257,7 +257,7 @@ func (e *Engine) register(r deal.Registration, seen *view, m matches, now time.T
 	change := &deal.Change{Registrations: make([]deal.Registration, 1), Decision: &d}
 	var file *deal.Case
 	if d.Case != nil {
-		change.Cases = []deal.Case{openCase(&r, &d, v.policy.Settings().Timezone)}
+		change.Cases = []deal.Case{openCase(&r, &d, v.policy.Settings())}
 		file = &change.Cases[0]
 	} else {
 		r.CaseID = ""

@@ -202,8 +202,9 @@ func partnerFacts(f *policy.Facts, v *view, r *deal.Registration, set policy.Set
 	f.Set("partner.active", p.Status == "active")
 	f.Set("partner.status", cmp.Or(p.Status, "active"))
 	f.Set("partner.type", cmp.Or(p.Type, "other"))
-	f.Set("partner.tier", p.Tier)
-	f.Set("partner.tier_rank", max(0, slices.Index(set.Tiers, p.Tier)))
+	tier, rank := set.Tier(p.Tier)
+	f.Set("partner.tier", tier)
+	f.Set("partner.tier_rank", rank)
 	f.Set("partner.country", p.Country)
 	f.Set("partner.agreement_known", !p.AgreementSignedAt.IsZero())
 	f.Set("partner.agreement_signed", !p.AgreementSignedAt.IsZero() && !p.AgreementSignedAt.After(r.ReceivedAt))
@@ -272,8 +273,9 @@ func conflictFacts(f *policy.Facts, v *view, r *deal.Registration, cs []deal.Con
 		f.Set(k+"self", c.Self)
 		f.Set(k+"same_lines", coversAll(c.Overlap.Lines, all))
 		f.Set(k+"relation", c.Relation)
-		f.Set(k+"stage", c.Stage)
-		f.Set(k+"stage_no", slices.Index(set.Stages, c.Stage))
+		stage, place := set.Stage(c.Stage)
+		f.Set(k+"stage", stage)
+		f.Set(k+"stage_no", place)
 		if !c.Since.IsZero() {
 			f.Set(k+"since_days", days(c.Since, now))
 		}
