@@ -184,10 +184,11 @@ type Conflict struct {
 type TerritoryResult struct {
 	Status   string   `json:"status"` // resolved, none, ambiguous, or no_plan while none is published
 	ID       string   `json:"id,omitempty"`
-	Coverage string   `json:"coverage"`         // direct, partner or unknown; hybrid is settled by amount and lead
-	Owner    Owner    `json:"owner,omitzero"`   // of the winner
-	Why      string   `json:"why,omitempty"`    // the precedence that chose it, in words
-	Covers   []string `json:"covers,omitempty"` // every territory that covers the customer, in precedence order
+	Coverage string   `json:"coverage"`          // direct, partner or unknown; hybrid is settled by amount and lead
+	Owner    Owner    `json:"owner,omitzero"`    // of the winner
+	Why      string   `json:"why,omitempty"`     // the precedence that chose it, in words
+	Covers   []string `json:"covers,omitempty"`  // every territory that covers the customer, in precedence order
+	Unknown  []string `json:"unknown,omitempty"` // fields nobody knows of the customer that could have changed the answer
 }
 
 // Owner is who answers for a territory.
