@@ -1,0 +1,3 @@
+module github.com/dibs-deals/dibs/tools
+
+go 1.26.0
