@@ -168,11 +168,11 @@ func readCSV(in *rowReader, s *schema, o options, row take) error {
 	var b *binding
 	for {
 		cells, line, err := in.next(b == nil)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			if bad, ok := errors.AsType[rowFault](err); ok && b != nil {
+			if bad, ok := errors.AsType[badRowError](err); ok && b != nil {
 				if !row(line, nil, 0, deal.FieldErrors{{Field: "row", Detail: string(bad)}}) {
 					return nil
 				}

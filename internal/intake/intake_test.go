@@ -612,7 +612,7 @@ func compareWithStandard(t *testing.T, data []byte) {
 			}
 			cells, line, err = ours.next(false)
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			if i < len(want) {
 				t.Errorf("%d rows, encoding/csv has %d", i, len(want))
 			}

@@ -20,11 +20,11 @@ func readNDJSON(in *rowReader, s *schema, o options, row take) error {
 	}
 	for {
 		line, at, err := in.nextLine()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
-			bad, ok := errors.AsType[rowFault](err)
+			bad, ok := errors.AsType[badRowError](err)
 			if !ok {
 				return fmt.Errorf("line %d: %w", at, err)
 			}
@@ -155,5 +155,5 @@ func badJSON(err error, at int64) error {
 	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("is not a whole JSON object: it ends too early; an object must not span lines")
 	}
-	return fmt.Errorf("is not JSON: %s, after byte %d of the line", err, at)
+	return fmt.Errorf("is not JSON: %w, after byte %d of the line", err, at)
 }

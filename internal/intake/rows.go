@@ -3,14 +3,15 @@ package intake
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 )
 
-// rowFault is what is wrong with the form of one row. Reading can go on after it.
-type rowFault string
+// badRowError is what is wrong with the form of one row. Reading can go on after it.
+type badRowError string
 
-func (f rowFault) Error() string { return string(f) }
+func (e badRowError) Error() string { return string(e) }
 
 // rowReader cuts a stream into rows and CSV rows into cells. encoding/csv is not used because it has no limit on the
 // length of a row: one quote never closed would draw the rest of the file into memory, and lose it.
@@ -45,7 +46,7 @@ func (r *rowReader) more() (bool, error) {
 	for range 100 { // as bufio: a reader that returns nothing a hundred times is broken
 		n, err := r.in.Read(r.buf[len(r.buf):cap(r.buf)])
 		r.buf = r.buf[:len(r.buf)+n]
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			r.eof = true
 			return n > 0, nil
 		}
@@ -103,7 +104,7 @@ func (r *rowReader) discard() error {
 		}
 	}
 	r.line++
-	return rowFault(fmt.Sprintf("is longer than %d bytes", MaxRow))
+	return badRowError(fmt.Sprintf("is longer than %d bytes", MaxRow))
 }
 
 // consume moves past size bytes that hold n line breaks.
@@ -121,7 +122,7 @@ func (r *rowReader) nextLine() ([]byte, int, error) {
 	}
 	r.consume(size, 1)
 	if len(line) > MaxRow {
-		return nil, at, rowFault(fmt.Sprintf("is longer than %d bytes", MaxRow))
+		return nil, at, badRowError(fmt.Sprintf("is longer than %d bytes", MaxRow))
 	}
 	return line, at, nil
 }
@@ -141,7 +142,7 @@ func (r *rowReader) next(header bool) ([][]byte, int, error) {
 	if bytes.IndexByte(line, '"') < 0 {
 		r.consume(size, 1)
 		if len(line) > MaxRow {
-			return nil, at, rowFault(fmt.Sprintf("is longer than %d bytes", MaxRow))
+			return nil, at, badRowError(fmt.Sprintf("is longer than %d bytes", MaxRow))
 		}
 		r.cells = r.cells[:0]
 		for {
@@ -166,7 +167,7 @@ func (r *rowReader) quoted(at, size int) ([][]byte, int, error) {
 			return nil, at, r.err
 		}
 		r.consume(size, 1)
-		return nil, at, rowFault(fmt.Sprintf(format, args...))
+		return nil, at, badRowError(fmt.Sprintf(format, args...))
 	}
 	// Cells are kept as offsets into clean until the row is complete: clean may move while it grows.
 	type span struct{ from, to int }

@@ -96,8 +96,6 @@ func asList(s string) ([]string, error) {
 	return out, nil
 }
 
-func asUpperList(s string) ([]string, error) { return asList(strings.ToUpper(s)) }
-
 func asLowerList(s string) ([]string, error) { return asList(strings.ToLower(s)) }
 
 // asFirst takes the first of a list: HubSpot joins the ids of all associated companies, the primary one first.

@@ -23,12 +23,11 @@ var lines = sync.OnceValue(func() string {
 	if err != nil {
 		panic("world: the embedded accounts are damaged: " + err.Error())
 	}
-	var b strings.Builder
-	b.Grow(8 << 20)
-	if _, err := io.Copy(&b, z); err != nil {
+	b, err := io.ReadAll(z)
+	if err != nil {
 		panic("world: the embedded accounts are damaged: " + err.Error())
 	}
-	return b.String()
+	return string(b)
 })
 
 // Accounts yields every account, in the order of the ids.

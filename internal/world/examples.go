@@ -69,7 +69,7 @@ func Examples(now time.Time) []Example {
 				it("Petra Lange", "p.lange@holding-buero.example"), "alp-18", "FW-100", "firewall", 8, 60_000),
 		},
 		{
-			Title: "The vendor's own team is already at it: referred to the direct team", Expect: string(deal.RouteTo), PartnerID: "P-001",
+			Title: "The vendor's own team is at it already: passed to them, to sell together", Expect: string(deal.RouteTo), PartnerID: "P-001",
 			Filing: filing("P-001", deal.Customer{Name: directName, Domain: "storck.com", Country: "DE", City: "Berlin", Industry: "manufacturing", Employees: 640},
 				it("Sabine Krüger", "it@storck.com"), "portal-4712", "FW-400", "firewall", 20, 150_000),
 		},

@@ -35,15 +35,15 @@ var staff = []struct {
 	manager, away  string
 	countries      []string // whose accounts are theirs
 }{
-	{id: "u-001", name: "Ingrid Falk", mail: "ingrid.falk", roles: []string{"ops", "policy"}, queues: []string{"deal-desk", "channel-disputes"}, authority: 10_000_000},
-	{id: "u-010", name: "Tomás Ferreira", mail: "tomas.ferreira", roles: []string{"ops"}, queues: []string{"deal-desk", "channel-disputes"}, authority: 1_000_000, manager: "u-001"},
+	{id: "u-001", name: "Ingrid Falk", mail: "ingrid.falk", roles: []string{"ops", "policy"}, queues: []string{"deal-desk", "channel-disputes", "channel-director", "policy-desk"}, authority: 10_000_000},
+	{id: "u-010", name: "Tomás Ferreira", mail: "tomas.ferreira", roles: []string{"ops"}, queues: []string{"deal-desk", "channel-disputes", "sales-ops"}, authority: 1_000_000, manager: "u-001"},
 	{id: "u-011", name: "Aiko Mori", mail: "aiko.mori", roles: []string{"ops"}, queues: []string{"deal-desk"}, authority: 250_000, manager: "u-010"},
 	{id: "u-012", name: "Samuel Okafor", mail: "samuel.okafor", roles: []string{"ops"}, queues: []string{"deal-desk", "renewals"}, authority: 250_000, manager: "u-010", away: "2099-12-31"},
-	{id: "u-013", name: "Clara Jensen", mail: "clara.jensen", roles: []string{"ops"}, queues: []string{"channel-disputes", "partner-desk"}, authority: 500_000, manager: "u-010"},
-	{id: "u-020", name: "Piotr Zielinski", mail: "piotr.zielinski", roles: []string{"ops", "policy"}, queues: []string{"territory-ops"}, authority: 100_000, manager: "u-001"},
-	{id: "u-030", name: "Leila Haddad", mail: "leila.haddad", roles: []string{"ops"}, queues: []string{"partner-desk", "partner-desk-emea"}, authority: 150_000, manager: "u-010"},
-	{id: "u-031", name: "Marcus Webb", mail: "marcus.webb", roles: []string{"ops"}, queues: []string{"partner-desk", "partner-desk-amer"}, authority: 150_000, manager: "u-010"},
-	{id: "u-032", name: "Yuna Park", mail: "yuna.park", roles: []string{"ops"}, queues: []string{"partner-desk", "partner-desk-apac"}, authority: 150_000, manager: "u-010"},
+	{id: "u-013", name: "Clara Jensen", mail: "clara.jensen", roles: []string{"ops"}, queues: []string{"channel-disputes", "channel-managers", "partner-desk"}, authority: 500_000, manager: "u-010"},
+	{id: "u-020", name: "Piotr Zielinski", mail: "piotr.zielinski", roles: []string{"ops", "policy"}, queues: []string{"territory-ops", "policy-desk"}, authority: 100_000, manager: "u-001"},
+	{id: "u-030", name: "Leila Haddad", mail: "leila.haddad", roles: []string{"ops"}, queues: []string{"channel-managers", "partner-desk", "partner-desk-emea"}, authority: 150_000, manager: "u-010"},
+	{id: "u-031", name: "Marcus Webb", mail: "marcus.webb", roles: []string{"ops"}, queues: []string{"channel-managers", "partner-desk", "partner-desk-amer"}, authority: 150_000, manager: "u-010"},
+	{id: "u-032", name: "Yuna Park", mail: "yuna.park", roles: []string{"ops"}, queues: []string{"channel-managers", "partner-desk", "partner-desk-apac"}, authority: 150_000, manager: "u-010"},
 	{id: "u-040", name: "Rosa Marchetti", mail: "rosa.marchetti", roles: []string{"auditor"}, manager: "u-001"},
 	{id: "u-100", name: "Henrik Larsen", mail: "henrik.larsen", roles: []string{"ops"}, queues: []string{"strategic-desk", "direct-team"}, authority: 2_000_000, manager: "u-001"},
 	{id: "u-110", name: "Katharina Vogel", mail: "katharina.vogel", roles: []string{"ops"}, queues: []string{"direct-team-de"}, authority: 500_000, manager: "u-100", countries: []string{"DE"}},

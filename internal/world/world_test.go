@@ -177,7 +177,8 @@ func TestPeople(t *testing.T) {
 	if away != 1 {
 		t.Errorf("%d people are away, want one", away)
 	}
-	for _, q := range []string{"deal-desk", "channel-disputes", "territory-ops", "renewals", "partner-desk", "direct-team"} {
+	for _, q := range []string{"deal-desk", "policy-desk", "channel-disputes", "channel-managers", "channel-director",
+		"sales-ops", "territory-ops", "renewals", "partner-desk", "direct-team"} {
 		if !queues[q] {
 			t.Errorf("nobody works the queue %s", q)
 		}
