@@ -23,6 +23,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gowebpki/jcs"
+
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/ledger"
 	"github.com/dibs-deals/dibs/internal/match"
@@ -251,7 +253,7 @@ func (e *Engine) register(r deal.Registration, seen *view, m matches, now time.T
 	}
 	r.Sequence = v.head.Seq + 1
 	r.Version = r.Sequence
-	r.Number = number(r.ReceivedAt, v.head.Registrations+1)
+	r.Number = v.number(r.ReceivedAt, v.head.Registrations+1)
 	d := decide(v, &r, m, now)
 	d.Sequence = r.Sequence
 	change := &deal.Change{Registrations: make([]deal.Registration, 1), Decision: &d}
@@ -263,7 +265,7 @@ func (e *Engine) register(r deal.Registration, seen *view, m matches, now time.T
 		r.CaseID = ""
 	}
 	change.Registrations[0] = r
-	answer, err := json.Marshal(AnswerFor(&r, &d, file, now))
+	answer, err := canonical(AnswerFor(&r, &d, file, now))
 	if err != nil {
 		return addition{}, err
 	}
@@ -282,8 +284,6 @@ func (e *Engine) register(r deal.Registration, seen *view, m matches, now time.T
 	}
 	return a, nil
 }
-
-func number(at time.Time, n uint64) string { return fmt.Sprintf("DR-%d-%06d", at.Year(), n) }
 
 func eventBody(r *deal.Registration) ([]byte, error) {
 	return json.Marshal(map[string]any{"id": r.ID, "number": r.Number, "partner_id": r.Filing.PartnerID, "status": r.Status})
@@ -340,9 +340,9 @@ func (e *Engine) registered(ctx context.Context, p *proposal) (Registered, error
 	out := Registered{Body: p.entry.Answer, ID: p.entry.Subject, Replayed: p.replayed}
 	var err error
 	if p.sealed != nil {
-		out.Receipt, err = e.receipt(p.entry.Leaf, p.entry.Seq, p.sealed.size, p.sealed.root, p.sealed.read)
+		out.Receipt, err = receiptFor(e.cfg.Signer, p.entry.Leaf, p.entry.Seq, p.sealed.size, p.sealed.root, p.sealed.read)
 	} else {
-		out.Receipt, err = e.storedReceipt(ctx, p.entry)
+		out.Receipt, err = storedReceipt(ctx, e.cfg.Store, e.cfg.Signer, &p.entry)
 	}
 	if err != nil {
 		// It is committed, and cannot be shown yet. The retry will find it.
@@ -351,26 +351,46 @@ func (e *Engine) registered(ctx context.Context, p *proposal) (Registered, error
 	return out, nil
 }
 
-func (e *Engine) receipt(leaf []byte, seq, size uint64, root ledger.Hash, read ledger.Reader) (ledger.Receipt, error) {
+// receiptFor proves the leaf seq in the tree of the size.
+func receiptFor(signer *ledger.Signer, leaf []byte, seq, size uint64, root ledger.Hash, read ledger.Reader) (ledger.Receipt, error) {
 	proof, err := ledger.Prove(seq, size, read)
 	if err != nil {
 		return ledger.Receipt{}, err
 	}
-	cp, err := e.cfg.Signer.Sign(size, root)
+	cp, err := signer.Sign(size, root)
 	if err != nil {
 		return ledger.Receipt{}, err
 	}
-	return ledger.NewReceipt(leaf, seq, proof, cp, e.cfg.Signer.Key()), nil
+	return ledger.NewReceipt(leaf, seq, proof, cp, signer.Key()), nil
 }
 
-// storedReceipt derives the receipt of an entry again: the same bytes as the first time, as long as the key is the same.
-func (e *Engine) storedReceipt(ctx context.Context, entry store.Entry) (ledger.Receipt, error) {
-	nodes := func(ix []int64) ([]ledger.Hash, error) { return e.cfg.Store.Nodes(ctx, ix) }
+// ReceiptOf derives the receipt of an entry from the store: the same bytes as the first time, as long as the key is
+// the same.
+func ReceiptOf(ctx context.Context, st store.Store, signer *ledger.Signer, seq uint64) (ledger.Receipt, error) {
+	entry, err := st.Entry(ctx, seq)
+	if err != nil {
+		return ledger.Receipt{}, err
+	}
+	return storedReceipt(ctx, st, signer, &entry)
+}
+
+func storedReceipt(ctx context.Context, st store.Store, signer *ledger.Signer, entry *store.Entry) (ledger.Receipt, error) {
+	nodes := func(ix []int64) ([]ledger.Hash, error) { return st.Nodes(ctx, ix) }
 	root, err := ledger.RootOf(entry.Size, nodes)
 	if err != nil {
 		return ledger.Receipt{}, err
 	}
-	return e.receipt(entry.Leaf, entry.Seq, entry.Size, root, nodes)
+	return receiptFor(signer, entry.Leaf, entry.Seq, entry.Size, root, nodes)
+}
+
+// canonical returns the one form of v as JSON (RFC 8785), whose digest can be checked however the text was stored or
+// printed since.
+func canonical(v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return jcs.Transform(b)
 }
 
 // Check is the coarse answer of a pre-check: what filing would most likely bring, in three words.
@@ -751,11 +771,7 @@ func (e *Engine) Receipt(ctx context.Context, registrationID string) (ledger.Rec
 
 // Proof returns the receipt of any entry.
 func (e *Engine) Proof(ctx context.Context, seq uint64) (ledger.Receipt, error) {
-	entry, err := e.cfg.Store.Entry(ctx, seq)
-	if err != nil {
-		return ledger.Receipt{}, err
-	}
-	return e.storedReceipt(ctx, entry)
+	return ReceiptOf(ctx, e.cfg.Store, e.cfg.Signer, seq)
 }
 
 // Checkpoint returns the signed checkpoint of the present head, as C2SP tlog-checkpoint text.

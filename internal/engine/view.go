@@ -44,7 +44,8 @@ type view struct {
 	byPartner  map[string]int      // live claims per partner
 	byTender   map[string][]string // tender number → registration ids
 
-	ends endHeap // of windows
+	ends  endHeap         // of windows
+	taken map[string]bool // numbers of imported registrations that ours could come to be
 
 	policy    *policy.Policy
 	plan      *territory.Plan // nil while none is published
@@ -58,7 +59,7 @@ func newView(m *match.Model) *view {
 		accounts: map[string]*deal.Account{}, accountIndex: match.NewIndex(m), children: map[string][]string{},
 		opportunities: map[string]*deal.Opportunity{}, oppsOf: map[string][]string{}, oppIndex: match.NewIndex(m),
 		partners: map[string]*deal.Partner{}, people: map[string]*deal.Person{}, products: map[string]*deal.CatalogueProduct{}, rates: map[[2]string][]*deal.Rate{},
-		claims: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{},
+		claims: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, taken: map[string]bool{},
 		documents: map[string]map[int]deal.Document{}, keys: map[string]deal.Key{},
 	}
 }
@@ -172,6 +173,7 @@ func removeSorted(m map[string][]string, key, id string) {
 
 // putRegistration keeps r if it is a claim now or may be read as one at any later instant, else forgets it.
 func (v *view) putRegistration(r *deal.Registration) {
+	v.keepNumber(r)
 	if old := v.claims[r.ID]; old != nil {
 		delete(v.claims, r.ID)
 		without(v.claimsOf, old.CustomerRef.Key(), r.ID)
