@@ -939,22 +939,30 @@ type Decision struct {
 	ID         string                 `json:"id"`
 
 	// Input The normalised description of the customer the matcher used.
-	Input          MatchInput      `json:"input"`
-	Matcher        DocumentRef     `json:"matcher"`
-	Outcome        Outcome         `json:"outcome"`
-	Policy         DocumentRef     `json:"policy"`
-	Protection     Protection      `json:"protection,omitempty,omitzero"`
-	ReasonCodes    []string        `json:"reason_codes"`
-	RegistrationID string          `json:"registration_id"`
-	Resolution     Resolution      `json:"resolution"`
-	Route          Route           `json:"route,omitempty,omitzero"`
-	Sequence       int64           `json:"sequence"`
-	Terms          Terms           `json:"terms,omitempty,omitzero"`
-	Territories    DocumentRef     `json:"territories,omitempty,omitzero"`
-	Territory      TerritoryResult `json:"territory"`
-	Texts          struct {
+	Input   MatchInput  `json:"input"`
+	Matcher DocumentRef `json:"matcher"`
+	Outcome Outcome     `json:"outcome"`
+
+	// PartnerReasonCodes what the partner reads as reason_codes
+	PartnerReasonCodes []string        `json:"partner_reason_codes,omitempty,omitzero"`
+	Policy             DocumentRef     `json:"policy"`
+	Protection         Protection      `json:"protection,omitempty,omitzero"`
+	ReasonCodes        []string        `json:"reason_codes"`
+	RegistrationID     string          `json:"registration_id"`
+	Resolution         Resolution      `json:"resolution"`
+	Route              Route           `json:"route,omitempty,omitzero"`
+	Sequence           int64           `json:"sequence"`
+	Terms              Terms           `json:"terms,omitempty,omitzero"`
+	Territories        DocumentRef     `json:"territories,omitempty,omitzero"`
+	Territory          TerritoryResult `json:"territory"`
+	Texts              struct {
 		Internal string `json:"internal"`
-		Partner  string `json:"partner"`
+
+		// Languages the partner's sentence in other languages by BCP 47 tag
+		Languages map[string]string `json:"languages,omitempty,omitzero"`
+
+		// Partner English
+		Partner string `json:"partner"`
 	} `json:"texts"`
 	Trace []RuleTrace `json:"trace"`
 }

@@ -942,22 +942,30 @@ type Decision struct {
 	ID         string                 `json:"id"`
 
 	// Input The normalised description of the customer the matcher used.
-	Input          MatchInput      `json:"input"`
-	Matcher        DocumentRef     `json:"matcher"`
-	Outcome        Outcome         `json:"outcome"`
-	Policy         DocumentRef     `json:"policy"`
-	Protection     Protection      `json:"protection,omitempty,omitzero"`
-	ReasonCodes    []string        `json:"reason_codes"`
-	RegistrationID string          `json:"registration_id"`
-	Resolution     Resolution      `json:"resolution"`
-	Route          Route           `json:"route,omitempty,omitzero"`
-	Sequence       int64           `json:"sequence"`
-	Terms          Terms           `json:"terms,omitempty,omitzero"`
-	Territories    DocumentRef     `json:"territories,omitempty,omitzero"`
-	Territory      TerritoryResult `json:"territory"`
-	Texts          struct {
+	Input   MatchInput  `json:"input"`
+	Matcher DocumentRef `json:"matcher"`
+	Outcome Outcome     `json:"outcome"`
+
+	// PartnerReasonCodes what the partner reads as reason_codes
+	PartnerReasonCodes []string        `json:"partner_reason_codes,omitempty,omitzero"`
+	Policy             DocumentRef     `json:"policy"`
+	Protection         Protection      `json:"protection,omitempty,omitzero"`
+	ReasonCodes        []string        `json:"reason_codes"`
+	RegistrationID     string          `json:"registration_id"`
+	Resolution         Resolution      `json:"resolution"`
+	Route              Route           `json:"route,omitempty,omitzero"`
+	Sequence           int64           `json:"sequence"`
+	Terms              Terms           `json:"terms,omitempty,omitzero"`
+	Territories        DocumentRef     `json:"territories,omitempty,omitzero"`
+	Territory          TerritoryResult `json:"territory"`
+	Texts              struct {
 		Internal string `json:"internal"`
-		Partner  string `json:"partner"`
+
+		// Languages the partner's sentence in other languages by BCP 47 tag
+		Languages map[string]string `json:"languages,omitempty,omitzero"`
+
+		// Partner English
+		Partner string `json:"partner"`
 	} `json:"texts"`
 	Trace []RuleTrace `json:"trace"`
 }
@@ -2409,7 +2417,8 @@ type ClientInterface interface {
 
 	// ListRegistrations List registrations
 	//
-	// In the order of filing. Staff lists leave out personal data and the decision: read the registration for them.
+	// Ordered by id, which is about the order of filing; `sequence` is exactly that. Staff lists leave out personal data and
+	// the decision: read the registration for them.
 	//
 	// Corresponds with GET /v1/registrations (the `ListRegistrations` operationId).
 	ListRegistrations(ctx context.Context, params *ListRegistrationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3438,7 +3447,8 @@ func (c *Client) PutRate(ctx context.Context, id RateID, body PutRateJSONRequest
 
 // ListRegistrations List registrations
 //
-// In the order of filing. Staff lists leave out personal data and the decision: read the registration for them.
+// Ordered by id, which is about the order of filing; `sequence` is exactly that. Staff lists leave out personal data and
+// the decision: read the registration for them.
 //
 // Corresponds with GET /v1/registrations (the `ListRegistrations` operationId).
 func (c *Client) ListRegistrations(ctx context.Context, params *ListRegistrationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6446,7 +6456,8 @@ type ClientWithResponsesInterface interface {
 
 	// ListRegistrationsWithResponse List registrations
 	//
-	// In the order of filing. Staff lists leave out personal data and the decision: read the registration for them.
+	// Ordered by id, which is about the order of filing; `sequence` is exactly that. Staff lists leave out personal data and
+	// the decision: read the registration for them.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10429,7 +10440,8 @@ func (c *ClientWithResponses) PutRateWithResponse(ctx context.Context, id RateID
 
 // ListRegistrationsWithResponse List registrations
 //
-// In the order of filing. Staff lists leave out personal data and the decision: read the registration for them.
+// Ordered by id, which is about the order of filing; `sequence` is exactly that. Staff lists leave out personal data and
+// the decision: read the registration for them.
 //
 // Returns a wrapper object for the known response body format(s).
 //

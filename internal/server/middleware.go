@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
@@ -67,15 +68,14 @@ func (c *call) sees(r *deal.Registration) bool {
 }
 
 // headAsGet answers HEAD wherever GET is answered; net/http leaves the body out.
-func headAsGet(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		if r := c.Request(); r.Method == http.MethodHead {
+func headAsGet(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
 			r = r.WithContext(r.Context())
 			r.Method = http.MethodGet
-			c.SetRequest(r)
 		}
-		return next(c)
-	}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // observe gives the request its id, renders its error, and leaves one log line and one measurement. The line holds no
@@ -210,6 +210,9 @@ func (s *Server) readable(next echo.HandlerFunc) echo.HandlerFunc {
 		op, r := call.op, c.Request()
 		if op == nil {
 			return next(c)
+		}
+		if !utf8.ValidString(r.URL.Path) || strings.ContainsRune(r.URL.Path, 0) {
+			return deal.ErrNotFound // no id is made of such bytes, and databases refuse to be asked for them
 		}
 		if r.URL.RawQuery != "" {
 			if err := checkQuery(op, r.URL.RawQuery); err != nil {

@@ -67,7 +67,7 @@ func (s *Server) filing(c *call, in *api.RegistrationInput) (deal.Filing, deal.F
 	f.Normalise()
 	wrong = append(wrong, f.Validate(s.engine.Now())...)
 	if f.PartnerID != "" && !c.mayFile(f.PartnerID) {
-		wrong.Add("partner_id", "is not a partner this key may file for")
+		wrong.Add("partner_id", "no such partner")
 	}
 	return f, wrong
 }

@@ -89,7 +89,6 @@ func New(cfg Config) *Server {
 	e := echo.New()
 	e.HTTPErrorHandler = s.renderError
 	e.Binder = binder{}
-	e.Pre(headAsGet) // before routing, so that HEAD finds the route of GET
 	e.Use(
 		s.observe,   // outermost: sees the final status, whatever happened
 		s.recover,   // inside observe, so that a panic is logged and counted as a 500
@@ -108,7 +107,7 @@ func New(cfg Config) *Server {
 	if len(s.routes) != len(s.ops) {
 		panic(fmt.Sprintf("server: %d routes for %d operations", len(s.routes), len(s.ops)))
 	}
-	s.handler = otelhttp.NewHandler(e, "http",
+	s.handler = otelhttp.NewHandler(headAsGet(e), "http",
 		otelhttp.WithMeterProvider(s.tel.meters), otelhttp.WithTracerProvider(s.tel.tracers), otelhttp.WithPropagators(s.tel.propagator))
 	return s
 }
