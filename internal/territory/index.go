@@ -264,6 +264,8 @@ func (q *query) next(from int) int {
 		return at<<6 + bits.TrailingZeros64(w)
 	}
 	at++
+	// Postal code and country leave the fewest candidates: most words are empty after these two of eight.
+	postal, country := q[2].words[:n], q[0].words[:n]
 	for s := at >> 6; s < len(q[0].sum); s++ {
 		m := q[0].sum[s] & q[1].sum[s] & q[2].sum[s] & q[3].sum[s] & q[4].sum[s] & q[5].sum[s] & q[6].sum[s] & q[7].sum[s]
 		if s == at>>6 {
@@ -271,6 +273,9 @@ func (q *query) next(from int) int {
 		}
 		for ; m != 0; m &= m - 1 {
 			i := s<<6 + bits.TrailingZeros64(m)
+			if i >= n || postal[i]&country[i] == 0 {
+				continue
+			}
 			if w := q.word(i); w != 0 {
 				return i<<6 + bits.TrailingZeros64(w)
 			}
@@ -282,15 +287,6 @@ func (q *query) next(from int) int {
 // has reports whether box i is set in all of the query.
 func (q *query) has(i int32) bool { return q.word(int(i>>6))>>(i&63)&1 == 1 }
 
-// word ANDs one word. Postal codes, accounts and countries leave the fewest candidates, so they come first: most words
-// are empty after two of eight.
 func (q *query) word(i int) uint64 {
-	w := q[2].words[i] & q[0].words[i]
-	if w == 0 {
-		return 0
-	}
-	if w &= q[1].words[i] & q[3].words[i]; w == 0 {
-		return 0
-	}
-	return w & q[4].words[i] & q[5].words[i] & q[6].words[i] & q[7].words[i]
+	return q[0].words[i] & q[1].words[i] & q[2].words[i] & q[3].words[i] & q[4].words[i] & q[5].words[i] & q[6].words[i] & q[7].words[i]
 }
