@@ -17,14 +17,15 @@ type Decision struct {
 	Sequence       uint64    `json:"sequence"` // the ledger entry that holds it
 	At             time.Time `json:"at"`       // the instant it was decided as of: an input, recorded
 
-	Outcome     Outcome     `json:"outcome"`
-	ReasonCodes []string    `json:"reason_codes"`
-	Texts       Texts       `json:"texts"`
-	Protection  *Protection `json:"protection,omitempty"`
-	Route       *Route      `json:"route,omitempty"`
-	Case        *CaseTerms  `json:"case,omitempty"`
-	Terms       *Terms      `json:"terms,omitempty"`
-	Benefits    []Benefit   `json:"benefits,omitempty"`
+	Outcome      Outcome     `json:"outcome"`
+	ReasonCodes  []string    `json:"reason_codes"`                   // for staff: the true ones
+	PartnerCodes []string    `json:"partner_reason_codes,omitempty"` // what the partner may read in their place
+	Texts        Texts       `json:"texts"`
+	Protection   *Protection `json:"protection,omitempty"`
+	Route        *Route      `json:"route,omitempty"`
+	Case         *CaseTerms  `json:"case,omitempty"`
+	Terms        *Terms      `json:"terms,omitempty"`
+	Benefits     []Benefit   `json:"benefits,omitempty"`
 
 	Policy  DocumentRef  `json:"policy"`
 	Plan    *DocumentRef `json:"territories,omitempty"` // absent while no territory plan is published

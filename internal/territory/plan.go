@@ -26,7 +26,7 @@ const (
 // Limits of one plan.
 const (
 	maxDocument    = 64 << 20 // bytes
-	maxTerritories = 200_000
+	maxTerritories = 100_000
 	maxBoxes       = 1_000 // that the exclusions of one territory may split it into
 )
 
