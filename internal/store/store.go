@@ -1,0 +1,194 @@
+// Package store is the storage contract of dibs: one ledger, and the tables that are its projection.
+//
+// Two engines implement it, SQLite for one box and PostgreSQL for replicas; storetest holds both to the same suite.
+// All SQL lives in the engines. The ledger is the truth: every write is the appending of entries under the lock of
+// one head row, and everything else a reader can ask for (registrations, accounts, cases, keys) is written from the
+// same entries in the same transaction.
+package store
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+)
+
+// ErrUnknown: the commit may or may not have happened. It is never to be read as a no: drop what was derived, read
+// the head again, and let the caller retry with the same Idempotency-Key.
+var ErrUnknown = errors.New("the outcome of the commit is unknown")
+
+// ErrHolder: the database refused a second live exclusive protection of one identical scope. The committer should
+// have seen it first; the entry was not written.
+var ErrHolder = errors.New("another registration holds this scope")
+
+// Hash is a SHA-256 digest.
+type Hash = [32]byte
+
+// Head is the end of the ledger. The zero Head is that of an empty one.
+type Head struct {
+	Seq           uint64    // sequence of the last entry; the first entry is 1
+	Chain         Hash      // hash chain over all leaves: the fingerprint of the whole history
+	Root          Hash      // Merkle root over all leaves (RFC 6962); leaf i is entry i+1
+	At            time.Time // recorded time of the last entry; time never goes back
+	Registrations uint64    // how many registrations have been numbered
+}
+
+// Entry is one line of the ledger.
+type Entry struct {
+	Seq     uint64
+	At      time.Time // microseconds, UTC
+	Kind    string    // one of deal.Entry…
+	Subject string    // id of what it is about
+	Actor   deal.Actor
+
+	IdemKey     string // unique per Actor.KeyID when not empty
+	RequestHash []byte // SHA-256 of the request, to tell a retry from a reused key
+	Answer      []byte // the answer that was given, byte for byte; holds no personal data
+	Body        []byte // deal.Change; holds no personal data
+	Personal    []Personal
+
+	Leaf  []byte // canonical bytes that are hashed into the Merkle tree; see package ledger
+	Chain Hash   // chain after this entry
+	Size  uint64 // size of the tree when the commit that wrote this entry was done: what its receipt is against
+}
+
+// Personal is one piece of personal data of an entry. The leaf holds only HMAC-SHA256(Salt, Field, Value); erasing a
+// person deletes salt and value.
+type Personal struct {
+	Field string
+	Salt  []byte // 32 random bytes
+	Value string // empty once erased
+}
+
+// Node is one stored hash of the Merkle tree, by its index in golang.org/x/mod/sumdb/tlog's order.
+type Node struct {
+	Index int64
+	Hash  Hash
+}
+
+// Event is something the outside is to be told, written with the entry that caused it.
+type Event struct {
+	ID      string // stable over retries
+	Seq     uint64
+	Type    string // dibs.registration.protected.v1
+	Subject string
+	At      time.Time
+	Body    []byte // JSON
+}
+
+// Append is what one commit adds: entries in sequence, their Merkle nodes, their events, and the head after them.
+// Changes[i] is the decoded Body of Entries[i], so that no engine decodes what was just encoded.
+type Append struct {
+	Entries []Entry
+	Changes []*deal.Change
+	Nodes   []Node
+	Events  []Event
+	Head    Head
+}
+
+// IdemKey is the name under which an answer is kept for ever.
+type IdemKey struct{ KeyID, Key string }
+
+// Locked is the ledger while its head is locked: what is read here is still true when the commit is written.
+type Locked interface {
+	Head() Head
+	// Entries yields the entries after seq, in order.
+	Entries(ctx context.Context, after uint64) iter.Seq2[Entry, error]
+	// Answered returns the entries that already answered any of the keys.
+	Answered(ctx context.Context, keys []IdemKey) (map[IdemKey]Entry, error)
+}
+
+// RegistrationFilter selects registrations. Zero fields select everything.
+type RegistrationFilter struct {
+	PartnerIDs []string // as registrant or as distributor; nil: all partners; empty and not nil: none
+	Status     deal.Status
+	PartnerID  string
+	AccountID  string
+	ExternalID string
+	Number     string
+	AsOf       time.Time // the instant at which Status is meant
+	Page
+}
+
+// CaseFilter selects cases.
+type CaseFilter struct {
+	Status         string
+	Queue          string
+	RegistrationID string
+	Page
+}
+
+// RecordFilter selects rows of reference data.
+type RecordFilter struct {
+	Name      string // prefix of the name, case-insensitive
+	Country   string
+	AccountID string // opportunities of one account
+	PartnerID string // opportunities of one partner
+	Status    string
+	Page
+}
+
+// Page is a place in a list. Lists are ordered by the key of their rows, compared byte by byte.
+type Page struct {
+	After string // key of the last row already read
+	Limit int    // at most this many rows; the caller sets it
+}
+
+// Visitor receives the state of the world while Load reads it. Order: documents, keys, then records by kind, then
+// registrations, then cases.
+type Visitor interface {
+	Document(deal.Document) error
+	Key(deal.Key) error
+	Record(deal.Record) error
+	Registration(deal.Registration) error
+	Case(deal.Case) error
+}
+
+// Store is one database. All methods are safe for concurrent use. What does not exist is deal.ErrNotFound; a database
+// that cannot be reached is an error, never an empty answer. Returned values are the caller's own.
+type Store interface {
+	// Commit locks the head, calls decide under the lock, and appends what it returns in one transaction. If decide
+	// fails, or returns no entries, nothing is written and its error is returned. ErrUnknown: see there. Any other
+	// error: nothing was written.
+	Commit(ctx context.Context, decide func(context.Context, Locked) (Append, error)) error
+
+	// Head returns the end of the ledger without locking it.
+	Head(ctx context.Context) (Head, error)
+	// Load visits the whole current state at one instant and returns the head of that instant.
+	Load(ctx context.Context, v Visitor) (Head, error)
+
+	Entry(ctx context.Context, seq uint64) (Entry, error)
+	// Entries yields entries after seq in order, without a lock; it ends at the head.
+	Entries(ctx context.Context, after uint64) iter.Seq2[Entry, error]
+	Answered(ctx context.Context, key IdemKey) (Entry, error)
+	// Nodes returns the Merkle hashes at the indexes, in the order asked.
+	Nodes(ctx context.Context, indexes []int64) ([]Hash, error)
+	// AllNodes yields every Merkle hash by index.
+	AllNodes(ctx context.Context) iter.Seq2[Node, error]
+	// Personal returns what is left of the personal data of the entry.
+	Personal(ctx context.Context, seq uint64) ([]Personal, error)
+
+	Registration(ctx context.Context, id string) (deal.Registration, error)
+	Registrations(ctx context.Context, f RegistrationFilter) ([]deal.Registration, error)
+	// DecisionSeqs returns the entries that hold the decisions of a registration, oldest first.
+	DecisionSeqs(ctx context.Context, registrationID string) ([]uint64, error)
+	Case(ctx context.Context, id string) (deal.Case, error)
+	Cases(ctx context.Context, f CaseFilter) ([]deal.Case, error)
+	Record(ctx context.Context, kind deal.RecordKind, key string) (deal.Record, error)
+	Records(ctx context.Context, kind deal.RecordKind, f RecordFilter) ([]deal.Record, error)
+	Document(ctx context.Context, kind string, version int) (deal.Document, error)
+	Documents(ctx context.Context, kind string) ([]deal.Document, error)
+	Keys(ctx context.Context) ([]deal.Key, error)
+	// Events yields events not yet delivered, oldest first.
+	Events(ctx context.Context, limit int) ([]Event, error)
+
+	// Breaches lists pairs of live exclusive holders of overlapping scope at t: the one-holder report. It is empty.
+	Breaches(ctx context.Context, t time.Time) ([]Breach, error)
+
+	Close() error
+}
+
+// Breach is two registrations that hold overlapping scope of one customer at one instant.
+type Breach struct{ A, B string }
