@@ -8,11 +8,12 @@ import (
 	"github.com/dibs-deals/dibs/internal/deal"
 )
 
-// The accounts the examples are about. Both are in partner territory, neither is named or has a relative, and no
-// other account's name is like theirs.
+// The accounts the examples are about, all in Germany. The first two are in partner territory, neither is named or has
+// a relative, and no other account's name is like theirs; the third is a named account and nothing else.
 const (
 	cleanName  = "Nordzucker AG"
 	directName = "August Storck KG"
+	namedName  = "Siemens Energy"
 )
 
 // Example is a registration the demo offers to file, and what it is for.
