@@ -1,6 +1,7 @@
 package deal
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"unicode"
@@ -16,6 +17,14 @@ func (e *FieldErrors) id(field, id string) {
 		e.Add(field, "must not begin or end with a space")
 	}
 	e.text(field, id, MaxName)
+}
+
+// texts checks a list of short texts.
+func (e *FieldErrors) texts(field string, list []string) {
+	e.count(field, len(list), 1000)
+	for i, s := range list {
+		e.text(fmt.Sprintf("%s[%d]", field, i), s, MaxText)
+	}
 }
 
 func (e *FieldErrors) country(field, code string) {
@@ -38,8 +47,8 @@ func (a *Account) Validate() FieldErrors {
 		"industry": a.Industry, "owner": a.Owner, "parent_id": a.ParentID} {
 		e.text(field, v, MaxText)
 	}
-	e.count("aliases", len(a.Aliases), 1000)
-	e.count("domains", len(a.Domains), 1000)
+	e.texts("aliases", a.Aliases)
+	e.texts("domains", a.Domains)
 	e.country("country", a.Country)
 	e.oneOf("status", a.Status, AccountStatuses)
 	if a.Employees < 0 {
@@ -48,6 +57,8 @@ func (a *Account) Validate() FieldErrors {
 	if a.AnnualRevenue != "" {
 		if d, err := decimal.NewFromString(a.AnnualRevenue); err != nil {
 			e.Add("annual_revenue", "%q is not a decimal amount", a.AnnualRevenue)
+		} else if d.Exponent() > 18 || d.Exponent() < -18 || d.NumDigits() > 30 {
+			e.Add("annual_revenue", "has too many digits")
 		} else if d.IsNegative() {
 			e.Add("annual_revenue", "must not be negative")
 		}
@@ -81,6 +92,7 @@ func (o *Opportunity) Validate() FieldErrors {
 		e.Add("partner_id", "is required when led_by is partner")
 	}
 	o.Amount.Validate(&e, "amount")
+	e.texts("lines", o.Lines)
 	return e
 }
 
@@ -106,6 +118,9 @@ func (p *Partner) Validate() FieldErrors {
 	for _, c := range p.Countries {
 		e.country("countries", c)
 	}
+	e.count("countries", len(p.Countries), 1000)
+	e.texts("lines", p.Lines)
+	e.text("distributor_id", p.DistributorID, MaxName)
 	if p.TrainedStaff < 0 {
 		e.Add("trained_staff", "must not be negative")
 	}
@@ -129,6 +144,9 @@ func (p *Person) Validate() FieldErrors {
 			e.Add("roles", "%q is not one of %s", r, strings.Join(Roles, ", "))
 		}
 	}
+	e.count("roles", len(p.Roles), 1000)
+	e.texts("queues", p.Queues)
+	e.text("manager", p.Manager, MaxName)
 	p.Authority.Validate(&e, "authority")
 	if p.Manager == p.ID && p.ID != "" {
 		e.Add("manager", "a person cannot be their own manager")
@@ -156,7 +174,7 @@ func (r *Rate) Validate() FieldErrors {
 	}
 	Money{Value: decimal.New(1, 0), Currency: r.From}.Validate(&e, "from")
 	Money{Value: decimal.New(1, 0), Currency: r.To}.Validate(&e, "to")
-	if d, err := decimal.NewFromString(r.Rate); err != nil || !d.IsPositive() || d.Exponent() > 9 || d.NumDigits() > 30 {
+	if d, err := decimal.NewFromString(r.Rate); err != nil || !d.IsPositive() || d.Exponent() > 9 || d.Exponent() < -30 || d.NumDigits() > 30 {
 		e.Add("rate", "%q is not a positive decimal", r.Rate)
 	}
 	return e

@@ -442,23 +442,41 @@ type PutResult struct{ Created, Updated, Unchanged int }
 // MaxRows is the most rows one Put takes: it bounds how long one import holds the head.
 const MaxRows = 1000
 
-// Put upserts rows of reference data, valid ones, in one entry; the whole of rows is committed or nothing. At most
+// Put upserts rows of reference data in one entry; all of rows is committed or, with one wrong, nothing. At most
 // MaxRows rows. merge, if not nil, combines a stored row (nil: there is none) with the given one (a partial import).
 func (e *Engine) Put(ctx context.Context, q Request, rows []deal.Record, merge func(stored, row deal.Record) deal.Record) (PutResult, error) {
+	in := make([]ImportRow, len(rows))
+	for i, r := range rows {
+		in[i] = ImportRow{Record: r, Merge: merge}
+	}
+	res, rejected, err := e.putRows(ctx, q, in, true)
+	for i, errs := range rejected {
+		return PutResult{}, fmt.Errorf("%s %s: %w", rows[i].Kind(), rows[i].Key(), errs)
+	}
+	return res, err
+}
+
+// putRows merges rows with what is stored, under the lock, and commits the ones that are right then: all or none when
+// strict, else all but the rejected, which are returned by their place in rows.
+func (e *Engine) putRows(ctx context.Context, q Request, rows []ImportRow, strict bool) (PutResult, map[int]deal.FieldErrors, error) {
 	if len(rows) > MaxRows {
-		return PutResult{}, fmt.Errorf("%d rows in one call; at most %d", len(rows), MaxRows)
+		return PutResult{}, nil, fmt.Errorf("%d rows in one call; at most %d", len(rows), MaxRows)
 	}
 	var res PutResult
+	rejected := map[int]deal.FieldErrors{}
 	_, err := e.submit(ctx, q, func(time.Time) ([]addition, error) {
 		res = PutResult{}
+		clear(rejected)
 		change := &deal.Change{}
-		for _, row := range rows {
+		for i, in := range rows {
+			row := in.Record
 			stored := e.view.record(row.Kind(), row.Key())
-			if merge != nil {
-				row = merge(stored, row)
+			if in.Merge != nil {
+				row = in.Merge(stored, row)
 			}
 			if errs := row.Validate(); len(errs) > 0 {
-				return nil, fmt.Errorf("%s %s: %w", row.Kind(), row.Key(), errs)
+				rejected[i] = errs
+				continue
 			}
 			switch {
 			case stored == nil:
@@ -471,19 +489,19 @@ func (e *Engine) Put(ctx context.Context, q Request, rows []deal.Record, merge f
 			}
 			change.Put(row)
 		}
-		if res.Created+res.Updated == 0 {
+		if res.Created+res.Updated == 0 || strict && len(rejected) > 0 {
 			return nil, nil
 		}
-		subject := string(rows[0].Kind())
+		subject := string(rows[0].Record.Kind())
 		if len(rows) == 1 {
-			subject += "/" + rows[0].Key()
+			subject += "/" + rows[0].Record.Key()
 		}
 		return []addition{{entry: store.Entry{Kind: deal.EntryRecords, Subject: subject}, change: change}}, nil
 	})
 	if err != nil {
-		return PutResult{}, err // res may still be written to, if it was the caller who stopped waiting
+		return PutResult{}, nil, err // res may still be written to, if it was the caller who stopped waiting
 	}
-	return res, nil
+	return res, rejected, nil
 }
 
 func equalJSON(a, b any) bool {

@@ -1,0 +1,9 @@
+// Nothing here may reach outside: no fonts, no telemetry, no hosted client.
+Scalar.createApiReference('#app', {
+  url: '/openapi.yaml',
+  withDefaultFonts: false,
+  telemetry: false,
+  hideClientButton: true,
+  agent: { disabled: true },
+  mcp: { disabled: true },
+})

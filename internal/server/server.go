@@ -1,0 +1,148 @@
+// Package server is the HTTP edge of dibs: the JSON API of api/openapi.yaml on Echo.
+//
+// A handler does three things: it maps the request to the vocabulary (map.go), asks the engine or its store, and
+// renders what came back (reply.go). What every request has in common (who calls, may they, is the input readable, what
+// is logged) is middleware and comes from the specification itself, so an operation that is not described, or that
+// names no roles, is not served. Errors are returned and become a problem document in one place (problem.go).
+//
+// What a partner reads is engine.Answer and nothing else of a registration: see registrations.go.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+
+	"github.com/dibs-deals/dibs/api"
+	"github.com/dibs-deals/dibs/internal/engine"
+)
+
+// Limits of the edge. They bound what one caller can make the process do.
+const (
+	maxJSON     = 64 << 10  // a filing with 200 products and 200 sites takes half of it
+	maxDocument = 8 << 20   // a plan of 10,000 territories takes about 3 MiB
+	maxImport   = 512 << 20 // read as a stream, never held
+	maxHeader   = 16 << 10
+
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second // whole request; imports move it on with every read
+	writeTimeout      = 60 * time.Second // handler and answer; imports and exports move it on
+	idleTimeout       = 2 * time.Minute
+	streamTimeout     = 30 * time.Second // between two reads of an import, or two pages of an export
+	drainTimeout      = 30 * time.Second // for requests that run when the service is told to stop
+)
+
+// Config is what a server is made of.
+type Config struct {
+	Engine          *engine.Engine
+	Log             *slog.Logger // nil: discard
+	Telemetry       *Telemetry   // nil: own metrics, no traces
+	Version         string
+	ChecksPerMinute int // pre-checks an API key may ask in a minute, in bursts of as many; 0: 60
+}
+
+// Server answers the API.
+type Server struct {
+	engine   *engine.Engine
+	log      *slog.Logger
+	tel      *Telemetry
+	version  string
+	ops      map[string]*operation // by method and Echo path
+	checks   limiter
+	handler  http.Handler
+	routes   []*echo.Route
+	draining atomic.Bool
+}
+
+// handlers implements the operations, so that they are not methods of Server.
+type handlers struct{ *Server }
+
+// New wires the server. It panics when the specification and the routes do not agree or an operation says neither who
+// may call it nor that everyone may: that is a mistake in the program, and serving it would be worse.
+func New(cfg Config) *Server {
+	s := &Server{engine: cfg.Engine, log: cfg.Log, tel: cfg.Telemetry, version: cfg.Version}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.tel == nil {
+		s.tel = NewTelemetry()
+	}
+	if cfg.ChecksPerMinute == 0 {
+		cfg.ChecksPerMinute = 60
+	}
+	s.checks = newLimiter(cfg.ChecksPerMinute)
+	s.tel.observe(s.engine)
+	ops, err := operations(api.Spec)
+	if err != nil {
+		panic(err)
+	}
+	s.ops = ops
+
+	e := echo.New()
+	e.HTTPErrorHandler = s.renderError
+	e.Binder = binder{}
+	e.Use(
+		s.observe,   // outermost: sees the final status, whatever happened
+		s.recover,   // inside observe, so that a panic is logged and counted as a 500
+		harden,      // headers, also on errors
+		s.authorise, // before anything of the request's body is read
+		s.readable,  // query, content type, size: what the operation says it takes
+	)
+	// The surface is api/openapi.yaml; the generated function registers it operation by operation.
+	api.RegisterHandlers(e, api.NewStrictHandler(handlers{s}, nil))
+	s.routes = e.Routes()
+	for _, r := range s.routes {
+		if s.ops[r.Method+" "+r.Path] == nil {
+			panic(fmt.Sprintf("server: %s %s is not in the specification", r.Method, r.Path))
+		}
+	}
+	if len(s.routes) != len(s.ops) {
+		panic(fmt.Sprintf("server: %d routes for %d operations", len(s.routes), len(s.ops)))
+	}
+	s.handler = otelhttp.NewHandler(headAsGet(e), "http",
+		otelhttp.WithMeterProvider(s.tel.meters), otelhttp.WithTracerProvider(s.tel.tracers), otelhttp.WithPropagators(s.tel.propagator))
+	return s
+}
+
+// Handler returns the whole API as one handler.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Run serves on l until ctx is done. It then says not ready, takes no new connections, and returns when the requests
+// that were running have been answered, or with an error when they were not within drainTimeout. The engine can be
+// closed after it.
+func (s *Server) Run(ctx context.Context, l net.Listener) error {
+	srv := &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(l) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	s.draining.Store(true)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	if err := srv.Shutdown(drain); err != nil {
+		return errors.Join(fmt.Errorf("requests were still running after %s: %w", drainTimeout, err), srv.Close())
+	}
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
