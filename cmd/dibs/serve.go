@@ -89,7 +89,7 @@ func serveOn(ctx context.Context, log *slog.Logger, e *engine.Engine, l net.List
 	err = server.New(server.Config{Engine: e, Log: log, Telemetry: tel, Version: version, ChecksPerMinute: checks}).Run(ctx, l)
 	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if ferr := tel.Shutdown(flush); ferr != nil {
+	if ferr := tel.Close(flush); ferr != nil {
 		log.Warn("the last traces were not delivered", "error", ferr)
 	}
 	return err

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -93,13 +94,7 @@ func load(ctx context.Context, st store.Store, m *match.Model) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.accountIndex.Load(func(yield func(match.Record) bool) {
-		for _, a := range v.accounts {
-			if !yield(match.FromAccount(a)) {
-				return
-			}
-		}
-	})
+	v.indexAccounts(slices.Collect(maps.Values(v.accounts)))
 	edge, err := st.Nodes(ctx, ledger.EdgeIndexes(head.Seq))
 	if err != nil {
 		return nil, fmt.Errorf("edge of the Merkle tree: %w", err)

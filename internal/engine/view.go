@@ -75,6 +75,7 @@ func (v *view) apply(c *deal.Change) error {
 		v.keys[k.ID] = k
 	}
 	c.Records(v.putRecord)
+	v.indexAccounts(c.Accounts)
 	for _, d := range c.Deleted {
 		v.deleteRecord(d)
 	}
@@ -88,7 +89,6 @@ func (v *view) putRecord(r deal.Record) {
 	switch r := r.(type) {
 	case *deal.Account:
 		v.putAccount(r)
-		v.accountIndex.Upsert(match.FromAccount(r))
 	case *deal.Opportunity:
 		v.putOpportunity(r)
 	case *deal.Partner:
@@ -109,7 +109,26 @@ func (v *view) putRecord(r deal.Record) {
 	}
 }
 
-// putAccount keeps the account's attributes; indexing it is the caller's, who may have many.
+// bulk is how many accounts are laid out together rather than one by one.
+const bulk = 32
+
+func (v *view) indexAccounts(list []*deal.Account) {
+	if len(list) < bulk {
+		for _, a := range list {
+			v.accountIndex.Upsert(match.FromAccount(a))
+		}
+		return
+	}
+	v.accountIndex.Load(func(yield func(match.Record) bool) {
+		for _, a := range list {
+			if !yield(match.FromAccount(a)) {
+				return
+			}
+		}
+	})
+}
+
+// putAccount keeps the account's attributes; indexing it is indexAccounts', which may have many.
 func (v *view) putAccount(a *deal.Account) {
 	if old := v.accounts[a.ID]; old != nil && old.ParentID != a.ParentID {
 		removeSorted(v.children, old.ParentID, a.ID)
@@ -326,11 +345,7 @@ func (l visitor) Key(k deal.Key) error           { l.v.keys[k.ID] = k; return ni
 func (l visitor) Case(deal.Case) error           { return nil }
 
 func (l visitor) Record(r deal.Record) error {
-	if a, ok := r.(*deal.Account); ok {
-		l.v.putAccount(a) // indexed together, once all are there
-		return nil
-	}
-	l.v.putRecord(r)
+	l.v.putRecord(r) // accounts are indexed together, once all are there
 	return nil
 }
 
