@@ -79,7 +79,7 @@ var plan = sync.OnceValue(func() []byte {
 	p("    US: %s", list(states))
 	p("  industry: %s", list(industryNames))
 	p("  employees: {breakpoints: [0, 50, 250, 1000, 5000, 20000]}")
-	p("  line: %s", list(Lines))
+	p("  product_line: %s", list(Lines))
 	p("tiers: [named, strategic, field, partner, default]")
 	p("territories:")
 	territory := func(id, tier, coverage, owner, include string, more ...string) {
