@@ -31,7 +31,8 @@ type stdio struct {
 
 // commands is the whole command line. Each field is one command; its file is named after it.
 type commands struct {
-	Match matchCmd `cmd:"" help:"Match organisations offline: ranked candidates for each query, or a judgement for each pair."`
+	Match  matchCmd  `cmd:"" help:"Match organisations offline: ranked candidates for each query, or a judgement for each pair."`
+	Policy policyCmd `cmd:"" help:"Rules of engagement: the programme library, and checks of policies and territory plans."`
 }
 
 func main() {

@@ -17,7 +17,6 @@ type Change struct {
 	Deleted       []RecordRef         `json:"deleted,omitempty"`
 	Documents     []Document          `json:"documents,omitempty"`
 	Keys          []Key               `json:"keys,omitempty"`
-	Signer        string              `json:"signer,omitempty"` // verification key of the ledger's checkpoints from here on
 }
 
 // RecordRef names one row of reference data.

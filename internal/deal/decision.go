@@ -17,14 +17,15 @@ type Decision struct {
 	Sequence       uint64    `json:"sequence"` // the ledger entry that holds it
 	At             time.Time `json:"at"`       // the instant it was decided as of: an input, recorded
 
-	Outcome     Outcome     `json:"outcome"`
-	ReasonCodes []string    `json:"reason_codes"`
-	Texts       Texts       `json:"texts"`
-	Protection  *Protection `json:"protection,omitempty"`
-	Route       *Route      `json:"route,omitempty"`
-	Case        *CaseTerms  `json:"case,omitempty"`
-	Terms       *Terms      `json:"terms,omitempty"`
-	Benefits    []Benefit   `json:"benefits,omitempty"`
+	Outcome      Outcome     `json:"outcome"`
+	ReasonCodes  []string    `json:"reason_codes"`         // the deciding one first; for staff
+	PartnerCodes []string    `json:"partner_reason_codes"` // what the partner reads in their place
+	Texts        Texts       `json:"texts"`
+	Protection   *Protection `json:"protection,omitempty"`
+	Route        *Route      `json:"route,omitempty"`
+	Case         *CaseTerms  `json:"case,omitempty"`
+	Terms        *Terms      `json:"terms,omitempty"`
+	Benefits     []Benefit   `json:"benefits,omitempty"`
 
 	Policy  DocumentRef  `json:"policy"`
 	Plan    *DocumentRef `json:"territories,omitempty"` // absent while no territory plan is published
@@ -41,8 +42,9 @@ type Decision struct {
 
 // Texts are the sentences of a decision: what the partner may read, and what staff read.
 type Texts struct {
-	Partner  string `json:"partner"`
-	Internal string `json:"internal"`
+	Partner   string            `json:"partner"`             // English
+	Languages map[string]string `json:"languages,omitempty"` // the partner's sentence in other languages, by BCP 47 tag
+	Internal  string            `json:"internal"`
 }
 
 // Route is where a registration that is not protected goes.
@@ -182,10 +184,11 @@ type Conflict struct {
 type TerritoryResult struct {
 	Status   string   `json:"status"` // resolved, none, ambiguous, or no_plan while none is published
 	ID       string   `json:"id,omitempty"`
-	Coverage string   `json:"coverage"`         // direct, partner or unknown; hybrid is settled by amount and lead
-	Owner    Owner    `json:"owner,omitzero"`   // of the winner
-	Why      string   `json:"why,omitempty"`    // the precedence that chose it, in words
-	Covers   []string `json:"covers,omitempty"` // every territory that covers the customer, in precedence order
+	Coverage string   `json:"coverage"`          // direct, partner or unknown; hybrid is settled by amount and lead
+	Owner    Owner    `json:"owner,omitzero"`    // of the winner
+	Why      string   `json:"why,omitempty"`     // the precedence that chose it, in words
+	Covers   []string `json:"covers,omitempty"`  // every territory that covers the customer, in precedence order
+	Unknown  []string `json:"unknown,omitempty"` // fields nobody knows of the customer that could have changed the answer
 }
 
 // Owner is who answers for a territory.
@@ -242,7 +245,7 @@ type Key struct {
 
 // Document is one version of a policy or a territory plan, as written.
 type Document struct {
-	Kind        string    `json:"kind"` // policy or territories
+	Kind        string    `json:"kind"` // policy, territories or signer
 	Name        string    `json:"name"`
 	Version     int       `json:"version"`
 	Digest      string    `json:"digest"`
@@ -258,6 +261,14 @@ type Document struct {
 const (
 	PolicyDocument    = "policy"
 	TerritoryDocument = "territories"
+	SignerDocument    = "signer" // the verification key of the ledger's checkpoints from its version on
+)
+
+// The statuses of a Document.
+const (
+	DocumentDraft   = "draft"
+	DocumentLive    = "live"
+	DocumentRetired = "retired"
 )
 
 // Core reason codes, stable for ever. A policy adds its own with its own prefix.

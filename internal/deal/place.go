@@ -13,13 +13,13 @@ var (
 	bareRegion = []string{"US", "CA", "AU"}
 )
 
-// IsCountry reports whether code is an ISO 3166-1 alpha-2 country code in capitals.
+// IsCountry reports whether code is an ISO 3166-1 alpha-2 country code in capitals, of a country there still is: DD is none.
 func IsCountry(code string) bool {
 	if len(code) != 2 || strings.ToUpper(code) != code {
 		return false
 	}
 	r, err := language.ParseRegion(code)
-	return err == nil && r.IsCountry() && r.String() == code
+	return err == nil && r.IsCountry() && r.String() == code && r.Canonicalize() == r
 }
 
 // CanonicalRegion returns a region as ISO 3166-2 (DE-BY). A bare code is accepted with US, CA and AU, whose people

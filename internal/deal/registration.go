@@ -2,6 +2,7 @@ package deal
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -381,7 +382,10 @@ type Registration struct {
 	ReceivedAt time.Time `json:"received_at"`
 	Filing     Filing    `json:"filing"`
 
-	EmailDomain string      `json:"email_domain,omitempty"` // of the contact; survives the erasure of the address
+	// What a decision uses of the personal data, kept so that erasing it changes no decision.
+	EmailDomain string   `json:"email_domain,omitempty"`
+	Given       []string `json:"given,omitempty"` // which personal fields were filed
+
 	Status      Status      `json:"status"`
 	CustomerRef CustomerRef `json:"customer_ref"` // whom the customer was resolved to
 	Protection  *Protection `json:"protection,omitempty"`
@@ -483,10 +487,10 @@ func (r *Registration) HoldsAt(t time.Time) bool {
 }
 
 // ClaimAt reports whether the registration is a claim others must reckon with at t: it holds, or it waits for a
-// decision or in line behind a holder.
+// decision or in line behind a holder. One that was returned for completion is not a claim until it is complete.
 func (r *Registration) ClaimAt(t time.Time) bool {
 	switch r.Status {
-	case StatusReceived, StatusEscalated, StatusWaitlisted, StatusReturned:
+	case StatusReceived, StatusEscalated, StatusWaitlisted:
 		return true
 	}
 	return r.HoldsAt(t)
@@ -514,3 +518,6 @@ func (s Site) Label() string {
 	}
 	return strings.Join(parts, ", ")
 }
+
+// Has reports whether a personal field was filed, whether or not it has been erased since.
+func (r *Registration) Has(field string) bool { return slices.Contains(r.Given, field) }

@@ -1,6 +1,6 @@
 // Package engine decides registrations and commits what was decided.
 //
-// Decide is pure: a view of the world, a registration and an instant give a decision. The committer around it gives
+// decide is pure: a view of the world, a registration and an instant give a decision. The committer around it gives
 // every change one place in one order: it locks the head of the ledger, applies what others have added, re-scores
 // only against that, decides what waits in order, and writes decision, state, entry, Merkle hashes, events and head in
 // one transaction. A caller of Register has either a committed answer or an error that says whether to retry.
@@ -8,33 +8,163 @@ package engine
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/ledger"
+	"github.com/dibs-deals/dibs/internal/match"
+	"github.com/dibs-deals/dibs/internal/policy"
 	"github.com/dibs-deals/dibs/internal/store"
+	"github.com/dibs-deals/dibs/internal/territory"
 )
 
 // Config is what an engine is made of.
 type Config struct {
 	Store  store.Store
 	Signer *ledger.Signer
-	Policy []byte           // published when the database has no policy yet
+	Policy []byte           // published when the database has no policy yet; nil: the library's default
 	Clock  func() time.Time // nil: the system clock
 	Log    *slog.Logger     // nil: discard
 }
 
 // Engine is the one writer of a store in this process. All methods are safe for concurrent use.
-type Engine struct{ cfg Config }
+type Engine struct {
+	cfg   Config
+	log   *slog.Logger
+	model *match.Model
 
-// Open reads the world from the store and starts the committer. An empty database gets its first entry and the
-// policy of cfg.
-func Open(ctx context.Context, cfg Config) (*Engine, error) { return &Engine{cfg}, nil }
+	view    *view                // the committer's
+	current atomic.Pointer[view] // the same, for readers, who lock it
+	broken  atomic.Bool          // the view could not be read again after a failure
+	pending store.Head           // head of the commit under way
+
+	queue   chan *proposal
+	closing chan struct{}
+	stopped chan struct{}
+	closed  sync.Once
+}
+
+// Open reads the world from the store and starts the committer. An empty database gets its first entries: the ledger's
+// key, and the policy of cfg.
+func Open(ctx context.Context, cfg Config) (*Engine, error) {
+	e := &Engine{cfg: cfg, log: cfg.Log, model: match.Default(),
+		queue: make(chan *proposal, 4*maxBatch), closing: make(chan struct{}), stopped: make(chan struct{})}
+	if e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Clock == nil {
+		e.cfg.Clock = time.Now
+	}
+	if cfg.Policy == nil {
+		e.cfg.Policy = policy.Default()
+	}
+	v, err := load(ctx, cfg.Store, e.model)
+	if err != nil {
+		return nil, fmt.Errorf("reading the world: %w", err)
+	}
+	e.view = v
+	e.current.Store(v)
+	go e.run()
+	if err := e.start(ctx); err != nil {
+		return nil, errors.Join(err, e.Close(ctx))
+	}
+	return e, nil
+}
+
+// load reads the world at one instant.
+func load(ctx context.Context, st store.Store, m *match.Model) (*view, error) {
+	v := newView(m)
+	head, err := st.Load(ctx, visitor{v})
+	if err != nil {
+		return nil, err
+	}
+	v.accountIndex.Load(func(yield func(match.Record) bool) {
+		for _, a := range v.accounts {
+			if !yield(match.FromAccount(a)) {
+				return
+			}
+		}
+	})
+	edge, err := st.Nodes(ctx, ledger.EdgeIndexes(head.Seq))
+	if err != nil {
+		return nil, fmt.Errorf("edge of the Merkle tree: %w", err)
+	}
+	if v.tree, err = ledger.OpenTree(head.Seq, edge); err != nil {
+		return nil, err
+	}
+	if root, err := v.tree.Root(); err != nil || head.Seq > 0 && root != head.Root {
+		return nil, errors.Join(fmt.Errorf("the stored hashes do not lead to the root of entry %d: run dibs audit verify", head.Seq), err)
+	}
+	v.head = head
+	return v, nil
+}
+
+// start writes what an empty ledger begins with, and the signing key when it is a new one.
+func (e *Engine) start(ctx context.Context) error {
+	_, err := e.submit(ctx, Request{Actor: deal.System}, func(now time.Time) ([]addition, error) {
+		var out []addition
+		key := e.cfg.Signer.Key()
+		if d, ok := e.view.live(deal.SignerDocument); !ok || d.Body != key {
+			out = append(out, e.document(deal.EntryStart, deal.SignerDocument, "ledger", key, true, deal.System, now))
+		}
+		if _, ok := e.view.live(deal.PolicyDocument); !ok {
+			p, err := policy.Compile(e.cfg.Policy)
+			if err != nil {
+				return nil, fmt.Errorf("the first policy: %w", err)
+			}
+			out = append(out, e.document(deal.EntryPublished, deal.PolicyDocument, p.Ref().Name, string(e.cfg.Policy), true, deal.System, now))
+		}
+		return out, nil
+	})
+	if err != nil {
+		return fmt.Errorf("starting the ledger: %w", err)
+	}
+	return nil
+}
 
 // Close stops taking requests, finishes those taken, and returns when the committer has ended or ctx is done. It does
 // not close the store.
-func (e *Engine) Close(ctx context.Context) error { return nil }
+func (e *Engine) Close(ctx context.Context) error {
+	e.closed.Do(func() { close(e.closing) })
+	select {
+	case <-e.stopped:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the last commit: %w", ctx.Err())
+	}
+}
+
+// now is the clock, in what an entry can hold.
+func (e *Engine) now() time.Time { return e.cfg.Clock().UTC().Truncate(time.Microsecond) }
+
+// Now is the engine's clock.
+func (e *Engine) Now() time.Time { return e.now() }
+
+// Store gives read access to what the engine writes.
+func (e *Engine) Store() store.Store { return e.cfg.Store }
+
+func stack() string { return string(debug.Stack()) }
+
+// read runs f on the view as it is, while nothing changes it.
+func read[T any](e *Engine, f func(v *view) T) T {
+	v := e.current.Load()
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return f(v)
+}
 
 // Request says who asks, and under which name the answer is kept.
 type Request struct {
@@ -54,7 +184,193 @@ type Registered struct {
 // Register decides the filing and commits the decision. Errors: deal.FieldErrors (also for a partner that does not
 // exist), deal.ErrKeyReused, deal.ErrUnavailable. The filing must be normalised and validated.
 func (e *Engine) Register(ctx context.Context, q Request, f deal.Filing) (Registered, error) {
-	return Registered{}, nil
+	if q.IdemKey != "" {
+		// A retry is answered from the ledger before anything else: what it was answered then stands, whatever the world
+		// or its own fields look like today.
+		prior, err := e.cfg.Store.Answered(ctx, store.IdemKey{KeyID: q.Actor.KeyID, Key: q.IdemKey})
+		switch {
+		case err == nil && subtle.ConstantTimeCompare(prior.RequestHash, q.Hash) != 1:
+			return Registered{}, deal.ErrKeyReused
+		case err == nil:
+			return e.registered(ctx, &proposal{entry: prior, replayed: true})
+		case !errors.Is(err, deal.ErrNotFound):
+			return Registered{}, errors.Join(deal.ErrUnavailable, err)
+		}
+	}
+	public, personal := f.SplitPersonal()
+	r := deal.Registration{
+		ID: deal.NewID(deal.RegistrationID), DecisionID: deal.NewID(deal.DecisionID), CaseID: deal.NewID(deal.CaseID),
+		ReceivedAt: e.now(), Filing: public, EmailDomain: f.Contact.EmailDomain(), Status: deal.StatusReceived,
+	}
+	for _, p := range personal {
+		r.Given = append(r.Given, p.Field)
+	}
+	type early struct {
+		view *view
+		m    matches
+		err  error
+	}
+	found := read(e, func(v *view) early {
+		reg := r
+		if errs := v.admit(&reg.Filing); len(errs) > 0 {
+			return early{err: errs}
+		}
+		return early{view: v, m: search(v, &reg)}
+	})
+	if found.err != nil {
+		return Registered{}, found.err
+	}
+	secrets, err := salted(personal)
+	if err != nil {
+		return Registered{}, err
+	}
+	p, err := e.submit(ctx, q, func(now time.Time) ([]addition, error) {
+		a, err := e.register(r, found.view, found.m, now)
+		a.entry.Personal = secrets
+		return []addition{a}, err
+	})
+	if err != nil {
+		return Registered{}, err
+	}
+	return e.registered(ctx, p)
+}
+
+// register decides one registration under the lock.
+func (e *Engine) register(r deal.Registration, seen *view, m matches, now time.Time) (addition, error) {
+	v := e.view
+	if errs := v.admit(&r.Filing); len(errs) > 0 {
+		return addition{}, errs
+	}
+	if seen == v {
+		m = refresh(v, m)
+	} else {
+		m = search(v, &r)
+	}
+	if r.ReceivedAt.After(now) {
+		r.ReceivedAt = now
+	}
+	r.Sequence = v.head.Seq + 1
+	r.Version = r.Sequence
+	r.Number = number(r.ReceivedAt, v.head.Registrations+1)
+	d := decide(v, &r, m, now)
+	d.Sequence = r.Sequence
+	change := &deal.Change{Registrations: make([]deal.Registration, 1), Decision: &d}
+	var file *deal.Case
+	if d.Case != nil {
+		change.Cases = []deal.Case{openCase(&r, &d, v.policy.Settings())}
+		file = &change.Cases[0]
+	} else {
+		r.CaseID = ""
+	}
+	change.Registrations[0] = r
+	answer, err := json.Marshal(AnswerFor(&r, &d, file, now))
+	if err != nil {
+		return addition{}, err
+	}
+	a := addition{
+		entry:  store.Entry{Kind: deal.EntryDecided, Subject: r.ID, Answer: answer},
+		change: change,
+		events: []store.Event{{ID: deal.NewID(deal.EventID), Type: "dibs.registration." + string(r.Status) + ".v1", Subject: r.ID, Body: answer}},
+		number: true,
+	}
+	if file != nil {
+		body, err := json.Marshal(file)
+		if err != nil {
+			return addition{}, err
+		}
+		a.events = append(a.events, store.Event{ID: deal.NewID(deal.EventID), Type: "dibs.case.opened.v1", Subject: file.ID, Body: body})
+	}
+	return a, nil
+}
+
+func number(at time.Time, n uint64) string { return fmt.Sprintf("DR-%d-%06d", at.Year(), n) }
+
+func eventBody(r *deal.Registration) ([]byte, error) {
+	return json.Marshal(map[string]any{"id": r.ID, "number": r.Number, "partner_id": r.Filing.PartnerID, "status": r.Status})
+}
+
+// salted gives each piece of personal data its own random salt.
+func salted(ps []deal.Personal) ([]store.Personal, error) {
+	out := make([]store.Personal, len(ps))
+	for i, p := range ps {
+		salt := make([]byte, 32)
+		if _, err := rand.Read(salt); err != nil {
+			return nil, err
+		}
+		out[i] = store.Personal{Field: p.Field, Salt: salt, Value: p.Value}
+	}
+	return out, nil
+}
+
+// admit checks a filing against the world: that its partner exists, that its products are sold. It fills in the line
+// of a known product.
+func (v *view) admit(f *deal.Filing) deal.FieldErrors {
+	var errs deal.FieldErrors
+	if v.partners[f.PartnerID] == nil {
+		errs.Add("partner_id", "no such partner")
+	}
+	if f.DistributorID != "" && v.partners[f.DistributorID] == nil {
+		errs.Add("distributor_id", "no such partner")
+	}
+	f.Products = slices.Clone(f.Products)
+	for i := range f.Products {
+		p := &f.Products[i]
+		switch c := v.products[p.SKU]; {
+		case c != nil && p.Line != "" && p.Line != c.Line:
+			errs.Add(fmt.Sprintf("products[%d].line", i), "%s is of line %s", p.SKU, c.Line)
+		case c != nil:
+			p.Line = c.Line
+		case p.Line == "":
+			errs.Add(fmt.Sprintf("products[%d].sku", i), "%q is not in the catalogue; correct it or give a line", p.SKU)
+		}
+	}
+	set := v.policy.Settings()
+	if lines := set.Lines; len(lines) > 0 {
+		for i, p := range f.Products {
+			if p.Line != "" && !slices.Contains(lines, p.Line) && v.products[p.SKU] == nil {
+				errs.Add(fmt.Sprintf("products[%d].line", i), "%q is not one of %s", p.Line, strings.Join(lines, ", "))
+			}
+		}
+	}
+	return append(errs, set.Validate(f.Custom)...)
+}
+
+// registered assembles the answer of a committed registration.
+func (e *Engine) registered(ctx context.Context, p *proposal) (Registered, error) {
+	out := Registered{Body: p.entry.Answer, ID: p.entry.Subject, Replayed: p.replayed}
+	var err error
+	if p.sealed != nil {
+		out.Receipt, err = e.receipt(p.entry.Leaf, p.entry.Seq, p.sealed.size, p.sealed.root, p.sealed.read)
+	} else {
+		out.Receipt, err = e.storedReceipt(ctx, p.entry)
+	}
+	if err != nil {
+		// It is committed, and cannot be shown yet. The retry will find it.
+		return Registered{}, errors.Join(deal.ErrUnavailable, err)
+	}
+	return out, nil
+}
+
+func (e *Engine) receipt(leaf []byte, seq, size uint64, root ledger.Hash, read ledger.Reader) (ledger.Receipt, error) {
+	proof, err := ledger.Prove(seq, size, read)
+	if err != nil {
+		return ledger.Receipt{}, err
+	}
+	cp, err := e.cfg.Signer.Sign(size, root)
+	if err != nil {
+		return ledger.Receipt{}, err
+	}
+	return ledger.NewReceipt(leaf, seq, proof, cp, e.cfg.Signer.Key()), nil
+}
+
+// storedReceipt derives the receipt of an entry again: the same bytes as the first time, as long as the key is the same.
+func (e *Engine) storedReceipt(ctx context.Context, entry store.Entry) (ledger.Receipt, error) {
+	nodes := func(ix []int64) ([]ledger.Hash, error) { return e.cfg.Store.Nodes(ctx, ix) }
+	root, err := ledger.RootOf(entry.Size, nodes)
+	if err != nil {
+		return ledger.Receipt{}, err
+	}
+	return e.receipt(entry.Leaf, entry.Seq, entry.Size, root, nodes)
 }
 
 // Check is the coarse answer of a pre-check: what filing would most likely bring, in three words.
@@ -64,81 +380,401 @@ type Check struct {
 	Needs       []string `json:"needs,omitempty"` // fields that would be asked for
 }
 
-// Check answers a pre-check on the replica's present view. It commits nothing and names nobody.
-func (e *Engine) Check(ctx context.Context, q Request, f deal.Filing) (Check, error) {
-	return Check{}, nil
+// Check answers a pre-check on the present view. It commits nothing and names nobody: three answers, each with one
+// fixed sentence, whatever the reason.
+func (e *Engine) Check(_ context.Context, _ Request, f deal.Filing) (Check, error) {
+	public, personal := f.SplitPersonal()
+	now := e.now()
+	r := deal.Registration{ID: deal.NewID(deal.RegistrationID), DecisionID: deal.NewID(deal.DecisionID), CaseID: deal.NewID(deal.CaseID),
+		ReceivedAt: now, Filing: public, EmailDomain: f.Contact.EmailDomain(), Status: deal.StatusReceived}
+	for _, p := range personal {
+		r.Given = append(r.Given, p.Field)
+	}
+	type result struct {
+		d   deal.Decision
+		err error
+	}
+	got := read(e, func(v *view) result {
+		if e.broken.Load() {
+			return result{err: deal.ErrUnavailable}
+		}
+		if errs := v.admit(&r.Filing); len(errs) > 0 {
+			return result{err: errs}
+		}
+		return result{d: decide(v, &r, search(v, &r), now)}
+	})
+	switch {
+	case got.err != nil:
+		return Check{}, got.err
+	case got.d.Outcome == deal.Protect:
+		return Check{Advice: "file", Explanation: "Nothing we may tell you of speaks against filing this now."}, nil
+	case got.d.Route != nil && got.d.Route.Disposition == deal.Returned:
+		return Check{Advice: "file", Explanation: "File it with the fields named here.", Needs: got.d.Route.Needs}, nil
+	case got.d.Outcome == deal.Escalate:
+		return Check{Advice: "expect_review", Explanation: "A person would review this before it is answered."}, nil
+	}
+	return Check{Advice: "do_not_file", Explanation: "This would not be protected as it stands."}, nil
 }
 
 // PutResult counts what a Put did.
 type PutResult struct{ Created, Updated, Unchanged int }
 
-// Put upserts rows of reference data, valid ones, in one entry; the whole of rows is committed or nothing. At most
-// MaxRows rows. merge, if not nil, combines a stored row with the given one (a partial import).
-func (e *Engine) Put(ctx context.Context, q Request, rows []deal.Record, merge func(stored, row deal.Record) deal.Record) (PutResult, error) {
-	return PutResult{}, nil
-}
-
 // MaxRows is the most rows one Put takes: it bounds how long one import holds the head.
 const MaxRows = 1000
 
-// Delete removes rows of reference data. A missing row is deal.ErrNotFound, and nothing is removed.
-func (e *Engine) Delete(ctx context.Context, q Request, kind deal.RecordKind, keys []string) error {
+// Put upserts rows of reference data, valid ones, in one entry; the whole of rows is committed or nothing. At most
+// MaxRows rows. merge, if not nil, combines a stored row (nil: there is none) with the given one (a partial import).
+func (e *Engine) Put(ctx context.Context, q Request, rows []deal.Record, merge func(stored, row deal.Record) deal.Record) (PutResult, error) {
+	if len(rows) > MaxRows {
+		return PutResult{}, fmt.Errorf("%d rows in one call; at most %d", len(rows), MaxRows)
+	}
+	var res PutResult
+	_, err := e.submit(ctx, q, func(time.Time) ([]addition, error) {
+		res = PutResult{}
+		change := &deal.Change{}
+		for _, row := range rows {
+			stored := e.view.record(row.Kind(), row.Key())
+			if merge != nil {
+				row = merge(stored, row)
+			}
+			if errs := row.Validate(); len(errs) > 0 {
+				return nil, fmt.Errorf("%s %s: %w", row.Kind(), row.Key(), errs)
+			}
+			switch {
+			case stored == nil:
+				res.Created++
+			case equalJSON(stored, row):
+				res.Unchanged++
+				continue
+			default:
+				res.Updated++
+			}
+			change.Put(row)
+		}
+		if res.Created+res.Updated == 0 {
+			return nil, nil
+		}
+		subject := string(rows[0].Kind())
+		if len(rows) == 1 {
+			subject += "/" + rows[0].Key()
+		}
+		return []addition{{entry: store.Entry{Kind: deal.EntryRecords, Subject: subject}, change: change}}, nil
+	})
+	if err != nil {
+		return PutResult{}, err // res may still be written to, if it was the caller who stopped waiting
+	}
+	return res, nil
+}
+
+func equalJSON(a, b any) bool {
+	x, err1 := json.Marshal(a)
+	y, err2 := json.Marshal(b)
+	return err1 == nil && err2 == nil && string(x) == string(y)
+}
+
+// record returns a row of reference data, or nil.
+func (v *view) record(kind deal.RecordKind, key string) deal.Record {
+	switch kind {
+	case deal.Accounts:
+		return known(v.accounts[key])
+	case deal.Opportunities:
+		return known(v.opportunities[key])
+	case deal.Partners:
+		return known(v.partners[key])
+	case deal.People:
+		return known(v.people[key])
+	case deal.Products:
+		return known(v.products[key])
+	case deal.Rates:
+		for _, list := range v.rates {
+			for _, r := range list {
+				if r.Key() == key {
+					return r
+				}
+			}
+		}
+	}
 	return nil
 }
 
-// SaveDocument checks a policy (kind deal.PolicyDocument) or a territory plan and keeps it as the next version, a
-// draft. A document that does not compile is deal.FieldErrors with field "line L, column C".
-func (e *Engine) SaveDocument(ctx context.Context, q Request, kind string, body []byte) (deal.Document, error) {
-	return deal.Document{}, nil
+// known keeps a nil pointer from becoming a non-nil interface.
+func known[T any, P interface {
+	*T
+	deal.Record
+}](p P) deal.Record {
+	if p == nil {
+		return nil
+	}
+	return p
 }
 
-// Publish makes a saved version live, from the next entry on.
+// Delete removes rows of reference data. A missing row is deal.ErrNotFound, and nothing is removed.
+func (e *Engine) Delete(ctx context.Context, q Request, kind deal.RecordKind, keys []string) error {
+	_, err := e.submit(ctx, q, func(time.Time) ([]addition, error) {
+		change := &deal.Change{}
+		for _, k := range keys {
+			if e.view.record(kind, k) == nil {
+				return nil, fmt.Errorf("%s %s: %w", kind, k, deal.ErrNotFound)
+			}
+			change.Deleted = append(change.Deleted, deal.RecordRef{Kind: kind, Key: k})
+		}
+		return []addition{{entry: store.Entry{Kind: deal.EntryDeleted, Subject: string(kind) + "/" + keys[0]}, change: change}}, nil
+	})
+	return err
+}
+
+// document makes the entry of a new document version.
+func (e *Engine) document(entryKind, kind, name, body string, live bool, by deal.Actor, now time.Time) addition {
+	d := deal.Document{Kind: kind, Name: name, Version: len(e.view.documents[kind]) + 1, Digest: digest(body), Body: body, Status: deal.DocumentDraft,
+		CreatedAt: now, CreatedBy: by.KeyID}
+	change := &deal.Change{}
+	if live {
+		change = e.publication(d, by, now)
+	} else {
+		change.Documents = []deal.Document{d}
+	}
+	return addition{entry: store.Entry{Kind: entryKind, Subject: fmt.Sprintf("%s/%d", kind, d.Version)}, change: change}
+}
+
+// publication makes d live, and retires the one that was.
+func (e *Engine) publication(d deal.Document, by deal.Actor, now time.Time) *deal.Change {
+	change := &deal.Change{}
+	if old, ok := e.view.live(d.Kind); ok {
+		old.Status = deal.DocumentRetired
+		change.Documents = append(change.Documents, old)
+	}
+	d.Status, d.PublishedAt, d.PublishedBy = deal.DocumentLive, now, by.KeyID
+	change.Documents = append(change.Documents, d)
+	return change
+}
+
+func digest(body string) string { return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(body))) }
+
+// SaveDocument checks a policy (kind deal.PolicyDocument) or a territory plan and keeps it as the next version, a
+// draft. A document that does not compile is an error that names line and column. The same bytes as the newest
+// version are that version.
+func (e *Engine) SaveDocument(ctx context.Context, q Request, kind string, body []byte) (deal.Document, error) {
+	var name string
+	switch kind {
+	case deal.PolicyDocument:
+		p, err := policy.Compile(body)
+		if err != nil {
+			return deal.Document{}, err
+		}
+		name = p.Ref().Name
+	case deal.TerritoryDocument:
+		p, err := territory.Compile(body)
+		if err != nil {
+			return deal.Document{}, err
+		}
+		name = p.Ref().Name
+	default:
+		return deal.Document{}, deal.ErrNotFound
+	}
+	var saved deal.Document
+	_, err := e.submit(ctx, q, func(now time.Time) ([]addition, error) {
+		if newest, ok := e.view.documents[kind][len(e.view.documents[kind])]; ok && newest.Body == string(body) {
+			saved = newest
+			return nil, nil
+		}
+		a := e.document(deal.EntryDocument, kind, name, string(body), false, q.Actor, now)
+		saved = a.change.Documents[0]
+		return []addition{a}, nil
+	})
+	if err != nil {
+		return deal.Document{}, err
+	}
+	return saved, nil
+}
+
+// Publish makes a saved version live, from the next entry on. Publishing the live version again changes nothing.
 func (e *Engine) Publish(ctx context.Context, q Request, kind string, version int) (deal.Document, error) {
-	return deal.Document{}, nil
+	var live deal.Document
+	_, err := e.submit(ctx, q, func(now time.Time) ([]addition, error) {
+		d, ok := e.view.documents[kind][version]
+		if !ok || kind == deal.SignerDocument {
+			return nil, fmt.Errorf("%s version %d: %w", kind, version, deal.ErrNotFound)
+		}
+		if d.Status == deal.DocumentLive {
+			live = d
+			return nil, nil
+		}
+		change := e.publication(d, q.Actor, now)
+		live = change.Documents[len(change.Documents)-1]
+		return []addition{{entry: store.Entry{Kind: deal.EntryPublished, Subject: fmt.Sprintf("%s/%d", kind, version)}, change: change}}, nil
+	})
+	if err != nil {
+		return deal.Document{}, err
+	}
+	return live, nil
 }
 
 // CreateKey makes an API key and returns its token, which is shown once and not kept.
 func (e *Engine) CreateKey(ctx context.Context, q Request, role string, partnerIDs []string, note string) (deal.Key, string, error) {
-	return deal.Key{}, "", nil
+	var errs deal.FieldErrors
+	switch {
+	case !slices.Contains(deal.Roles, role):
+		errs.Add("role", "%q is not one of %s", role, strings.Join(deal.Roles, ", "))
+	case role == "portal" && len(partnerIDs) == 0:
+		errs.Add("partner_ids", "a portal key lists its partners, or * for all")
+	case role != "portal" && len(partnerIDs) > 0:
+		errs.Add("partner_ids", "only a portal key is limited to partners")
+	}
+	if len(errs) > 0 {
+		return deal.Key{}, "", errs
+	}
+	secret := make([]byte, 32)
+	if _, err := rand.Read(secret); err != nil {
+		return deal.Key{}, "", err
+	}
+	k := deal.Key{ID: deal.NewID(deal.KeyID), Role: role, PartnerIDs: partnerIDs, Note: note}
+	text := base64.RawURLEncoding.EncodeToString(secret)
+	hash := sha256.Sum256([]byte(text))
+	k.SecretHash = hash[:]
+	_, err := e.submit(ctx, q, func(now time.Time) ([]addition, error) {
+		k.CreatedAt = now
+		return []addition{{entry: store.Entry{Kind: deal.EntryKey, Subject: k.ID}, change: &deal.Change{Keys: []deal.Key{k}}}}, nil
+	})
+	if err != nil {
+		return deal.Key{}, "", err
+	}
+	return k, tokenPrefix + strings.TrimPrefix(k.ID, deal.KeyID) + "." + text, nil
 }
 
-// RevokeKey ends a key at once.
-func (e *Engine) RevokeKey(ctx context.Context, q Request, id string) error { return nil }
+// tokenPrefix lets secret scanners know a token of dibs.
+const tokenPrefix = "dibs_"
 
-// Authenticate returns the live key a token belongs to. It takes the same time for an unknown and for a wrong token.
-func (e *Engine) Authenticate(token string) (deal.Key, bool) { return deal.Key{}, false }
+// RevokeKey ends a key at once.
+func (e *Engine) RevokeKey(ctx context.Context, q Request, id string) error {
+	_, err := e.submit(ctx, q, func(now time.Time) ([]addition, error) {
+		k, ok := e.view.keys[id]
+		if !ok {
+			return nil, deal.ErrNotFound
+		}
+		if !k.RevokedAt.IsZero() {
+			return nil, nil
+		}
+		k.RevokedAt = now
+		return []addition{{entry: store.Entry{Kind: deal.EntryKeyRevoked, Subject: id}, change: &deal.Change{Keys: []deal.Key{k}}}}, nil
+	})
+	return err
+}
+
+// Authenticate returns the live key a token belongs to. The secret is compared by its hash, in constant time, also
+// when there is no such key.
+func (e *Engine) Authenticate(token string) (deal.Key, bool) {
+	rest, ok := strings.CutPrefix(token, tokenPrefix)
+	id, secret, ok2 := strings.Cut(rest, ".")
+	hash := sha256.Sum256([]byte(secret))
+	k := read(e, func(v *view) deal.Key { return v.keys[deal.KeyID+id] })
+	want := k.SecretHash
+	if len(want) != len(hash) {
+		want = make([]byte, len(hash))
+	}
+	same := subtle.ConstantTimeCompare(hash[:], want) == 1
+	return k, ok && ok2 && same && k.ID != "" && k.RevokedAt.IsZero()
+}
+
+// decision reads a decision from its entry.
+func (e *Engine) decision(ctx context.Context, seq uint64) (deal.Decision, error) {
+	entry, err := e.cfg.Store.Entry(ctx, seq)
+	if err != nil {
+		return deal.Decision{}, err
+	}
+	c, err := deal.DecodeChange(entry.Body)
+	if err != nil || c.Decision == nil {
+		return deal.Decision{}, errors.Join(fmt.Errorf("entry %d holds no decision", seq), err)
+	}
+	return *c.Decision, nil
+}
 
 // Registration returns a registration as of now with its current decision and case, personal data joined.
 func (e *Engine) Registration(ctx context.Context, id string) (deal.Registration, deal.Decision, *deal.Case, error) {
-	return deal.Registration{}, deal.Decision{}, nil, nil
+	r, err := e.cfg.Store.Registration(ctx, id)
+	if err != nil {
+		return r, deal.Decision{}, nil, err
+	}
+	ds, err := e.Decisions(ctx, id)
+	if err != nil {
+		return r, deal.Decision{}, nil, err
+	}
+	if len(ds) == 0 {
+		return r, deal.Decision{}, nil, fmt.Errorf("registration %s has no decision", id)
+	}
+	personal, err := e.cfg.Store.Personal(ctx, r.Sequence)
+	if err != nil {
+		return r, deal.Decision{}, nil, err
+	}
+	data := make([]deal.Personal, len(personal))
+	for i, p := range personal {
+		data[i] = deal.Personal{Field: p.Field, Value: p.Value}
+	}
+	r.Filing.JoinPersonal(data)
+	r.Status = r.StatusAt(e.now())
+	var file *deal.Case
+	if r.CaseID != "" {
+		c, err := e.cfg.Store.Case(ctx, r.CaseID)
+		if err != nil {
+			return r, deal.Decision{}, nil, err
+		}
+		file = &c
+	}
+	return r, ds[len(ds)-1], file, nil
 }
 
 // Decisions returns all decisions of a registration, oldest first.
 func (e *Engine) Decisions(ctx context.Context, registrationID string) ([]deal.Decision, error) {
-	return nil, nil
+	seqs, err := e.cfg.Store.DecisionSeqs(ctx, registrationID)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]deal.Decision, len(seqs))
+	for i, seq := range seqs {
+		if out[i], err = e.decision(ctx, seq); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // Receipt returns the receipt of a registration's current decision: the same bytes the answer carried.
 func (e *Engine) Receipt(ctx context.Context, registrationID string) (ledger.Receipt, error) {
-	return ledger.Receipt{}, nil
+	seqs, err := e.cfg.Store.DecisionSeqs(ctx, registrationID)
+	if err != nil {
+		return ledger.Receipt{}, err
+	}
+	if len(seqs) == 0 {
+		return ledger.Receipt{}, deal.ErrNotFound
+	}
+	return e.Proof(ctx, seqs[len(seqs)-1])
 }
 
 // Proof returns the receipt of any entry.
 func (e *Engine) Proof(ctx context.Context, seq uint64) (ledger.Receipt, error) {
-	return ledger.Receipt{}, nil
+	entry, err := e.cfg.Store.Entry(ctx, seq)
+	if err != nil {
+		return ledger.Receipt{}, err
+	}
+	return e.storedReceipt(ctx, entry)
 }
 
 // Checkpoint returns the signed checkpoint of the present head, as C2SP tlog-checkpoint text.
-func (e *Engine) Checkpoint(ctx context.Context) (string, error) { return "", nil }
+func (e *Engine) Checkpoint(ctx context.Context) (string, error) {
+	head, err := e.cfg.Store.Head(ctx)
+	if err != nil {
+		return "", err
+	}
+	return e.cfg.Signer.Sign(head.Seq, head.Root)
+}
 
 // Live returns the live document of the kind, or deal.ErrNotFound.
-func (e *Engine) Live(kind string) (deal.Document, error) { return deal.Document{}, nil }
-
-// Now is the engine's clock.
-func (e *Engine) Now() time.Time { return time.Now() }
-
-// Store gives read access to what the engine writes.
-func (e *Engine) Store() store.Store { return e.cfg.Store }
+func (e *Engine) Live(kind string) (deal.Document, error) {
+	d := read(e, func(v *view) deal.Document { d, _ := v.live(kind); return d })
+	if d.Kind == "" {
+		return d, deal.ErrNotFound
+	}
+	return d, nil
+}
 
 // Readiness says whether a decision could be made now.
 type Readiness struct {
@@ -149,8 +785,31 @@ type Readiness struct {
 	Claims   int    `json:"claims"`
 	Policy   string `json:"policy"`
 	Plan     string `json:"territories"`
-	Detail   string `json:"detail,omitempty"` // why not ready
+	Detail   string `json:"detail,omitempty"` // why not ready, or what is missing
 }
 
 // Ready asks the store.
-func (e *Engine) Ready(ctx context.Context) Readiness { return Readiness{} }
+func (e *Engine) Ready(ctx context.Context) Readiness {
+	out := read(e, func(v *view) Readiness {
+		r := Readiness{Position: v.head.Seq, Accounts: len(v.accounts), Claims: len(v.claims), Detail: "no territory plan is published"}
+		if v.policy != nil {
+			r.Policy = refText(v.policy.Ref())
+		}
+		if v.plan != nil {
+			r.Plan, r.Detail = refText(v.plan.Ref()), ""
+		}
+		return r
+	})
+	head, err := e.cfg.Store.Head(ctx)
+	switch {
+	case err != nil:
+		out.Detail = "the store cannot be asked"
+	case e.broken.Load():
+		out.Head, out.Detail = head.Seq, "the world could not be read from the store; see the log"
+	default:
+		out.Ready, out.Head = true, head.Seq
+	}
+	return out
+}
+
+func refText(r deal.DocumentRef) string { return fmt.Sprintf("%s@%d", r.Name, r.Version) }

@@ -1,0 +1,37 @@
+# The commands of the house. `make` lists them.
+
+GO       ?= go
+TOOL      = $(GO) tool -modfile=tools/go.mod
+FUZZTIME ?= 10s
+
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+
+run: ## Serve the demo world on http://127.0.0.1:8080
+	$(GO) run ./cmd/dibs demo
+
+prepare: ## Install, as root on Debian, or name what the tests need
+	@tools/prepare
+
+test: prepare ## Run every test
+	$(GO) test ./...
+
+race: prepare ## Run every test under the race detector, in random order
+	$(GO) test -race -shuffle=on ./...
+
+fuzz: ## Run every fuzz test for FUZZTIME (10s) each
+	@tools/fuzz $(FUZZTIME)
+
+bench: ## Run every benchmark
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+lint: ## Check format and style; the first run builds the linter, which takes minutes
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
+	$(TOOL) golangci-lint run ./...
+
+generate: ## Write the generated files anew
+	$(GO) generate ./...
+
+.PHONY: help run prepare test race fuzz bench lint generate

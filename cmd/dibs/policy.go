@@ -1,0 +1,184 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/dibs-deals/dibs/internal/document"
+	"github.com/dibs-deals/dibs/internal/policy"
+	"github.com/dibs-deals/dibs/internal/territory"
+)
+
+// policyCmd is dibs policy: the programme library, and static checks of policies and territory plans.
+type policyCmd struct {
+	List  policyListCmd  `cmd:"" help:"List the policies that come with dibs."`
+	Show  policyShowCmd  `cmd:"" help:"Print a policy of the library."`
+	Init  policyInitCmd  `cmd:"" help:"Write a policy of the library to a file, to begin from."`
+	Check policyCheckCmd `cmd:"" help:"Check a policy or a territory plan: every error with its line and column."`
+}
+
+type policyListCmd struct {
+	Format string `enum:"text,json" default:"text" help:"text or json."`
+}
+
+// Run prints the name and title of every policy of the library.
+func (c *policyListCmd) Run(std stdio) error {
+	library := policy.Library()
+	if c.Format == "json" {
+		return writeJSON(std.out, library)
+	}
+	w := tabwriter.NewWriter(std.out, 0, 4, 2, ' ', 0)
+	for _, p := range library {
+		fmt.Fprintf(w, "%s\t%s\n", p.Name, p.Title)
+	}
+	return w.Flush()
+}
+
+type policyShowCmd struct {
+	Name string `arg:"" help:"Name of the policy; see dibs policy list."`
+}
+
+// Run prints the document as it is.
+func (c *policyShowCmd) Run(std stdio) error {
+	body, err := programme(c.Name)
+	if err != nil {
+		return err
+	}
+	_, err = std.out.Write(body)
+	return err
+}
+
+func programme(name string) ([]byte, error) {
+	if body, ok := policy.Programme(name); ok {
+		return body, nil
+	}
+	var names []string
+	for _, p := range policy.Library() {
+		names = append(names, p.Name)
+	}
+	return nil, fmt.Errorf("there is no policy %q in the library; there are %s", name, strings.Join(names, ", "))
+}
+
+type policyInitCmd struct {
+	Name string `arg:"" optional:"" default:"default" help:"Name of the policy to begin from."`
+	Out  string `placeholder:"FILE" help:"File to write; NAME.yaml by default. An existing file is never overwritten."`
+}
+
+// Run writes the document to a new file.
+func (c *policyInitCmd) Run(std stdio) error {
+	body, err := programme(c.Name)
+	if err != nil {
+		return err
+	}
+	out := c.Out
+	if out == "" {
+		out = c.Name + ".yaml"
+	}
+	f, err := os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("%s exists already; choose another file with --out", out)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(body); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	fmt.Fprintf(std.out, "wrote %s; edit it, then run: dibs policy check %s\n", out, out)
+	return nil
+}
+
+type policyCheckCmd struct {
+	File   string `arg:"" help:"A policy or a territory plan; - reads standard input."`
+	Format string `enum:"text,json" default:"text" help:"text or json."`
+}
+
+// checkReport is what dibs policy check prints as JSON.
+type checkReport struct {
+	File   string          `json:"file"`
+	Kind   string          `json:"kind"` // policy or territories
+	Name   string          `json:"name,omitempty"`
+	Digest string          `json:"digest,omitempty"`
+	Rules  int             `json:"rules,omitempty"`
+	Areas  int             `json:"territories,omitempty"`
+	Errors document.Errors `json:"errors"`
+}
+
+// Run compiles the document, as publishing it would, and prints what is wrong.
+func (c *policyCheckCmd) Run(std stdio) error {
+	body, err := readDocument(c.File, std.in)
+	if err != nil {
+		return err
+	}
+	report := checkReport{File: c.File, Kind: "policy", Errors: document.Errors{}}
+	if territory.IsPlan(body) {
+		report.Kind = "territories"
+		var p *territory.Plan
+		if p, err = territory.Compile(body); err == nil {
+			report.Name, report.Digest, report.Areas = p.Ref().Name, p.Ref().Digest, len(p.Territories())
+		}
+	} else {
+		var p *policy.Policy
+		if p, err = policy.Compile(body); err == nil {
+			report.Name, report.Digest, report.Rules = p.Ref().Name, p.Ref().Digest, len(p.Rules())
+		}
+	}
+	if err != nil && !errors.As(err, &report.Errors) {
+		return err
+	}
+	switch {
+	case c.Format == "json":
+		if err := writeJSON(std.out, report); err != nil {
+			return err
+		}
+	case len(report.Errors) > 0:
+		for _, e := range report.Errors {
+			fmt.Fprintf(std.out, "%s:%d:%d: %s\n", c.File, e.Line, e.Column, where(e))
+		}
+	case report.Kind == "policy":
+		fmt.Fprintf(std.out, "%s: policy %s is in order: %d rules, %s\n", c.File, report.Name, report.Rules, report.Digest)
+	default:
+		fmt.Fprintf(std.out, "%s: territory plan %s is in order: %d territories, %s\n", c.File, report.Name, report.Areas, report.Digest)
+	}
+	if len(report.Errors) > 0 {
+		return errFound
+	}
+	return nil
+}
+
+func where(e document.Error) string {
+	if e.Path == "" {
+		return e.Message
+	}
+	return e.Path + ": " + e.Message
+}
+
+// maxDocument is more than any document may have: what is larger is not read to its end.
+const maxDocument = 65 << 20
+
+func readDocument(file string, in io.Reader) ([]byte, error) {
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	return io.ReadAll(io.LimitReader(in, maxDocument))
+}
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}

@@ -1,0 +1,551 @@
+// Package document reads the YAML documents that people write for dibs, policies and territory plans, and says of
+// everything wrong in them where it stands: line, column and path.
+//
+// Reading is strict. A field nobody knows, a field given twice, a value of another type, a second document in the
+// file and a document over its size limit are errors, all reported at once. The package knows YAML and positions; what the
+// documents mean is the business of its callers, who report through Add and so get the same positions.
+package document
+
+import (
+	"cmp"
+	"encoding"
+	"fmt"
+	"math"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+const (
+	maxDepth  = 50        // of nesting: no document of ours needs ten
+	maxNodes  = 5_000_000 // visited while reading, aliases counted every time: bounds what a small file can unfold to
+	maxErrors = 100       // reported: who has more starts with these
+)
+
+// Error is one thing wrong with a document.
+type Error struct {
+	Line    int    `json:"line"`   // from 1
+	Column  int    `json:"column"` // from 1, in characters
+	Path    string `json:"path,omitempty"`
+	Message string `json:"message"`
+}
+
+func (e Error) Error() string {
+	if e.Path == "" {
+		return fmt.Sprintf("%d:%d: %s", e.Line, e.Column, e.Message)
+	}
+	return fmt.Sprintf("%d:%d: %s: %s", e.Line, e.Column, e.Path, e.Message)
+}
+
+// Errors is everything wrong with a document, in the order of the text. It is an error when it is not empty.
+type Errors []Error
+
+func (e Errors) Error() string {
+	parts := make([]string, len(e))
+	for i, x := range e {
+		parts[i] = x.Error()
+	}
+	return strings.Join(parts, "\n")
+}
+
+// Path names a place in a document: field names and list positions from the root.
+type Path []any
+
+// Of returns the path extended by more steps. It never shares memory with p.
+func (p Path) Of(steps ...any) Path { return append(slices.Clip(p), steps...) }
+
+func (p Path) String() string {
+	var b strings.Builder
+	for _, s := range p {
+		switch s := s.(type) {
+		case int:
+			fmt.Fprintf(&b, "[%d]", s)
+		default:
+			if b.Len() > 0 {
+				b.WriteByte('.')
+			}
+			fmt.Fprint(&b, s)
+		}
+	}
+	return b.String()
+}
+
+// Reader reads one document and collects what is wrong with it.
+type Reader struct {
+	root  *yaml.Node
+	lines []string
+	nodes int
+	errs  Errors
+}
+
+var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
+
+// Parse reads src, of at most limit bytes, as one YAML document. What is wrong already is in the Reader's Err.
+func Parse(src []byte, limit int) *Reader {
+	r := &Reader{}
+	if len(src) > limit {
+		r.fail(1, 1, "", "the document has %d bytes; at most %d are read", len(src), limit)
+		return r
+	}
+	r.lines = strings.Split(string(src), "\n")
+	dec := yaml.NewDecoder(strings.NewReader(string(src)))
+	var doc, second yaml.Node
+	if err := dec.Decode(&doc); err != nil {
+		if err.Error() == "EOF" {
+			r.fail(1, 1, "", "the document is empty")
+			return r
+		}
+		r.syntax(err)
+		return r
+	}
+	if err := dec.Decode(&second); err == nil {
+		r.fail(second.Line, second.Column, "", "a second document begins here; write one document per file")
+	} else if err.Error() != "EOF" {
+		r.syntax(err)
+	}
+	if len(doc.Content) == 1 {
+		r.root = doc.Content[0]
+	}
+	if r.root == nil || r.root.Kind != yaml.MappingNode {
+		r.fail(1, 1, "", "the document is not a mapping of fields to values")
+		r.root = nil
+	}
+	return r
+}
+
+func (r *Reader) syntax(err error) {
+	m := yamlLine.FindStringSubmatch(err.Error())
+	if m == nil {
+		r.fail(1, 1, "", "not YAML: %v", err)
+		return
+	}
+	line, _ := strconv.Atoi(m[1])
+	r.fail(max(line, 1), 1, "", "not YAML: %s", m[2])
+}
+
+func (r *Reader) fail(line, col int, path, format string, args ...any) {
+	if len(r.errs) < maxErrors {
+		r.errs = append(r.errs, Error{max(line, 1), max(col, 1), path, fmt.Sprintf(format, args...)})
+	}
+}
+
+// Err returns everything found so far as Errors, in the order of the text, or nil.
+func (r *Reader) Err() error {
+	if len(r.errs) == 0 {
+		return nil
+	}
+	r.errs = slices.Clone(r.errs)
+	slices.SortStableFunc(r.errs, func(a, b Error) int {
+		return cmp.Or(a.Line-b.Line, a.Column-b.Column)
+	})
+	return slices.Compact(r.errs) // a part that is read twice is reported once
+}
+
+// Add reports something wrong at a path. A path that is not in the document, because a field is missing, is reported
+// at the nearest thing around it.
+func (r *Reader) Add(p Path, format string, args ...any) {
+	_, line, col, _ := r.find(p)
+	r.fail(line, col, p.String(), format, args...)
+}
+
+// AddWithin reports something wrong inside the scalar at a path: at a line (from 1) and column (from 0) of its
+// value, as a parser of that value counts.
+func (r *Reader) AddWithin(p Path, line, col int, format string, args ...any) {
+	n, _, _, ok := r.find(p)
+	if !ok || n.Kind != yaml.ScalarNode {
+		r.Add(p, format, args...)
+		return
+	}
+	l, c := n.Line, n.Column
+	switch n.Style {
+	case 0: // plain
+		if line == 1 {
+			c += col
+		} else {
+			l += line - 1
+		}
+	case yaml.SingleQuotedStyle, yaml.DoubleQuotedStyle:
+		if line == 1 && !strings.Contains(n.Value, "\n") && r.sameLine(n) {
+			c += 1 + col + r.escapes(n, col)
+		}
+	case yaml.LiteralStyle:
+		l += line
+		c = r.indent(l) + col + 1
+	case yaml.FoldedStyle: // its line breaks are not the value's: the first line is the best that can be said
+		l++
+		c = r.indent(l) + 1
+	}
+	r.fail(l, c, p.String(), format, args...)
+}
+
+// sameLine reports whether a quoted scalar is written in one line, so that columns of the value can be found.
+func (r *Reader) sameLine(n *yaml.Node) bool {
+	if n.Line-1 >= len(r.lines) {
+		return false
+	}
+	rest := []rune(r.lines[n.Line-1])
+	return n.Column <= len(rest) && len(rest)-n.Column > len([]rune(n.Value))
+}
+
+// escapes counts the quotes doubled before character col of a single-quoted scalar.
+func (r *Reader) escapes(n *yaml.Node, col int) int {
+	if n.Style != yaml.SingleQuotedStyle {
+		return 0
+	}
+	v := []rune(n.Value)
+	return strings.Count(string(v[:min(col, len(v))]), "'")
+}
+
+func (r *Reader) indent(line int) int {
+	if line-1 >= len(r.lines) {
+		return 0
+	}
+	s := r.lines[line-1]
+	return len(s) - len(strings.TrimLeft(s, " "))
+}
+
+// find returns the node at p and where to point for it. When there is none, ok is false, and the nearest thing around
+// it is returned.
+func (r *Reader) find(p Path) (n *yaml.Node, line, col int, ok bool) {
+	n = r.root
+	if n == nil {
+		return nil, 1, 1, false
+	}
+	line, col = n.Line, n.Column
+	for _, step := range p {
+		for hops := 0; n.Kind == yaml.AliasNode && hops < maxDepth; hops++ {
+			n = n.Alias
+		}
+		var next *yaml.Node
+		switch s := step.(type) {
+		case int:
+			if n.Kind == yaml.SequenceNode && s < len(n.Content) {
+				next = n.Content[s]
+				line, col = next.Line, next.Column
+			}
+		case string:
+			for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+				if k := n.Content[i]; k.Value == s {
+					next = n.Content[i+1]
+					line, col = next.Line, next.Column
+					if next.Kind == yaml.MappingNode && next.Style == 0 {
+						line, col = k.Line, k.Column // a block begins at its first key; the reader looks for the name above it
+					}
+					break
+				}
+			}
+		}
+		if next == nil {
+			return n, line, col, false
+		}
+		n = next
+	}
+	return n, line, col, true
+}
+
+// Has reports whether the document gives the field at p.
+func (r *Reader) Has(p ...any) bool {
+	_, _, _, ok := r.find(p)
+	return ok
+}
+
+// Keys returns the keys of the mapping at p, in the order of the text.
+func (r *Reader) Keys(p ...any) []string {
+	n, _, _, ok := r.find(p)
+	if !ok || n.Kind != yaml.MappingNode {
+		return nil
+	}
+	var out []string
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		out = append(out, n.Content[i].Value)
+	}
+	return out
+}
+
+// Peek returns the scalar at the top-level field, without reporting anything.
+func (r *Reader) Peek(field string) string {
+	n, _, _, ok := r.find(Path{field})
+	if !ok {
+		return ""
+	}
+	return n.Value
+}
+
+// Read fills v, a pointer to a struct with yaml tags, from the whole document. Reading into a struct that holds
+// values already replaces what the document gives and leaves the rest.
+func (r *Reader) Read(v any) { r.ReadAt(nil, v) }
+
+// ReadAt is Read for the part of the document at p. It does nothing when the document has no such part.
+func (r *Reader) ReadAt(p Path, v any) {
+	if n, _, _, ok := r.find(p); ok {
+		r.read(n, p, reflect.ValueOf(v).Elem(), 0)
+	}
+}
+
+// Scalar is a value whose type the document chooses. Value is nil, a string, a bool, an int64, a float64 or, for a
+// list of texts, a []string.
+type Scalar struct{ Value any }
+
+func (r *Reader) read(n *yaml.Node, p Path, v reflect.Value, depth int) {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+		depth++
+		if depth > maxDepth {
+			break
+		}
+	}
+	r.nodes++
+	if depth > maxDepth || r.nodes > maxNodes {
+		if depth > maxDepth || r.nodes == maxNodes+1 {
+			r.fail(n.Line, n.Column, p.String(), "the document is nested too deeply or unfolds to too much")
+		}
+		return
+	}
+	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
+		return // an empty value is an absent one
+	}
+	bad := func(want string) {
+		got := map[yaml.Kind]string{yaml.MappingNode: "a mapping", yaml.SequenceNode: "a list"}[n.Kind]
+		if got == "" {
+			got = strconv.Quote(n.Value)
+		}
+		r.fail(n.Line, n.Column, p.String(), "%s is not %s", got, want)
+	}
+	if v.CanAddr() {
+		if s, ok := v.Addr().Interface().(*Scalar); ok {
+			r.scalar(n, p, s, bad)
+			return
+		}
+		if t, ok := v.Addr().Interface().(*Texts); ok {
+			r.texts(n, p, t, depth, bad)
+			return
+		}
+		if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok && n.Kind == yaml.ScalarNode {
+			if err := u.UnmarshalText([]byte(n.Value)); err != nil {
+				r.fail(n.Line, n.Column, p.String(), "%v", err)
+			}
+			return
+		}
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		if v.IsNil() {
+			v.Set(reflect.New(v.Type().Elem()))
+		}
+		r.read(n, p, v.Elem(), depth+1)
+	case reflect.Struct:
+		r.mapping(n, p, bad, func(key string, kn, vn *yaml.Node) {
+			f, ok := field(v, key)
+			if !ok {
+				r.unknown(kn, p, key, v.Type())
+				return
+			}
+			r.read(vn, p.Of(key), f, depth+1)
+		})
+	case reflect.Map:
+		if v.IsNil() {
+			v.Set(reflect.MakeMap(v.Type()))
+		}
+		r.mapping(n, p, bad, func(key string, _, vn *yaml.Node) {
+			x := reflect.New(v.Type().Elem()).Elem()
+			r.read(vn, p.Of(key), x, depth+1)
+			v.SetMapIndex(reflect.ValueOf(key), x)
+		})
+	case reflect.Slice:
+		if n.Kind != yaml.SequenceNode {
+			bad("a list; write [a, b]")
+			return
+		}
+		out := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
+		for i, c := range n.Content {
+			r.read(c, p.Of(i), out.Index(i), depth+1)
+		}
+		v.Set(out)
+	case reflect.String:
+		if n.Kind != yaml.ScalarNode || n.ShortTag() == "!!bool" || n.ShortTag() == "!!binary" {
+			bad("text; put it in quotes if it is meant as text")
+			return
+		}
+		v.SetString(n.Value) // as written: 01067 stays a postal code
+	case reflect.Bool:
+		if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!bool" {
+			bad("true or false")
+			return
+		}
+		v.SetBool(strings.EqualFold(n.Value, "true"))
+	case reflect.Int, reflect.Int64:
+		i, err := parseInt(n)
+		if err != nil {
+			bad("a whole number")
+			return
+		}
+		v.SetInt(i)
+	case reflect.Float64:
+		f, err := parseFloat(n)
+		if err != nil {
+			bad("a number")
+			return
+		}
+		v.SetFloat(f)
+	default:
+		panic("document: cannot read into " + v.Type().String())
+	}
+}
+
+func parseInt(n *yaml.Node) (int64, error) {
+	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!int" {
+		return 0, strconv.ErrSyntax
+	}
+	return strconv.ParseInt(strings.ReplaceAll(n.Value, "_", ""), 10, 64)
+}
+
+func parseFloat(n *yaml.Node) (float64, error) {
+	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!int" && n.ShortTag() != "!!float" {
+		return 0, strconv.ErrSyntax
+	}
+	f, err := strconv.ParseFloat(strings.ReplaceAll(n.Value, "_", ""), 64)
+	if err == nil && (math.IsNaN(f) || math.IsInf(f, 0)) {
+		err = strconv.ErrRange
+	}
+	return f, err
+}
+
+func (r *Reader) scalar(n *yaml.Node, p Path, s *Scalar, bad func(string)) {
+	switch {
+	case n.Kind == yaml.SequenceNode:
+		var list []string
+		r.read(n, p, reflect.ValueOf(&list).Elem(), 0)
+		s.Value = list
+	case n.Kind != yaml.ScalarNode:
+		bad("a single value")
+	case n.ShortTag() == "!!bool":
+		s.Value = strings.EqualFold(n.Value, "true")
+	case n.ShortTag() == "!!int":
+		i, err := parseInt(n)
+		if err != nil {
+			bad("a whole number")
+			return
+		}
+		s.Value = i
+	case n.ShortTag() == "!!float":
+		f, err := parseFloat(n)
+		if err != nil {
+			bad("a finite number")
+			return
+		}
+		s.Value = f
+	default:
+		s.Value = n.Value
+	}
+}
+
+func (r *Reader) mapping(n *yaml.Node, p Path, bad func(string), each func(key string, kn, vn *yaml.Node)) {
+	if n.Kind != yaml.MappingNode {
+		bad("a mapping of fields to values")
+		return
+	}
+	seen := make(map[string]bool, len(n.Content)/2)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k := n.Content[i]
+		switch {
+		case k.Kind != yaml.ScalarNode:
+			r.fail(k.Line, k.Column, p.String(), "a field's name must be plain text")
+		case seen[k.Value]:
+			r.fail(k.Line, k.Column, p.Of(k.Value).String(), "%q is given twice", k.Value)
+		default:
+			seen[k.Value] = true
+			each(k.Value, k, n.Content[i+1])
+		}
+	}
+}
+
+// field returns the field of the struct whose yaml tag is key, looking into embedded structs.
+func field(v reflect.Value, key string) (reflect.Value, bool) {
+	t := v.Type()
+	for i := range t.NumField() {
+		if t.Field(i).Anonymous {
+			if f, ok := field(v.Field(i), key); ok {
+				return f, true
+			}
+		} else if t.Field(i).Tag.Get("yaml") == key {
+			return v.Field(i), true
+		}
+	}
+	return reflect.Value{}, false
+}
+
+func fieldNames(t reflect.Type) (out []string) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Anonymous {
+			out = append(out, fieldNames(f.Type)...)
+		} else if tag := f.Tag.Get("yaml"); tag != "" {
+			out = append(out, tag)
+		}
+	}
+	return out
+}
+
+func (r *Reader) unknown(n *yaml.Node, p Path, key string, t reflect.Type) {
+	names := fieldNames(t)
+	if near := Nearest(key, names); near != "" {
+		r.fail(n.Line, n.Column, p.Of(key).String(), "there is no field %q here; did you mean %q?", key, near)
+		return
+	}
+	r.fail(n.Line, n.Column, p.Of(key).String(), "there is no field %q here; there are %s", key, strings.Join(names, ", "))
+}
+
+// Nearest returns the word of the list that is at most a third of word away in edits, or nothing.
+func Nearest(word string, list []string) string {
+	best, at := "", max(1, len(word)/3)+1
+	for _, w := range list {
+		if d := edits(word, w); d < at {
+			best, at = w, d
+		}
+	}
+	return best
+}
+
+// edits is the Levenshtein distance in bytes.
+func edits(a, b string) int {
+	if len(a) > 100 || len(b) > 100 {
+		return 100
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diag := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diag, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diag+cost)
+		}
+	}
+	return row[len(b)]
+}
+
+// Texts is a sentence in one or several languages: plain text, which is English, or a mapping of BCP 47 tags to
+// texts. The key of English is en.
+type Texts map[string]string
+
+func (r *Reader) texts(n *yaml.Node, p Path, t *Texts, depth int, bad func(string)) {
+	switch n.Kind {
+	case yaml.ScalarNode:
+		*t = Texts{"en": n.Value}
+	case yaml.MappingNode:
+		m := map[string]string{}
+		r.read(n, p, reflect.ValueOf(&m).Elem(), depth+1)
+		*t = m
+	default:
+		bad("text, or a mapping of languages to texts")
+	}
+}

@@ -1,0 +1,300 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/ledger"
+	"github.com/dibs-deals/dibs/internal/match"
+	"github.com/dibs-deals/dibs/internal/store"
+)
+
+// Problem is something in a database that is not as the ledger says.
+type Problem struct {
+	Seq    uint64 `json:"sequence,omitempty"` // the entry concerned, if one is
+	What   string `json:"what"`
+	Detail string `json:"detail"`
+}
+
+// Report is the result of an audit.
+type Report struct {
+	Entries  uint64    `json:"entries"`
+	Root     string    `json:"root"`
+	Problems []Problem `json:"problems"`
+}
+
+// maxProblems bounds a report: a database that is wrong everywhere is described well enough by its first faults.
+const maxProblems = 100
+
+// Verify derives everything that can be derived from the entries of the ledger and compares it with what is stored:
+// leaves, chain, Merkle hashes, head, personal data against its commitments, and every row that is a projection of the
+// entries. It needs no engine and no key, and writes nothing.
+func Verify(ctx context.Context, st store.Store) (Report, error) {
+	a := auditor{state: map[string][]byte{}}
+	head, err := st.Head(ctx)
+	if err != nil {
+		return a.Report, err
+	}
+	tree := ledger.NewTree()
+	var nodes []ledger.Node
+	var at store.Head
+	now := time.Time{}
+	for e, err := range st.Entries(ctx, 0) {
+		if err != nil {
+			return a.Report, err
+		}
+		if e.Seq > head.Seq {
+			break // committed while we read
+		}
+		a.Entries++
+		if e.Seq != at.Seq+1 {
+			a.found(e.Seq, "sequence", "entry %d follows entry %d", e.Seq, at.Seq)
+		}
+		if e.Personal, err = st.Personal(ctx, e.Seq); err != nil {
+			return a.Report, err
+		}
+		a.leaf(&e, at.Chain)
+		if want := ledger.Chain(at.Chain, e.Leaf); e.Chain != want {
+			a.found(e.Seq, "chain", "stored %x, derived %x", e.Chain, want)
+		}
+		if e.At.Before(now) {
+			a.found(e.Seq, "time", "%s is before the entry before it", e.At)
+		}
+		added, err := tree.Append(e.Leaf)
+		if err != nil {
+			return a.Report, err
+		}
+		nodes = append(nodes, added...)
+		if e.Size < e.Seq || e.Size > head.Seq {
+			a.found(e.Seq, "size", "the receipt is against a tree of %d entries, of %d", e.Size, head.Seq)
+		}
+		c, err := deal.DecodeChange(e.Body)
+		if err != nil {
+			a.found(e.Seq, "body", "%v", err)
+		} else {
+			a.fold(e.Seq, c)
+		}
+		at.Seq, at.Chain, now = e.Seq, e.Chain, e.At
+	}
+	root, err := tree.Root()
+	if err != nil {
+		return a.Report, err
+	}
+	a.Root = fmt.Sprintf("%x", root)
+	if head.Seq != at.Seq || head.Chain != at.Chain || head.Seq > 0 && head.Root != root {
+		a.found(0, "head", "head is entry %d, chain %x, root %x; the entries lead to %d, %x, %x", head.Seq, head.Chain, head.Root, at.Seq, at.Chain, root)
+	}
+	if err := a.nodes(ctx, st, nodes); err != nil {
+		return a.Report, err
+	}
+	if err := a.tables(ctx, st, head); err != nil {
+		return a.Report, err
+	}
+	breaches, err := st.Breaches(ctx, time.Now())
+	if err != nil {
+		return a.Report, err
+	}
+	for _, b := range breaches {
+		a.found(0, "two holders", "%s and %s hold overlapping scope", b.A, b.B)
+	}
+	return a.Report, nil
+}
+
+type auditor struct {
+	Report
+	state map[string][]byte // what the tables must hold, by kind and id
+}
+
+func (a *auditor) found(seq uint64, what, format string, args ...any) {
+	if len(a.Problems) < maxProblems {
+		a.Problems = append(a.Problems, Problem{Seq: seq, What: what, Detail: fmt.Sprintf(format, args...)})
+	}
+}
+
+// leaf compares the stored leaf with the one that follows from the stored entry. Of erased personal data only the
+// commitment is left, which then is taken from the leaf.
+func (a *auditor) leaf(e *store.Entry, prev store.Hash) {
+	stored, err := ledger.ParseLeaf(e.Leaf)
+	if err != nil {
+		a.found(e.Seq, "leaf", "%v", err)
+		return
+	}
+	derived, err := ledger.ParseLeaf(store.LeafOf(e, prev))
+	if err != nil {
+		a.found(e.Seq, "leaf", "%v", err)
+		return
+	}
+	if len(stored.Commitments) != len(e.Personal) {
+		a.found(e.Seq, "personal data", "%d pieces stored, %d committed to", len(e.Personal), len(stored.Commitments))
+		return
+	}
+	for i, p := range e.Personal {
+		if p.Salt == nil {
+			if p.Field != stored.Commitments[i].Field || p.Value != "" {
+				a.found(e.Seq, "personal data", "%s is not what was erased", p.Field)
+			}
+			derived.Commitments[i] = stored.Commitments[i]
+		} else if derived.Commitments[i] != stored.Commitments[i] {
+			a.found(e.Seq, "personal data", "%s is not what was committed to", p.Field)
+			derived.Commitments[i] = stored.Commitments[i]
+		}
+	}
+	if bytes.Equal(derived.Bytes(), e.Leaf) {
+		return
+	}
+	for _, f := range []struct {
+		what string
+		same bool
+	}{
+		{"sequence", derived.Seq == stored.Seq}, {"time", derived.At.Equal(stored.At)}, {"kind", derived.Kind == stored.Kind},
+		{"subject", derived.Subject == stored.Subject}, {"actor", derived.Actor == stored.Actor}, {"request", derived.Request == stored.Request},
+		{"previous chain", derived.Prev == stored.Prev}, {"answer", derived.Answer == stored.Answer}, {"body", derived.Body == stored.Body},
+	} {
+		if !f.same {
+			a.found(e.Seq, f.what, "is not what the leaf was made from")
+		}
+	}
+}
+
+// fold brings the expected state up to one entry.
+func (a *auditor) fold(seq uint64, c *deal.Change) {
+	put := func(key string, v any) {
+		b, err := json.Marshal(v)
+		if err != nil {
+			a.found(seq, "body", "%s: %v", key, err)
+		}
+		a.state[key] = b
+	}
+	for i := range c.Registrations {
+		put("registration "+c.Registrations[i].ID, c.Registrations[i])
+	}
+	for i := range c.Cases {
+		put("case "+c.Cases[i].ID, c.Cases[i])
+	}
+	c.Records(func(r deal.Record) { put(string(r.Kind())+" "+r.Key(), r) })
+	for _, d := range c.Deleted {
+		delete(a.state, string(d.Kind)+" "+d.Key)
+	}
+	for _, d := range c.Documents {
+		put(fmt.Sprintf("document %s %d", d.Kind, d.Version), d)
+	}
+	for _, k := range c.Keys {
+		put("key "+k.ID, k)
+	}
+	if c.Decision != nil && c.Decision.Sequence != seq {
+		a.found(seq, "decision", "says it is entry %d", c.Decision.Sequence)
+	}
+}
+
+func (a *auditor) nodes(ctx context.Context, st store.Store, want []ledger.Node) error {
+	i := 0
+	for n, err := range st.AllNodes(ctx) {
+		if err != nil {
+			return err
+		}
+		if i == len(want) {
+			break // written by commits since
+		}
+		if ledger.Node(n) != want[i] {
+			a.found(0, "hash", "stored hash %d is %x, derived hash %d is %x", n.Index, n.Hash, want[i].Index, want[i].Hash)
+		}
+		i++
+	}
+	if i < len(want) {
+		a.found(0, "hash", "%d hashes are stored, %d follow from the entries", i, len(want))
+	}
+	return nil
+}
+
+// tables compares the rows people query with the state the entries lead to.
+func (a *auditor) tables(ctx context.Context, st store.Store, head store.Head) error {
+	c := comparer{a: a}
+	loaded, err := st.Load(ctx, &c)
+	if err != nil {
+		return err
+	}
+	if loaded.Seq != head.Seq {
+		return nil // the world has moved on since the entries were read; the next audit compares
+	}
+	for _, key := range slices.Sorted(maps.Keys(a.state)) {
+		a.found(0, "missing row", "%s follows from the entries and is not there", key)
+	}
+	return nil
+}
+
+type comparer struct{ a *auditor }
+
+func (c *comparer) row(key string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	want, ok := c.a.state[key]
+	switch {
+	case !ok:
+		c.a.found(0, "row", "%s is there and follows from no entry", key)
+	case !bytes.Equal(want, b):
+		c.a.found(0, "row", "%s is %s; the entries say %s", key, b, want)
+	}
+	delete(c.a.state, key)
+	return nil
+}
+
+func (c *comparer) Document(d deal.Document) error {
+	return c.row(fmt.Sprintf("document %s %d", d.Kind, d.Version), d)
+}
+func (c *comparer) Key(k deal.Key) error                   { return c.row("key "+k.ID, k) }
+func (c *comparer) Record(r deal.Record) error             { return c.row(string(r.Kind())+" "+r.Key(), r) }
+func (c *comparer) Registration(r deal.Registration) error { return c.row("registration "+r.ID, r) }
+func (c *comparer) Case(k deal.Case) error                 { return c.row("case "+k.ID, k) }
+
+// Replay folds the ledger from its beginning and derives every decision again, one at a time, in the order of the
+// ledger, as a single clerk would have. diff is called with every decision that comes out otherwise than recorded.
+func Replay(ctx context.Context, st store.Store, diff func(recorded, derived deal.Decision)) (replayed int, err error) {
+	v := newView(match.Default())
+	for e, err := range st.Entries(ctx, 0) {
+		if err != nil {
+			return replayed, err
+		}
+		c, err := deal.DecodeChange(e.Body)
+		if err != nil {
+			return replayed, fmt.Errorf("entry %d: %w", e.Seq, err)
+		}
+		if e.Kind == deal.EntryDecided && c.Decision != nil && len(c.Registrations) > 0 {
+			again, err := redecide(v, c)
+			if err != nil {
+				return replayed, fmt.Errorf("entry %d: %w", e.Seq, err)
+			}
+			if !equalJSON(again, c.Decision) {
+				diff(*c.Decision, again)
+			}
+			replayed++
+		}
+		if err := v.apply(c); err != nil {
+			return replayed, fmt.Errorf("entry %d: %w", e.Seq, err)
+		}
+		v.head.Seq = e.Seq
+	}
+	return replayed, nil
+}
+
+// redecide derives a recorded decision again from the view before it.
+func redecide(v *view, c *deal.Change) (deal.Decision, error) {
+	recorded := c.Decision
+	i := slices.IndexFunc(c.Registrations, func(r deal.Registration) bool { return r.ID == recorded.RegistrationID })
+	if i < 0 || v.policy == nil {
+		return deal.Decision{}, errors.New("the entry does not hold what was decided")
+	}
+	r := c.Registrations[i]
+	r.CustomerRef, r.Protection, r.Hold, r.Status = deal.CustomerRef{}, nil, nil, deal.StatusReceived
+	d := decide(v, &r, search(v, &r), recorded.At)
+	d.Sequence = recorded.Sequence
+	return d, nil
+}

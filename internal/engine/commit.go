@@ -1,0 +1,419 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/ledger"
+	"github.com/dibs-deals/dibs/internal/store"
+)
+
+const (
+	// maxBatch is how many waiting requests one commit takes: enough that its fixed cost disappears, few enough that
+	// nobody waits long for the others.
+	maxBatch = 256
+	// maxExpiries is how many endings one commit writes before it turns to what people wait for.
+	maxExpiries = 1000
+	// followEvery is how often the view is brought up to what other processes have committed, and windows that have
+	// ended are written down, while nobody asks for anything.
+	followEvery = 500 * time.Millisecond
+)
+
+// addition is one entry to be appended.
+type addition struct {
+	entry  store.Entry
+	change *deal.Change
+	events []store.Event
+	number bool // the entry takes the next registration number
+}
+
+// proposal is one request on its way through the committer.
+type proposal struct {
+	ctx     context.Context
+	request Request
+	// apply derives, from the view as it is under the lock, what is to be appended. It changes nothing.
+	apply func(now time.Time) ([]addition, error)
+
+	entry    store.Entry // the entry that answers the request
+	sealed   *sealed     // how to prove it; nil for one that was answered before
+	replayed bool
+	err      error
+	done     chan struct{}
+}
+
+func (p *proposal) key() store.IdemKey {
+	return store.IdemKey{KeyID: p.request.Actor.KeyID, Key: p.request.IdemKey}
+}
+
+// sealed proves the entries of one commit without asking the store.
+type sealed struct {
+	size  uint64
+	root  ledger.Hash
+	nodes map[int64]ledger.Hash
+	edge  *ledger.Tree // before the commit
+}
+
+func (s *sealed) read(indexes []int64) ([]ledger.Hash, error) {
+	out := make([]ledger.Hash, len(indexes))
+	for i, x := range indexes {
+		if h, ok := s.nodes[x]; ok {
+			out[i] = h
+			continue
+		}
+		h, err := s.edge.ReadHashes([]int64{x})
+		if err != nil {
+			return nil, err
+		}
+		out[i] = ledger.Hash(h[0])
+	}
+	return out, nil
+}
+
+// submit hands a proposal to the committer and waits for its end. A caller that stops waiting learns nothing of the
+// outcome; its request may still be committed, and a retry with the same key will find it.
+func (e *Engine) submit(ctx context.Context, q Request, apply func(now time.Time) ([]addition, error)) (*proposal, error) {
+	p := &proposal{ctx: ctx, request: q, apply: apply, done: make(chan struct{})}
+	select {
+	case e.queue <- p:
+	case <-e.closing:
+		return nil, deal.ErrUnavailable
+	case <-ctx.Done():
+		return nil, errors.Join(deal.ErrUnavailable, ctx.Err())
+	}
+	select {
+	case <-p.done:
+		return p, p.err
+	case <-ctx.Done():
+		return nil, errors.Join(deal.ErrUnavailable, ctx.Err())
+	case <-e.stopped: // it came into the queue as the committer left
+		return nil, deal.ErrUnavailable
+	}
+}
+
+// run is the committer: the only goroutine that changes the view.
+func (e *Engine) run() {
+	defer close(e.stopped)
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for {
+		var batch []*proposal
+		select {
+		case p := <-e.queue:
+			batch = append(batch, p)
+		case <-tick.C:
+			e.follow()
+			continue
+		case <-e.closing:
+			// Whoever got into the queue is answered; nobody else gets in.
+			for {
+				select {
+				case p := <-e.queue:
+					e.commit([]*proposal{p})
+				default:
+					return
+				}
+			}
+		}
+		for len(batch) < maxBatch {
+			select {
+			case p := <-e.queue:
+				batch = append(batch, p)
+				continue
+			default:
+			}
+			break
+		}
+		e.commit(batch)
+	}
+}
+
+// follow keeps an idle view current.
+func (e *Engine) follow() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	head, err := e.cfg.Store.Head(ctx)
+	switch {
+	case err != nil:
+		e.log.Error("following the ledger", "error", err)
+	case head != e.view.head:
+		if err := e.catchUp(ctx, head, e.cfg.Store.Entries(ctx, e.view.head.Seq)); err != nil {
+			e.reload(err)
+		}
+	}
+	if end := e.view.nextEnd(); !end.IsZero() && !e.now().Before(end) {
+		e.commit(nil)
+	}
+}
+
+// commit answers the proposals of one batch: all of them in one transaction, or, if that fails for a reason one of
+// them may have brought in, each alone.
+func (e *Engine) commit(batch []*proposal) {
+	live := batch[:0:0]
+	for _, p := range batch {
+		if err := p.ctx.Err(); err != nil {
+			p.err = errors.Join(deal.ErrUnavailable, err)
+			close(p.done)
+			continue
+		}
+		live = append(live, p)
+	}
+	if len(batch) > 0 && len(live) == 0 {
+		return
+	}
+	err := e.commitOnce(live)
+	switch {
+	case err == nil:
+	case errors.Is(err, store.ErrUnknown):
+		e.log.Error("commit: outcome unknown; reading the ledger again", "error", err, "requests", len(live))
+		e.reload(err)
+		for _, p := range live {
+			p.err = errors.Join(deal.ErrUnavailable, err)
+		}
+	case len(live) > 1:
+		e.log.Warn("commit failed; trying each request alone", "error", err, "requests", len(live))
+		e.reload(err)
+		for _, p := range live {
+			e.commit([]*proposal{p})
+		}
+		return
+	default:
+		e.log.Error("commit failed", "error", err)
+		e.reload(err)
+		for _, p := range live {
+			p.err = errors.Join(deal.ErrUnavailable, err)
+		}
+	}
+	for _, p := range live {
+		close(p.done)
+	}
+}
+
+// errDiverged: what the view holds is not a prefix of the ledger.
+var errDiverged = errors.New("the view is not a prefix of the ledger")
+
+func (e *Engine) commitOnce(batch []*proposal) error {
+	if e.view == nil || e.broken.Load() {
+		e.reload(errDiverged)
+		if e.broken.Load() {
+			return errors.New("the world cannot be read from the store")
+		}
+	}
+	// The commit is not the caller's to cut short: once begun it runs to a known end, within the store's own limits.
+	ctx := context.Background()
+	var seal *sealed
+	var after *ledger.Tree
+	err := e.cfg.Store.Commit(ctx, func(ctx context.Context, l store.Locked) (store.Append, error) {
+		head := l.Head()
+		if head != e.view.head {
+			if err := e.catchUp(ctx, head, l.Entries(ctx, e.view.head.Seq)); err != nil {
+				return store.Append{}, err
+			}
+		}
+		var keys []store.IdemKey
+		for _, p := range batch {
+			if p.request.IdemKey != "" {
+				keys = append(keys, p.key())
+			}
+		}
+		answered, err := l.Answered(ctx, keys)
+		if err != nil {
+			return store.Append{}, fmt.Errorf("looking up what was answered before: %w", err)
+		}
+		b, err := store.NewBatch(head, e.view.tree)
+		if err != nil {
+			return store.Append{}, err
+		}
+		now := e.now()
+		if now.Before(head.At) {
+			now = head.At
+		}
+		if err := e.expire(b, now); err != nil {
+			return store.Append{}, err
+		}
+		for _, p := range batch {
+			p.err, p.replayed = nil, false
+			if prior, ok := answered[p.key()]; ok && p.request.IdemKey != "" {
+				if !bytes.Equal(prior.RequestHash, p.request.Hash) {
+					p.err = deal.ErrKeyReused
+					continue
+				}
+				p.entry, p.replayed = prior, true
+				continue
+			}
+			entry, err := e.applyOne(b, p, now)
+			if err != nil {
+				if errors.Is(err, errBatch) {
+					return store.Append{}, err
+				}
+				p.err = err
+				continue
+			}
+			p.entry = entry
+			if p.request.IdemKey != "" {
+				answered[p.key()] = entry
+			}
+		}
+		if b.Len() == 0 {
+			return store.Append{}, nil
+		}
+		add, tree, err := b.Done()
+		if err != nil {
+			return store.Append{}, err
+		}
+		seal = &sealed{size: tree.Size(), root: add.Head.Root, nodes: make(map[int64]ledger.Hash, len(add.Nodes)), edge: e.view.tree}
+		for _, n := range add.Nodes {
+			seal.nodes[n.Index] = n.Hash
+		}
+		after = tree
+		e.pending = add.Head
+		return add, nil
+	})
+	if err != nil {
+		return err
+	}
+	if seal != nil {
+		e.view.mu.Lock()
+		e.view.head, e.view.tree = e.pending, after
+		e.view.mu.Unlock()
+	}
+	for _, p := range batch {
+		if p.err == nil && seal != nil && p.entry.Size == 0 { // written by this commit, itself or by its twin in the batch
+			p.sealed, p.entry.Size = seal, seal.size
+		}
+	}
+	return nil
+}
+
+// errBatch: the batch itself, not one request, is at fault.
+var errBatch = errors.New("batch")
+
+// applyOne derives one proposal's entries, adds them to the batch and to the view. A proposal that fails, or panics,
+// leaves both as they were.
+func (e *Engine) applyOne(b *store.Batch, p *proposal, now time.Time) (entry store.Entry, err error) {
+	additions, err := e.derive(p, now)
+	if err != nil {
+		return store.Entry{}, err
+	}
+	for i, a := range additions {
+		a.entry.At, a.entry.Actor = now, p.request.Actor
+		if i == 0 {
+			a.entry.IdemKey, a.entry.RequestHash = p.request.IdemKey, p.request.Hash
+		}
+		if err := e.add(b, a); err != nil {
+			return store.Entry{}, errors.Join(errBatch, err)
+		}
+		if i == 0 {
+			a.entry.Seq = b.Head().Seq
+			entry = a.entry
+			entry.Leaf = b.Last().Leaf
+		}
+	}
+	return entry, nil
+}
+
+func (e *Engine) derive(p *proposal, now time.Time) (_ []addition, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			e.log.Error("a request could not be decided", "panic", r, "stack", stack())
+			err = errors.Join(deal.ErrUnavailable, fmt.Errorf("internal error: %v", r))
+		}
+	}()
+	return p.apply(now)
+}
+
+// add seals one entry and brings the view up to it, so that the next request of the batch sees it.
+func (e *Engine) add(b *store.Batch, a addition) error {
+	if a.number {
+		b.Number()
+	}
+	if err := b.Add(a.entry, a.change, a.events...); err != nil {
+		return err
+	}
+	e.view.mu.Lock()
+	defer e.view.mu.Unlock()
+	h := b.Head()
+	e.view.head.Registrations, e.view.head.Seq = h.Registrations, h.Seq
+	return e.view.apply(a.change)
+}
+
+// expire writes the ends of windows that have ended, before anything is decided that could grant what they freed.
+func (e *Engine) expire(b *store.Batch, now time.Time) error {
+	for _, r := range e.view.popDue(now, maxExpiries) {
+		lapsed := *r
+		lapsed.Status, lapsed.Version = deal.StatusExpired, b.NextSeq()
+		body, err := eventBody(&lapsed)
+		if err != nil {
+			return err
+		}
+		a := addition{
+			entry:  store.Entry{Kind: deal.EntryExpired, Subject: r.ID, Actor: deal.System, At: now},
+			change: &deal.Change{Registrations: []deal.Registration{lapsed}},
+			events: []store.Event{{ID: deal.NewID(deal.EventID), Type: "dibs.registration.expired.v1", Subject: r.ID, Body: body}},
+		}
+		if err := e.add(b, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// catchUp applies entries that others have committed, and checks that the view is then what the ledger says.
+func (e *Engine) catchUp(ctx context.Context, head store.Head, entries func(func(store.Entry, error) bool)) error {
+	if head.Seq < e.view.head.Seq {
+		return fmt.Errorf("%w: the view is at %d, the ledger ends at %d", errDiverged, e.view.head.Seq, head.Seq)
+	}
+	tree := e.view.tree.Clone()
+	at := e.view.head
+	for entry, err := range entries {
+		if err != nil {
+			return err
+		}
+		if entry.Seq > head.Seq {
+			break
+		}
+		if entry.Seq != at.Seq+1 || entry.Chain != ledger.Chain(at.Chain, entry.Leaf) {
+			return fmt.Errorf("%w: entry %d does not follow entry %d", errDiverged, entry.Seq, at.Seq)
+		}
+		change, err := deal.DecodeChange(entry.Body)
+		if err != nil {
+			return fmt.Errorf("entry %d: %w", entry.Seq, err)
+		}
+		if _, err := tree.Append(entry.Leaf); err != nil {
+			return err
+		}
+		e.view.mu.Lock()
+		err = e.view.apply(change)
+		e.view.mu.Unlock()
+		if err != nil {
+			return fmt.Errorf("entry %d: %w", entry.Seq, err)
+		}
+		at.Seq, at.Chain = entry.Seq, entry.Chain
+	}
+	if at.Seq != head.Seq || at.Chain != head.Chain {
+		return fmt.Errorf("%w: at entry %d", errDiverged, at.Seq)
+	}
+	e.view.mu.Lock()
+	e.view.head, e.view.tree = head, tree
+	e.view.mu.Unlock()
+	return nil
+}
+
+// reload throws the view away and reads the world again. While that is not possible nothing is decided.
+func (e *Engine) reload(cause error) {
+	e.log.Warn("reading the world again from the store", "cause", cause)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	v, err := load(ctx, e.cfg.Store, e.model)
+	if err != nil {
+		e.log.Error("the world cannot be read; no decision is made until it can", "error", err)
+		e.broken.Store(true)
+		return
+	}
+	e.current.Store(v)
+	e.view = v
+	e.broken.Store(false)
+}

@@ -1,0 +1,189 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/policy"
+)
+
+// conclude turns the policy's verdict into the decision, and sets on r what follows from it.
+func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Verdict, now time.Time) {
+	verdict = guard(v, r, d, verdict, now)
+	d.Outcome, d.ReasonCodes, d.PartnerCodes, d.Texts = verdict.Outcome, verdict.Reasons, verdict.PartnerReasons, verdict.Texts
+	d.Trace, d.Benefits = verdict.Trace, verdict.Benefits
+	r.CustomerRef = d.Resolution.Ref
+	r.Protection, r.Hold = nil, nil
+	scope := scopeOf(r, r.CustomerRef)
+	zone := v.policy.Settings().Timezone
+	switch verdict.Outcome {
+	case deal.Protect:
+		r.Status = deal.StatusProtected
+		r.Protection = &deal.Protection{Scope: scope, StartsAt: now, EndsAt: windowEnd(*verdict.Terms, r.ReceivedAt, now, r.Filing.ExpectedCloseDate, zone),
+			Anchor: verdict.Terms.Anchor, Shared: !verdict.Terms.Exclusive}
+		d.Protection, d.Terms = r.Protection, verdict.Terms
+	case deal.RouteTo:
+		d.Route = route(v, d, verdict, now)
+		r.Status = statusOf(verdict.Disposition)
+	case deal.Escalate:
+		r.Status = deal.StatusEscalated
+		d.Case = verdict.Case
+		if h := verdict.Case.Hold; h.Provisional && len(holders(v, r, scope, now)) == 0 {
+			r.Hold = &deal.Protection{Scope: scope, StartsAt: now, EndsAt: endOfDay(now, h.Days, zone), Anchor: "submission"}
+		}
+	}
+}
+
+func statusOf(d deal.Disposition) deal.Status {
+	switch d {
+	case deal.Waitlisted:
+		return deal.StatusWaitlisted
+	case deal.Merged:
+		return deal.StatusMerged
+	case deal.Returned:
+		return deal.StatusReturned
+	}
+	return deal.StatusRouted
+}
+
+// guard is the promise of one holder, kept whatever the policy says: an exclusive protection is not granted over a
+// live claim of the same customer and overlapping scope. The policy's author sees the case.
+func guard(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Verdict, now time.Time) policy.Verdict {
+	if verdict.Outcome != deal.Protect || !verdict.Terms.Exclusive {
+		return verdict
+	}
+	held := holders(v, r, scopeOf(r, d.Resolution.Ref), now)
+	certain := v.policy.Settings().Certain
+	for _, c := range d.Conflicts {
+		if c.Kind == deal.HeldByOther && c.Probability >= certain && !slices.Contains(held, c.With) {
+			held = append(held, c.With)
+		}
+	}
+	if len(held) == 0 {
+		return verdict
+	}
+	verdict.Trace = append(verdict.Trace, deal.RuleTrace{Rule: "one-holder", Result: "decided", Detail: fmt.Sprintf("the policy would protect what %v hold", held)})
+	verdict.Outcome, verdict.Reasons, verdict.Terms = deal.Escalate, []string{deal.ReasonGuard}, nil
+	verdict.PartnerReasons = []string{deal.ReasonUnderReview}
+	verdict.Case = &deal.CaseTerms{Queue: "policy-desk", OnSilence: "escalate"}
+	verdict.Texts = deal.Texts{Partner: "We are reviewing your registration. Your submission time is kept.",
+		Internal: fmt.Sprintf("The policy grants a protection that %v already hold. Correct the policy, or decide by hand.", held)}
+	return verdict
+}
+
+// holders returns the registrations that hold any part of the scope at now, by the customer both were resolved to.
+func holders(v *view, r *deal.Registration, scope deal.Scope, now time.Time) []string {
+	var out []string
+	for _, id := range v.claimsOf[scope.Customer.Key()] {
+		c := v.claims[id]
+		if id == r.ID || !c.HoldsAt(now) {
+			continue
+		}
+		if w := holdingWindow(c); !w.Shared && scope.Overlap(w.Scope).Meets {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// route fills in whom and what a verdict's target stands for.
+func route(v *view, d *deal.Decision, verdict policy.Verdict, now time.Time) *deal.Route {
+	t := &deal.Route{To: verdict.To, Disposition: verdict.Disposition, Queue: verdict.Queue, Needs: verdict.Needs, Resubmit: verdict.Resubmit, FindersFee: verdict.FindersFee}
+	switch verdict.OwnerOf {
+	case "opportunity":
+		for _, kind := range []deal.ConflictKind{deal.DirectEngaged, deal.PartnerOpportunity} {
+			if c, ok := strongest(d.Conflicts, kind); ok && t.Person == "" {
+				t.Person = v.present(v.opportunities[c.With].Owner, now)
+			}
+		}
+	case "account":
+		if a := v.accounts[d.Resolution.Ref.AccountID]; a != nil {
+			t.Person = v.present(a.Owner, now)
+		}
+	case "territory":
+		t.Person = v.present(d.Territory.Owner.Rep, now)
+		t.PartnerID = d.Territory.Owner.PartnerID
+		if t.Queue == "" {
+			t.Queue = d.Territory.Owner.Queue
+		}
+	}
+	of := deal.ConflictKind(verdict.Of)
+	if of == "" && verdict.Disposition == deal.Waitlisted {
+		of = deal.HeldByOther
+	}
+	if c, ok := strongest(d.Conflicts, of); ok {
+		t.Of = c.With
+		if verdict.Disposition == deal.Waitlisted {
+			t.Place = v.waiting(c.With, now) + 1
+		}
+	}
+	return t
+}
+
+// present returns the person, or who stands in: a manager while the person is away, nobody for one who has left.
+func (v *view) present(id string, now time.Time) string {
+	for range maxFamily {
+		p := v.people[id]
+		if p == nil {
+			return ""
+		}
+		if p.AwayUntil.IsZero() || !now.Before(p.AwayUntil.Time) {
+			return id
+		}
+		id = p.Manager
+	}
+	return ""
+}
+
+// waiting counts the registrations in line for the customer of the registration id.
+func (v *view) waiting(id string, now time.Time) int {
+	n := 0
+	if holder := v.claims[id]; holder != nil {
+		for _, other := range v.claimsOf[holder.CustomerRef.Key()] {
+			if c := v.claims[other]; c.Status == deal.StatusWaitlisted && c.ClaimAt(now) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// windowEnd returns the instant at which a protection with these terms ends: the end of the last day, in the
+// programme's zone. Anchors: submission and registration count from the filing, approval from the decision,
+// expected_close_date from the expected close date.
+func windowEnd(t deal.Terms, received, decided time.Time, forecast deal.Date, zone *time.Location) time.Time {
+	from := decided
+	switch t.Anchor {
+	case "submission", "registration":
+		from = received
+	case "expected_close_date":
+		if !forecast.IsZero() {
+			y, m, day := forecast.Date()
+			from = time.Date(y, m, day, 12, 0, 0, 0, zone)
+		}
+	}
+	if t.Months > 0 {
+		from = addMonths(from.In(zone), t.Months)
+	}
+	end := endOfDay(from, t.Days, zone)
+	if !end.After(decided) { // an anchor long past: the day of the decision is the least a protection can be
+		end = endOfDay(decided, 0, zone)
+	}
+	return end
+}
+
+// endOfDay returns the first instant after the day that lies n days after t, in the zone.
+func endOfDay(t time.Time, n int, zone *time.Location) time.Time {
+	y, m, d := t.In(zone).Date()
+	return time.Date(y, m, d+n+1, 0, 0, 0, 0, zone).UTC()
+}
+
+// addMonths adds calendar months; a day the target month does not have becomes its last: 31 August and six months is
+// the end of February.
+func addMonths(t time.Time, n int) time.Time {
+	y, m, d := t.Date()
+	last := time.Date(y, m+time.Month(n)+1, 0, 0, 0, 0, 0, t.Location()).Day()
+	return time.Date(y, m+time.Month(n), min(d, last), 12, 0, 0, 0, t.Location())
+}

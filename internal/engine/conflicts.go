@@ -1,0 +1,298 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/policy"
+)
+
+// findConflicts gives matches their meaning. Every conflict of at least the policy's possible probability is listed,
+// the strongest of each kind first.
+func findConflicts(v *view, r *deal.Registration, m matches, w whom, t deal.TerritoryResult, set policy.Settings, now time.Time) []deal.Conflict {
+	f := finder{v: v, r: r, w: w, set: set, now: now, scope: scopeOf(r, w.Ref)}
+	f.claims(m)
+	f.family(m)
+	f.opportunities(m)
+	f.accounts()
+	f.territory(t)
+	f.tender()
+	for _, offer := range r.Filing.Competing {
+		f.add(deal.Conflict{Kind: deal.CompetingOffer, With: offer, Self: true, Overlap: deal.Overlap{Meets: true}, Probability: 1})
+	}
+	slices.SortStableFunc(f.found, stronger)
+	return f.found
+}
+
+// stronger orders conflicts: by kind, another's before one's own, the likelier, the older, then by id.
+func stronger(a, b deal.Conflict) int {
+	self := func(c deal.Conflict) int {
+		if c.Self {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(
+		cmp.Compare(slices.Index(deal.ConflictKinds, a.Kind), slices.Index(deal.ConflictKinds, b.Kind)),
+		cmp.Compare(self(a), self(b)),
+		cmp.Compare(b.Probability, a.Probability),
+		a.Since.Compare(b.Since),
+		strings.Compare(a.With, b.With))
+}
+
+// scopeOf is what the registration claims.
+func scopeOf(r *deal.Registration, ref deal.CustomerRef) deal.Scope {
+	s := deal.Scope{Customer: ref, Lines: r.Filing.Lines()}
+	for _, site := range r.Filing.Sites {
+		s.Sites = append(s.Sites, site.Key())
+	}
+	return s
+}
+
+type finder struct {
+	v     *view
+	r     *deal.Registration
+	w     whom
+	set   policy.Settings
+	now   time.Time
+	scope deal.Scope
+	found []deal.Conflict
+}
+
+func (f *finder) add(c deal.Conflict) { f.found = append(f.found, c) }
+
+// overlap compares what two claims cover, the customer aside.
+func (f *finder) overlap(other deal.Scope) deal.Overlap { return f.scope.Overlap(other) }
+
+// claims finds the registrations of the same customer: the ones filed in similar words, and the ones that were
+// resolved to an account this customer may be. Two claims that were each resolved with certainty, to different
+// accounts, are of different customers however alike they read: the vendor's own records tell them apart.
+func (f *finder) claims(m matches) {
+	type hit struct {
+		p        float64
+		evidence []deal.Score
+	}
+	hits := map[string]hit{}
+	note := func(id string, p float64, evidence []deal.Score) {
+		if h, ok := hits[id]; !ok || p > h.p {
+			hits[id] = hit{p, evidence}
+		}
+	}
+	for _, c := range m.claims.Candidates {
+		claim := f.v.claims[c.ID]
+		if claim == nil || c.Probability < f.set.Possible || f.knownDifferent(claim) {
+			continue
+		}
+		note(c.ID, c.Probability, c.Evidence)
+	}
+	for _, a := range f.w.possible {
+		for _, id := range f.v.claimsOf[deal.CustomerRef{AccountID: a.ID}.Key()] {
+			note(id, a.Probability, a.Evidence)
+		}
+	}
+	for _, id := range f.v.claimsOf[f.w.Ref.Key()] { // a prospect reached through another of its claims
+		note(id, max(f.w.Probability, f.set.Certain), nil)
+	}
+	ids := make([]string, 0, len(hits))
+	for id := range hits {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		claim := f.v.claims[id]
+		o := f.overlap(scopeOf(claim, claim.CustomerRef))
+		if !o.Meets || !claim.ClaimAt(f.now) {
+			continue
+		}
+		c := deal.Conflict{With: id, PartnerID: claim.Filing.PartnerID, Self: claim.Filing.PartnerID == f.r.Filing.PartnerID, Overlap: o,
+			Probability: hits[id].p, Since: claim.ReceivedAt, Status: string(claim.Status), Evidence: hits[id].evidence}
+		switch {
+		case c.Self:
+			c.Kind = deal.OwnDuplicate
+		case claim.HoldsAt(f.now):
+			c.Kind = deal.HeldByOther
+		default:
+			c.Kind = deal.PendingOther
+		}
+		if w := holdingWindow(claim); w != nil && claim.HoldsAt(f.now) {
+			c.Until = w.EndsAt
+		}
+		f.add(c)
+	}
+}
+
+// holdingWindow returns the window by which the registration holds, if it holds at all.
+func holdingWindow(r *deal.Registration) *deal.Protection {
+	if r.Status == deal.StatusEscalated {
+		return r.Hold
+	}
+	return r.Protection
+}
+
+// knownDifferent reports whether both customers are certain, and not the same.
+func (f *finder) knownDifferent(claim *deal.Registration) bool {
+	other := claim.CustomerRef.AccountID
+	return f.w.account != nil && other != "" && other != f.w.account.ID &&
+		!slices.ContainsFunc(f.w.possible, func(a deal.Match) bool { return a.ID == other })
+}
+
+// family finds claims on a parent, a subsidiary or a sibling of the customer: by the vendor's account hierarchy, and
+// where the matcher sees kinship in the words.
+func (f *finder) family(m matches) {
+	relations := map[string]string{} // account id → relation
+	for _, a := range f.w.possible {
+		acc := f.v.accounts[a.ID]
+		up := f.v.ancestors(acc)
+		for _, id := range up {
+			relations[id] = "parent"
+		}
+		for _, id := range f.v.descendants(a.ID) {
+			relations[id] = "subsidiary"
+		}
+		if len(up) > 0 {
+			for _, id := range f.v.descendants(up[0]) {
+				if _, known := relations[id]; !known && id != a.ID {
+					relations[id] = "sibling"
+				}
+			}
+		}
+	}
+	accounts := make([]string, 0, len(relations))
+	for id := range relations {
+		accounts = append(accounts, id)
+	}
+	slices.Sort(accounts)
+	seen := map[string]bool{}
+	for _, a := range accounts {
+		for _, id := range f.v.claimsOf[deal.CustomerRef{AccountID: a}.Key()] {
+			seen[id] = true
+			f.relative(f.v.claims[id], f.w.Probability, relations[a], nil)
+		}
+	}
+	for _, c := range m.claims.Candidates {
+		if claim := f.v.claims[c.ID]; claim != nil && c.Verdict == deal.Related && !seen[c.ID] && !f.knownDifferent(claim) &&
+			claim.CustomerRef != f.w.Ref {
+			f.relative(claim, max(c.Probability, f.set.Possible), "related by name", c.Evidence)
+		}
+	}
+}
+
+func (f *finder) relative(claim *deal.Registration, p float64, relation string, evidence []deal.Score) {
+	o := f.overlap(scopeOf(claim, claim.CustomerRef))
+	if claim.Filing.PartnerID == f.r.Filing.PartnerID || !o.Meets || !claim.ClaimAt(f.now) {
+		return
+	}
+	f.add(deal.Conflict{Kind: deal.FamilyHeld, With: claim.ID, PartnerID: claim.Filing.PartnerID, Overlap: o, Probability: p, Since: claim.ReceivedAt,
+		Status: string(claim.Status), Relation: relation, Evidence: evidence})
+}
+
+// descendants returns the subsidiaries of an account, all levels, in a stable order.
+func (v *view) descendants(id string) []string {
+	var out []string
+	for level := []string{id}; len(level) > 0 && len(out) < 1000; {
+		var next []string
+		for _, p := range level {
+			for _, c := range v.children[p] {
+				if c != id && !slices.Contains(out, c) {
+					out = append(out, c)
+					next = append(next, c)
+				}
+			}
+		}
+		level = next
+	}
+	return out
+}
+
+// opportunities finds the vendor's own open and won business with the accounts the customer may be.
+func (f *finder) opportunities(m matches) {
+	for _, a := range f.w.possible {
+		for _, id := range f.v.oppsOf[a.ID] {
+			f.opportunity(f.v.opportunities[id], a.Probability, a.Evidence)
+		}
+	}
+	for _, c := range m.opportunities.Candidates {
+		if o := f.v.opportunities[c.ID]; o != nil && c.Probability >= f.set.Possible {
+			f.opportunity(o, c.Probability, c.Evidence)
+		}
+	}
+}
+
+func (f *finder) opportunity(o *deal.Opportunity, p float64, evidence []deal.Score) {
+	self := o.PartnerID != "" && o.PartnerID == f.r.Filing.PartnerID
+	c := deal.Conflict{With: o.ID, PartnerID: o.PartnerID, Self: self, Overlap: f.overlap(deal.Scope{Lines: o.Lines}), Probability: p, Stage: o.Stage,
+		Status: o.Status, IdleDays: o.LivelyAt(f.now), Since: cmp.Or(o.CreatedAt.Time, o.LastActivityAt.Time), Evidence: evidence}
+	switch {
+	case !c.Overlap.Meets:
+		return
+	case o.Status == "open" && o.LedBy == "direct":
+		c.Kind = deal.DirectEngaged
+	case o.Status == "open":
+		c.Kind = deal.PartnerOpportunity
+	case o.Status == "won" && o.PartnerID != "" && !self:
+		c.Kind = deal.IncumbentOther
+	default:
+		return
+	}
+	f.add(c)
+}
+
+// accounts finds what the accounts themselves say: reserved to direct sales, buying already.
+func (f *finder) accounts() {
+	for _, m := range f.w.possible {
+		a := f.v.accounts[m.ID]
+		c := deal.Conflict{With: a.ID, Overlap: deal.Overlap{Meets: true}, Probability: m.Probability, Status: a.Status, Evidence: m.Evidence}
+		if a.Named {
+			c.Kind = deal.NamedAccount
+			f.add(c)
+		}
+		if a.Status == "customer" {
+			c.Kind = deal.ExistingCustomer
+			f.add(c)
+		}
+	}
+}
+
+func (f *finder) territory(t deal.TerritoryResult) {
+	c := deal.Conflict{With: t.ID, PartnerID: t.Owner.PartnerID, Overlap: deal.Overlap{Meets: true}, Probability: 1, Status: t.Status}
+	switch {
+	case t.Status == "none" || t.Status == "ambiguous":
+		c.Kind = deal.TerritoryOpen
+	case t.Status != "resolved":
+		return
+	case t.Coverage == "direct":
+		c.Kind = deal.TerritoryDirect
+	case t.Owner.PartnerID != "" && t.Owner.PartnerID != f.r.Filing.PartnerID:
+		c.Kind = deal.TerritoryOtherPartner
+	default:
+		return
+	}
+	f.add(c)
+}
+
+func (f *finder) tender() {
+	n := f.r.Filing.Tender.Number
+	if n == "" {
+		return
+	}
+	for _, id := range f.v.byTender[n] {
+		claim := f.v.claims[id]
+		if claim.ClaimAt(f.now) && claim.Filing.PartnerID != f.r.Filing.PartnerID {
+			f.add(deal.Conflict{Kind: deal.TenderShared, With: id, PartnerID: claim.Filing.PartnerID, Overlap: deal.Overlap{Meets: true}, Probability: 1,
+				Since: claim.ReceivedAt, Status: string(claim.Status)})
+		}
+	}
+}
+
+// strongest returns the first conflict of the kind; findConflicts has put the strongest first.
+func strongest(cs []deal.Conflict, kind deal.ConflictKind) (deal.Conflict, bool) {
+	for _, c := range cs {
+		if c.Kind == kind {
+			return c, true
+		}
+	}
+	return deal.Conflict{}, false
+}

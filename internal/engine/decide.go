@@ -1,0 +1,183 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/match"
+	"github.com/dibs-deals/dibs/internal/policy"
+	"github.com/dibs-deals/dibs/internal/territory"
+)
+
+// searchLimit is how many candidates of each corpus a decision looks at: more than any true family of look-alikes,
+// few enough to record.
+const searchLimit = 10
+
+// matches are the candidates for one customer, by corpus.
+type matches struct {
+	query                           *match.Query
+	accounts, opportunities, claims match.Result
+}
+
+// Decide answers one registration as of now, from the view and nothing else: the same view, registration and instant
+// give the same decision. r carries no personal data.
+func decide(v *view, r *deal.Registration, m matches, now time.Time) deal.Decision {
+	set := v.policy.Settings()
+	d := deal.Decision{
+		ID: r.DecisionID, RegistrationID: r.ID, At: now,
+		Policy: v.policy.Ref(), Matcher: v.model.Ref(), Input: input(v, r).Input(),
+		Candidates: map[string][]deal.Match{},
+	}
+	for corpus, res := range map[string]match.Result{"accounts": m.accounts, "opportunities": m.opportunities, "registrations": m.claims} {
+		if len(res.Candidates) > 0 {
+			d.Candidates[corpus] = res.Candidates
+		}
+	}
+	amount, amountKnown := v.convert(r.Filing.Amount, set.Currency, r.ReceivedAt)
+	who := resolve(v, r, m, set)
+	d.Resolution = who.Resolution
+	d.Territory = findTerritory(v, r, who, amount, amountKnown, now)
+	if v.plan != nil {
+		ref := v.plan.Ref()
+		d.Plan = &ref
+	}
+	d.Conflicts = findConflicts(v, r, m, who, d.Territory, set, now)
+	facts := gather(v, r, who, d.Territory, d.Conflicts, amount, amountKnown, now)
+	d.Facts = facts.Map()
+	conclude(v, r, &d, v.policy.Decide(facts, now), now)
+	return d
+}
+
+// input describes the customer to the matcher. The partner's own domain, and its distributor's, say nothing about the
+// customer.
+func input(v *view, r *deal.Registration) match.Record {
+	rec := claimRecord(r)
+	var own []string
+	for _, id := range []string{r.Filing.PartnerID, r.Filing.DistributorID} {
+		if p := v.partners[id]; p != nil && p.Domain != "" {
+			own = append(own, strings.ToLower(p.Domain))
+		}
+	}
+	rec.Domains = slices.DeleteFunc(rec.Domains, func(d string) bool { return slices.Contains(own, strings.ToLower(d)) })
+	return rec
+}
+
+// search finds the candidates of all three corpora. It runs outside the lock of the ledger.
+func search(v *view, r *deal.Registration) matches {
+	q := v.model.Prepare(input(v, r))
+	o := v.searchOptions()
+	return matches{query: q, accounts: v.accountIndex.Search(q, o), opportunities: v.oppIndex.Search(q, o), claims: v.claimIndex.Search(q, o)}
+}
+
+// refresh brings candidates up to the view as it is now, at the cost of what has changed since they were found.
+func refresh(v *view, m matches) matches {
+	o := v.searchOptions()
+	m.accounts = v.accountIndex.Refresh(m.query, o, m.accounts)
+	m.opportunities = v.oppIndex.Refresh(m.query, o, m.opportunities)
+	m.claims = v.claimIndex.Refresh(m.query, o, m.claims)
+	return m
+}
+
+func (v *view) searchOptions() match.Options {
+	set := v.policy.Settings()
+	return match.Options{Limit: searchLimit, Thresholds: match.Thresholds{Same: set.Certain, Review: set.Possible}}
+}
+
+// whom is the customer as far as it is known: the resolution and the accounts it could be.
+type whom struct {
+	deal.Resolution
+	account  *deal.Account // the resolved account, when certain
+	possible []deal.Match  // accounts the customer may be, best first; only the certain ones when the resolution is
+}
+
+// resolve says who the customer is: an account the matcher is certain of (a given account id breaks a tie but proves
+// nothing), else the prospect of an earlier claim it is certain of, else a new prospect.
+func resolve(v *view, r *deal.Registration, m matches, set policy.Settings) whom {
+	w := whom{Resolution: deal.Resolution{Status: "none", Truncated: m.accounts.Truncated || m.claims.Truncated || m.opportunities.Truncated}}
+	best := func(c deal.Match) bool { return c.Verdict == deal.Same && c.Probability >= set.Certain }
+	for _, c := range m.accounts.Candidates {
+		if c.Probability >= set.Possible && v.accounts[c.ID] != nil {
+			w.possible = append(w.possible, c)
+		}
+	}
+	certain := slices.Clone(w.possible)
+	certain = slices.DeleteFunc(certain, func(c deal.Match) bool { return !best(c) })
+	if len(certain) > 0 {
+		top := certain[0]
+		if i := slices.IndexFunc(certain, func(c deal.Match) bool { return c.ID == r.Filing.Customer.AccountID }); i >= 0 {
+			top = certain[i]
+		}
+		w.Status, w.Probability, w.possible = "certain", top.Probability, certain
+		w.Ref = deal.CustomerRef{AccountID: top.ID}
+		w.account = v.accounts[top.ID]
+		w.Disagrees = disagreements(&r.Filing.Customer, w.account)
+		return w
+	}
+	if len(w.possible) > 0 {
+		w.Status, w.Probability = "possible", w.possible[0].Probability
+	}
+	for _, c := range m.claims.Candidates {
+		if claim := v.claims[c.ID]; claim != nil && best(c) {
+			w.Ref = claim.CustomerRef
+			if w.account = v.accounts[claim.CustomerRef.AccountID]; w.account != nil {
+				w.Status, w.Probability = "certain", c.Probability
+				w.possible = []deal.Match{{ID: w.account.ID, Name: w.account.Name, Probability: c.Probability, Verdict: deal.Same}}
+				w.Disagrees = disagreements(&r.Filing.Customer, w.account)
+			}
+			return w
+		}
+	}
+	w.Ref = deal.CustomerRef{ProspectID: deal.ProspectID + strings.TrimPrefix(r.ID, deal.RegistrationID)}
+	w.NewProspect = true
+	return w
+}
+
+func disagreements(c *deal.Customer, a *deal.Account) []string {
+	var out []string
+	if c.Country != "" && a.Country != "" && c.Country != a.Country {
+		out = append(out, "country")
+	}
+	if c.Region != "" && a.Region != "" && c.Region != a.Region {
+		out = append(out, "region")
+	}
+	return out
+}
+
+// findTerritory looks the customer up in the plan: by the account's data when it is resolved, else by the filing's.
+func findTerritory(v *view, r *deal.Registration, w whom, amount float64, amountKnown bool, now time.Time) deal.TerritoryResult {
+	if v.plan == nil {
+		return deal.TerritoryResult{Status: "no_plan", Coverage: "partner", Why: "no territory plan is published"}
+	}
+	c := &r.Filing.Customer
+	q := territory.Customer{Country: c.Country, Region: c.Region, PostalCode: c.PostalCode, Industry: c.Industry, Employees: c.Employees,
+		Lines: r.Filing.Lines(), Amount: amount, AmountKnown: amountKnown, Day: now}
+	if a := w.account; a != nil {
+		q.AccountID, q.Ancestors = a.ID, v.ancestors(a)
+		q.Country, q.Region, q.PostalCode = cmp.Or(a.Country, q.Country), cmp.Or(a.Region, q.Region), cmp.Or(a.PostalCode, q.PostalCode)
+		q.Industry, q.Employees = cmp.Or(a.Industry, q.Industry), cmp.Or(a.Employees, q.Employees)
+	}
+	if q.Employees == 0 {
+		q.Employees = -1
+	}
+	return v.plan.Find(q)
+}
+
+// maxFamily bounds the walk up a chain of parents, which imported data may have closed into a ring.
+const maxFamily = 16
+
+// ancestors returns the account's parents, nearest first.
+func (v *view) ancestors(a *deal.Account) []string {
+	var out []string
+	for id := a.ParentID; id != "" && len(out) < maxFamily && !slices.Contains(out, id) && id != a.ID; {
+		out = append(out, id)
+		p := v.accounts[id]
+		if p == nil {
+			break
+		}
+		id = p.ParentID
+	}
+	return out
+}

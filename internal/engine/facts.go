@@ -1,0 +1,308 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/policy"
+)
+
+// gather states everything the rules may ask, before any rule runs.
+func gather(v *view, r *deal.Registration, w whom, t deal.TerritoryResult, cs []deal.Conflict, amount float64, amountKnown bool, now time.Time) *policy.Facts {
+	f := policy.NewFacts()
+	set := v.policy.Settings()
+	registrationFacts(f, r, set, amount, amountKnown, now)
+	partnerFacts(f, v, r, set)
+	customerFacts(f, r, w, set)
+	f.Set("territory.status", t.Status)
+	f.Set("territory.coverage", t.Coverage)
+	f.Set("territory.id", t.ID)
+	if id := t.Owner.PartnerID; id != "" {
+		f.Set("territory.assigned", selfOrOther(id == r.Filing.PartnerID))
+	}
+	conflictFacts(f, v, r, cs, set, now)
+	f.Set("match.truncated", w.Truncated)
+	return f
+}
+
+func selfOrOther(self bool) string {
+	if self {
+		return "self"
+	}
+	return "other"
+}
+
+// days returns whole days from a to b, not negative.
+func days(a, b time.Time) int { return max(0, int(b.Sub(a)/(24*time.Hour))) }
+
+func registrationFacts(f *policy.Facts, r *deal.Registration, set policy.Settings, amount float64, amountKnown bool, now time.Time) {
+	g := &r.Filing
+	lines := g.Lines()
+	f.Set("reg.type", g.Type)
+	f.Set("reg.amount", amount)
+	f.Set("reg.amount_known", amountKnown)
+	f.Set("reg.rate_missing", !amountKnown && !total(g).IsZero())
+	f.Set("reg.lines", lines)
+	f.Set("reg.all_lines", len(lines) == 0)
+	f.Set("reg.line_count", len(lines))
+	if d := g.ExpectedCloseDate; !d.IsZero() {
+		y, m, day := now.In(set.Timezone).Date()
+		f.Set("reg.has_close_date", true)
+		f.Set("reg.close_in_days", days(time.Date(y, m, day, 0, 0, 0, 0, time.UTC), d.Time))
+	}
+	for _, e := range g.Evidence {
+		f.Set("reg.has_"+e.Kind, true)
+	}
+	for kind, fact := range map[string]string{"meeting": "reg.meeting_days", "letter": "reg.letter_days"} {
+		var latest time.Time
+		for _, e := range g.Evidence {
+			if e.Kind == kind && e.Date.After(latest) {
+				latest = e.Date.Time
+			}
+		}
+		if !latest.IsZero() {
+			f.Set(fact, days(latest, now))
+		}
+	}
+	f.Set("reg.has_contact", r.Has("contact.email"))
+	f.Set("reg.has_description", r.Has("description"))
+	f.Set("reg.has_sites", len(g.Sites) > 0)
+	f.Set("reg.site_count", len(g.Sites))
+	f.Set("reg.has_competing_offers", len(g.Competing) > 0)
+	f.Set("reg.tender", g.Tender.IsTender)
+	f.Set("reg.tender_number_given", g.Tender.Number != "")
+	f.Set("reg.tender_published", !g.Tender.PublishedAt.IsZero() && g.Tender.PublishedAt.Before(r.ReceivedAt))
+	f.Set("reg.missing", missing(r))
+	for k, v := range g.Custom {
+		f.Set("custom."+k, v)
+	}
+}
+
+// missing lists the standard fields the filing leaves empty.
+func missing(r *deal.Registration) []string {
+	g := &r.Filing
+	c := &g.Customer
+	has := map[string]bool{
+		"customer.domain": c.Domain != "" || c.Website != "", "customer.country": c.Country != "", "customer.region": c.Region != "",
+		"customer.city": c.City != "", "customer.postal_code": c.PostalCode != "", "customer.street": c.Street != "", "customer.phone": c.Phone != "",
+		"customer.tax_id": c.TaxID != "", "customer.industry": c.Industry != "", "customer.employees": c.Employees > 0,
+		"products": len(g.Products) > 0, "sites": len(g.Sites) > 0, "amount": !total(g).IsZero(), "expected_close_date": !g.ExpectedCloseDate.IsZero(),
+		"tender.number": g.Tender.Number != "", "tender.published_at": !g.Tender.PublishedAt.IsZero(), "distributor_id": g.DistributorID != "",
+		"evidence": len(g.Evidence) > 0, "competing_offers": len(g.Competing) > 0, "external_id": g.ExternalID != "",
+	}
+	for _, e := range g.Evidence {
+		has["evidence."+e.Kind] = true
+	}
+	for _, field := range r.Given {
+		has[field] = true
+	}
+	var out []string
+	for _, field := range policy.StandardFields {
+		if !has[field] {
+			out = append(out, field)
+		}
+	}
+	return out
+}
+
+// total returns the deal's value: as stated, else the sum of its positions if they share a currency.
+func total(g *deal.Filing) deal.Money {
+	if !g.Amount.IsZero() {
+		return g.Amount
+	}
+	var sum deal.Money
+	for _, p := range g.Products {
+		switch {
+		case p.Amount.IsZero():
+		case sum.Currency == "" || sum.Currency == p.Amount.Currency:
+			sum = deal.Money{Value: sum.Value.Add(p.Amount.Value), Currency: p.Amount.Currency}
+		default:
+			return deal.Money{}
+		}
+	}
+	return sum
+}
+
+// convert returns an amount in the currency at the last rate published on or before the day: directly, by the
+// inverse, or through one currency that both have a rate with.
+func (v *view) convert(m deal.Money, currency string, day time.Time) (float64, bool) {
+	if m.IsZero() {
+		return 0, false
+	}
+	rate, ok := v.rate(m.Currency, currency, day)
+	if !ok {
+		return 0, false
+	}
+	x, _ := m.Value.Mul(rate).Float64()
+	return x, true
+}
+
+func (v *view) rate(from, to string, day time.Time) (decimal.Decimal, bool) {
+	if from == to {
+		return decimal.New(1, 0), true
+	}
+	direct := func(from, to string) (decimal.Decimal, bool) {
+		for _, inverse := range []bool{false, true} {
+			pair := [2]string{from, to}
+			if inverse {
+				pair = [2]string{to, from}
+			}
+			list := v.rates[pair]
+			for i := len(list) - 1; i >= 0; i-- {
+				if list[i].Date.After(day) {
+					continue
+				}
+				x, err := decimal.NewFromString(list[i].Rate)
+				if err != nil {
+					break
+				}
+				if inverse {
+					x = decimal.New(1, 0).DivRound(x, 12)
+				}
+				return x, true
+			}
+		}
+		return decimal.Decimal{}, false
+	}
+	if x, ok := direct(from, to); ok {
+		return x, true
+	}
+	var pivots []string
+	for pair := range v.rates {
+		for _, c := range pair {
+			if c != from && c != to && !slices.Contains(pivots, c) {
+				pivots = append(pivots, c)
+			}
+		}
+	}
+	slices.Sort(pivots)
+	for _, c := range pivots {
+		a, ok1 := direct(from, c)
+		b, ok2 := direct(c, to)
+		if ok1 && ok2 {
+			return a.Mul(b), true
+		}
+	}
+	return decimal.Decimal{}, false
+}
+
+func partnerFacts(f *policy.Facts, v *view, r *deal.Registration, set policy.Settings) {
+	p := v.partners[r.Filing.PartnerID]
+	if p == nil { // admitted registrations have one; a replay of a world without it must still be total
+		return
+	}
+	lines := r.Filing.Lines()
+	country := r.Filing.Customer.Country
+	f.Set("partner.active", p.Status == "active")
+	f.Set("partner.status", cmp.Or(p.Status, "active"))
+	f.Set("partner.type", cmp.Or(p.Type, "other"))
+	tier, rank := set.Tier(p.Tier)
+	f.Set("partner.tier", tier)
+	f.Set("partner.tier_rank", rank)
+	f.Set("partner.country", p.Country)
+	f.Set("partner.agreement_known", !p.AgreementSignedAt.IsZero())
+	f.Set("partner.agreement_signed", !p.AgreementSignedAt.IsZero() && !p.AgreementSignedAt.After(r.ReceivedAt))
+	f.Set("partner.authorised_country", p.SellsFor(country, nil))
+	f.Set("partner.authorised_lines", (&deal.Partner{Lines: p.Lines}).SellsFor("", lines))
+	f.Set("partner.authorised", p.SellsFor(country, lines))
+	f.Set("partner.trained_staff", int(p.TrainedStaff))
+	f.Set("partner.credit_hold", p.CreditHold)
+	f.Set("partner.live_claims", v.byPartner[p.ID])
+	if id := r.Filing.DistributorID; id != "" {
+		d := v.partners[id]
+		f.Set("partner.via_distributor", true)
+		f.Set("partner.distributor_ok", d != nil && d.Status == "active" && (p.DistributorID == "" || p.DistributorID == id))
+	}
+}
+
+func customerFacts(f *policy.Facts, r *deal.Registration, w whom, set policy.Settings) {
+	c := &r.Filing.Customer
+	industry, employees, country, region := c.Industry, c.Employees, c.Country, c.Region
+	if a := w.account; a != nil {
+		f.Set("customer.account_status", cmp.Or(a.Status, "prospect"))
+		f.Set("customer.named", a.Named)
+		industry, employees = cmp.Or(a.Industry, industry), cmp.Or(a.Employees, employees)
+		country, region = cmp.Or(a.Country, country), cmp.Or(a.Region, region)
+	}
+	f.Set("customer.resolved", w.Status)
+	f.Set("customer.probability", w.Probability)
+	f.Set("customer.new_prospect", w.NewProspect && w.Status == "none")
+	f.Set("customer.name_suspicious", mixedScripts(c.Name))
+	f.Set("customer.industry", industry)
+	if employees > 0 {
+		f.Set("customer.employees", employees)
+	}
+	f.Set("customer.country", country)
+	f.Set("customer.region", region)
+	f.Set("customer.public_sector", slices.Contains(set.PublicSector, industry))
+	f.Set("customer.disagrees", len(w.Disagrees) > 0)
+}
+
+// mixedScripts reports whether one word of the name mixes letters of scripts that look alike: nobody's name does.
+func mixedScripts(name string) bool {
+	for word := range strings.FieldsSeq(name) {
+		var latin, cyrillic, greek bool
+		for _, r := range word {
+			latin = latin || unicode.Is(unicode.Latin, r)
+			cyrillic = cyrillic || unicode.Is(unicode.Cyrillic, r)
+			greek = greek || unicode.Is(unicode.Greek, r)
+		}
+		if latin && (cyrillic || greek) || cyrillic && greek {
+			return true
+		}
+	}
+	return false
+}
+
+func conflictFacts(f *policy.Facts, v *view, r *deal.Registration, cs []deal.Conflict, set policy.Settings, now time.Time) {
+	all := r.Filing.Lines()
+	for _, kind := range deal.ConflictKinds {
+		c, ok := strongest(cs, kind)
+		if !ok {
+			continue
+		}
+		k := "conflict." + string(kind) + "."
+		f.Set(k+"found", true)
+		f.Set(k+"probability", c.Probability)
+		f.Set(k+"self", c.Self)
+		f.Set(k+"same_lines", coversAll(c.Overlap.Lines, all))
+		f.Set(k+"relation", c.Relation)
+		stage, place := set.Stage(c.Stage)
+		f.Set(k+"stage", stage)
+		f.Set(k+"stage_no", place)
+		if !c.Since.IsZero() {
+			f.Set(k+"since_days", days(c.Since, now))
+		}
+		if kind == deal.DirectEngaged || kind == deal.PartnerOpportunity || kind == deal.IncumbentOther {
+			f.Set(k+"idle_days", int(c.IdleDays))
+		}
+		if !c.Until.IsZero() {
+			f.Set(k+"ends_in_days", days(now, c.Until))
+		}
+		if claim := v.claims[c.With]; claim != nil {
+			f.Set(k+"status", string(claim.Status))
+			f.Set(k+"holds", claim.HoldsAt(now))
+		} else if kind != deal.TerritoryDirect && kind != deal.TerritoryOpen && kind != deal.TerritoryOtherPartner {
+			f.Set(k+"status", c.Status)
+		}
+	}
+}
+
+// coversAll reports whether the shared lines are all that the registration claims.
+func coversAll(shared, all []string) bool {
+	if len(all) == 0 { // it claims every line: only another claim to every line covers that
+		return len(shared) == 0
+	}
+	for _, l := range all {
+		if !slices.Contains(shared, l) {
+			return false
+		}
+	}
+	return true
+}

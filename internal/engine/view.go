@@ -1,0 +1,338 @@
+package engine
+
+import (
+	"cmp"
+	"container/heap"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/ledger"
+	"github.com/dibs-deals/dibs/internal/match"
+	"github.com/dibs-deals/dibs/internal/policy"
+	"github.com/dibs-deals/dibs/internal/store"
+	"github.com/dibs-deals/dibs/internal/territory"
+)
+
+// view is the world at one position of the ledger: what Decide looks at. It is the fold of the ledger's changes up to
+// head, arranged for questions. One goroutine changes it; others read under mu.
+type view struct {
+	mu    sync.RWMutex
+	model *match.Model
+	head  store.Head
+	tree  *ledger.Tree
+
+	accounts     map[string]*deal.Account
+	accountIndex *match.Index
+	children     map[string][]string // account id → ids of its direct subsidiaries, sorted
+
+	opportunities map[string]*deal.Opportunity
+	oppsOf        map[string][]string // account id → opportunity ids, sorted
+	oppIndex      *match.Index        // opportunities that name no account
+
+	partners map[string]*deal.Partner
+	people   map[string]*deal.Person
+	products map[string]*deal.CatalogueProduct
+	rates    map[[2]string][]*deal.Rate // by currency pair, oldest first
+
+	claims     map[string]*deal.Registration // registrations others must reckon with
+	claimIndex *match.Index
+	claimsOf   map[string][]string // customer key → registration ids, in order of filing
+	byPartner  map[string]int      // live claims per partner
+	byTender   map[string][]string // tender number → registration ids
+
+	ends endHeap // of windows
+
+	policy    *policy.Policy
+	plan      *territory.Plan // nil while none is published
+	documents map[string]map[int]deal.Document
+	keys      map[string]deal.Key
+}
+
+func newView(m *match.Model) *view {
+	return &view{
+		model: m, tree: ledger.NewTree(),
+		accounts: map[string]*deal.Account{}, accountIndex: match.NewIndex(m), children: map[string][]string{},
+		opportunities: map[string]*deal.Opportunity{}, oppsOf: map[string][]string{}, oppIndex: match.NewIndex(m),
+		partners: map[string]*deal.Partner{}, people: map[string]*deal.Person{}, products: map[string]*deal.CatalogueProduct{}, rates: map[[2]string][]*deal.Rate{},
+		claims: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{},
+		documents: map[string]map[int]deal.Document{}, keys: map[string]deal.Key{},
+	}
+}
+
+// apply changes the view by one entry's after-images. The caller holds mu, or is alone.
+func (v *view) apply(c *deal.Change) error {
+	for i := range c.Documents {
+		if err := v.putDocument(c.Documents[i]); err != nil {
+			return err
+		}
+	}
+	for _, k := range c.Keys {
+		v.keys[k.ID] = k
+	}
+	c.Records(v.putRecord)
+	for _, d := range c.Deleted {
+		v.deleteRecord(d)
+	}
+	for i := range c.Registrations {
+		v.putRegistration(&c.Registrations[i])
+	}
+	return nil
+}
+
+func (v *view) putRecord(r deal.Record) {
+	switch r := r.(type) {
+	case *deal.Account:
+		v.putAccount(r)
+		v.accountIndex.Upsert(match.FromAccount(r))
+	case *deal.Opportunity:
+		v.putOpportunity(r)
+	case *deal.Partner:
+		v.partners[r.ID] = r
+	case *deal.Person:
+		v.people[r.ID] = r
+	case *deal.CatalogueProduct:
+		v.products[r.SKU] = r
+	case *deal.Rate:
+		pair := [2]string{r.From, r.To}
+		list := v.rates[pair]
+		i, found := slices.BinarySearchFunc(list, r, func(a, b *deal.Rate) int { return a.Date.Compare(b.Date.Time) })
+		if found {
+			list[i] = r
+		} else {
+			v.rates[pair] = slices.Insert(list, i, r)
+		}
+	}
+}
+
+// putAccount keeps the account's attributes; indexing it is the caller's, who may have many.
+func (v *view) putAccount(a *deal.Account) {
+	if old := v.accounts[a.ID]; old != nil && old.ParentID != a.ParentID {
+		removeSorted(v.children, old.ParentID, a.ID)
+	}
+	v.accounts[a.ID] = a
+	if a.ParentID != "" {
+		insertSorted(v.children, a.ParentID, a.ID)
+	}
+}
+
+func (v *view) putOpportunity(o *deal.Opportunity) {
+	v.deleteRecord(deal.RecordRef{Kind: deal.Opportunities, Key: o.ID})
+	v.opportunities[o.ID] = o
+	if o.AccountID != "" {
+		insertSorted(v.oppsOf, o.AccountID, o.ID)
+	} else {
+		v.oppIndex.Upsert(match.Record{ID: o.ID, Names: []string{o.AccountName}})
+	}
+}
+
+func (v *view) deleteRecord(d deal.RecordRef) {
+	switch d.Kind {
+	case deal.Accounts:
+		if a := v.accounts[d.Key]; a != nil {
+			removeSorted(v.children, a.ParentID, a.ID)
+			delete(v.accounts, d.Key)
+			v.accountIndex.Delete(d.Key)
+		}
+	case deal.Opportunities:
+		if o := v.opportunities[d.Key]; o != nil {
+			delete(v.opportunities, d.Key)
+			removeSorted(v.oppsOf, o.AccountID, o.ID)
+			v.oppIndex.Delete(o.ID)
+		}
+	case deal.Partners:
+		delete(v.partners, d.Key)
+	case deal.People:
+		delete(v.people, d.Key)
+	case deal.Products:
+		delete(v.products, d.Key)
+	case deal.Rates:
+		for pair, list := range v.rates {
+			v.rates[pair] = slices.DeleteFunc(list, func(r *deal.Rate) bool { return r.Key() == d.Key })
+		}
+	}
+}
+
+func insertSorted(m map[string][]string, key, id string) {
+	if i, found := slices.BinarySearch(m[key], id); !found {
+		m[key] = slices.Insert(m[key], i, id)
+	}
+}
+
+func removeSorted(m map[string][]string, key, id string) {
+	if i, found := slices.BinarySearch(m[key], id); found {
+		if m[key] = slices.Delete(m[key], i, i+1); len(m[key]) == 0 {
+			delete(m, key)
+		}
+	}
+}
+
+// putRegistration keeps r if it is a claim now or may be read as one at any later instant, else forgets it.
+func (v *view) putRegistration(r *deal.Registration) {
+	if old := v.claims[r.ID]; old != nil {
+		delete(v.claims, r.ID)
+		without(v.claimsOf, old.CustomerRef.Key(), r.ID)
+		without(v.byTender, old.Filing.Tender.Number, r.ID)
+		if v.byPartner[old.Filing.PartnerID]--; v.byPartner[old.Filing.PartnerID] == 0 {
+			delete(v.byPartner, old.Filing.PartnerID)
+		}
+	}
+	if !isClaim(r) {
+		v.claimIndex.Delete(r.ID)
+		return
+	}
+	v.claims[r.ID] = r
+	v.claimsOf[r.CustomerRef.Key()] = v.inOrder(v.claimsOf[r.CustomerRef.Key()], r)
+	if n := r.Filing.Tender.Number; n != "" {
+		v.byTender[n] = v.inOrder(v.byTender[n], r)
+	}
+	v.byPartner[r.Filing.PartnerID]++
+	if at := endOf(r); !at.IsZero() {
+		heap.Push(&v.ends, end{at, r.ID})
+	}
+	v.claimIndex.Upsert(claimRecord(r))
+}
+
+// isClaim reports whether the registration's status makes it a claim while its window, if any, is open.
+func isClaim(r *deal.Registration) bool {
+	switch r.Status {
+	case deal.StatusReceived, deal.StatusEscalated, deal.StatusWaitlisted, deal.StatusProtected, deal.StatusConditional:
+		return true
+	}
+	return false
+}
+
+// inOrder inserts r into ids by its place in the ledger.
+func (v *view) inOrder(ids []string, r *deal.Registration) []string {
+	i, _ := slices.BinarySearchFunc(ids, r, func(id string, r *deal.Registration) int {
+		return cmp.Or(cmp.Compare(v.claims[id].Sequence, r.Sequence), strings.Compare(id, r.ID))
+	})
+	return slices.Insert(ids, i, r.ID)
+}
+
+func without(m map[string][]string, key, id string) {
+	if i := slices.Index(m[key], id); i >= 0 {
+		if m[key] = slices.Delete(m[key], i, i+1); len(m[key]) == 0 {
+			delete(m, key)
+		}
+	}
+}
+
+// claimRecord is how a registration is found by others: as it was filed.
+func claimRecord(r *deal.Registration) match.Record {
+	rec := match.FromFiling(&r.Filing, r.EmailDomain)
+	rec.ID = r.ID
+	return rec
+}
+
+func (v *view) putDocument(d deal.Document) error {
+	if v.documents[d.Kind] == nil {
+		v.documents[d.Kind] = map[int]deal.Document{}
+	}
+	v.documents[d.Kind][d.Version] = d
+	if d.Status != deal.DocumentLive {
+		return nil
+	}
+	switch d.Kind {
+	case deal.PolicyDocument:
+		p, err := policy.Compile([]byte(d.Body))
+		if err != nil {
+			return fmt.Errorf("policy version %d: %w", d.Version, err)
+		}
+		v.policy = p.WithVersion(d.Version)
+	case deal.TerritoryDocument:
+		p, err := territory.Compile([]byte(d.Body))
+		if err != nil {
+			return fmt.Errorf("territory plan version %d: %w", d.Version, err)
+		}
+		v.plan = p.WithVersion(d.Version)
+	}
+	return nil
+}
+
+// live returns the live document of the kind.
+func (v *view) live(kind string) (deal.Document, bool) {
+	for _, d := range v.documents[kind] {
+		if d.Status == deal.DocumentLive {
+			return d, true
+		}
+	}
+	return deal.Document{}, false
+}
+
+// popDue takes up to limit claims whose window has ended at now, earliest end first. The caller writes their end down.
+func (v *view) popDue(now time.Time, limit int) []*deal.Registration {
+	var out []*deal.Registration
+	for len(v.ends) > 0 && len(out) < limit && !now.Before(v.ends[0].at) {
+		end := heap.Pop(&v.ends).(end)
+		if r := v.claims[end.id]; r != nil && endOf(r).Equal(end.at) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// nextEnd returns when the next window may end, or zero.
+func (v *view) nextEnd() time.Time {
+	if len(v.ends) == 0 {
+		return time.Time{}
+	}
+	return v.ends[0].at
+}
+
+// end is when the window of a claim ends. The heap of them may hold ends that have been moved since: a claim is asked
+// again when its end comes up.
+type end struct {
+	at time.Time
+	id string
+}
+
+type endHeap []end
+
+func (h endHeap) Len() int { return len(h) }
+func (h endHeap) Less(i, j int) bool {
+	return h[i].at.Before(h[j].at) || h[i].at.Equal(h[j].at) && h[i].id < h[j].id
+}
+func (h endHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *endHeap) Push(x any)   { *h = append(*h, x.(end)) }
+func (h *endHeap) Pop() any {
+	old := *h
+	x := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return x
+}
+
+// endOf returns when the registration's window ends by itself. A case keeps its registration alive when only the
+// provisional hold ends.
+func endOf(r *deal.Registration) time.Time {
+	if (r.Status == deal.StatusProtected || r.Status == deal.StatusConditional) && r.Protection != nil {
+		return r.Protection.EndsAt
+	}
+	return time.Time{}
+}
+
+// visitor fills a view from a store.
+type visitor struct {
+	v *view
+}
+
+func (l visitor) Document(d deal.Document) error { return l.v.putDocument(d) }
+func (l visitor) Key(k deal.Key) error           { l.v.keys[k.ID] = k; return nil }
+func (l visitor) Case(deal.Case) error           { return nil }
+
+func (l visitor) Record(r deal.Record) error {
+	if a, ok := r.(*deal.Account); ok {
+		l.v.putAccount(a) // indexed together, once all are there
+		return nil
+	}
+	l.v.putRecord(r)
+	return nil
+}
+
+func (l visitor) Registration(r deal.Registration) error {
+	l.v.putRegistration(&r)
+	return nil
+}

@@ -1,0 +1,21 @@
+// Package match is record linkage for organisations: it says whether two descriptions of a customer describe one
+// organisation, how sure that is, and why, and it finds the candidates among millions of records in well under a
+// millisecond.
+//
+// A Record is what somebody wrote. A Model prepares it: folds case, accents and scripts, splits names at "doing
+// business as", parses the legal form, and weighs every word by how many real organisations carry it. Model.Judge
+// compares two prepared records and adds up named terms of evidence in log-odds; what is missing weighs nothing. An
+// Index finds the records worth judging.
+//
+// Promises:
+//   - A search is a pure function of the model, the set of live records, the query and the options. The order in which
+//     records arrived, how they are laid out in segments, and which goroutine merged them when, never show. Decisions
+//     are recorded with their candidates and derived again on other replicas, so this is what everything rests on.
+//   - A judgement explains itself: its terms add up to the log-odds it rests on, and each says in words what it saw.
+//   - The model is data: embedded, versioned and named by a digest that decisions record.
+//
+// The parts: fold.go and name.go read names, field.go reads the other fields, likeness.go compares two names, judge.go
+// weighs evidence, segment.go lays records out, index.go keeps segments, search.go finds candidates, train.go fits the
+// weights. The method is that of Fellegi and Sunter (1969), the additive evidence of a probabilistic linkage, with
+// soft word matching weighted by inverse document frequency.
+package match

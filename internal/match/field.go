@@ -1,0 +1,123 @@
+package match
+
+import (
+	"strings"
+
+	"golang.org/x/net/idna"
+	"golang.org/x/net/publicsuffix"
+)
+
+// siteDomain returns the registrable domain of a web address, host name or e-mail domain: example.co.uk of
+// https://www.shop.example.co.uk/about. It returns nothing for text without one.
+func siteDomain(s string) string {
+	s = strings.ToLower(strings.TrimSpace(s))
+	if i := strings.Index(s, "://"); i >= 0 {
+		s = s[i+3:]
+	}
+	if i := strings.IndexAny(s, "/?#"); i >= 0 {
+		s = s[:i]
+	}
+	if i := strings.LastIndexByte(s, '@'); i >= 0 {
+		s = s[i+1:]
+	}
+	if i := strings.IndexByte(s, ':'); i >= 0 {
+		s = s[:i]
+	}
+	s = strings.Trim(s, ". ")
+	if s == "" || len(s) > 253 || !strings.Contains(s, ".") || strings.ContainsAny(s, " ,;") {
+		return ""
+	}
+	if a, err := idna.Lookup.ToASCII(s); err == nil {
+		s = a
+	}
+	if d, err := publicsuffix.EffectiveTLDPlusOne(s); err == nil {
+		return d
+	}
+	return s
+}
+
+// domainStem returns the part of a registrable domain its owner chose, its letters and digits only.
+func domainStem(d string) string {
+	if i := strings.IndexByte(d, '.'); i > 0 {
+		d = d[:i]
+	}
+	return strings.ReplaceAll(d, "-", "")
+}
+
+// alnum keeps the letters and digits of a code, in capitals: a tax id, DUNS, LEI or postal code.
+func alnum(s string) string {
+	clean := true
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; !(c >= '0' && c <= '9' || c >= 'A' && c <= 'Z') {
+			clean = false
+			break
+		}
+	}
+	if clean {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range strings.ToUpper(foldLetters(s)) {
+		if r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// phoneTail returns the last eight digits of a telephone number, which do not depend on how the country and trunk
+// prefixes were written, or nothing when there are fewer than seven.
+func phoneTail(s string) string {
+	b := make([]byte, 0, 16)
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c >= '0' && c <= '9':
+			b = append(b, c)
+		case c == 'x' || c == 'X':
+			i = len(s) // an extension follows
+		}
+	}
+	if len(b) < 7 {
+		return ""
+	}
+	return string(b[max(0, len(b)-8):])
+}
+
+// postal returns a postal code as compared; of a US ZIP+4 the ZIP.
+func postal(s, country string) string {
+	p := alnum(s)
+	if len(p) == 9 && (country == "US" || country == "") && strings.IndexFunc(p, func(r rune) bool { return r > '9' }) < 0 {
+		p = p[:5]
+	}
+	if len(p) > 12 {
+		p = p[:12]
+	}
+	return p
+}
+
+// region returns a region as compared: the code without its country, or the folded name.
+func region(s, country string) string {
+	if len(s) > 3 && len(country) == 2 && s[2] == '-' && strings.EqualFold(s[:2], country) {
+		s = s[3:]
+	}
+	return Normalise(s)
+}
+
+// street returns a street as compared: the house number and the words without the kinds of street.
+func street(s string) string {
+	w := words(s)
+	out := w[:0]
+	for _, t := range w {
+		if c, ok := streetKinds[t]; ok {
+			t = c
+		}
+		if t != "" {
+			out = append(out, t)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+var streetKinds = map[string]string{"st": "", "street": "", "str": "", "strasse": "", "rd": "", "road": "", "ave": "", "avenue": "", "av": "", "blvd": "", "boulevard": "",
+	"dr": "", "drive": "", "ln": "", "lane": "", "way": "", "pl": "", "place": "", "ct": "", "court": "", "rue": "", "via": "", "suite": "ste", "ste": "ste", "unit": "ste", "floor": "fl", "fl": "fl",
+	"n": "north", "s": "south", "e": "east", "w": "west"}

@@ -1,0 +1,255 @@
+package match
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/mozillazg/go-unidecode"
+	"golang.org/x/text/unicode/norm"
+)
+
+// maxWords bounds the words of one name, and so the work one hostile name can cause.
+const maxWords = 24
+
+// Normalise returns the words of s as they are compared: lower case, without accents and punctuation, spaced initials
+// joined, separated by single spaces. Other scripts stay in their own letters. It is idempotent.
+func Normalise(s string) string { return strings.Join(words(s), " ") }
+
+// special letters have no decomposition in Unicode but a customary spelling in plain letters.
+var special = map[rune]string{'ß': "ss", 'ø': "o", 'ł': "l", 'æ': "ae", 'œ': "oe", 'đ': "d", 'ð': "d", 'þ': "th", 'ı': "i", 'ħ': "h", 'ŧ': "t", 'ŋ': "n", 'ĸ': "k"}
+
+// words folds s and cuts it into words.
+func words(s string) []string {
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, " ")
+	}
+	s = foldLetters(s)
+	// Room for each rune and the spaces and the word "and" that signs become.
+	b := make([]byte, 0, len(s)+16)
+	for i, r := range s {
+		after := s[i+utf8.RuneLen(r):]
+		switch {
+		case r == '\'' || r == '’' || r == '`' || r == '´' || r == 'ʼ':
+			// an apostrophe joins: O'Neil is oneil
+		case r == '.' && (lastRun(b) < 2 || runLength(after) < 2) && lastRun(b) > 0:
+			// dotted initials join (U.S., Sh.p.k.); any other full stop separates
+		case r == '&' || r == '+':
+			// initials around a sign are one word (AT&T, R&D); elsewhere the sign reads "and"
+			if n := runLength(after); !(lastRun(b) > 0 && lastRun(b) <= 2 && n > 0 && n <= 2) {
+				b = append(b, " and "...)
+			}
+		case isWord(r):
+			b = utf8.AppendRune(b, r)
+		default:
+			b = append(b, ' ')
+		}
+	}
+	w := joinInitials(strings.Fields(string(b)))
+	script := scripts(w)
+	for i := range w {
+		w[i] = skeleton(w[i], script)
+	}
+	return w
+}
+
+func isWord(r rune) bool {
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.Is(unicode.M, r)
+}
+
+// lastRun returns how many word runes end b.
+func lastRun(b []byte) int {
+	n := 0
+	for len(b) > 0 {
+		r, size := utf8.DecodeLastRune(b)
+		if r == ' ' {
+			break
+		}
+		n++
+		b = b[:len(b)-size]
+	}
+	return n
+}
+
+// runLength returns how many word runes begin s.
+func runLength(s string) int {
+	n := 0
+	for _, r := range s {
+		if !isWord(r) {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// foldLetters lower-cases s, decomposes compatibility forms and drops accents.
+func foldLetters(s string) string {
+	ascii := true
+	for i := 0; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			ascii = false
+			break
+		}
+	}
+	if ascii {
+		return strings.ToLower(s)
+	}
+	var b strings.Builder
+	b.Grow(len(s) + 8)
+	for _, r := range norm.NFKD.String(strings.ToLower(norm.NFKC.String(s))) {
+		if isAccent(r) || r == '\u00ad' || r == '\u200b' || r == '\u200c' || r == '\u200d' || r == '\ufeff' || r == '\u0640' {
+			continue
+		}
+		if t, ok := special[r]; ok {
+			b.WriteString(t)
+			continue
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return norm.NFC.String(b.String())
+}
+
+// isAccent reports marks that a careless writer leaves out. Marks that are vowels (Thai, Indic) stay.
+func isAccent(r rune) bool {
+	return r >= 0x300 && r <= 0x36f || r >= 0x591 && r <= 0x5c7 || r >= 0x64b && r <= 0x65f || r == 0x670 || r >= 0x1ab0 && r <= 0x1aff
+}
+
+// joinInitials joins runs of single letters and digits: "l e k consulting", "3 m company". A lone single stays.
+func joinInitials(w []string) []string {
+	single := func(s string) bool { return len(s) == 1 }
+	out := w[:0]
+	for i := 0; i < len(w); {
+		j, letter := i, false
+		for j < len(w) && single(w[j]) {
+			letter = letter || w[j][0] >= 'a'
+			j++
+		}
+		if j-i >= 2 && letter {
+			out = append(out, strings.Join(w[i:j], ""))
+			i = j
+			continue
+		}
+		out = append(out, w[i])
+		i++
+	}
+	return out
+}
+
+// lookalikes are the Cyrillic and Greek letters drawn like Latin ones.
+var lookalikes = map[rune]rune{'а': 'a', 'в': 'b', 'е': 'e', 'ё': 'e', 'к': 'k', 'м': 'm', 'н': 'h', 'о': 'o', 'р': 'p', 'с': 'c', 'т': 't', 'у': 'y', 'х': 'x',
+	'і': 'i', 'ј': 'j', 'ѕ': 's', 'ԁ': 'd', 'ԛ': 'q', 'ԝ': 'w', 'һ': 'h', 'ӏ': 'l', 'α': 'a', 'β': 'b', 'ε': 'e', 'ι': 'i', 'κ': 'k', 'ν': 'v', 'ο': 'o', 'ρ': 'p', 'τ': 't', 'υ': 'y', 'χ': 'x'}
+
+const (
+	latin = 1 << iota
+	lookalike
+	otherScript
+)
+
+// scripts says which of Latin and other scripts occur in the words.
+func scripts(w []string) (set int) {
+	for _, s := range w {
+		for _, r := range s {
+			switch {
+			case r < 0x250 && unicode.IsLetter(r):
+				set |= latin
+			case lookalikes[r] != 0:
+				set |= lookalike
+			case unicode.IsLetter(r):
+				set |= otherScript
+			}
+		}
+	}
+	return set
+}
+
+// skeleton undoes letters swapped for their look-alikes, which pass a reader's eye and an equality check: a word that
+// mixes scripts, or is drawn wholly like Latin among Latin words; a zero or one between letters.
+func skeleton(w string, name int) string {
+	if name&lookalike != 0 && name&latin != 0 {
+		if own := scripts([]string{w}); own&lookalike != 0 && own&otherScript == 0 {
+			w = strings.Map(func(r rune) rune {
+				if l := lookalikes[r]; l != 0 {
+					return l
+				}
+				return r
+			}, w)
+		}
+	}
+	if strings.ContainsAny(w, "01") {
+		b := []byte(w)
+		for i := 1; i+1 < len(b); i++ {
+			if b[i] != '0' && b[i] != '1' {
+				continue
+			}
+			j := i // the end of a run of one digit, as in g00gle
+			for j+1 < len(b) && b[j+1] == b[i] {
+				j++
+			}
+			if j+1 < len(b) && isLower(b[i-1]) && isLower(b[j+1]) {
+				as := byte('o')
+				if b[i] == '1' {
+					as = 'l'
+				}
+				for ; i <= j; i++ {
+					b[i] = as
+				}
+			}
+			i = j
+		}
+		w = string(b)
+	}
+	return w
+}
+
+func isLower(c byte) bool { return c >= 'a' && c <= 'z' }
+
+// isHan reports the scripts written without spaces between words whose names are compared by pairs of characters.
+func isHan(r rune) bool {
+	return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana) || r == 'ー'
+}
+
+// hasHan reports whether any rune of w is written without spaces.
+func hasHan(w string) bool { return strings.IndexFunc(w, isHan) >= 0 }
+
+// romanise writes a word of any script in plain Latin letters, as one word.
+func romanise(w string) string {
+	if isASCII(w) {
+		return w
+	}
+	var b strings.Builder
+	for _, r := range strings.ToLower(unidecode.Unidecode(w)) {
+		if r < utf8.RuneSelf && isWord(r) {
+			b.WriteRune(r)
+		}
+	}
+	if b.Len() == 0 {
+		return w // letters nobody has romanised stay as they are
+	}
+	return b.String()
+}
+
+func isASCII(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// bigrams cuts a run of characters into overlapping pairs; a single character stands alone.
+func bigrams(w string) []string {
+	r := []rune(w)
+	if len(r) < 2 {
+		return []string{w}
+	}
+	out := make([]string, 0, len(r)-1)
+	for i := 0; i+1 < len(r); i++ {
+		if p := string(r[i : i+2]); !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}

@@ -1,0 +1,507 @@
+package match
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+)
+
+// Query is a prepared record: its names read, its other fields in the form they are compared in. It is immutable.
+type Query struct {
+	id      string
+	display string // the main name as written
+	names   []name
+	domains []string // registrable; hosts of free mail left out
+	country string   // as written, capitals
+	region  string
+	city    string
+	postal  string
+	street  string
+	phone   string
+	tax     string
+	duns    string
+	lei     string
+	parents []string // squashed names of the parent
+	parent  string   // the parent's id
+}
+
+// Prepare reads a record.
+func (m *Model) Prepare(r Record) *Query {
+	q := &Query{id: r.ID, country: strings.ToUpper(strings.TrimSpace(r.Country)), phone: phoneTail(r.Phone), tax: alnum(r.TaxID), duns: alnum(r.DUNS), lei: alnum(r.LEI),
+		parent: r.ParentID, city: Normalise(r.City), street: street(r.Street)}
+	q.region = region(r.Region, q.country)
+	q.postal = postal(r.PostalCode, q.country)
+	for i, raw := range r.Names {
+		as := wholeName
+		if i > 0 {
+			as = aliasName
+		} else {
+			q.display = raw
+		}
+		for _, n := range m.names(raw, as) {
+			if len(q.names) < maxNames && !slices.ContainsFunc(q.names, func(o name) bool { return o.squash == n.squash && len(o.words) == len(n.words) }) {
+				q.names = append(q.names, n)
+			}
+		}
+	}
+	for _, d := range r.Domains {
+		if d = siteDomain(d); d != "" && !m.mailHosts[d] && !slices.Contains(q.domains, d) && len(q.domains) < maxDomains {
+			q.domains = append(q.domains, d)
+		}
+	}
+	for _, p := range r.ParentNames {
+		for _, n := range m.names(p, wholeName) {
+			if len(q.parents) < maxNames {
+				q.parents = append(q.parents, n.squash)
+			}
+		}
+	}
+	return q
+}
+
+// Limits of one record, which bound the work of one comparison.
+const (
+	maxNames   = 48
+	maxDomains = 16
+)
+
+// Thresholds are probabilities: from Same on two records are the same organisation, from Review on a person should
+// look.
+type Thresholds struct {
+	Same   float64 `json:"same"`
+	Review float64 `json:"review"`
+}
+
+// DefaultThresholds suit the embedded model's probabilities. They are policy, not fit: from 0.85 on a claim may be
+// decided without a person; below 0.35 a person's time is better spent elsewhere.
+var DefaultThresholds = Thresholds{Same: 0.85, Review: 0.35}
+
+// evidence is everything known about a pair before it is put in words.
+type evidence struct {
+	v     vector
+	like  likeness
+	a, b  *Query
+	owner int    // how many live records own the shared domain
+	via   string // the shared domain
+	logit float64
+}
+
+// compare fills e for a (what is asked about) and b (a record). owners counts the records with a domain; nil counts
+// as one.
+func (m *Model) compare(a, b *Query, owners func(domain string) int, e *evidence) {
+	*e = evidence{a: a, b: b}
+	best := -1.0
+	var l likeness
+	for i := range a.names {
+		for j := range b.names {
+			m.align(&a.names[i], &b.names[j], &l, nil)
+			s := l.dice
+			if l.acronym {
+				s = max(s, 0.6)
+			}
+			// Ties go to the names written first.
+			if s > best+1e-9 {
+				best = s
+				e.like = l
+			}
+		}
+	}
+	if best >= 0 {
+		e.like.finish(m)
+		m.nameFeatures(&e.like, &e.v)
+	}
+	m.fieldFeatures(e, owners)
+	e.logit = m.weights.logit(&e.v)
+}
+
+func indicate(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (m *Model) nameFeatures(l *likeness, v *vector) {
+	v[fDice] = l.dice
+	v[fDiceSquared] = l.dice * l.dice
+	v[fCoverMin] = min(l.coverA, l.coverB)
+	v[fCoverMax] = max(l.coverA, l.coverB)
+	v[fRare] = l.rare
+	v[fDiceRare] = l.dice * l.rare
+	v[fFuzzy] = l.fuzzy
+	v[fSquash] = l.squash
+	v[fSquashHigh] = max(0, l.squash-0.8)
+	v[fTrigram] = l.trigram
+	v[fExact] = indicate(l.exact)
+	v[fExactMass] = indicate(l.exact) * min(3, l.a.mass/m.maxWeight())
+	v[fFirst] = indicate(l.first)
+	v[fAcronym] = indicate(l.acronym)
+	v[fMissQuery] = l.missA
+	v[fMissRecord] = l.missB
+	v[fMissBoth] = min(l.missA, l.missB)
+	v[fLost] = min(3, l.lostA+l.lostB)
+	v[fNumberClash] = indicate(l.clash)
+	v[fNumberOne] = indicate(l.oneNumber)
+	v[fPlaces] = indicate(l.places)
+	v[fPlaceMore] = indicate(l.placeMore)
+	switch m.sameForm(l.a.form, l.b.form) {
+	case 1:
+		v[fFormSame] = 1
+	case -1:
+		v[fFormOther] = 1
+	}
+	v[fFormClash] = indicate(m.formsClash(l.a.form, l.b.form))
+	v[fPart] = indicate(l.a.role == partName || l.b.role == partName)
+	v[fAlias] = indicate(l.a.role == aliasName || l.b.role == aliasName)
+}
+
+func (m *Model) fieldFeatures(e *evidence, owners func(string) int) {
+	a, b, v := e.a, e.b, &e.v
+	agree := func(x, y string, same, other feature) bool {
+		if x == "" || y == "" {
+			return false
+		}
+		if x == y {
+			v[same] = 1
+			return true
+		}
+		v[other] = 1
+		return false
+	}
+	agree(a.country, b.country, fCountrySame, fCountryOther)
+	if v[fCountryOther] == 0 {
+		agree(a.region, b.region, fRegionSame, fRegionOther)
+		agree(a.postal, b.postal, fPostalSame, fPostalOther)
+		if v[fPostalOther] == 1 && len(a.postal) >= 3 && len(b.postal) >= 3 && a.postal[:3] == b.postal[:3] {
+			v[fPostalOther], v[fPostalNear] = 0, 1
+		}
+		agree(a.street, b.street, fStreetSame, fStreetOther)
+	}
+	agree(a.city, b.city, fCitySame, fCityOther)
+	if v[fCityOther] == 1 && nearCity(a.city, b.city) {
+		v[fCityOther], v[fCityNear] = 0, 1
+	}
+	agree(a.phone, b.phone, fPhoneSame, fPhoneOther)
+	if agree(a.tax, b.tax, fTaxSame, fTaxOther); v[fCountryOther] == 1 {
+		v[fTaxOther] = 0 // an organisation has a number in each country
+	}
+	agree(a.duns, b.duns, fDUNSSame, fDUNSOther)
+	agree(a.lei, b.lei, fLEISame, fLEIOther)
+
+	for _, d := range a.domains {
+		if slices.Contains(b.domains, d) {
+			n := 1
+			if owners != nil {
+				n = max(1, owners(d))
+			}
+			if s := 1 / (1 + math.Log(float64(n))); s > v[fDomainSame] {
+				v[fDomainSame], e.owner, e.via = s, n, d
+			}
+		}
+	}
+	switch {
+	case v[fDomainSame] > 0:
+		v[fDomainDice] = v[fDomainSame] * v[fDice]
+	case len(a.domains) > 0 && len(b.domains) > 0:
+		v[fDomainOther] = 1
+	default:
+		v[fDomainName] = indicate(named(a, b) || named(b, a))
+	}
+}
+
+// named reports whether one of a's domains is b's name or initials, where b has no domain to compare.
+func named(a, b *Query) bool {
+	for _, d := range a.domains {
+		stem := domainStem(d)
+		for i := range b.names {
+			if n := &b.names[i]; len(stem) >= 3 && (stem == n.squash || stem == n.acronym()) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// nearCity reports cities that are one misspelt, or one a part of the other's name.
+func nearCity(a, b string) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	if len(a) < 4 {
+		return false
+	}
+	if strings.HasPrefix(b, a) || strings.HasSuffix(b, " "+a) {
+		return true
+	}
+	return len(b)-len(a) <= 2 && levenshtein.ComputeDistance(a, b) <= 1+len(b)/9
+}
+
+// identified reports whether an identifier of organisations is equal.
+func (e *evidence) identified() bool { return e.v[fTaxSame]+e.v[fDUNSSame]+e.v[fLEISame] > 0 }
+
+// located reports whether the same place speaks for one organisation.
+func (e *evidence) located() bool {
+	return e.v[fPostalSame]+e.v[fStreetSame]+e.v[fPhoneSame] > 0 || e.v[fDomainSame] >= 0.5
+}
+
+// relation names the gate that keeps a pair from being called the same, or nothing.
+func (m *Model) relation(e *evidence) (gate, text string) {
+	l := &e.like
+	if l.a == nil || e.identified() {
+		return "", ""
+	}
+	distinct := l.rare*m.maxWeight() > ordinaryWeight || l.coverA > 0.6 || l.coverB > 0.6
+	switch {
+	case m.isParent(e.a, e.b):
+		return "parent", "one is named as the parent of the other"
+	case l.acronym && l.dice < 0.5:
+		return "", ""
+	case l.clash && l.dice > 0.4:
+		return "numbers", "the names are alike but for their numbers"
+	case l.places && distinct:
+		return "places", "the names differ only in a place: sister companies or branches"
+	case l.dice > 0.95 && e.v[fFormClash] == 1:
+		return "legal_form", "the same name incorporated in another form and country"
+	case l.placeMore && distinct && !e.located() && l.dice > 0.4:
+		return "branch", "one is the other's name with a place added: a branch or local company"
+	case (l.coverA > 0.97) != (l.coverB > 0.97) && max(l.coverA, l.coverB) > 0.97 && l.missA+l.missB > 0.3 && distinct && !e.located() && e.v[fCitySame] == 0:
+		return "subsidiary", "one is the other's whole name with more words: a subsidiary, division or sister"
+	case e.v[fCountryOther] == 1 && l.dice > 0.8:
+		return "country", "the same name in another country"
+	}
+	return "", ""
+}
+
+// isParent reports whether one record names the other as its parent.
+func (m *Model) isParent(a, b *Query) bool {
+	if a.parent != "" && a.parent == b.id || b.parent != "" && b.parent == a.id {
+		return true
+	}
+	has := func(x, y *Query) bool {
+		for i := range y.names {
+			if slices.Contains(x.parents, y.names[i].squash) {
+				return true
+			}
+		}
+		return false
+	}
+	return has(a, b) || has(b, a)
+}
+
+// unlike reports a pair whose names share nothing that tells, and which nothing else connects.
+func (m *Model) unlike(e *evidence) bool {
+	l := &e.like
+	if l.a == nil {
+		return !e.identified() && e.v[fDomainSame] == 0
+	}
+	return !l.exact && !l.acronym && l.squash < 0.85 && l.dice < 0.45
+}
+
+// verdict decides on probability and gates.
+func (m *Model) verdict(p float64, gate string, e *evidence, t Thresholds) deal.Verdict {
+	switch {
+	case gate != "" && !m.unlike(e):
+		return deal.Related
+	case gate == "parent":
+		return deal.Related
+	case p >= t.Same:
+		return deal.Same
+	case p >= t.Review:
+		return deal.Review
+	}
+	return deal.Different
+}
+
+// Judge compares two prepared records: a is asked about, b is the record whose id and name the match carries.
+func (m *Model) Judge(a, b *Query) deal.Match {
+	var e evidence
+	m.compare(a, b, nil, &e)
+	return m.match(&e, 0, DefaultThresholds)
+}
+
+// match puts evidence in words. rivals is the logarithm of one plus the odds of all other candidates relative to this
+// one.
+func (m *Model) match(e *evidence, rivals float64, t Thresholds) deal.Match {
+	z := e.logit - float64(m.weights.Rivals*rivals)
+	out := deal.Match{ID: e.b.id, Name: e.b.display, Probability: m.weights.probability(z)}
+	gate, why := m.relation(e)
+	out.Verdict = m.verdict(out.Probability, gate, e, t)
+	out.Evidence = m.explain(e, rivals)
+	if gate != "" {
+		out.Evidence = append(out.Evidence, deal.Score{Term: "relation", Value: gate, Text: why})
+	}
+	return out
+}
+
+// explain returns the terms whose weights add up to the log-odds, in a fixed order.
+func (m *Model) explain(e *evidence, rivals float64) []deal.Score {
+	w := &m.weights
+	out := make([]deal.Score, 0, 12)
+	out = append(out, deal.Score{Term: "base_rate", Weight: round(w.Bias), Text: "how often a candidate is a match before anything is compared"})
+	for f := feature(0); f < featureCount; {
+		term, sum, any := featureInfo[f].term, 0.0, false
+		for ; f < featureCount && featureInfo[f].term == term; f++ {
+			sum += float64(e.v[f] * w.vector[f])
+			any = any || e.v[f] != 0
+		}
+		if !any {
+			continue
+		}
+		s := deal.Score{Term: term, Weight: round(sum)}
+		s.Value, s.Text = m.words(term, e)
+		out = append(out, s)
+	}
+	if rivals > 0 && w.Rivals != 0 {
+		out = append(out, deal.Score{Term: "rivals", Value: strconv.FormatFloat(round(math.Exp(rivals)-1), 'f', 2, 64), Weight: round(-w.Rivals * rivals),
+			Text: "other records fit as well or nearly so"})
+	}
+	return out
+}
+
+// words says what a term saw.
+func (m *Model) words(term string, e *evidence) (value, text string) {
+	l, v := &e.like, &e.v
+	pick := func(same, other feature, x, y, what string) (string, string) {
+		if v[same] > 0 {
+			return x, "the same " + what
+		}
+		return x + " / " + y, "another " + what
+	}
+	switch term {
+	case "name":
+		return m.nameWords(e)
+	case "acronym":
+		return l.a.squash + " / " + l.b.squash, "one name is the initials of the other"
+	case "left_over":
+		a, b := m.leftOver(l)
+		return strings.Join(a, " ") + " / " + strings.Join(b, " "), "words only one of the names has"
+	case "numbers":
+		if l.clash {
+			return "differ", "the numbers in the names differ"
+		}
+		return "one", "only one name has a number"
+	case "places":
+		if l.places {
+			return "differ", "the names differ in a place"
+		}
+		return "one", "only one name has a place"
+	case "legal_form":
+		value = m.forms[l.a.form].text + " / " + m.forms[l.b.form].text
+		switch {
+		case v[fFormSame] > 0 && v[fFormClash] > 0:
+			return value, "legal forms of one kind, of different countries"
+		case v[fFormSame] > 0:
+			return value, "legal forms of one kind"
+		case v[fFormClash] > 0:
+			return value, "legal forms of different kinds and countries"
+		}
+		return value, "legal forms of different kinds"
+	case "which_name":
+		return l.a.squash + " / " + l.b.squash, "an alias, or one part of a name, was compared"
+	case "country":
+		return pick(fCountrySame, fCountryOther, e.a.country, e.b.country, "country")
+	case "region":
+		return pick(fRegionSame, fRegionOther, e.a.region, e.b.region, "region")
+	case "city":
+		if v[fCityNear] > 0 {
+			return e.a.city + " / " + e.b.city, "nearly the same city name"
+		}
+		return pick(fCitySame, fCityOther, e.a.city, e.b.city, "city")
+	case "postal_code":
+		if v[fPostalNear] > 0 {
+			return e.a.postal + " / " + e.b.postal, "neighbouring postal codes"
+		}
+		return pick(fPostalSame, fPostalOther, e.a.postal, e.b.postal, "postal code")
+	case "street":
+		return pick(fStreetSame, fStreetOther, e.a.street, e.b.street, "street address")
+	case "phone":
+		return pick(fPhoneSame, fPhoneOther, e.a.phone, e.b.phone, "telephone number")
+	case "tax_id":
+		return pick(fTaxSame, fTaxOther, e.a.tax, e.b.tax, "tax number")
+	case "duns":
+		return pick(fDUNSSame, fDUNSOther, e.a.duns, e.b.duns, "D-U-N-S number")
+	case "lei":
+		return pick(fLEISame, fLEIOther, e.a.lei, e.b.lei, "LEI")
+	case "domain":
+		switch {
+		case v[fDomainSame] > 0 && e.owner > 1:
+			return e.via, fmt.Sprintf("the same web domain, which %d records share", e.owner)
+		case v[fDomainSame] > 0:
+			return e.via, "the same web domain"
+		case v[fDomainName] > 0:
+			return strings.Join(e.a.domains, " ") + strings.Join(e.b.domains, " "), "the web domain is the other's name"
+		}
+		return e.a.domains[0] + " / " + e.b.domains[0], "another web domain"
+	}
+	return "", ""
+}
+
+// nameWords says how the names compare.
+func (m *Model) nameWords(e *evidence) (value, text string) {
+	l := &e.like
+	value = joinWords(l.a) + " / " + joinWords(l.b)
+	switch {
+	case l.ordered:
+		return value, "the same words"
+	case l.exact:
+		return value, "the same words in another order"
+	}
+	var pairs []pairing
+	var again likeness
+	m.align(l.a, l.b, &again, &pairs)
+	var same, near []string
+	for _, p := range pairs {
+		if p.sim == 1 && p.a == p.b {
+			same = append(same, p.a)
+		} else {
+			near = append(near, p.a+" ~ "+p.b)
+		}
+	}
+	switch {
+	case len(same) == 0 && len(near) == 0:
+		return value, "no word in common"
+	case len(near) == 0:
+		return value, "shared: " + strings.Join(same, ", ")
+	case len(same) == 0:
+		return value, "alike: " + strings.Join(near, ", ")
+	}
+	return value, "shared: " + strings.Join(same, ", ") + "; alike: " + strings.Join(near, ", ")
+}
+
+func joinWords(n *name) string {
+	s := make([]string, len(n.words))
+	for i := range n.words {
+		s[i] = n.words[i].text
+	}
+	return strings.Join(s, " ")
+}
+
+// leftOver returns the words of each name that the other lacks.
+func (m *Model) leftOver(l *likeness) (a, b []string) {
+	var pairs []pairing
+	var again likeness
+	m.align(l.a, l.b, &again, &pairs)
+	left := func(n *name, side func(pairing) string) (out []string) {
+		used := map[string]int{}
+		for _, p := range pairs {
+			for _, w := range strings.Fields(side(p)) {
+				used[w]++
+			}
+		}
+		for _, w := range n.words {
+			if used[w.text] > 0 {
+				used[w.text]--
+				continue
+			}
+			out = append(out, w.text)
+		}
+		return out
+	}
+	return left(l.a, func(p pairing) string { return p.a }), left(l.b, func(p pairing) string { return p.b })
+}

@@ -1,0 +1,361 @@
+package match
+
+import (
+	"math/bits"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+)
+
+// likeness is how two names compare. Shares are of weight, so a shared rare word counts for more than a shared
+// ordinary one.
+type likeness struct {
+	dice      float64 // twice the shared weight over the weight of both
+	coverA    float64 // the share of a's weight that b has
+	coverB    float64
+	rare      float64 // weight of the heaviest word shared, over the largest possible
+	missA     float64 // weight of a's heaviest word that b lacks, over the largest possible
+	missB     float64
+	lostA     float64 // weight of all of a's words that b lacks, over the largest possible
+	lostB     float64
+	fuzzy     float64 // the share of the shared weight that is not letter for letter
+	squash    float64 // 1 - edit distance of the names written as one word / the longer's length
+	trigram   float64 // cosine of the three-letter sequences, weighted by rarity
+	clash     bool    // both have numbers the other lacks
+	oneNumber bool    // one has a number the other lacks
+	exact     bool    // the same words, in any order
+	ordered   bool    // in the same order
+	first     bool    // the first words agree
+	acronym   bool    // one is the initials of the other
+	places    bool    // what differs is only places, on both sides
+	placeMore bool    // what one has more is only places
+	a, b      *name
+}
+
+// similarity compares two canonical words: 1 equal, 0 unrelated. last says that one of them ends its name, where
+// fields cut words off. The limits of one edit from four letters and two from eight are those of full-text engines.
+func similarity(x, y *word, last bool) float64 {
+	a, b := x.text, y.text
+	if a == b {
+		return 1
+	}
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	la, lb := len(a), len(b)
+	if (x.kind|y.kind)&pairOf != 0 {
+		return 0
+	}
+	if (x.kind|y.kind)&number != 0 {
+		if numerals[a] == b || numerals[b] == a {
+			return 0.95
+		}
+		return 0
+	}
+	if la >= 3 && strings.HasPrefix(b, a) {
+		if last {
+			return 0.95
+		}
+		return 0.6 + 0.35*float64(la)/float64(lb)
+	}
+	if la == 1 || lb < 4 || lb-la > 2 {
+		if la <= 2 && last && a[0] == b[0] && strings.HasPrefix(b, a) {
+			return 0.7
+		}
+		if la >= 3 && la <= 5 && lb >= 6 && min(x.weight, y.weight) < ordinaryWeight && abbreviates(a, b) {
+			return 0.75
+		}
+		return 0
+	}
+	// Each edit changes the set of letters by two at most.
+	if bits.OnesCount32(letters(a)^letters(b)) > 4 {
+		return 0
+	}
+	if containsDigit(a) || containsDigit(b) {
+		return 0
+	}
+	if umlauted(a, b) {
+		return 0.98
+	}
+	limit := 1
+	if lb >= 8 {
+		limit = 2
+	}
+	d := levenshtein.ComputeDistance(a, b)
+	if d == 2 && la == lb && swapped(a, b) {
+		d = 1
+	}
+	if d > limit {
+		return 0
+	}
+	s := 1 - 1.2*float64(d)/float64(lb)
+	if a[0] != b[0] {
+		s -= 0.12
+	}
+	return s
+}
+
+// numerals are the number words people write for digits.
+var numerals = map[string]string{"one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9", "ten": "10",
+	"eleven": "11", "twelve": "12", "first": "1", "second": "2", "third": "3"}
+
+// letters returns the set of letters of w.
+func letters(w string) (set uint32) {
+	for i := 0; i < len(w); i++ {
+		set |= 1 << (w[i] & 31)
+	}
+	return set
+}
+
+func containsDigit(w string) bool {
+	for i := 0; i < len(w); i++ {
+		if w[i] >= '0' && w[i] <= '9' {
+			return true
+		}
+	}
+	return false
+}
+
+// abbreviates reports whether short has the first and last letter of long and its letters in order (mfg, srvcs).
+func abbreviates(short, long string) bool {
+	if short[0] != long[0] || short[len(short)-1] != long[len(long)-1] {
+		return false
+	}
+	i := 0
+	for j := 0; j < len(long) && i < len(short); j++ {
+		if short[i] == long[j] {
+			i++
+		}
+	}
+	return i == len(short)
+}
+
+// umlauted reports whether two words are equal but for ae, oe, ue written for an umlaut.
+func umlauted(a, b string) bool {
+	i, j := 0, 0
+	for i < len(a) && j < len(b) {
+		if a[i] != b[j] {
+			return false
+		}
+		vowel := a[i] == 'a' || a[i] == 'o' || a[i] == 'u'
+		i++
+		j++
+		if vowel {
+			ea, eb := i < len(a) && a[i] == 'e', j < len(b) && b[j] == 'e'
+			if ea && !eb {
+				i++
+			} else if eb && !ea {
+				j++
+			}
+		}
+	}
+	return i == len(a) && j == len(b)
+}
+
+// swapped reports whether two words of one length differ by two neighbouring letters changing places.
+func swapped(a, b string) bool {
+	i := 0
+	for i < len(a) && a[i] == b[i] {
+		i++
+	}
+	return i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
+}
+
+// pairing is one word or two of a matched with one or two of b, for the explanation.
+type pairing struct {
+	a, b string
+	sim  float64
+}
+
+// align pairs off the words of two names one to one, the heaviest agreements first, and fills l. The pairings are
+// appended to explain unless it is nil.
+func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
+	*l = likeness{a: a, b: b}
+	var usedA, usedB [maxWords]bool
+	na, nb := len(a.words), len(b.words)
+	var shared, rare float64
+	note := func(x, y string, sim float64) {
+		if explain != nil {
+			*explain = append(*explain, pairing{x, y, sim})
+		}
+	}
+	left, right := na, nb
+	ordered, lastJ := true, -1
+	for i := range a.words {
+		for j := range b.words {
+			if !usedB[j] && a.words[i].text == b.words[j].text {
+				usedA[i], usedB[j] = true, true
+				left--
+				right--
+				shared += a.words[i].weight
+				rare = max(rare, a.words[i].weight)
+				if j < lastJ {
+					ordered = false
+				}
+				lastJ = j
+				note(a.words[i].text, b.words[j].text, 1)
+				break
+			}
+		}
+	}
+	l.exact = left == 0 && right == 0
+	l.ordered = l.exact && ordered
+	if left > 0 && right > 0 {
+		left, right = m.joined(a, b, &usedA, &usedB, left, right, &shared, &rare, note)
+		left, right = m.joined(b, a, &usedB, &usedA, right, left, &shared, &rare, func(x, y string, s float64) { note(y, x, s) })
+		left, right = right, left
+	}
+	exactly := shared
+	for left > 0 && right > 0 {
+		bi, bj, best, sim := -1, -1, 0.0, 0.0
+		for i := range a.words {
+			if usedA[i] {
+				continue
+			}
+			for j := range b.words {
+				if usedB[j] {
+					continue
+				}
+				s := similarity(&a.words[i], &b.words[j], i == na-1 || j == nb-1)
+				if s > 0.5 {
+					if w := s * (a.words[i].weight + b.words[j].weight) / 2; w > best {
+						bi, bj, best, sim = i, j, w, s
+					}
+				}
+			}
+		}
+		if bi < 0 {
+			break
+		}
+		usedA[bi], usedB[bj] = true, true
+		left--
+		right--
+		w := (a.words[bi].weight + b.words[bj].weight) / 2
+		shared += sim * sim * w
+		rare = max(rare, sim*w)
+		note(a.words[bi].text, b.words[bj].text, sim)
+	}
+	top := m.maxWeight()
+	numA, numB, placesA, placesB := false, false, true, true
+	for i := range a.words {
+		if w := &a.words[i]; !usedA[i] {
+			l.missA = max(l.missA, w.weight/top)
+			l.lostA += w.weight / top
+			numA = numA || w.kind&number != 0
+			placesA = placesA && w.kind&place != 0
+		}
+	}
+	for j := range b.words {
+		if w := &b.words[j]; !usedB[j] {
+			l.missB = max(l.missB, w.weight/top)
+			l.lostB += w.weight / top
+			numB = numB || w.kind&number != 0
+			placesB = placesB && w.kind&place != 0
+		}
+	}
+	l.clash = numA && numB
+	l.oneNumber = numA != numB
+	l.places = left > 0 && right > 0 && placesA && placesB
+	l.placeMore = (left > 0) != (right > 0) && placesA && placesB
+	l.first = usedA[0] && usedB[0]
+	l.dice = ratio(2*shared, a.mass+b.mass)
+	l.coverA = ratio(shared, a.mass)
+	l.coverB = ratio(shared, b.mass)
+	l.rare = rare / top
+	l.fuzzy = ratio(shared-exactly, shared)
+	l.acronym = isAcronym(a, b) || isAcronym(b, a)
+}
+
+// joined pairs two neighbouring words of a with one of b that is both written together.
+func (m *Model) joined(a, b *name, usedA, usedB *[maxWords]bool, left, right int, shared, rare *float64, note func(x, y string, sim float64)) (int, int) {
+	for i := 0; i+1 < len(a.words) && left > 1; i++ {
+		if usedA[i] || usedA[i+1] {
+			continue
+		}
+		x, y := a.words[i].text, a.words[i+1].text
+		for j := range b.words {
+			if t := b.words[j].text; !usedB[j] && len(t) == len(x)+len(y) && t[:len(x)] == x && t[len(x):] == y {
+				usedA[i], usedA[i+1], usedB[j] = true, true, true
+				left -= 2
+				right--
+				w := (a.words[i].weight + a.words[i+1].weight + b.words[j].weight) / 2
+				*shared += w
+				*rare = max(*rare, b.words[j].weight)
+				note(x+" "+y, t, 1)
+				break
+			}
+		}
+	}
+	return left, right
+}
+
+func ratio(x, y float64) float64 {
+	if y <= 0 {
+		return 0
+	}
+	return min(1, x/y)
+}
+
+// isAcronym reports whether a is one word made of b's initials.
+func isAcronym(a, b *name) bool {
+	return len(a.words) == 1 && len(b.words) >= 3 && len(a.squash) == len(b.words) && a.squash == b.acronym()
+}
+
+// finish adds the comparisons that cost most, for the pair of names that was chosen.
+func (l *likeness) finish(m *Model) {
+	if l.exact && l.ordered {
+		l.squash, l.trigram = 1, 1
+		return
+	}
+	s, t := l.a.squash, l.b.squash
+	if len(s) > 40 {
+		s = strings.ToValidUTF8(s[:40], "")
+	}
+	if len(t) > 40 {
+		t = strings.ToValidUTF8(t[:40], "")
+	}
+	l.squash = 1 - ratio(float64(levenshtein.ComputeDistance(s, t)), float64(max(len(s), len(t))))
+	l.trigram = m.trigramCosine(l.a.squash, l.b.squash)
+}
+
+// trigramCosine compares the three-letter sequences of two squashed names.
+func (m *Model) trigramCosine(a, b string) float64 {
+	var ga, gb [64]uint32
+	x, y := trigrams(a, ga[:0]), trigrams(b, gb[:0])
+	if len(x) == 0 || len(y) == 0 {
+		return 0
+	}
+	// Both are sorted sets: one pass finds what they share.
+	n := 0
+	for i, j := 0, 0; i < len(x) && j < len(y); {
+		switch {
+		case x[i] == y[j]:
+			n++
+			i++
+			j++
+		case x[i] < y[j]:
+			i++
+		default:
+			j++
+		}
+	}
+	return 2 * float64(n) / float64(len(x)+len(y))
+}
+
+// trigrams appends the set of three-byte sequences of s, sorted, at most 64 of them.
+func trigrams(s string, out []uint32) []uint32 {
+	for i := 0; i+3 <= len(s) && len(out) < cap(out); i++ {
+		g := uint32(s[i])<<16 | uint32(s[i+1])<<8 | uint32(s[i+2])
+		at := len(out)
+		for at > 0 && out[at-1] > g {
+			at--
+		}
+		if at > 0 && out[at-1] == g {
+			continue
+		}
+		out = append(out, 0)
+		copy(out[at+1:], out[at:])
+		out[at] = g
+	}
+	return out
+}

@@ -1,0 +1,216 @@
+package match
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+)
+
+//go:embed model
+var modelFiles embed.FS
+
+// modelName is the name decisions record; weights.json carries the version.
+const modelName = "organisations"
+
+const (
+	// characterPairWeight is the weight of two neighbouring characters of a script without spaces: about one name in
+	// 150 shares one.
+	characterPairWeight = 5.0
+	// ordinaryWeight parts words of business from names: a word in more than about 300 of half a million names is
+	// ordinary.
+	ordinaryWeight = 7.4
+)
+
+// legalForm is one way to be incorporated.
+type legalForm struct {
+	text      string
+	class     string // LLC, JSC, LP, … as the rigour list groups them; OTHER when it only says "company"
+	countries []string
+}
+
+type joinedForm struct {
+	text string
+	form uint16
+}
+
+// Model holds everything that a judgement depends on besides the two records. It is immutable and safe for concurrent
+// use.
+type Model struct {
+	ref         deal.DocumentRef
+	total       float64          // organisations behind the document frequencies
+	frequency   map[string]int32 // in how many of their names a canonical word occurs
+	synonym     map[string]string
+	places      map[string]bool
+	mailHosts   map[string]bool
+	forms       []legalForm // forms[0] is none
+	formOf      map[string]uint16
+	longestForm int // in words
+	joinedForms []joinedForm
+	weights     weights
+}
+
+// Default returns the embedded model, built on first use.
+var Default = sync.OnceValue(func() *Model {
+	m, err := load()
+	if err != nil {
+		panic(err) // the embedded files are part of the program
+	}
+	return m
+})
+
+// Ref returns the model's name and version, and the digest of everything it consists of.
+func (m *Model) Ref() deal.DocumentRef { return m.ref }
+
+func load() (*Model, error) {
+	m := &Model{frequency: map[string]int32{}, synonym: map[string]string{}, places: map[string]bool{}, mailHosts: map[string]bool{},
+		forms: make([]legalForm, 1), formOf: map[string]uint16{}}
+	sum := sha256.New()
+	read := func(file string) []byte {
+		b, err := modelFiles.ReadFile("model/" + file)
+		if err != nil {
+			panic(err)
+		}
+		fmt.Fprintf(sum, "%s %d\n", file, len(b))
+		sum.Write(b)
+		if strings.HasSuffix(file, ".gz") {
+			z, err := gzip.NewReader(bytes.NewReader(b))
+			if err != nil {
+				panic(err)
+			}
+			if b, err = io.ReadAll(z); err != nil {
+				panic(err)
+			}
+		}
+		return b
+	}
+	// The lists written for this model come first and win over the published ones.
+	for _, file := range []string{"abbreviations.tsv", "synonyms.tsv"} {
+		for f := range fields(read(file)) {
+			if _, ok := m.synonym[f[0]]; !ok && len(f) == 2 && f[0] != f[1] {
+				m.synonym[f[0]] = f[1]
+			}
+		}
+	}
+	for k, v := range m.synonym { // one step leads to the canonical word
+		for hops := 0; m.synonym[v] != "" && hops < 4; hops++ {
+			v = m.synonym[v]
+		}
+		m.synonym[k] = v
+	}
+	for k, v := range m.synonym {
+		if k == v {
+			delete(m.synonym, k)
+		}
+	}
+	for _, file := range []string{"legal_forms_common.tsv", "legal_forms.tsv"} {
+		for f := range fields(read(file)) {
+			m.addForm(f)
+		}
+	}
+	slices.SortFunc(m.joinedForms, func(a, b joinedForm) int {
+		return len(b.text)*1000 - len(a.text)*1000 + strings.Compare(a.text, b.text)
+	})
+	for f := range fields(read("words.tsv.gz")) {
+		n, err := strconv.Atoi(f[1])
+		if err != nil {
+			return nil, fmt.Errorf("words: %w", err)
+		}
+		w := f[0]
+		if c := m.synonym[w]; c != "" {
+			w = c
+		}
+		m.frequency[w] += int32(n)
+	}
+	m.total = 488784 // names counted for words.tsv.gz
+	for f := range fields(read("places.txt.gz")) {
+		m.places[f[0]] = true
+	}
+	for f := range fields(read("mail_hosts.txt.gz")) {
+		m.mailHosts[f[0]] = true
+	}
+	if err := json.Unmarshal(read("weights.json"), &m.weights); err != nil {
+		return nil, fmt.Errorf("weights.json: %w", err)
+	}
+	if err := m.weights.check(); err != nil {
+		return nil, fmt.Errorf("weights.json: %w", err)
+	}
+	m.ref = deal.DocumentRef{Name: modelName, Version: m.weights.Version, Digest: "sha256:" + hex.EncodeToString(sum.Sum(nil))}
+	return m, nil
+}
+
+// fields yields the tab-separated fields of each line that is not a comment.
+func fields(b []byte) func(func([]string) bool) {
+	return func(yield func([]string) bool) {
+		for l := range strings.Lines(string(b)) {
+			if l = strings.TrimRight(l, "\n"); l != "" && l[0] != '#' && !yield(strings.Split(l, "\t")) {
+				return
+			}
+		}
+	}
+}
+
+// addForm adds a legal form from its alias, class and countries. The first entry of an alias wins.
+func (m *Model) addForm(f []string) {
+	alias, class, countries := f[0], f[1], strings.Fields(f[2])
+	if _, ok := m.formOf[alias]; ok {
+		return
+	}
+	// Two letters of a rare form are far more often somebody's initials.
+	if len(alias) <= 2 && isASCII(alias) && !slices.Contains([]string{"JSC", "LLC", "LP", "LLP", "PROF", "FIN"}, class) && alias != "co" && alias != "ev" {
+		return
+	}
+	i := uint16(len(m.forms))
+	m.forms = append(m.forms, legalForm{text: alias, class: class, countries: countries})
+	m.formOf[alias] = i
+	m.longestForm = max(m.longestForm, strings.Count(alias, " ")+1)
+	if r := []rune(alias); len(r) >= 2 && (hasHan(alias) || r[0] >= 0xac00 && r[0] <= 0xd7a3) && !strings.Contains(alias, " ") {
+		m.joinedForms = append(m.joinedForms, joinedForm{alias, i})
+	}
+}
+
+// weight returns what sharing the canonical word tells, in nats: ln(1 + N/(1+df)).
+// It is rounded to what a segment stores.
+func (m *Model) weight(w string) float64 {
+	return float64(float32(math.Log(1 + m.total/float64(1+m.frequency[w]))))
+}
+
+// maxWeight is the weight of a word nobody was seen to use.
+func (m *Model) maxWeight() float64 { return math.Log(1 + m.total) }
+
+// formsClash reports whether two legal forms are of different classes and of countries that have none in common.
+func (m *Model) formsClash(a, b uint16) bool {
+	fa, fb := &m.forms[a], &m.forms[b]
+	if a == 0 || b == 0 || a == b || len(fa.countries) == 0 || len(fb.countries) == 0 {
+		return false
+	}
+	for _, c := range fa.countries {
+		if slices.Contains(fb.countries, c) {
+			return false
+		}
+	}
+	return true
+}
+
+// sameForm compares the classes of two legal forms: 1 the same, -1 different, 0 when either does not say.
+func (m *Model) sameForm(a, b uint16) int {
+	ca, cb := m.forms[a].class, m.forms[b].class
+	switch {
+	case a == 0 || b == 0 || ca == "OTHER" || cb == "OTHER":
+		return 0
+	case ca == cb:
+		return 1
+	}
+	return -1
+}

@@ -1,0 +1,315 @@
+package match
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// kind marks words that count differently when they are left over.
+type kind uint8
+
+const (
+	number   kind = 1 << iota // digits or a Roman numeral
+	place                     // the name of a country or of one of its parts
+	pairOf                    // two neighbouring characters of a script without spaces
+	romanly                   // romanised from another script
+	initials                  // short enough to be the initials of something
+)
+
+// word is one word of a name: its canonical spelling, and what sharing it tells, in nats. A word that one in e^w real
+// organisations carries weighs w.
+type word struct {
+	text   string
+	weight float64
+	kind   kind
+}
+
+// role says which part of what was written a name is.
+type role uint8
+
+const (
+	wholeName role = iota // everything, or all there is
+	partName              // one side of a "doing business as", or the name without its brackets
+	aliasName             // another name the record gives
+	latinName             // another script written in Latin letters
+)
+
+// name is one way to call an organisation, ready to compare.
+type name struct {
+	words  []word
+	form   uint16 // index into the model's legal forms; 0: none given
+	role   role
+	cut    bool    // written so long that a field may have cut it
+	mass   float64 // the weights of its words together
+	squash string  // its words written as one
+}
+
+// cutLength is the length in letters from which a name may have been cut by the field it was typed into. Common
+// fields hold 30 to 40.
+const cutLength = 28
+
+// dropped words carry no meaning in names of any length.
+var dropped = map[string]bool{"and": true, "of": true, "the": true, "for": true, "de": true, "la": true, "du": true, "des": true, "und": true, "et": true,
+	"y": true, "a": true, "in": true, "di": true, "del": true, "le": true, "les": true, "der": true, "die": true, "das": true, "fur": true, "och": true, "og": true,
+	"el": true, "los": true, "las": true, "dell": true, "della": true, "da": true, "do": true, "dos": true, "zu": true, "im": true, "dla": true, "w": true}
+
+// dividers stand between two names of one organisation.
+var dividers = [][]string{{"doing", "business", "as"}, {"trading", "as"}, {"also", "known", "as"}, {"formerly", "known", "as"}, {"previously", "known", "as"},
+	{"formerly"}, {"dba"}, {"fka"}, {"aka"}, {"nka"}, {"d", "b", "a"}, {"f", "k", "a"}, {"a", "k", "a"}, {"t", "a"}}
+
+// leading are the legal forms that stand before the name.
+var leading = map[string]bool{"ооо": true, "оао": true, "пао": true, "зао": true, "ао": true, "ooo": true, "oao": true, "pao": true, "zao": true, "pt": true, "sia": true, "uab": true,
+	"cong ty": true, "cong ty tnhh": true, "cong ty co phan": true, "cong ty cp": true, "株式会社": true, "株": true, "有限会社": true, "合同会社": true, "주식회사": true, "주": true, "유한회사": true,
+	"شركة": true, "тов": true, "пп": true, "ип": true, "тоо": true, "ат": true, "прат": true, "пат": true, "sc": true, "ps": true, "as": true, "oy": true, "ab": true, "sarl": true, "sas": true}
+
+// names reads everything a raw name says: the whole, its halves around "doing business as", the part outside and the
+// part inside brackets, and what is written in other scripts in Latin letters too.
+func (m *Model) names(raw string, as role) []name {
+	cut := utf8.RuneCountInString(strings.TrimSpace(raw)) >= cutLength
+	if len(raw) > 1000 {
+		raw = strings.ToValidUTF8(raw[:1000], "")
+	}
+	w := words(raw)
+	if len(w) == 0 {
+		return nil
+	}
+	if len(w) > maxWords {
+		w = w[:maxWords]
+	}
+	var out []name
+	add := func(w []string, as role) {
+		n, ok := m.name(w, as, cut)
+		if !ok {
+			return
+		}
+		for i := range out {
+			if out[i].squash == n.squash && len(out[i].words) == len(n.words) {
+				return
+			}
+		}
+		out = append(out, n)
+		if l, ok := m.romanised(w, n, cut); ok {
+			out = append(out, l)
+		}
+	}
+	halves := split(w)
+	inside, outside := brackets(raw)
+	switch {
+	case len(halves) > 1:
+		add(slices.Concat(halves...), as)
+		for _, h := range halves {
+			add(h, max(as, partName))
+		}
+	case inside != "" && outside != "":
+		add(w, as)
+		add(words(outside), max(as, partName))
+		if in := words(inside); len(in) > 0 && !m.plain(in) {
+			add(in, max(as, partName))
+		}
+	default:
+		add(halves[0], as)
+	}
+	return out
+}
+
+// plain reports whether words name nobody by themselves: places, legal forms, numbers.
+func (m *Model) plain(w []string) bool {
+	core, _ := m.core(w)
+	for _, t := range core {
+		if x := m.word(t); x.kind&(place|number) == 0 && x.weight > ordinaryWeight {
+			return false
+		}
+	}
+	return true
+}
+
+// split cuts words at dividers.
+func split(w []string) (parts [][]string) {
+	start := 0
+	for i := 0; i < len(w); i++ {
+		for _, d := range dividers {
+			if i > start && i+len(d) < len(w) && slices.Equal(w[i:i+len(d)], d) {
+				parts = append(parts, w[start:i])
+				start = i + len(d)
+				i = start - 1
+				break
+			}
+		}
+	}
+	return append(parts, w[start:])
+}
+
+// brackets returns the text inside the first pair of round brackets, and the rest.
+func brackets(s string) (inside, outside string) {
+	s = strings.NewReplacer("（", "(", "）", ")").Replace(s)
+	i := strings.IndexByte(s, '(')
+	if i < 0 {
+		return "", ""
+	}
+	j := strings.IndexByte(s[i:], ')')
+	if j < 0 {
+		return "", "" // a field cut the end off
+	}
+	return strings.TrimSpace(s[i+1 : i+j]), strings.TrimSpace(s[:i] + " " + s[i+j+1:])
+}
+
+// core strips "the" and the legal forms from the ends of w, never the last word, and returns the innermost form.
+func (m *Model) core(w []string) ([]string, uint16) {
+	var form uint16
+	found := func(i uint16) {
+		if form == 0 || m.forms[form].class == "OTHER" {
+			form = i
+		}
+	}
+	for again := true; again && len(w) > 1; {
+		again = false
+		if w[0] == "the" {
+			w, again = w[1:], true
+			continue
+		}
+		for k := min(m.longestForm, len(w)-1); k > 0; k-- {
+			if i, ok := m.formOf[strings.Join(w[len(w)-k:], " ")]; ok {
+				w, again = w[:len(w)-k], true
+				found(i)
+				break
+			}
+			if s := strings.Join(w[:k], " "); leading[s] {
+				if i, ok := m.formOf[s]; ok {
+					w, again = w[k:], true
+					found(i)
+					break
+				}
+			}
+		}
+		if !again && len(w) > 1 && w[len(w)-1] == "and" {
+			w, again = w[:len(w)-1], true // "Smith & Co." leaves its sign behind
+		}
+	}
+	// Scripts without spaces write the form onto the name.
+	for _, end := range []int{0, len(w) - 1} {
+		if isASCII(w[end]) {
+			continue
+		}
+		for _, f := range m.joinedForms {
+			rest := strings.TrimPrefix(w[end], f.text)
+			if rest == w[end] {
+				rest = strings.TrimSuffix(w[end], f.text)
+			}
+			if rest != "" && rest != w[end] {
+				w = slices.Clone(w)
+				w[end] = rest
+				found(f.form)
+				break
+			}
+		}
+	}
+	return w, form
+}
+
+// name makes the comparable name of folded words.
+func (m *Model) name(w []string, as role, cut bool) (name, bool) {
+	core, form := m.core(w)
+	if len(core) == 0 {
+		return name{}, false
+	}
+	n := name{form: form, role: as, cut: cut, words: make([]word, 0, len(core))}
+	for pass := 0; pass < 2 && len(n.words) == 0; pass++ {
+		for _, t := range core {
+			if pass == 0 && dropped[t] {
+				continue
+			}
+			if hasHan(t) {
+				for _, p := range bigrams(t) {
+					n.words = append(n.words, m.word(p))
+				}
+				continue
+			}
+			n.words = append(n.words, m.word(t))
+		}
+	}
+	if len(n.words) > maxWords {
+		n.words = n.words[:maxWords]
+	}
+	n.finish()
+	return n, len(n.words) > 0
+}
+
+// romanised writes a name of a script without spaces in Latin letters; other scripts are romanised word by word.
+func (m *Model) romanised(w []string, native name, cut bool) (name, bool) {
+	if !slices.ContainsFunc(w, hasHan) {
+		return name{}, false
+	}
+	core, _ := m.core(w)
+	n := name{form: native.form, role: latinName, cut: cut}
+	for _, t := range core {
+		if !dropped[t] {
+			n.words = append(n.words, m.word(romanise(t)))
+		}
+	}
+	n.finish()
+	return n, len(n.words) > 0
+}
+
+// finish derives what follows from the words.
+func (n *name) finish() {
+	size := 0
+	for _, w := range n.words {
+		n.mass += w.weight
+		size += len(w.text)
+	}
+	var b strings.Builder
+	b.Grow(size)
+	for _, w := range n.words {
+		b.WriteString(w.text)
+	}
+	n.squash = b.String()
+}
+
+// acronym returns the first letters of three to eight words, or nothing.
+func (n *name) acronym() string {
+	if len(n.words) < 3 || len(n.words) > 8 || n.words[0].kind&pairOf != 0 {
+		return ""
+	}
+	b := make([]byte, 0, 8)
+	for _, w := range n.words {
+		if w.text[0] >= utf8.RuneSelf {
+			return ""
+		}
+		b = append(b, w.text[0])
+	}
+	return string(b)
+}
+
+// word returns the canonical word a folded token stands for, with its weight.
+func (m *Model) word(t string) word {
+	if c, ok := m.synonym[t]; ok {
+		t = c
+	}
+	var k kind
+	if hasHan(t) {
+		return word{text: t, weight: characterPairWeight, kind: pairOf}
+	}
+	if !isASCII(t) {
+		k |= romanly
+		if t = romanise(t); m.synonym[t] != "" {
+			t = m.synonym[t]
+		}
+	}
+	if isNumber(t) {
+		k |= number
+	}
+	if m.places[t] {
+		k |= place
+	}
+	return word{text: t, weight: m.weight(t), kind: k}
+}
+
+// isNumber reports digits, alone or with letters around them that do not change the count, and Roman numerals.
+func isNumber(t string) bool {
+	switch t {
+	case "ii", "iii", "iv", "vi", "vii", "viii", "ix", "xi", "xii":
+		return true
+	}
+	return t[0] >= '0' && t[0] <= '9' && t[len(t)-1] >= '0' && t[len(t)-1] <= '9'
+}

@@ -1,0 +1,512 @@
+package match
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"math"
+	"slices"
+	"sort"
+	"strings"
+	"unsafe"
+)
+
+// segment holds records in flat arrays that never change: about seven allocations however many records there are, and
+// no pointers for the garbage collector to follow.
+type segment struct {
+	blob []byte   // the records, one after another; see encode
+	off  []uint32 // where each record begins; one more than records
+	mass []uint16 // the weight of each record's main name, in 1/64 nat
+	city []uint16 // a tag of each record's city; 0: none
+
+	text    []byte // the vocabulary, in byte order
+	textOff []uint32
+	weight  []float32
+	kind    []kind
+	post    []uint32 // for each word the records that have it, rising
+	postOff []uint32
+
+	edits table // deletion neighbourhood: hash of a word with letters left out -> word
+	keys  table // hash of a key -> record; see keysOf
+}
+
+// table maps 32-bit hashes to numbers: sorted, in buckets by the leading bits, so that large tables store only what
+// the bucket does not say.
+type table struct {
+	shift uint
+	start []uint32
+	low16 []uint16 // the low half of the hash, when buckets know the high half
+	low32 []uint32 // the whole hash, in small tables
+	id    []uint32
+}
+
+type entry struct{ hash, id uint32 }
+
+func newTable(e []entry) table {
+	slices.SortFunc(e, func(a, b entry) int { return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.id, b.id)) })
+	e = slices.Compact(e)
+	bits := uint(2)
+	for 1<<bits < len(e)/4 && bits < 28 {
+		bits++
+	}
+	t := table{shift: 32 - bits, start: make([]uint32, 1<<bits+1), id: make([]uint32, len(e))}
+	if bits >= 16 {
+		t.low16 = make([]uint16, len(e))
+	} else {
+		t.low32 = make([]uint32, len(e))
+	}
+	for i, x := range e {
+		t.start[x.hash>>t.shift+1]++
+		t.id[i] = x.id
+		if bits >= 16 {
+			t.low16[i] = uint16(x.hash)
+		} else {
+			t.low32[i] = x.hash
+		}
+	}
+	for i := 1; i < len(t.start); i++ {
+		t.start[i] += t.start[i-1]
+	}
+	return t
+}
+
+// find returns the numbers stored under a hash, rising.
+func (t *table) find(h uint32) []uint32 {
+	if len(t.id) == 0 {
+		return nil
+	}
+	lo, hi := t.start[h>>t.shift], t.start[h>>t.shift+1]
+	if t.low16 != nil {
+		l := uint16(h)
+		for lo < hi && t.low16[lo] < l {
+			lo++
+		}
+		end := lo
+		for end < hi && t.low16[end] == l {
+			end++
+		}
+		return t.id[lo:end]
+	}
+	for lo < hi && t.low32[lo] < h {
+		lo++
+	}
+	end := lo
+	for end < hi && t.low32[end] == h {
+		end++
+	}
+	return t.id[lo:end]
+}
+
+// The kinds of key a record is found by. Each is hashed with its text.
+const (
+	keyID      = 'i'
+	keySquash  = 's' // a name as one word
+	keyPrefix  = 'p' // the first prefixLength bytes of it, which a cut field keeps
+	keyAcronym = 'a'
+	keyDomain  = 'd'
+	keyPhone   = 't'
+	keyTax     = 'x'
+	keyDUNS    = 'u'
+	keyLEI     = 'l'
+	keyCity    = 'c'
+)
+
+const prefixLength = 12
+
+// hashKey is FNV-1a with a finaliser, so that its leading bits spread.
+func hashKey(kind byte, s string) uint32 {
+	h := (uint32(2166136261) ^ uint32(kind)) * 16777619
+	for i := 0; i < len(s); i++ {
+		h = (h ^ uint32(s[i])) * 16777619
+	}
+	h ^= h >> 15
+	h *= 0x85ebca6b
+	h ^= h >> 13
+	return h
+}
+
+// cityTag returns a short tag of a city, 0 for none.
+func cityTag(city string) uint16 {
+	if city == "" {
+		return 0
+	}
+	return uint16(hashKey(keyCity, city)) | 1
+}
+
+// keysOf visits the keys of a prepared record besides its words.
+func keysOf(q *Query, visit func(hash uint32)) {
+	visit(hashKey(keyID, q.id))
+	for i := range q.names {
+		n := &q.names[i]
+		if len(n.words) > 1 { // one word is found as a word
+			visit(hashKey(keySquash, n.squash))
+		}
+		if len(n.squash) >= prefixLength && (len(n.words) > 1 || len(n.squash) > prefixLength) {
+			visit(hashKey(keyPrefix, n.squash[:prefixLength]))
+		}
+		if a := n.acronym(); a != "" {
+			visit(hashKey(keyAcronym, a))
+		}
+	}
+	for _, d := range q.domains {
+		visit(hashKey(keyDomain, d))
+	}
+	for _, f := range []struct {
+		kind byte
+		text string
+	}{{keyPhone, q.phone}, {keyTax, q.tax}, {keyDUNS, q.duns}, {keyLEI, q.lei}} {
+		if f.text != "" {
+			visit(hashKey(f.kind, f.text))
+		}
+	}
+}
+
+// edited visits the hashes under which a word is found misspelt: its first seven bytes, and those with one byte left
+// out, and for long words with two. Symmetric deletion: two words within the edit distance share one.
+func edited(w string, visit func(hash uint32)) {
+	if len(w) < 4 {
+		return
+	}
+	var b [8]byte
+	p := w
+	if len(p) > 7 {
+		p = p[:7]
+	}
+	visit(hashKey(0, p))
+	for i := range len(p) {
+		if i > 0 && p[i] == p[i-1] {
+			continue // leaving out either of two equal letters is the same
+		}
+		copy(b[:], p[:i])
+		copy(b[i:], p[i+1:])
+		visit(hashKey(0, unsafe.String(&b[0], len(p)-1)))
+	}
+}
+
+func (s *segment) records() int { return len(s.off) - 1 }
+
+func (s *segment) vocabulary() int { return len(s.weight) }
+
+// wordText returns the text of a word. It shares the segment's memory.
+func (s *segment) wordText(w uint32) string {
+	lo, hi := s.textOff[w], s.textOff[w+1]
+	return unsafe.String(unsafe.SliceData(s.text[lo:hi]), hi-lo)
+}
+
+// lookup returns the number of a word.
+func (s *segment) lookup(t string) (uint32, bool) {
+	i := s.lowerBound(t)
+	return uint32(i), i < s.vocabulary() && s.wordText(uint32(i)) == t
+}
+
+// lowerBound returns the first word not before t.
+func (s *segment) lowerBound(t string) int {
+	return sort.Search(s.vocabulary(), func(i int) bool { return s.wordText(uint32(i)) >= t })
+}
+
+// postings returns the records that have a word, rising.
+func (s *segment) postings(w uint32) []uint32 { return s.post[s.postOff[w]:s.postOff[w+1]] }
+
+// The fields a record may have, as bits of its header.
+const (
+	hasCountry = 1 << iota
+	hasRegion
+	hasCity
+	hasPostal
+	hasStreet
+	hasPhone
+	hasTax
+	hasDUNS
+	hasLEI
+	hasParent
+	hasDomains
+	hasParents
+)
+
+func (q *Query) texts() [10]*string {
+	return [...]*string{&q.country, &q.region, &q.city, &q.postal, &q.street, &q.phone, &q.tax, &q.duns, &q.lei, &q.parent}
+}
+
+// encode appends a record: header, id, main name as written, names as word numbers, then the fields it has.
+func encode(b []byte, q *Query, number func(word) uint32) []byte {
+	str := func(s string) {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	list := func(l []string) {
+		b = binary.AppendUvarint(b, uint64(len(l)))
+		for _, s := range l {
+			str(s)
+		}
+	}
+	var has uint64
+	for i, t := range q.texts() {
+		if *t != "" {
+			has |= 1 << i
+		}
+	}
+	if len(q.domains) > 0 {
+		has |= hasDomains
+	}
+	if len(q.parents) > 0 {
+		has |= hasParents
+	}
+	b = binary.AppendUvarint(b, has)
+	str(q.id)
+	str(q.display)
+	b = binary.AppendUvarint(b, uint64(len(q.names)))
+	for i := range q.names {
+		n := &q.names[i]
+		head := uint64(n.role)<<1 | uint64(indicate(n.cut))
+		b = binary.AppendUvarint(b, head)
+		b = binary.AppendUvarint(b, uint64(n.form))
+		b = binary.AppendUvarint(b, uint64(len(n.words)))
+		for _, w := range n.words {
+			b = binary.AppendUvarint(b, uint64(number(w)))
+		}
+	}
+	for _, t := range q.texts() {
+		if *t != "" {
+			str(*t)
+		}
+	}
+	if has&hasDomains != 0 {
+		list(q.domains)
+	}
+	if has&hasParents != 0 {
+		list(q.parents)
+	}
+	return b
+}
+
+// reader decodes records into one Query after another, reusing its memory. What it returns shares the segment's
+// memory and is valid until the next call.
+type reader struct {
+	q     Query
+	words []word
+	arena []byte
+}
+
+// read decodes record r of s.
+func (d *reader) read(s *segment, r uint32) *Query {
+	b := s.blob[s.off[r]:s.off[r+1]]
+	next := func() uint64 {
+		v, n := binary.Uvarint(b)
+		b = b[n:]
+		return v
+	}
+	str := func() string {
+		n := next()
+		t := unsafe.String(unsafe.SliceData(b), n)
+		b = b[n:]
+		return t
+	}
+	q := &d.q
+	*q = Query{names: q.names[:0], domains: q.domains[:0], parents: q.parents[:0]}
+	d.words, d.arena = d.words[:0], d.arena[:0]
+	has := next()
+	q.id = str()
+	q.display = str()
+	for range next() {
+		head := next()
+		n := name{role: role(head >> 1), cut: head&1 != 0, form: uint16(next())}
+		count := int(next())
+		from, letters := len(d.words), len(d.arena)
+		for range count {
+			w := uint32(next())
+			t := s.wordText(w)
+			d.words = append(d.words, word{text: t, weight: float64(s.weight[w]), kind: s.kind[w]})
+			d.arena = append(d.arena, t...)
+			n.mass += float64(s.weight[w])
+		}
+		n.words = d.words[from:len(d.words):len(d.words)]
+		n.squash = unsafe.String(unsafe.SliceData(d.arena[letters:]), len(d.arena)-letters)
+		q.names = append(q.names, n)
+	}
+	for i, t := range q.texts() {
+		if has&(1<<i) != 0 {
+			*t = str()
+		}
+	}
+	if has&hasDomains != 0 {
+		for range next() {
+			q.domains = append(q.domains, str())
+		}
+	}
+	if has&hasParents != 0 {
+		for range next() {
+			q.parents = append(q.parents, str())
+		}
+	}
+	return q
+}
+
+// id returns the id of record r, sharing the segment's memory.
+func (s *segment) id(r uint32) string {
+	b := s.blob[s.off[r]:s.off[r+1]]
+	_, n := binary.Uvarint(b)
+	b = b[n:]
+	size, n := binary.Uvarint(b)
+	return unsafe.String(unsafe.SliceData(b[n:]), size)
+}
+
+// own returns a copy of q that shares no memory with a segment.
+func (q *Query) own() *Query {
+	c := *q
+	c.id, c.display = strings.Clone(q.id), strings.Clone(q.display)
+	for _, t := range c.texts() {
+		*t = strings.Clone(*t)
+	}
+	clones := func(l []string) []string {
+		out := make([]string, len(l))
+		for i, s := range l {
+			out[i] = strings.Clone(s)
+		}
+		return out
+	}
+	c.domains, c.parents = clones(q.domains), clones(q.parents)
+	c.names = slices.Clone(q.names)
+	for i := range c.names {
+		n := &c.names[i]
+		n.words = slices.Clone(n.words)
+		for j := range n.words {
+			n.words[j].text = strings.Clone(n.words[j].text)
+		}
+		n.squash = strings.Clone(n.squash)
+	}
+	return &c
+}
+
+// builder collects prepared records into a segment.
+type builder struct {
+	number map[string]uint32
+	vocab  []word
+	blob   []byte
+	off    []uint32
+	mass   []uint16
+	city   []uint16
+	keys   []entry
+}
+
+func newBuilder() *builder { return &builder{number: map[string]uint32{}, off: []uint32{0}} }
+
+func (b *builder) add(q *Query) {
+	r := uint32(len(b.mass))
+	b.blob = encode(b.blob, q, func(w word) uint32 {
+		if i, ok := b.number[w.text]; ok {
+			return i
+		}
+		i := uint32(len(b.vocab))
+		w.text = strings.Clone(w.text)
+		b.number[w.text] = i
+		b.vocab = append(b.vocab, w)
+		return i
+	})
+	b.off = append(b.off, uint32(len(b.blob)))
+	b.mass = append(b.mass, q.massTag())
+	b.city = append(b.city, cityTag(q.city))
+	keysOf(q, func(h uint32) { b.keys = append(b.keys, entry{h, r}) })
+}
+
+// massTag returns the weight of the main name in 1/64 nat.
+func (q *Query) massTag() uint16 {
+	if len(q.names) == 0 {
+		return 0
+	}
+	return uint16(min(math.MaxUint16, q.names[0].mass*64))
+}
+
+// build lays the records out. The builder must not be used afterwards.
+func (b *builder) build() *segment {
+	s := &segment{mass: slices.Clip(b.mass), city: slices.Clip(b.city), off: make([]uint32, 1, len(b.off))}
+	order := make([]uint32, len(b.vocab))
+	for i := range order {
+		order[i] = uint32(i)
+	}
+	slices.SortFunc(order, func(x, y uint32) int { return strings.Compare(b.vocab[x].text, b.vocab[y].text) })
+	rank := make([]uint32, len(order))
+	s.textOff = make([]uint32, 1, len(order)+1)
+	for i, w := range order {
+		rank[w] = uint32(i)
+		v := &b.vocab[w]
+		s.text = append(s.text, v.text...)
+		s.textOff = append(s.textOff, uint32(len(s.text)))
+		s.weight = append(s.weight, float32(v.weight))
+		s.kind = append(s.kind, v.kind)
+	}
+	b.number = nil
+	s.text, s.weight, s.kind = slices.Clip(s.text), slices.Clip(s.weight), slices.Clip(s.kind)
+
+	// Renumber the words of every record, and count them for the postings.
+	s.blob = make([]byte, 0, len(b.blob)+len(b.blob)/16)
+	count := make([]uint32, len(order)+1)
+	var seen []uint32
+	type hit struct{ word, record uint32 }
+	hits := make([]hit, 0, 3*len(b.mass))
+	for r := range b.mass {
+		seen = seen[:0]
+		s.blob = renumber(s.blob, b.blob[b.off[r]:b.off[r+1]], func(w uint32) uint32 {
+			w = rank[w]
+			if !slices.Contains(seen, w) {
+				seen = append(seen, w)
+				hits = append(hits, hit{w, uint32(r)})
+				count[w+1]++
+			}
+			return w
+		})
+		s.off = append(s.off, uint32(len(s.blob)))
+	}
+	s.blob = bytes.Clone(s.blob)
+	b.blob = nil
+	for i := 1; i < len(count); i++ {
+		count[i] += count[i-1]
+	}
+	s.postOff = slices.Clone(count)
+	s.post = make([]uint32, len(hits))
+	for _, h := range hits {
+		s.post[count[h.word]] = h.record
+		count[h.word]++
+	}
+	var edits []entry
+	for w := range order {
+		if s.kind[w]&(pairOf|number) == 0 {
+			edited(s.wordText(uint32(w)), func(h uint32) { edits = append(edits, entry{h, uint32(w)}) })
+		}
+	}
+	s.edits = newTable(edits)
+	s.keys = newTable(b.keys)
+	return s
+}
+
+// renumber copies an encoded record with its words numbered anew.
+func renumber(out, b []byte, to func(uint32) uint32) []byte {
+	next := func() uint64 {
+		v, n := binary.Uvarint(b)
+		out = append(out, b[:n]...)
+		b = b[n:]
+		return v
+	}
+	next()
+	for range 2 {
+		n := next()
+		out = append(out, b[:n]...)
+		b = b[n:]
+	}
+	for range next() {
+		next()
+		next()
+		for range next() {
+			v, n := binary.Uvarint(b)
+			b = b[n:]
+			out = binary.AppendUvarint(out, uint64(to(uint32(v))))
+		}
+	}
+	return append(out, b...)
+}
+
+// bytes returns the memory the segment's arrays hold.
+func (s *segment) bytes() int {
+	t := func(t *table) int { return 4*len(t.start) + 2*len(t.low16) + 4*len(t.low32) + 4*len(t.id) }
+	return cap(s.blob) + 4*cap(s.off) + 2*cap(s.mass) + 2*cap(s.city) + cap(s.text) + 4*cap(s.textOff) + 4*cap(s.weight) + cap(s.kind) +
+		4*cap(s.post) + 4*cap(s.postOff) + t(&s.edits) + t(&s.keys)
+}

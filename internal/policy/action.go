@@ -1,0 +1,267 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+
+	"cel.dev/cel-go/common/types"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/document"
+)
+
+// What may be given for each outcome, besides outcome and reason.
+var thenFields = map[deal.Outcome][]string{
+	deal.Protect:  {"terms", "benefits"},
+	deal.RouteTo:  {"disposition", "to", "owner_of", "of", "queue", "needs", "resubmit_after", "finders_fee", "benefits"},
+	deal.Escalate: {"queue", "authority", "four_eyes", "acknowledge", "decide", "on_silence", "escalate_to", "consult", "hold"},
+}
+
+// Whom a route's person can be looked up from, and whose registration it can wait behind or be merged into.
+var (
+	ownersOf = []string{"opportunity", "territory", "account"}
+	ofKinds  = []deal.ConflictKind{deal.HeldByOther, deal.PendingOther, deal.OwnDuplicate, deal.FamilyHeld, deal.TenderShared}
+)
+
+var onSilence = []string{"grant", "decline", "escalate"}
+
+// action reads a then with the defaults of its outcome beneath it, and checks it.
+func (c *compiler) action(at document.Path) action {
+	var then thenDoc
+	if !c.r.Has(at...) {
+		c.add(at, "a rule says what follows: then:")
+		return action{}
+	}
+	c.r.ReadAt(at, &then)
+	if d := path("defaults", then.Outcome); slices.Contains(deal.Outcomes, deal.Outcome(then.Outcome)) && c.r.Has(d...) {
+		c.allowed(d, deal.Outcome(then.Outcome))
+		merged := thenDoc{}
+		c.r.ReadAt(d, &merged)
+		c.r.ReadAt(at, &merged)
+		then = merged
+	}
+	return c.checked(at, then)
+}
+
+// fallback is the action of on_error or on_no_match, which always escalates.
+func (c *compiler) fallback(field, code string) action {
+	at := path(field)
+	if !c.r.Has(at...) {
+		return c.checked(at, thenDoc{Outcome: string(deal.Escalate), Reason: code, Queue: "policy-desk"})
+	}
+	a := c.action(at)
+	if a.verdict.Outcome != deal.Escalate && a.verdict.Outcome != "" {
+		c.add(at, "%s always escalates: what the rules do not settle, a person does", field)
+	}
+	return a
+}
+
+func (c *compiler) allowed(at document.Path, o deal.Outcome) {
+	for _, f := range c.r.Keys(at...) {
+		if f == "outcome" || f == "reason" || slices.Contains(thenFields[o], f) {
+			continue
+		}
+		for _, other := range deal.Outcomes {
+			if slices.Contains(thenFields[other], f) {
+				c.add(at.Of(f), "%s does not go with outcome %s", f, o)
+				break
+			}
+		}
+	}
+}
+
+func oneOf[T ~string](c *compiler, at document.Path, v T, list []T) {
+	if slices.Contains(list, v) {
+		return
+	}
+	words := make([]string, len(list))
+	for i, w := range list {
+		words[i] = string(w)
+	}
+	c.add(at, "%q is not one of %s", v, strings.Join(words, ", "))
+}
+
+func (c *compiler) checked(at document.Path, d thenDoc) action {
+	a := action{}
+	v := &a.verdict
+	v.Outcome = deal.Outcome(d.Outcome)
+	if !slices.Contains(deal.Outcomes, v.Outcome) {
+		oneOf(c, at.Of("outcome"), v.Outcome, deal.Outcomes)
+		return a
+	}
+	c.allowed(at, v.Outcome)
+	if re, ok := c.reasons[d.Reason]; ok {
+		a.reason = re
+		v.Appeal = re.appeal
+	} else {
+		known := make([]string, 0, len(c.reasons))
+		for code := range c.reasons {
+			known = append(known, code)
+		}
+		slices.Sort(known)
+		c.add(at.Of("reason"), "%q is not a reason of this policy: write its texts under reasons%s", d.Reason, didYouMean(d.Reason, known))
+	}
+	switch v.Outcome {
+	case deal.Protect:
+		v.Terms = c.terms(at.Of("terms"), d.Terms)
+	case deal.RouteTo:
+		c.route(at, d, v)
+	case deal.Escalate:
+		v.Case = c.caseTerms(at, d)
+		v.Queue = d.Queue
+	}
+	for _, name := range c.r.Keys(at.Of("benefits")...) {
+		v.Benefits = append(v.Benefits, deal.Benefit{Name: name, Value: d.Benefits[name]})
+	}
+	if v.Benefits == nil && len(d.Benefits) > 0 { // from the defaults of the outcome
+		for _, name := range c.r.Keys("defaults", d.Outcome, "benefits") {
+			v.Benefits = append(v.Benefits, deal.Benefit{Name: name, Value: d.Benefits[name]})
+		}
+	}
+	return a
+}
+
+func (c *compiler) route(at document.Path, d thenDoc, v *Verdict) {
+	v.Disposition = deal.Disposition(d.Disposition)
+	oneOf(c, at.Of("disposition"), v.Disposition, deal.Dispositions)
+	v.To = deal.Target(d.To)
+	if d.To == "" {
+		switch v.Disposition {
+		case deal.Referred, deal.CoSell:
+			c.add(at, "say where a %s registration goes: to: %s", v.Disposition, strings.Join([]string{"direct_team", "partner", "distributor", "territory_owner", "queue"}, ", "))
+		default:
+			v.To = deal.ToSubmitter
+		}
+	} else {
+		oneOf(c, at.Of("to"), v.To, deal.Targets)
+	}
+	v.Queue = d.Queue
+	if v.To == deal.ToQueue && d.Queue == "" {
+		c.add(at, "name the queue: queue:")
+	}
+	v.OwnerOf = d.OwnerOf
+	if d.OwnerOf != "" {
+		oneOf(c, at.Of("owner_of"), d.OwnerOf, ownersOf)
+	}
+	v.Of = d.Of
+	switch v.Disposition {
+	case deal.Waitlisted, deal.Merged:
+		if v.Of == "" {
+			v.Of = string(deal.HeldByOther)
+			if v.Disposition == deal.Merged {
+				v.Of = string(deal.OwnDuplicate)
+			}
+		}
+		oneOf(c, at.Of("of"), deal.ConflictKind(v.Of), ofKinds)
+	default:
+		if v.Of != "" {
+			c.add(at.Of("of"), "only waitlisted and merged are of another registration")
+		}
+	}
+	for i, n := range d.Needs {
+		c.field(at.Of("needs", i), n)
+	}
+	if len(d.Needs) > 0 && v.Disposition != deal.Returned {
+		c.add(at.Of("needs"), "only a returned registration needs fields")
+	}
+	v.Needs = d.Needs
+	v.Resubmit = d.Resubmit
+	c.term(at.Of("resubmit_after"), d.Resubmit)
+	v.FindersFee = d.FindersFee
+}
+
+func (c *compiler) term(at document.Path, s string) {
+	if s != "" && !termForm.MatchString(s) {
+		c.add(at, "%q is not a term; %s", s, termHelp)
+	}
+}
+
+func (c *compiler) caseTerms(at document.Path, d thenDoc) *deal.CaseTerms {
+	if d.Queue == "" {
+		c.add(at, "name the queue that decides: queue:")
+	}
+	c.term(at.Of("acknowledge"), d.Acknowledge)
+	c.term(at.Of("decide"), d.Decide)
+	if d.OnSilence == "" {
+		d.OnSilence = "escalate"
+	}
+	oneOf(c, at.Of("on_silence"), d.OnSilence, onSilence)
+	if d.OnSilence != "escalate" && d.Decide == "" {
+		c.add(at.Of("on_silence"), "say when silence is over: decide:")
+	}
+	return &deal.CaseTerms{Queue: d.Queue, Authority: d.Authority, FourEyes: d.FourEyes, Acknowledge: d.Acknowledge, Decide: d.Decide,
+		OnSilence: d.OnSilence, EscalateTo: d.EscalateTo, Consult: d.Consult,
+		Hold: deal.HoldTerms{Provisional: d.Hold.Provisional, Days: c.number(at.Of("hold", "days"), d.Hold.Days, 0, 366)}}
+}
+
+// Ceilings of terms, above any real programme's.
+const (
+	maxDays   = 3660
+	maxMonths = 120
+	maxTimes  = 100
+)
+
+func (c *compiler) terms(at document.Path, d termsDoc) *deal.Terms {
+	t := &deal.Terms{Anchor: d.Anchor, Exclusive: d.Exclusive == nil || *d.Exclusive}
+	t.Days = c.number(at.Of("days"), d.Days, 1, maxDays)
+	t.Months = c.number(at.Of("months"), d.Months, 1, maxMonths)
+	if (d.Days.Value == nil) == (d.Months.Value == nil) {
+		c.add(at, "say how long it protects: either days or months")
+	}
+	if t.Anchor == "" {
+		t.Anchor = "approval"
+	}
+	oneOf(c, at.Of("anchor"), t.Anchor, Anchors)
+	if e := d.Extensions; e != nil {
+		t.Extensions = &deal.ExtensionTerms{Max: c.number(at.Of("extensions", "max"), e.Max, 0, maxTimes),
+			Days: c.number(at.Of("extensions", "days"), e.Days, 1, maxDays), Needs: e.Needs}
+	}
+	for i, m := range d.Milestones {
+		if m.Need == "" {
+			c.add(at.Of("milestones", i), "say what must happen: need:")
+		}
+		if m.Days.Value == nil {
+			c.add(at.Of("milestones", i), "say within how many days: days:")
+		}
+		t.Milestones = append(t.Milestones, deal.MilestoneTerms{Days: c.number(at.Of("milestones", i, "days"), m.Days, 0, maxDays), Need: m.Need})
+	}
+	return t
+}
+
+// number reads a whole number, or the parameter a text such as params.days names.
+func (c *compiler) number(at document.Path, s document.Scalar, lo, hi int64) int {
+	v := s.Value
+	if name, ok := v.(string); ok {
+		p, isParam := strings.CutPrefix(name, "params.")
+		val, known := c.params[p]
+		if n, isInt := val.(types.Int); isParam && known && isInt {
+			v = int64(n)
+		} else {
+			c.add(at, "%q is neither a whole number nor a parameter that is one", name)
+			return 0
+		}
+	}
+	switch n := v.(type) {
+	case nil:
+		return 0
+	case int64:
+		if n < lo || n > hi {
+			c.add(at, "%d is outside %d to %d", n, lo, hi)
+			return 0
+		}
+		return int(n)
+	}
+	c.add(at, "%v is not a whole number", v)
+	return 0
+}
+
+// interval writes a range for an error message.
+func interval(lo, hi *float64) string {
+	word := func(f *float64) string {
+		if f == nil {
+			return "…"
+		}
+		return words(types.Double(*f))
+	}
+	return word(lo) + " to " + word(hi)
+}

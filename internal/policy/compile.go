@@ -1,0 +1,670 @@
+package policy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"golang.org/x/text/currency"
+	"golang.org/x/text/language"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/document"
+)
+
+// Policy is a compiled policy: immutable, and safe for concurrent use.
+type Policy struct {
+	ref      deal.DocumentRef
+	title    string
+	settings Settings
+	params   []Param
+	rules    []rule
+	order    []int // the rules, each after those that override it
+	onError  action
+	onNone   action
+	custom   map[string]CustomField
+	body     []byte
+}
+
+// Param is a named number, switch, text or list of the policy: what sales operations tune.
+type Param struct {
+	Name       string     `json:"name"`
+	Value      any        `json:"value"` // bool, int64, float64, string or []string
+	Min        *float64   `json:"min,omitempty"`
+	Max        *float64   `json:"max,omitempty"`
+	Visibility Visibility `json:"visibility"`
+	Doc        string     `json:"doc,omitempty"`
+}
+
+// rule is one compiled rule. The required section becomes one too.
+type rule struct {
+	id, title    string
+	shadow       bool
+	from, to     time.Time // zero: no bound
+	when         cel.Program
+	required     []requirement // of the required section, in place of a condition
+	then         action
+	rank         int // place of its outcome or disposition in the precedence
+	overriddenBy []int
+	wants        string // what it would have decided, for the trace
+}
+
+type requirement struct {
+	field string
+	when  cel.Program // nil: always
+}
+
+// action is what a rule wants, checked.
+type action struct {
+	verdict Verdict // every field that does not depend on the facts
+	reason  *reason
+}
+
+type reason struct {
+	code     string
+	public   string // what a partner reads in its place
+	partner  text
+	others   map[string]text // in other languages
+	internal text
+	appeal   bool
+}
+
+// compiler holds what Compile has read and found so far.
+type compiler struct {
+	r       *document.Reader
+	doc     policyDoc
+	zone    *time.Location
+	params  map[string]ref.Val
+	public  map[string]bool // params partners may read
+	custom  map[string]CustomField
+	reasons map[string]*reason
+	ranks   map[string]int
+	env     *cel.Env
+	known   map[string]bool // every name a condition may use
+	p       *Policy
+}
+
+func path(steps ...any) document.Path { return steps }
+
+func (c *compiler) add(p document.Path, format string, args ...any) { c.r.Add(p, format, args...) }
+
+// Compile reads and checks a policy. The error is an Errors with everything that is wrong; a Policy is returned only
+// when nothing is.
+func Compile(doc []byte) (*Policy, error) {
+	c := &compiler{r: document.Parse(doc, maxDocument), params: map[string]ref.Val{}, public: map[string]bool{},
+		custom: map[string]CustomField{}, reasons: map[string]*reason{}, ranks: map[string]int{}, known: map[string]bool{}, p: &Policy{}}
+	if err := c.r.Err(); err != nil {
+		return nil, err
+	}
+	if c.header(); c.r.Err() != nil {
+		return nil, c.r.Err() // of another kind: nothing below would make sense
+	}
+	c.r.Read(&c.doc)
+	c.metadata(doc)
+	c.settings()
+	c.parameters()
+	c.precedence()
+	c.environment()
+	c.allReasons()
+	c.p.onError = c.fallback("on_error", deal.ReasonRuleError)
+	c.p.onNone = c.fallback("on_no_match", deal.ReasonNoRule)
+	c.rules()
+	if err := c.r.Err(); err != nil {
+		return nil, err
+	}
+	return c.p, nil
+}
+
+func (c *compiler) header() {
+	if v := c.r.Peek("apiVersion"); v != apiVersion {
+		c.add(path("apiVersion"), "a policy begins with apiVersion: %s", apiVersion)
+	}
+	if v := c.r.Peek("kind"); v != docKind {
+		c.add(path("kind"), "%q is not kind: %s", v, docKind)
+	}
+}
+
+// IsPolicy reports whether a document calls itself a policy, right or wrong.
+func IsPolicy(doc []byte) bool { return document.Parse(doc, maxDocument).Peek("kind") == docKind }
+
+var (
+	nameForm  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+	fieldForm = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
+	codeForm  = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,62}$`)
+)
+
+func (c *compiler) metadata(doc []byte) {
+	m := &c.doc.Metadata
+	if !nameForm.MatchString(m.Name) {
+		c.add(path("metadata", "name"), "%q is not a name: lower-case letters, digits and hyphens, 63 at most", m.Name)
+	}
+	sum := sha256.Sum256(doc)
+	c.p.ref = deal.DocumentRef{Name: m.Name, Digest: "sha256:" + hex.EncodeToString(sum[:])}
+	c.p.title = m.Title
+	c.p.body = slices.Clone(doc)
+}
+
+func (c *compiler) settings() {
+	d := &c.doc.Settings
+	s := &c.p.settings
+	s.Currency = d.Currency
+	if _, err := currency.ParseISO(d.Currency); err != nil || len(d.Currency) != 3 || strings.ToUpper(d.Currency) != d.Currency {
+		c.add(path("settings", "currency"), "%q is not an ISO 4217 code such as EUR", d.Currency)
+	}
+	zone, err := time.LoadLocation(d.Timezone)
+	if err != nil || d.Timezone == "" || d.Timezone == "Local" {
+		c.add(path("settings", "timezone"), "%q is not a time zone such as Europe/Berlin or UTC", d.Timezone)
+		zone = time.UTC
+	}
+	c.zone, s.Timezone = zone, zone
+	c.words("tiers", d.Tiers)
+	c.words("lines", d.Lines)
+	c.words("stages", d.Stages)
+	c.words("public_sector", d.PublicSector)
+	s.Tiers, s.Lines, s.Stages, s.PublicSector = d.Tiers, d.Lines, d.Stages, d.PublicSector
+	switch d.Family {
+	case "", "separate":
+	case "together":
+		s.FamilyScope = true
+	default:
+		c.add(path("settings", "family"), "%q is not separate (a claim covers one organisation) or together (its whole family)", d.Family)
+	}
+	if d.ReasonPrefix != "" && (!codeForm.MatchString(d.ReasonPrefix) || !strings.HasSuffix(d.ReasonPrefix, "_")) {
+		c.add(path("settings", "reason_prefix"), "%q is not a prefix such as ACME_", d.ReasonPrefix)
+	}
+	s.ReasonPrefix = d.ReasonPrefix
+	s.Calendar = c.calendar()
+	for _, name := range c.r.Keys("settings", "custom") {
+		f := d.Custom[name]
+		at := path("settings", "custom", name)
+		if !fieldForm.MatchString(name) {
+			c.add(at, "%q is not a field name: lower-case letters, digits and _", name)
+		}
+		field := CustomField{Name: name, Type: FactType(f.Type), Values: f.Values, Required: f.Required, Doc: f.Doc}
+		switch field.Type {
+		case Bool, Int, Double, String:
+			if f.Values != nil {
+				c.add(at.Of("values"), "only a field of type enum has values")
+			}
+		case Enum:
+			if len(f.Values) == 0 {
+				c.add(at, "a field of type enum lists its values")
+			}
+		default:
+			c.add(at.Of("type"), "%q is not one of bool, int, double, string, enum", f.Type)
+			field.Type = String
+		}
+		c.custom[name] = field
+		s.Custom = append(s.Custom, field)
+	}
+	if len(s.Custom) > deal.MaxCustom {
+		c.add(path("settings", "custom"), "%d fields are declared; a filing carries at most %d", len(s.Custom), deal.MaxCustom)
+	}
+	c.p.custom = c.custom
+}
+
+// words checks a list of distinct, non-empty words; they differ by more than case, since imports may spell them so.
+func (c *compiler) words(field string, list []string) {
+	seen := map[string]bool{}
+	for i, w := range list {
+		k := strings.ToLower(strings.TrimSpace(w))
+		if k == "" || seen[k] || strings.TrimSpace(w) != w {
+			c.add(path("settings", field, i), "%q is empty, repeated or has spaces around it", w)
+		}
+		seen[k] = true
+	}
+}
+
+// Parameters every policy has, with the value they take where the document does not give them.
+const (
+	paramCertain    = "certain"
+	paramPossible   = "possible"
+	defaultCertain  = 0.90
+	defaultPossible = 0.50
+)
+
+func (c *compiler) parameters() {
+	names := c.r.Keys("params")
+	for _, name := range names {
+		d, at := c.doc.Params[name], path("params", name)
+		if !fieldForm.MatchString(name) {
+			c.add(at, "%q is not a parameter name: lower-case letters, digits and _", name)
+			continue
+		}
+		p := Param{Name: name, Value: d.Value.Value, Min: d.Min, Max: d.Max, Visibility: Internal, Doc: d.Doc}
+		var num float64
+		switch v := d.Value.Value.(type) {
+		case bool:
+			c.params[name] = types.Bool(v)
+		case string:
+			c.params[name] = types.String(v)
+		case []string:
+			c.params[name] = listVal(v)
+		case int64:
+			c.params[name], num = types.Int(v), float64(v)
+		case float64:
+			c.params[name], num = types.Double(v), v
+		default:
+			c.add(at, "give the parameter a value")
+			continue
+		}
+		switch d.Value.Value.(type) {
+		case int64, float64:
+			if d.Min != nil && num < *d.Min || d.Max != nil && num > *d.Max {
+				c.add(at.Of("value"), "%v is outside its range %s", d.Value.Value, interval(d.Min, d.Max))
+			}
+		default:
+			if d.Min != nil || d.Max != nil {
+				c.add(at, "only a number has min and max")
+			}
+		}
+		switch Visibility(d.Visibility) {
+		case "", Internal:
+		case Partner:
+			p.Visibility, c.public[name] = Partner, true
+		default:
+			c.add(at.Of("visibility"), "%q is not one of partner, internal", d.Visibility)
+		}
+		c.p.params = append(c.p.params, p)
+	}
+	for name, def := range map[string]float64{paramCertain: defaultCertain, paramPossible: defaultPossible} {
+		v, ok := c.params[name]
+		if !ok {
+			c.params[name] = types.Double(def)
+			c.p.params = append(c.p.params, Param{Name: name, Value: def, Visibility: Internal})
+			v = c.params[name]
+		}
+		f, ok := v.(types.Double)
+		if i, isInt := v.(types.Int); isInt {
+			f, ok = types.Double(i), true
+			c.params[name] = f
+		}
+		if !ok || f <= 0 || f > 1 || math.IsNaN(float64(f)) {
+			c.add(path("params", name, "value"), "params.%s is a probability above 0, at most 1", name)
+		}
+		if name == paramCertain {
+			c.p.settings.Certain = float64(f)
+		} else {
+			c.p.settings.Possible = float64(f)
+		}
+	}
+	if c.p.settings.Possible > c.p.settings.Certain {
+		c.add(path("params", paramPossible, "value"), "params.possible must not be above params.certain")
+	}
+	slices.SortFunc(c.p.params, func(a, b Param) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// strengths are the words a precedence can list. A disposition that is not listed has the place of route.
+var strengths = func() (out []string) {
+	for _, o := range deal.Outcomes {
+		out = append(out, string(o))
+	}
+	for _, d := range deal.Dispositions {
+		out = append(out, string(d))
+	}
+	return out
+}()
+
+func (c *compiler) precedence() {
+	for i, w := range c.doc.Precedence {
+		if !slices.Contains(strengths, w) {
+			c.add(path("precedence", i), "%q is not one of %s", w, strings.Join(strengths, ", "))
+			continue
+		}
+		if _, twice := c.ranks[w]; twice {
+			c.add(path("precedence", i), "%q is listed twice", w)
+			continue
+		}
+		c.ranks[w] = i
+	}
+	for _, w := range []deal.Outcome{deal.Protect, deal.Escalate} {
+		if _, ok := c.ranks[string(w)]; !ok {
+			c.add(path("precedence"), "the precedence must list %s", w)
+		}
+	}
+	if _, ok := c.ranks[string(deal.RouteTo)]; ok {
+		return
+	}
+	for _, d := range deal.Dispositions {
+		if _, ok := c.ranks[string(d)]; !ok {
+			c.add(path("precedence"), "the precedence must list route, or every disposition: %s is missing", d)
+			return
+		}
+	}
+}
+
+func (c *compiler) rank(o deal.Outcome, d deal.Disposition) int {
+	if r, ok := c.ranks[string(d)]; ok && d != "" {
+		return r
+	}
+	return c.ranks[string(o)]
+}
+
+// builtIn are the texts of the reasons the service itself may need, for policies that do not write their own.
+var builtIn = map[string]reasonDoc{
+	deal.ReasonProtected: {Partner: document.Texts{"en": "Your registration is protected."}, Internal: "Nothing stands against it."},
+	deal.ReasonRuleError: {ShownAs: deal.ReasonUnderReview, Internal: "A rule of the policy failed; see the trace."},
+	deal.ReasonNoRule:    {ShownAs: deal.ReasonUnderReview, Internal: "No rule of the policy speaks of this case."},
+	deal.ReasonDegraded:  {ShownAs: deal.ReasonUnderReview, Internal: "The search for conflicts was not complete."},
+	deal.ReasonNoRate:    {ShownAs: deal.ReasonUnderReview, Internal: "There is no exchange rate for the amount's currency on the day of submission."},
+	deal.ReasonImported:  {Partner: document.Texts{"en": "Taken over from earlier records."}, Internal: "Imported."},
+	deal.ReasonIncomplete: {Partner: document.Texts{"en": "Complete these fields and send the registration again: {{needs}}."},
+		Internal: "Fields are missing: {{needs}}."},
+	deal.ReasonUnderReview: {Partner: document.Texts{"en": "We are reviewing your registration. Your place in line is kept."},
+		Internal: "Under review."},
+}
+
+func (c *compiler) allReasons() {
+	docs := maps.Clone(builtIn)
+	for code, d := range c.doc.Reasons {
+		at := path("reasons", code)
+		if !slices.Contains(deal.CoreReasons, code) {
+			prefix := c.doc.Settings.ReasonPrefix
+			switch {
+			case !codeForm.MatchString(code):
+				c.add(at, "%q is not a reason code: capitals, digits and _", code)
+			case prefix == "" || !strings.HasPrefix(code, prefix):
+				hint := ""
+				if n := document.Nearest(code, deal.CoreReasons); n != "" {
+					hint = "; did you mean " + n + "?"
+				}
+				c.add(at, "%s is not a core reason, and does not begin with settings.reason_prefix%s", code, hint)
+			}
+		}
+		docs[code] = d
+	}
+	for _, code := range slices.Sorted(maps.Keys(docs)) {
+		d, at := docs[code], path("reasons", code)
+		re := &reason{code: code, public: code, appeal: d.Appeal, others: map[string]text{}}
+		shown, via := d, at
+		if d.ShownAs != "" {
+			re.public = d.ShownAs
+			other, ok := docs[d.ShownAs]
+			switch {
+			case len(d.Partner) > 0:
+				c.add(at, "give the partner a text or shown_as, not both")
+			case !ok || other.ShownAs != "":
+				c.add(at.Of("shown_as"), "%q is not a reason with a text for partners", d.ShownAs)
+			default:
+				shown, via = other, path("reasons", d.ShownAs)
+			}
+		} else if d.Partner["en"] == "" {
+			c.add(at, "write what the partner reads: partner: in English, or under en with other languages beside it; or shown_as: another reason")
+		}
+		for lang, s := range shown.Partner {
+			if _, err := language.Parse(lang); err != nil {
+				c.add(via.Of("partner", lang), "%q is not a language tag such as de or pt-BR", lang)
+			}
+			where := via.Of("partner")
+			if c.r.Has(append(where, lang)...) {
+				where = where.Of(lang)
+			}
+			t := c.text(where, s, Partner)
+			if lang == "en" {
+				re.partner = t
+			} else {
+				re.others[lang] = t
+			}
+		}
+		if d.Internal == "" {
+			c.add(at, "write what staff read: internal:")
+		}
+		re.internal = c.text(at.Of("internal"), d.Internal, Internal)
+		c.reasons[code] = re
+	}
+}
+
+// text parses a sentence for an audience. What the audience may not read is an error.
+func (c *compiler) text(at document.Path, s string, audience Visibility) text {
+	if len([]rune(s)) > maxSentence {
+		c.add(at, "is longer than %d characters", maxSentence)
+		return text{}
+	}
+	var t text
+	rest := 0
+	lit := func(s string) {
+		if n := len(t.parts); n > 0 && t.parts[n-1].fact < 0 && t.parts[n-1].custom == "" && !t.parts[n-1].needs {
+			t.parts[n-1].lit += s
+		} else if s != "" {
+			t.parts = append(t.parts, textPart{lit: s, fact: -1})
+		}
+	}
+	for _, m := range placeholder.FindAllStringSubmatchIndex(s, -1) {
+		lit(s[rest:m[0]])
+		rest = m[1]
+		name := s[m[2]:m[3]]
+		col := len([]rune(s[:m[2]]))
+		if name == needsVar {
+			t.parts = append(t.parts, textPart{fact: -1, needs: true})
+			continue
+		}
+		if pn, ok := strings.CutPrefix(name, "params."); ok {
+			v, known := c.params[pn]
+			switch {
+			case !known:
+				c.r.AddWithin(at, 1, col, "there is no parameter %s", name)
+			case audience == Partner && !c.public[pn]:
+				c.r.AddWithin(at, 1, col, "a text for partners must not show %s, which is internal; give the parameter visibility: partner if they may know it", name)
+			default:
+				lit(words(v))
+			}
+			continue
+		}
+		if cn, ok := customName(name); ok {
+			if _, known := c.custom[cn]; !known {
+				c.r.AddWithin(at, 1, col, "settings.custom does not declare %s", cn)
+			}
+			t.parts = append(t.parts, textPart{fact: -1, custom: cn})
+			continue
+		}
+		i, ok := lookup(name)
+		switch {
+		case !ok:
+			c.r.AddWithin(at, 1, col, "there is no fact %s%s", name, c.meant(name))
+		case audience == Partner && Schema[i].Visibility != Partner:
+			c.r.AddWithin(at, 1, col, "a text for partners must not show %s, which is internal", name)
+		default:
+			t.parts = append(t.parts, textPart{fact: i})
+		}
+	}
+	lit(s[rest:])
+	if strings.Contains(placeholder.ReplaceAllString(s, ""), "{{") {
+		c.add(at, "a {{ is not closed; write {{fact}}")
+	}
+	if len(t.parts) == 1 && t.parts[0].fact < 0 && t.parts[0].custom == "" && !t.parts[0].needs {
+		return text{fixed: t.parts[0].lit}
+	}
+	return t
+}
+
+// meant suggests a name a condition or text may use.
+func (c *compiler) meant(name string) string {
+	if n := document.Nearest(name, slices.Sorted(maps.Keys(c.known))); n != "" {
+		return "; did you mean " + n + "?"
+	}
+	return ""
+}
+
+// instant reads a day or an instant; a day begins at midnight in the programme's zone.
+func (c *compiler) instant(at document.Path, s string) time.Time {
+	if s == "" {
+		return time.Time{}
+	}
+	if t, err := time.ParseInLocation(time.DateOnly, s, c.zone); err == nil {
+		return t
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		c.add(at, "%q is not a day (2027-02-01) or an instant (2027-02-01T00:00:00Z)", s)
+	}
+	return t
+}
+
+func (c *compiler) rules() {
+	if len(c.doc.Rules) == 0 {
+		c.add(path("rules"), "a policy needs at least one rule")
+	}
+	if len(c.doc.Rules) > maxRules {
+		c.add(path("rules"), "there are %d rules; at most %d are read", len(c.doc.Rules), maxRules)
+		return
+	}
+	ids := map[string]int{requiredID: -1, onErrorID: -1, onNoneID: -1}
+	byID := map[string]int{}
+	c.requiredRule()
+	for i := range c.doc.Rules {
+		d, at := &c.doc.Rules[i], path("rules", i)
+		switch _, twice := ids[d.ID]; {
+		case !nameForm.MatchString(d.ID):
+			c.add(at.Of("id"), "%q is not an id: lower-case letters, digits and hyphens, 63 at most", d.ID)
+		case twice:
+			c.add(at.Of("id"), "%q is the id of another rule, or reserved", d.ID)
+		}
+		ids[d.ID] = i
+		ru := rule{id: d.ID, title: d.Title, from: c.instant(at.Of("effective", "from"), d.Effective.From), to: c.instant(at.Of("effective", "to"), d.Effective.To)}
+		if !ru.from.IsZero() && !ru.to.IsZero() && !ru.from.Before(ru.to) {
+			c.add(at.Of("effective"), "ends before it begins")
+		}
+		if d.When == "" {
+			c.add(at, "a rule needs a condition: when: (true, for always)")
+		} else {
+			ru.when = c.condition(at.Of("when"), d.When)
+		}
+		ru.then = c.action(at.Of("then"))
+		switch d.Status {
+		case "", "active":
+		case "shadow":
+			ru.shadow = true
+		case "disabled": // checked like the others, so that it can be switched on without surprises
+			continue
+		default:
+			c.add(at.Of("status"), "%q is not one of active, shadow, disabled", d.Status)
+		}
+		byID[d.ID] = len(c.p.rules)
+		c.p.rules = append(c.p.rules, c.ready(ru))
+	}
+	for i := range c.doc.Rules {
+		d := &c.doc.Rules[i]
+		for j, o := range d.Overrides {
+			at := path("rules", i, "overrides", j)
+			if k, ok := ids[o]; !ok || k < 0 {
+				c.add(at, "there is no rule %q%s", o, didYouMean(o, slices.Sorted(maps.Keys(ids))))
+				continue
+			}
+			over, ok1 := byID[d.ID]
+			under, ok2 := byID[o]
+			if ok1 && ok2 { // a disabled rule neither overrides nor is overridden
+				c.p.rules[under].overriddenBy = append(c.p.rules[under].overriddenBy, over)
+			}
+		}
+	}
+	c.sortOverrides(byID)
+}
+
+func (c *compiler) ready(ru rule) rule {
+	v := &ru.then.verdict
+	ru.rank = c.rank(v.Outcome, v.Disposition)
+	ru.wants = string(v.Outcome)
+	if v.Disposition != "" {
+		ru.wants += "/" + string(v.Disposition)
+	}
+	if ru.then.reason != nil {
+		ru.wants += " " + ru.then.reason.code
+	}
+	return ru
+}
+
+func didYouMean(word string, list []string) string {
+	if n := document.Nearest(word, list); n != "" {
+		return "; did you mean " + n + "?"
+	}
+	return ""
+}
+
+// sortOverrides puts every rule after those that override it, and reports a cycle.
+func (c *compiler) sortOverrides(byID map[string]int) {
+	const visiting, done = 1, 2
+	state := make([]int, len(c.p.rules))
+	cyclic := false
+	var visit func(i int)
+	visit = func(i int) {
+		switch state[i] {
+		case done:
+			return
+		case visiting:
+			if !cyclic {
+				cyclic = true
+				at := slices.IndexFunc(c.doc.Rules, func(d ruleDoc) bool { return d.ID == c.p.rules[i].id })
+				c.add(path("rules", at, "overrides"), "the overrides go round in a circle through %s", c.p.rules[i].id)
+			}
+			return
+		}
+		state[i] = visiting
+		for _, j := range c.p.rules[i].overriddenBy {
+			visit(j)
+		}
+		state[i] = done
+		c.p.order = append(c.p.order, i)
+	}
+	for i := range c.p.rules {
+		visit(i)
+	}
+}
+
+// Ids that rules cannot have: those of what is not a rule, in the trace.
+const (
+	requiredID = "required"
+	onErrorID  = "on-error"
+	onNoneID   = "on-no-match"
+)
+
+// requiredRule makes the required section, and the custom fields that are required, one rule.
+func (c *compiler) requiredRule() {
+	ru := rule{id: requiredID, title: "Required fields"}
+	for i, d := range c.doc.Required {
+		at := path("required", i)
+		c.field(at.Of("field"), d.Field)
+		req := requirement{field: d.Field}
+		if d.When != "" {
+			req.when = c.condition(at.Of("when"), d.When)
+		}
+		ru.required = append(ru.required, req)
+	}
+	for _, f := range c.p.settings.Custom {
+		if f.Required {
+			ru.required = append(ru.required, requirement{field: "custom." + f.Name})
+		}
+	}
+	if len(ru.required) == 0 {
+		return
+	}
+	then := thenDoc{Outcome: string(deal.RouteTo), Disposition: string(deal.Returned), Reason: deal.ReasonIncomplete}
+	at := path("defaults", "required")
+	if c.r.Has(at...) {
+		c.r.ReadAt(at, &then)
+	}
+	ru.then = c.checked(at, then)
+	if d := ru.then.verdict.Disposition; d != deal.Returned && d != deal.Declined {
+		c.add(at, "what lacks a required field is returned or declined")
+	}
+	c.p.rules = append(c.p.rules, c.ready(ru))
+}
+
+// field checks the name of a field of the filing.
+func (c *compiler) field(at document.Path, name string) {
+	if cn, ok := customName(name); ok {
+		if _, declared := c.custom[cn]; declared {
+			return
+		}
+	}
+	if !slices.Contains(StandardFields, name) {
+		c.add(at, "%q is not a field of a registration%s", name, didYouMean(name, StandardFields))
+	}
+}

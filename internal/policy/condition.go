@@ -1,0 +1,322 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/env"
+	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/document"
+)
+
+// operatorsAllowed are all a condition can do: compare, combine, choose, calculate and look into a list. No function
+// is among them: no loops, no regular expressions, no conversions. What is left is bounded by its length and stays
+// inside what can be proved about finite domains.
+var operatorsAllowed = []string{
+	operators.LogicalAnd, operators.LogicalOr, operators.LogicalNot, operators.Conditional,
+	operators.Equals, operators.NotEquals, operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals,
+	operators.In, operators.Add, operators.Subtract, operators.Multiply, operators.Divide, operators.Negate,
+}
+
+func celType(t FactType) *cel.Type {
+	switch t {
+	case Bool:
+		return cel.BoolType
+	case Int:
+		return cel.IntType
+	case Double:
+		return cel.DoubleType
+	case List:
+		return cel.ListType(cel.StringType)
+	}
+	return cel.StringType
+}
+
+// environment declares the facts, the policy's own fields and its parameters to CEL.
+func (c *compiler) environment() {
+	subset := env.NewLibrarySubset().SetDisableMacros(true)
+	for _, op := range operatorsAllowed {
+		subset.AddIncludedFunctions(env.NewFunction(op))
+	}
+	opts := []cel.EnvOption{
+		cel.StdLib(cel.StdLibSubset(subset)),
+		cel.ClearMacros(),
+		cel.CrossTypeNumericComparisons(true), // reg.amount >= 50000 is what people write
+		cel.ParserExpressionSizeLimit(maxCondition),
+		cel.ParserRecursionLimit(100),
+	}
+	declare := func(name string, t *cel.Type) {
+		opts = append(opts, cel.Variable(name, t))
+		c.known[name] = true
+	}
+	for i := range Schema {
+		declare(Schema[i].Name, celType(Schema[i].Type))
+	}
+	for name, f := range c.custom {
+		declare("custom."+name, celType(f.Type))
+	}
+	for name, v := range c.params {
+		c.known["params."+name] = true
+		t := cel.ListType(cel.StringType)
+		switch v.(type) {
+		case types.Bool:
+			t = cel.BoolType
+		case types.Int:
+			t = cel.IntType
+		case types.Double:
+			t = cel.DoubleType
+		case types.String:
+			t = cel.StringType
+		}
+		opts = append(opts, cel.Constant("params."+name, t, v))
+	}
+	var err error
+	if c.env, err = cel.NewCustomEnv(opts...); err != nil {
+		panic("policy: " + err.Error()) // the declarations above do not depend on the document's text
+	}
+}
+
+// condition compiles a condition and reports everything wrong with it. It returns nil then.
+func (c *compiler) condition(at document.Path, src string) cel.Program {
+	if len([]rune(src)) > maxCondition {
+		c.add(at, "is longer than %d characters", maxCondition)
+		return nil
+	}
+	parsed, iss := c.env.Parse(src)
+	if iss.Err() != nil {
+		for _, e := range iss.Errors() {
+			c.r.AddWithin(at, e.Location.Line(), e.Location.Column(), "%s", strings.TrimPrefix(e.Message, "Syntax error: "))
+		}
+		return nil
+	}
+	k := &checker{c: c, at: at, info: parsed.NativeRep().SourceInfo()}
+	if !k.names(parsed.NativeRep().Expr()) {
+		return nil
+	}
+	checked, iss := c.env.Check(parsed)
+	if iss.Err() != nil {
+		for _, e := range iss.Errors() {
+			c.r.AddWithin(at, e.Location.Line(), e.Location.Column(), "%s", e.Message)
+		}
+		return nil
+	}
+	if checked.OutputType() != cel.BoolType {
+		c.add(at, "the condition is a %s; it must be true or false", checked.OutputType())
+		return nil
+	}
+	k.refs = checked.NativeRep().ReferenceMap()
+	if !k.texts(checked.NativeRep().Expr()) {
+		return nil
+	}
+	prog, err := c.env.Program(checked, cel.EvalOptions(cel.OptOptimize))
+	if err != nil {
+		c.add(at, "%v", err)
+		return nil
+	}
+	return prog
+}
+
+// checker walks one condition for what CEL itself does not know: which names there are, and which texts a fact can
+// have.
+type checker struct {
+	c    *compiler
+	at   document.Path
+	info *ast.SourceInfo
+	refs map[int64]*ast.ReferenceInfo
+}
+
+func (k *checker) fail(e ast.Expr, format string, args ...any) bool {
+	loc := k.info.GetStartLocation(e.ID())
+	k.c.r.AddWithin(k.at, max(loc.Line(), 1), max(loc.Column(), 0), format, args...)
+	return false
+}
+
+// qualified returns the dotted name an expression spells, and its first part.
+func qualified(e ast.Expr) (name string, first ast.Expr, ok bool) {
+	switch e.Kind() {
+	case ast.IdentKind:
+		return e.AsIdent(), e, true
+	case ast.SelectKind:
+		if e.AsSelect().IsTestOnly() {
+			return "", nil, false
+		}
+		head, first, ok := qualified(e.AsSelect().Operand())
+		return head + "." + e.AsSelect().FieldName(), first, ok
+	}
+	return "", nil, false
+}
+
+// names reports names that are no fact and no parameter, functions, and constructions that are not allowed.
+func (k *checker) names(e ast.Expr) bool {
+	switch e.Kind() {
+	case ast.IdentKind, ast.SelectKind:
+		name, first, ok := qualified(e)
+		if !ok {
+			return k.fail(e, "only facts and parameters have names with dots")
+		}
+		if k.c.known[name] {
+			return true
+		}
+		switch {
+		case strings.HasPrefix(name, "params."):
+			return k.fail(first, "there is no parameter %s%s", name, k.c.meant(name))
+		case strings.HasPrefix(name, "custom."):
+			return k.fail(first, "settings.custom does not declare %s%s", name, k.c.meant(name))
+		}
+		return k.fail(first, "there is no fact %s%s", name, k.c.meant(name))
+	case ast.LiteralKind:
+		switch e.AsLiteral().(type) {
+		case types.Bool, types.Int, types.Double, types.String:
+			return true
+		}
+		return k.fail(e, "write a text, a number, true or false")
+	case ast.ListKind:
+		ok := true
+		for _, x := range e.AsList().Elements() {
+			ok = k.names(x) && ok
+		}
+		return ok
+	case ast.CallKind:
+		call := e.AsCall()
+		if call.IsMemberFunction() || !slices.Contains(operatorsAllowed, call.FunctionName()) {
+			return k.fail(e, "%s is not available: conditions compare facts (== != < <= > >= in), combine them (&& || ! ?:) and calculate (+ - * /)", spoken(call.FunctionName()))
+		}
+		ok := true
+		for _, x := range call.Args() {
+			ok = k.names(x) && ok
+		}
+		return ok
+	}
+	return k.fail(e, "mappings and objects are not available")
+}
+
+// spoken returns a function's name as it is written in a condition.
+func spoken(fn string) string {
+	if op, ok := operators.FindReverse(fn); ok && op != "" {
+		return op
+	}
+	switch fn {
+	case operators.Index:
+		return "[ ]"
+	}
+	return fn + "()"
+}
+
+// fact returns the values a name can have: closed tells whether there is a list of them.
+func (k *checker) fact(e ast.Expr) (name string, values []string, closed, ok bool) {
+	r, is := k.refs[e.ID()]
+	if !is || r.Value != nil || r.Name == "" || len(r.OverloadIDs) > 0 {
+		return "", nil, false, false
+	}
+	if cn, custom := customName(r.Name); custom {
+		f := k.c.custom[cn]
+		return r.Name, f.Values, f.Type == Enum, true
+	}
+	i, is := lookup(r.Name)
+	if !is {
+		return "", nil, false, false
+	}
+	s, set := &Schema[i], &k.c.p.settings
+	values = s.Values
+	switch {
+	case r.Name == "partner.tier":
+		values = append([]string{""}, set.Tiers...)
+	case r.Name == "reg.lines" && len(set.Lines) > 0:
+		values = set.Lines
+	case strings.HasPrefix(r.Name, "conflict.") && strings.HasSuffix(r.Name, ".stage"):
+		values = append([]string{""}, set.Stages...)
+	}
+	return r.Name, values, values != nil, true
+}
+
+// constants returns the texts of an expression that is made of constant texts only: a literal, a parameter, a list.
+func (k *checker) constants(e ast.Expr) (at []ast.Expr, texts []string, ok bool) {
+	add := func(v ref.Val) bool {
+		if s, is := v.(types.String); is {
+			at, texts = append(at, e), append(texts, string(s))
+			return true
+		}
+		if v.Type() == types.ListType {
+			for _, s := range native(v).([]string) {
+				at, texts = append(at, e), append(texts, s)
+			}
+			return true
+		}
+		return false
+	}
+	switch e.Kind() {
+	case ast.LiteralKind:
+		ok = add(e.AsLiteral())
+	case ast.ListKind:
+		for _, x := range e.AsList().Elements() {
+			a, t, is := k.constants(x)
+			if !is {
+				return nil, nil, false
+			}
+			at, texts = append(at, a...), append(texts, t...)
+		}
+		ok = true
+	default:
+		if r, is := k.refs[e.ID()]; is && r.Value != nil {
+			ok = add(r.Value)
+		}
+	}
+	return at, texts, ok
+}
+
+// texts reports texts a fact can never have, and texts that are compared with anything but a fact: those could not
+// be checked.
+func (k *checker) texts(e ast.Expr) bool {
+	switch e.Kind() {
+	case ast.CallKind:
+		call := e.AsCall()
+		switch call.FunctionName() {
+		case operators.Equals, operators.NotEquals, operators.In:
+			x, y := call.Args()[0], call.Args()[1]
+			if _, _, _, is := k.fact(x); !is {
+				x, y = y, x
+			}
+			if name, values, closed, is := k.fact(x); is {
+				if at, texts, is := k.constants(y); is {
+					return k.within(name, values, closed, at, texts)
+				}
+			}
+		}
+		ok := true
+		for _, x := range call.Args() {
+			ok = k.texts(x) && ok
+		}
+		return ok
+	case ast.ListKind:
+		ok := true
+		for _, x := range e.AsList().Elements() {
+			ok = k.texts(x) && ok
+		}
+		return ok
+	case ast.LiteralKind:
+		if _, is := e.AsLiteral().(types.String); is {
+			return k.fail(e, "compare the text %s with a fact directly, with == != or in", e.AsLiteral().Value())
+		}
+	}
+	return true
+}
+
+func (k *checker) within(name string, values []string, closed bool, at []ast.Expr, texts []string) bool {
+	ok := true
+	for i, s := range texts {
+		switch {
+		case closed && !slices.Contains(values, s):
+			shown := slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == "" })
+			ok = k.fail(at[i], "%s is never %q; it is one of %s%s", name, s, strings.Join(shown, ", "), didYouMean(s, shown))
+		case strings.HasSuffix(name, ".country") && s != "" && !deal.IsCountry(s):
+			ok = k.fail(at[i], "%q is not an ISO 3166-1 alpha-2 country code such as DE or US", s)
+		}
+	}
+	return ok
+}

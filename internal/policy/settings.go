@@ -1,0 +1,127 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+)
+
+// Anchors are the events a protection window can be counted from.
+var Anchors = []string{"submission", "approval", "expected_close_date"}
+
+// Settings are what the engine must know of a policy besides its rules. Its slices must not be changed.
+type Settings struct {
+	Currency string         // ISO 4217; amounts are compared in it
+	Timezone *time.Location // of the programme: where its days begin and end
+
+	Tiers        []string // of partners, lowest first
+	Lines        []string // product lines; empty: any
+	Stages       []string // of sales, earliest first
+	PublicSector []string // industries that count as public bodies
+
+	Certain     float64 // probability from which two descriptions are one organisation
+	Possible    float64 // probability from which they may be
+	FamilyScope bool    // a claim covers the customer's whole family of companies, not the one organisation
+
+	ReasonPrefix string // of the policy's own reason codes; empty when it has none
+	Custom       []CustomField
+	Calendar     Calendar
+}
+
+// CustomField is a field of filings the policy declares.
+type CustomField struct {
+	Name     string   `json:"name"`
+	Type     FactType `json:"type"` // bool, int, double, string or enum
+	Values   []string `json:"values,omitempty"`
+	Required bool     `json:"required,omitempty"`
+	Doc      string   `json:"doc,omitempty"`
+}
+
+// Validate reports what is wrong with a filing's custom fields: unknown ones, and values of another type. A required
+// one that is missing is not a matter of form; the policy returns such a filing.
+func (s *Settings) Validate(custom map[string]string) deal.FieldErrors {
+	var e deal.FieldErrors
+	for name, value := range custom {
+		i := slices.IndexFunc(s.Custom, func(c CustomField) bool { return c.Name == name })
+		if i < 0 {
+			names := make([]string, len(s.Custom))
+			for j, c := range s.Custom {
+				names[j] = c.Name
+			}
+			e.Add("custom."+name, "is not declared by the policy; declared are: %s", strings.Join(names, ", "))
+			continue
+		}
+		if _, err := s.Custom[i].parse(value); err != nil {
+			e.Add("custom."+name, "%v", err)
+		}
+	}
+	slices.SortFunc(e, func(a, b deal.FieldError) int { return strings.Compare(a.Field, b.Field) })
+	return e
+}
+
+// Tier returns the tier as the policy writes it and its rank from 0. A tier the policy does not know is returned as
+// it is, with rank 0: an unknown tier earns nothing.
+func (s *Settings) Tier(name string) (string, int) { return place(s.Tiers, name, 0) }
+
+// Stage returns the sales stage as the policy writes it and its place from 0; an unknown stage has place -1.
+func (s *Settings) Stage(name string) (string, int) { return place(s.Stages, name, -1) }
+
+// place finds a name whatever its case, as exports of other systems spell it.
+func place(list []string, name string, unknown int) (string, int) {
+	for i, x := range list {
+		if strings.EqualFold(x, strings.TrimSpace(name)) {
+			return x, i
+		}
+	}
+	return name, unknown
+}
+
+// IsPublicSector reports whether the industry counts as a public body.
+func (s *Settings) IsPublicSector(industry string) bool {
+	_, i := place(s.PublicSector, industry, -1)
+	return i >= 0
+}
+
+// Missing lists the standard fields of the filing that are empty, and the policy's own required ones, as reg.missing
+// names them.
+func (s *Settings) Missing(f *deal.Filing) []string {
+	var out []string
+	need := func(name string, given bool) {
+		if !given {
+			out = append(out, name)
+		}
+	}
+	c := &f.Customer
+	need("customer.domain", c.Domain != "" || c.Website != "")
+	need("customer.country", c.Country != "")
+	need("customer.region", c.Region != "")
+	need("customer.city", c.City != "")
+	need("customer.postal_code", c.PostalCode != "")
+	need("customer.street", c.Street != "")
+	need("customer.phone", c.Phone != "")
+	need("customer.tax_id", c.TaxID != "")
+	need("customer.industry", c.Industry != "")
+	need("customer.employees", c.Employees > 0)
+	need("contact.name", f.Contact.Name != "")
+	need("contact.email", f.Contact.Email != "")
+	need("contact.title", f.Contact.Title != "")
+	need("products", len(f.Products) > 0)
+	need("sites", len(f.Sites) > 0)
+	need("amount", !f.Amount.IsZero() || slices.ContainsFunc(f.Products, func(p deal.Product) bool { return !p.Amount.IsZero() }))
+	need("expected_close_date", !f.ExpectedCloseDate.IsZero())
+	need("description", f.Description != "")
+	need("tender.number", f.Tender.Number != "")
+	need("tender.published_at", !f.Tender.PublishedAt.IsZero())
+	need("distributor_id", f.DistributorID != "")
+	need("evidence", len(f.Evidence) > 0)
+	for _, kind := range deal.EvidenceKinds {
+		if kind != "other" {
+			need("evidence."+kind, slices.ContainsFunc(f.Evidence, func(e deal.Evidence) bool { return e.Kind == kind }))
+		}
+	}
+	need("competing_offers", len(f.Competing) > 0)
+	need("external_id", f.ExternalID != "")
+	return out
+}

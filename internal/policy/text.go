@@ -1,0 +1,76 @@
+package policy
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/common/types/traits"
+)
+
+// needsVar is what {{needs}} in a text stands for: the fields a returned filing must complete.
+const needsVar = "needs"
+
+var placeholder = regexp.MustCompile(`\{\{\s*([^{}]*?)\s*\}\}`)
+
+// text is a sentence with places for facts. Parameters are constants and are filled in when the policy is compiled.
+type text struct {
+	fixed string // the whole sentence, when it has no places
+	parts []textPart
+}
+
+type textPart struct {
+	lit    string
+	fact   int    // place in the Schema; -1 for lit, needs and custom
+	custom string // name of a custom field
+	needs  bool
+}
+
+func (t *text) render(f *Facts, needs []string) string {
+	if t.parts == nil {
+		return t.fixed
+	}
+	var b strings.Builder
+	for _, p := range t.parts {
+		switch {
+		case p.needs:
+			b.WriteString(strings.Join(needs, ", "))
+		case p.custom != "":
+			b.WriteString(f.custom[p.custom])
+		case p.fact >= 0:
+			b.WriteString(words(f.v[p.fact]))
+		default:
+			b.WriteString(p.lit)
+		}
+	}
+	return b.String()
+}
+
+// words writes a value as a sentence shows it.
+func words(v ref.Val) string {
+	switch x := v.(type) {
+	case types.Bool:
+		if x {
+			return "yes"
+		}
+		return "no"
+	case types.Double:
+		return strconv.FormatFloat(float64(x), 'f', -1, 64)
+	case types.Int:
+		return strconv.FormatInt(int64(x), 10)
+	case types.String:
+		if x == "" {
+			return "unknown"
+		}
+		return string(x)
+	case traits.Lister:
+		list := native(x).([]string)
+		if len(list) == 0 {
+			return "none given"
+		}
+		return strings.Join(list, ", ")
+	}
+	return ""
+}

@@ -1,0 +1,43 @@
+package store
+
+import "github.com/dibs-deals/dibs/internal/deal"
+
+// Everything stands for all lines, or the whole customer, in an Element.
+const Everything = "*"
+
+// Element is one cell of a live claim: an engine keeps them under a unique constraint, so that the database itself
+// refuses two exclusive holders of one identical scope.
+type Element struct {
+	Customer   string
+	Line, Site string
+	Shared     bool
+}
+
+// Elements returns the cells the registration holds, by its status and its recorded window. Whether the window is
+// still open is a question of time; the committer writes the entry of an ending before it grants what ended.
+func Elements(r *deal.Registration) []Element {
+	var p *deal.Protection
+	switch r.Status {
+	case deal.StatusProtected, deal.StatusConditional:
+		p = r.Protection
+	case deal.StatusEscalated:
+		p = r.Hold
+	}
+	if p == nil {
+		return nil
+	}
+	lines, sites := p.Scope.Lines, p.Scope.Sites
+	if len(lines) == 0 {
+		lines = []string{Everything}
+	}
+	if len(sites) == 0 {
+		sites = []string{Everything}
+	}
+	var out []Element
+	for _, l := range lines {
+		for _, s := range sites {
+			out = append(out, Element{Customer: r.CustomerRef.Key(), Line: l, Site: s, Shared: p.Shared})
+		}
+	}
+	return out
+}

@@ -1,0 +1,108 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/ledger"
+)
+
+// Batch builds one Append: it numbers entries, seals each into its leaf, and grows the chain and the tree. It is not
+// safe for concurrent use, and after an error it is not to be used again.
+type Batch struct {
+	tree *ledger.Tree
+	add  Append
+}
+
+// NewBatch starts a batch after head, whose tree is given; the tree itself is left as it is.
+func NewBatch(head Head, tree *ledger.Tree) (*Batch, error) {
+	if tree.Size() != head.Seq {
+		return nil, fmt.Errorf("the tree has %d leaves and the head is at %d", tree.Size(), head.Seq)
+	}
+	return &Batch{tree: tree.Clone(), add: Append{Head: head}}, nil
+}
+
+// Head returns the head as it will be after the entries added so far.
+func (b *Batch) Head() Head { return b.add.Head }
+
+// Len returns how many entries were added.
+func (b *Batch) Len() int { return len(b.add.Entries) }
+
+// Last returns the entry added last.
+func (b *Batch) Last() *Entry { return &b.add.Entries[len(b.add.Entries)-1] }
+
+// NextSeq returns the sequence the next entry will have.
+func (b *Batch) NextSeq() uint64 { return b.add.Head.Seq + 1 }
+
+// Number takes the next registration number of the ledger.
+func (b *Batch) Number() uint64 {
+	b.add.Head.Registrations++
+	return b.add.Head.Registrations
+}
+
+// Add seals one entry. The caller fills kind, subject, actor, idempotency key, request hash, answer, personal data and
+// time; body is made from c. The recorded time never goes back: one earlier than the head's is moved up to it.
+func (b *Batch) Add(e Entry, c *deal.Change, events ...Event) error {
+	h := &b.add.Head
+	e.Seq = h.Seq + 1
+	e.At = e.At.UTC().Truncate(time.Microsecond)
+	if e.At.Before(h.At) {
+		e.At = h.At
+	}
+	var err error
+	if e.Body, err = c.Encode(); err != nil {
+		return fmt.Errorf("encoding entry %d: %w", e.Seq, err)
+	}
+	e.Leaf = LeafOf(&e, h.Chain)
+	e.Chain = ledger.Chain(h.Chain, e.Leaf)
+	nodes, err := b.tree.Append(e.Leaf)
+	if err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		b.add.Nodes = append(b.add.Nodes, Node(n))
+	}
+	for _, ev := range events {
+		ev.Seq, ev.At = e.Seq, e.At
+		b.add.Events = append(b.add.Events, ev)
+	}
+	h.Seq, h.Chain, h.At = e.Seq, e.Chain, e.At
+	b.add.Entries = append(b.add.Entries, e)
+	b.add.Changes = append(b.add.Changes, c)
+	return nil
+}
+
+// Done returns what is to be committed, and the tree after it.
+func (b *Batch) Done() (Append, *ledger.Tree, error) {
+	root, err := b.tree.Root()
+	if err != nil {
+		return Append{}, nil, err
+	}
+	b.add.Head.Root = root
+	for i := range b.add.Entries {
+		b.add.Entries[i].Size = b.tree.Size()
+	}
+	return b.add, b.tree, nil
+}
+
+// LeafOf returns the canonical leaf of an entry from what is stored of it. An auditor compares it with the leaf that
+// was stored.
+func LeafOf(e *Entry, prev Hash) []byte {
+	l := ledger.Leaf{Seq: e.Seq, At: e.At, Kind: e.Kind, Subject: e.Subject, Actor: e.Actor.KeyID + "/" + e.Actor.Role, Request: requestDigest(e), Prev: prev,
+		Answer: sha256.Sum256(e.Answer), Body: sha256.Sum256(e.Body)}
+	for _, p := range e.Personal {
+		l.Commitments = append(l.Commitments, ledger.Commit(p.Field, p.Salt, p.Value))
+	}
+	return l.Bytes()
+}
+
+func requestDigest(e *Entry) Hash {
+	h := sha256.New()
+	h.Write(binary.AppendUvarint(nil, uint64(len(e.IdemKey))))
+	h.Write([]byte(e.IdemKey))
+	h.Write(e.RequestHash)
+	return Hash(h.Sum(nil))
+}

@@ -1,0 +1,159 @@
+// Package sqlite is the storage engine for one box: one file, nothing to set up.
+//
+// One connection writes, under BEGIN IMMEDIATE; others read from the write-ahead log without waiting for it. A commit
+// is on disk before it is acknowledged (synchronous=FULL). Several processes may open one file: each commit takes the
+// file's write lock and reads the head again.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"runtime"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/store"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// compressFrom is the size of an entry's body from which it is compressed: imports are, decisions are read too often
+// and gain too little.
+const compressFrom = 16 << 10
+
+// Config says where the database is.
+type Config struct {
+	Path string
+	// Hook, if not nil, is called at named points of a commit: locked, written, committed. An error it returns is
+	// treated as the failure of that step. Tests break commits with it.
+	Hook func(point string) error
+}
+
+// Store implements store.Store.
+type Store struct {
+	cfg     Config
+	write   *sql.DB
+	read    *sql.DB
+	mu      sync.Mutex // holds the write connection
+	conn    *sql.Conn
+	stmts   map[string]*sql.Stmt
+	encoder *zstd.Encoder
+	decoder *zstd.Decoder
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens or makes the database at cfg.Path and brings its schema up to date.
+func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("database %s: %w", cfg.Path, err)
+		}
+	}()
+	s := &Store{cfg: cfg, stmts: map[string]*sql.Stmt{}}
+	if s.encoder, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest)); err != nil {
+		return nil, err
+	}
+	if s.decoder, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0)); err != nil {
+		return nil, err
+	}
+	if s.write, err = sql.Open("sqlite", dsn(cfg.Path, "journal_mode(WAL)", "synchronous(FULL)")); err != nil {
+		return nil, err
+	}
+	s.write.SetMaxOpenConns(1)
+	defer func() {
+		if err != nil {
+			_ = s.Close()
+		}
+	}()
+	if err := migrate(ctx, s.write); err != nil {
+		return nil, err
+	}
+	if s.conn, err = s.write.Conn(ctx); err != nil {
+		return nil, err
+	}
+	if s.read, err = sql.Open("sqlite", dsn(cfg.Path, "query_only(1)")); err != nil {
+		return nil, err
+	}
+	s.read.SetMaxOpenConns(2 * runtime.GOMAXPROCS(0))
+	s.read.SetMaxIdleConns(2 * runtime.GOMAXPROCS(0))
+	return s, s.read.PingContext(ctx)
+}
+
+func dsn(path string, pragmas ...string) string {
+	q := url.Values{"_pragma": append(pragmas, "busy_timeout(10000)", "foreign_keys(1)", "cache_size(-65536)", "temp_store(MEMORY)")}
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+}
+
+func migrate(ctx context.Context, db *sql.DB) error {
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir, goose.WithSlog(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		return fmt.Errorf("migrations: %w", err)
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("migrating the schema: %w", err)
+	}
+	return nil
+}
+
+// Close waits for the running commit and closes the file.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for _, st := range s.stmts {
+		errs = append(errs, st.Close())
+	}
+	s.stmts = map[string]*sql.Stmt{}
+	if s.conn != nil {
+		errs = append(errs, s.conn.Close())
+		s.conn = nil
+	}
+	for _, db := range []*sql.DB{s.write, s.read} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	if s.decoder != nil {
+		s.decoder.Close()
+		s.decoder = nil
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Store) hook(point string) error {
+	if s.cfg.Hook == nil {
+		return nil
+	}
+	return s.cfg.Hook(point)
+}
+
+// domainError gives driver errors their meaning.
+func domainError(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return deal.ErrNotFound
+	}
+	return err
+}
+
+// isUnique reports whether err is the refusal of a duplicate.
+func isUnique(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+}

@@ -1,0 +1,105 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/ledger"
+	"github.com/dibs-deals/dibs/internal/store"
+	"github.com/dibs-deals/dibs/internal/store/storetest"
+)
+
+func TestConformance(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) (store.Store, func() store.Store) {
+		path := filepath.Join(t.TempDir(), "a b?c#.db") // a path may hold what a URL may not
+		open := func() store.Store {
+			s, err := Open(context.Background(), Config{Path: path})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = s.Close() })
+			return s
+		}
+		return open(), open
+	})
+}
+
+// TestBrokenCommit breaks a commit at every point. Before the commit nothing may be there; after it everything must be,
+// and the caller must be told that it does not know.
+func TestBrokenCommit(t *testing.T) {
+	ctx := context.Background()
+	for _, c := range []struct {
+		point   string
+		there   bool
+		unknown bool
+	}{{"locked", false, false}, {"written", false, false}, {"committed", true, true}} {
+		t.Run(c.point, func(t *testing.T) {
+			boom := errors.New("boom")
+			broken := true
+			s, err := Open(ctx, Config{Path: filepath.Join(t.TempDir(), "x.db"), Hook: func(p string) error {
+				if broken && p == c.point {
+					return boom
+				}
+				return nil
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = s.Close() }()
+			appendOne := func() error {
+				return s.Commit(ctx, func(_ context.Context, l store.Locked) (store.Append, error) {
+					tree := ledger.NewTree()
+					for e, err := range l.Entries(ctx, 0) {
+						if err != nil {
+							return store.Append{}, err
+						}
+						if _, err := tree.Append(e.Leaf); err != nil {
+							return store.Append{}, err
+						}
+					}
+					b, err := store.NewBatch(l.Head(), tree)
+					if err != nil {
+						return store.Append{}, err
+					}
+					if err := b.Add(store.Entry{Kind: "x", Actor: deal.System}, &deal.Change{}); err != nil {
+						return store.Append{}, err
+					}
+					add, _, err := b.Done()
+					return add, err
+				})
+			}
+			err = appendOne()
+			if !errors.Is(err, boom) || errors.Is(err, store.ErrUnknown) != c.unknown {
+				t.Fatalf("got %v", err)
+			}
+			broken = false
+			head, err := s.Head(ctx)
+			if err != nil || (head.Seq == 1) != c.there {
+				t.Fatalf("head at %d, %v", head.Seq, err)
+			}
+			if err := appendOne(); err != nil {
+				t.Fatalf("the next commit: %v", err)
+			}
+		})
+	}
+}
+
+func TestPragmas(t *testing.T) {
+	s, err := Open(context.Background(), Config{Path: filepath.Join(t.TempDir(), "x.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1"} {
+		var got string
+		if err := s.conn.QueryRowContext(context.Background(), "PRAGMA "+pragma).Scan(&got); err != nil || got != want {
+			t.Errorf("%s is %s, want %s (%v)", pragma, got, want, err)
+		}
+	}
+	if _, err := s.read.Exec("DELETE FROM head"); err == nil {
+		t.Error("a read connection can write")
+	}
+}

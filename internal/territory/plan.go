@@ -1,0 +1,515 @@
+package territory
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/text/currency"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/document"
+)
+
+// The header every territory plan begins with.
+const (
+	apiVersion = "dibs/v1"
+	docKind    = "TerritoryPlan"
+)
+
+// Limits of one plan.
+const (
+	maxDocument    = 64 << 20 // bytes
+	maxTerritories = 200_000
+	maxBoxes       = 1_000 // that the exclusions of one territory may split it into
+)
+
+// Error is one thing wrong with a plan: Line, Column, Path and Message.
+type Error = document.Error
+
+// Errors is everything wrong with a plan, in the order of the text. It is what Compile returns.
+type Errors = document.Errors
+
+// planDoc is the document as written.
+type planDoc struct {
+	APIVersion  string         `yaml:"apiVersion"`
+	Kind        string         `yaml:"kind"`
+	Metadata    metadataDoc    `yaml:"metadata"`
+	Universe    universeDoc    `yaml:"universe"`
+	Tiers       []string       `yaml:"tiers"`
+	Territories []territoryDoc `yaml:"territories"`
+}
+
+type metadataDoc struct {
+	Name      string       `yaml:"name"`
+	Title     string       `yaml:"title"`
+	Owner     string       `yaml:"owner"`
+	Change    string       `yaml:"change"`
+	Timezone  string       `yaml:"timezone"`
+	Currency  string       `yaml:"currency"`
+	Effective effectiveDoc `yaml:"effective"`
+}
+
+type effectiveDoc struct {
+	From string `yaml:"from"`
+	To   string `yaml:"to"`
+}
+
+// universeDoc says what there is: the values territories may use, and what a complete plan would cover.
+type universeDoc struct {
+	Country   []string            `yaml:"country"`
+	Region    map[string][]string `yaml:"region"`
+	Industry  []string            `yaml:"industry"`
+	Employees employeesDoc        `yaml:"employees"`
+	Line      []string            `yaml:"line"`
+}
+
+type employeesDoc struct {
+	Breakpoints []int64 `yaml:"breakpoints"`
+}
+
+type territoryDoc struct {
+	ID        string       `yaml:"id"`
+	Title     string       `yaml:"title"`
+	Tier      string       `yaml:"tier"`
+	Priority  int          `yaml:"priority"`
+	Coverage  string       `yaml:"coverage"`
+	Hybrid    hybridDoc    `yaml:"hybrid"`
+	Owner     ownerDoc     `yaml:"owner"`
+	Include   boxDoc       `yaml:"include"`
+	Exclude   []boxDoc     `yaml:"exclude"`
+	Accounts  accountsDoc  `yaml:"accounts"`
+	Effective effectiveDoc `yaml:"effective"`
+}
+
+type hybridDoc struct {
+	Lead            string   `yaml:"lead"`
+	DirectAtOrAbove *float64 `yaml:"direct_at_or_above"`
+}
+
+type ownerDoc struct {
+	Rep       string `yaml:"rep"`
+	Manager   string `yaml:"manager"`
+	Queue     string `yaml:"queue"`
+	PartnerID string `yaml:"partner_id"`
+}
+
+type boxDoc struct {
+	Country    []string `yaml:"country"`
+	Region     []string `yaml:"region"`
+	PostalCode []string `yaml:"postal_code"`
+	Industry   []string `yaml:"industry"`
+	Employees  string   `yaml:"employees"`
+	Line       []string `yaml:"line"`
+}
+
+type accountsDoc struct {
+	Include          []string `yaml:"include"`
+	Exclude          []string `yaml:"exclude"`
+	WithSubsidiaries bool     `yaml:"with_subsidiaries"`
+}
+
+// Territory is one territory of a plan, as a reader needs it.
+type Territory struct {
+	ID       string `json:"id"`
+	Title    string `json:"title,omitempty"`
+	Tier     string `json:"tier"`
+	Priority int    `json:"priority,omitempty"`
+
+	Coverage        string     `json:"coverage"`                     // direct, partner or hybrid
+	Lead            string     `json:"lead,omitempty"`               // of a hybrid: direct or partner
+	DirectAtOrAbove *float64   `json:"direct_at_or_above,omitempty"` // of a hybrid: from this amount on it is direct
+	Owner           deal.Owner `json:"owner"`
+
+	From time.Time `json:"from,omitzero"` // in force from here on
+	To   time.Time `json:"to,omitzero"`   // and until just before here
+
+	tierNo        int
+	narrow        int // how much it asks for: decides between equals
+	boxes         []box
+	named, barred []string // account ids
+	family        bool     // the ids stand for their subsidiaries too
+}
+
+// Plan is a compiled territory plan: immutable, and safe for concurrent use.
+type Plan struct {
+	ref         deal.DocumentRef
+	title       string
+	currency    string
+	zone        *time.Location
+	from, to    time.Time
+	lines       []string // of the universe, or those the territories mention
+	closed      bool     // there are no other lines: the universe lists them
+	territories []Territory
+	index       *index
+	body        []byte
+}
+
+// Ref names the plan: its name, the SHA-256 of its bytes, and its version once it is published.
+func (p *Plan) Ref() deal.DocumentRef { return p.ref }
+
+// WithVersion returns the same plan as a numbered, published version.
+func (p *Plan) WithVersion(v int) *Plan {
+	out := *p
+	out.ref.Version = v
+	return &out
+}
+
+// Title returns the plan's title.
+func (p *Plan) Title() string { return p.title }
+
+// Currency returns the currency of the plan's amounts, or nothing when the plan does not say: then they are in the
+// policy's.
+func (p *Plan) Currency() string { return p.currency }
+
+// Source returns the document the plan was compiled from.
+func (p *Plan) Source() []byte { return slices.Clone(p.body) }
+
+// Territories returns the territories in the order of precedence. Winner gives places in this list.
+func (p *Plan) Territories() []Territory { return slices.Clone(p.territories) }
+
+// IsPlan reports whether a document calls itself a territory plan, right or wrong.
+func IsPlan(doc []byte) bool { return document.Parse(doc, maxDocument).Peek("kind") == docKind }
+
+type compiler struct {
+	r    *document.Reader
+	doc  planDoc
+	p    *Plan
+	tier map[string]int
+}
+
+func path(steps ...any) document.Path { return steps }
+
+func (c *compiler) add(p document.Path, format string, args ...any) { c.r.Add(p, format, args...) }
+
+// Compile reads and checks a territory plan. The error is an Errors with everything that is wrong; a Plan is returned
+// only when nothing is.
+func Compile(doc []byte) (*Plan, error) {
+	c := &compiler{r: document.Parse(doc, maxDocument), p: &Plan{}, tier: map[string]int{}}
+	if err := c.r.Err(); err != nil {
+		return nil, err
+	}
+	if v := c.r.Peek("apiVersion"); v != apiVersion {
+		c.add(path("apiVersion"), "a territory plan begins with apiVersion: %s", apiVersion)
+	}
+	if v := c.r.Peek("kind"); v != docKind {
+		c.add(path("kind"), "%q is not kind: %s", v, docKind)
+	}
+	if err := c.r.Err(); err != nil {
+		return nil, err // of another kind: nothing below would make sense
+	}
+	c.r.Read(&c.doc)
+	c.metadata(doc)
+	c.universe()
+	c.territories()
+	if err := c.r.Err(); err != nil {
+		return nil, err
+	}
+	c.p.index = buildIndex(c.p.territories)
+	c.p.knownLines(c.doc.Universe.Line)
+	return c.p, nil
+}
+
+var (
+	nameForm  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+	idForm    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$`)
+	rangeForm = regexp.MustCompile(`^(?:>=\s*(\d+)|<\s*(\d+)|(\d+)\s*\.\.\s*(\d+))$`)
+)
+
+func (c *compiler) metadata(doc []byte) {
+	m := &c.doc.Metadata
+	if !nameForm.MatchString(m.Name) {
+		c.add(path("metadata", "name"), "%q is not a name: lower-case letters, digits and hyphens, 63 at most", m.Name)
+	}
+	sum := sha256.Sum256(doc)
+	c.p.ref = deal.DocumentRef{Name: m.Name, Digest: "sha256:" + hex.EncodeToString(sum[:])}
+	c.p.title, c.p.currency, c.p.body = m.Title, m.Currency, slices.Clone(doc)
+	if m.Currency != "" {
+		if _, err := currency.ParseISO(m.Currency); err != nil || strings.ToUpper(m.Currency) != m.Currency {
+			c.add(path("metadata", "currency"), "%q is not an ISO 4217 code such as EUR", m.Currency)
+		}
+	}
+	zone, err := time.LoadLocation(m.Timezone)
+	if err != nil || m.Timezone == "" || m.Timezone == "Local" {
+		c.add(path("metadata", "timezone"), "%q is not a time zone such as Europe/Berlin or UTC", m.Timezone)
+		zone = time.UTC
+	}
+	c.p.zone = zone
+	c.p.from, c.p.to = c.window(path("metadata", "effective"), m.Effective)
+	for i, t := range c.doc.Tiers {
+		if _, twice := c.tier[t]; twice || strings.TrimSpace(t) == "" {
+			c.add(path("tiers", i), "%q is empty or listed twice", t)
+		}
+		c.tier[t] = i
+	}
+	if len(c.doc.Tiers) == 0 {
+		c.add(path("tiers"), "list the tiers, the strongest first")
+	}
+}
+
+// window reads a half-open window of days or instants; days begin at midnight in the plan's zone.
+func (c *compiler) window(at document.Path, d effectiveDoc) (from, to time.Time) {
+	read := func(field, s string) time.Time {
+		if s == "" {
+			return time.Time{}
+		}
+		if t, err := time.ParseInLocation(time.DateOnly, s, c.p.zone); err == nil {
+			return t
+		}
+		t, err := time.Parse(time.RFC3339, s)
+		if err != nil {
+			c.add(at.Of(field), "%q is not a day (2027-02-01) or an instant (2027-02-01T00:00:00Z)", s)
+		}
+		return t
+	}
+	from, to = read("from", d.From), read("to", d.To)
+	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
+		c.add(at, "ends before it begins")
+	}
+	return from, to
+}
+
+func (c *compiler) universe() {
+	u := &c.doc.Universe
+	for i, v := range u.Country {
+		c.country(path("universe", "country", i), v)
+	}
+	for country, regions := range u.Region {
+		c.within(path("universe", "region", country), country, u.Country, "country")
+		for i, v := range regions {
+			c.region(path("universe", "region", country, i), v, []string{country})
+		}
+	}
+	for i, b := range u.Employees.Breakpoints {
+		if b < 0 || i > 0 && b <= u.Employees.Breakpoints[i-1] {
+			c.add(path("universe", "employees", "breakpoints", i), "breakpoints rise from 0 on")
+		}
+	}
+}
+
+func (c *compiler) country(at document.Path, v string) {
+	if !deal.IsCountry(v) {
+		c.add(at, "%q is not an ISO 3166-1 alpha-2 country code such as DE or US", v)
+	}
+}
+
+var regionForm = regexp.MustCompile(`^[A-Z]{2}-[A-Z0-9]{1,3}$`)
+
+// region checks an ISO 3166-2 code, in one of the countries when there are any.
+func (c *compiler) region(at document.Path, v string, countries []string) {
+	if !regionForm.MatchString(v) || !deal.IsCountry(v[:2]) {
+		c.add(at, "%q is not an ISO 3166-2 region such as DE-BY or US-CA", v)
+		return
+	}
+	if len(countries) > 0 && !slices.Contains(countries, v[:2]) {
+		c.add(at, "%s is not in %s", v, strings.Join(countries, ", "))
+	}
+}
+
+// within checks a value against the universe, which holds everything when it does not list the dimension.
+func (c *compiler) within(at document.Path, v string, universe []string, what string) {
+	if len(universe) == 0 || slices.ContainsFunc(universe, func(u string) bool { return fold(u) == fold(v) }) {
+		return
+	}
+	hint := ""
+	if n := document.Nearest(v, universe); n != "" {
+		hint = "; did you mean " + n + "?"
+	}
+	c.add(at, "universe.%s does not list %q%s", what, v, hint)
+}
+
+// fold is the form in which words are compared: industries and lines are spelt by hand.
+func fold(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
+
+func folded(list []string) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = fold(s)
+	}
+	return out
+}
+
+func (c *compiler) territories() {
+	if len(c.doc.Territories) == 0 {
+		c.add(path("territories"), "a plan needs at least one territory")
+	}
+	if len(c.doc.Territories) > maxTerritories {
+		c.add(path("territories"), "there are %d territories; at most %d are read", len(c.doc.Territories), maxTerritories)
+		return
+	}
+	ids := make(map[string]bool, len(c.doc.Territories))
+	for i := range c.doc.Territories {
+		d, at := &c.doc.Territories[i], path("territories", i)
+		if !idForm.MatchString(d.ID) {
+			c.add(at.Of("id"), "%q is not an id: letters, digits and - _ . :, 100 at most", d.ID)
+		} else if ids[d.ID] {
+			c.add(at.Of("id"), "%s is the id of another territory", d.ID)
+		}
+		ids[d.ID] = true
+		c.p.territories = append(c.p.territories, c.territory(at, d))
+	}
+	slices.SortFunc(c.p.territories, func(a, b Territory) int {
+		return cmp.Or(compare(&a, &b), strings.Compare(a.ID, b.ID))
+	})
+}
+
+// compare orders territories by precedence; 0 means that only their ids tell them apart.
+func compare(a, b *Territory) int {
+	return cmp.Or(cmp.Compare(a.tierNo, b.tierNo), cmp.Compare(b.Priority, a.Priority), cmp.Compare(b.narrow, a.narrow))
+}
+
+func (c *compiler) territory(at document.Path, d *territoryDoc) Territory {
+	t := Territory{ID: d.ID, Title: d.Title, Tier: d.Tier, Priority: d.Priority, Coverage: d.Coverage,
+		Owner: deal.Owner{Rep: d.Owner.Rep, Manager: d.Owner.Manager, Queue: d.Owner.Queue, PartnerID: d.Owner.PartnerID}}
+	var known bool
+	if t.tierNo, known = c.tier[d.Tier]; !known {
+		hint := ""
+		if n := document.Nearest(d.Tier, c.doc.Tiers); n != "" {
+			hint = "; did you mean " + n + "?"
+		}
+		c.add(at.Of("tier"), "%q is not one of the tiers %s%s", d.Tier, strings.Join(c.doc.Tiers, ", "), hint)
+	}
+	c.coverage(at, d, &t)
+	if t.Owner == (deal.Owner{}) {
+		c.add(at, "name who answers for it: owner: with a rep, a manager, a queue or a partner_id")
+	}
+	t.From, t.To = c.window(at.Of("effective"), d.Effective)
+
+	include, dims := c.box(at.Of("include"), &d.Include, d.Include.Country)
+	t.narrow = dims
+	if t.named = d.Accounts.Include; len(t.named) > 0 {
+		t.narrow += 100 // named accounts are narrower than anything that describes accounts
+	}
+	t.barred, t.family = d.Accounts.Exclude, d.Accounts.WithSubsidiaries
+	for _, list := range []string{"include", "exclude"} {
+		if ids := map[string][]string{"include": t.named, "exclude": t.barred}[list]; c.r.Has(at.Of("accounts", list)...) && len(ids) == 0 {
+			c.add(at.Of("accounts", list), "an empty list names no account; leave it out")
+		}
+	}
+	t.boxes = []box{include}
+	for i := range d.Exclude {
+		countries := d.Exclude[i].Country
+		if countries == nil {
+			countries = d.Include.Country
+		}
+		ex, dims := c.box(at.Of("exclude", i), &d.Exclude[i], countries)
+		if dims == 0 {
+			c.add(at.Of("exclude", i), "an exclusion that asks for nothing excludes everything")
+			continue
+		}
+		t.boxes = minus(t.boxes, &ex)
+		if len(t.boxes) > maxBoxes {
+			c.add(at.Of("exclude"), "the exclusions split this territory into more than %d parts; make it several territories", maxBoxes)
+			t.boxes = t.boxes[:1]
+			break
+		}
+	}
+	if len(t.boxes) == 0 {
+		c.add(at.Of("exclude"), "the exclusions leave nothing of this territory")
+	}
+	return t
+}
+
+func (c *compiler) coverage(at document.Path, d *territoryDoc, t *Territory) {
+	switch d.Coverage {
+	case "direct", "partner":
+		if c.r.Has(at.Of("hybrid")...) {
+			c.add(at.Of("hybrid"), "only coverage: hybrid has a lead and an amount")
+		}
+	case "hybrid":
+		t.Lead, t.DirectAtOrAbove = d.Hybrid.Lead, d.Hybrid.DirectAtOrAbove
+		if t.Lead != "direct" && t.Lead != "partner" {
+			c.add(at.Of("hybrid", "lead"), "%q is not one of direct, partner: who leads when the amount does not decide", t.Lead)
+		}
+		if a := t.DirectAtOrAbove; a != nil && *a < 0 {
+			c.add(at.Of("hybrid", "direct_at_or_above"), "must not be negative")
+		}
+	default:
+		c.add(at.Of("coverage"), "%q is not one of direct, partner, hybrid", d.Coverage)
+	}
+}
+
+// box reads what an include or exclude asks for, and in how many dimensions. countries are those its postal codes
+// can be in.
+func (c *compiler) box(at document.Path, d *boxDoc, countries []string) (box, int) {
+	b := everywhere
+	dims := 0
+	u := &c.doc.Universe
+	list := func(field string, values []string, check func(at document.Path, v string)) bool {
+		if values == nil {
+			return false
+		}
+		dims++
+		if len(values) == 0 {
+			c.add(at.Of(field), "an empty list covers nothing; leave it out to ask for no %s", field)
+		}
+		for i, v := range values {
+			check(at.Of(field, i), v)
+		}
+		return true
+	}
+	if list("country", d.Country, func(at document.Path, v string) { c.country(at, v); c.within(at, v, u.Country, "country") }) {
+		b.country = only(d.Country)
+	}
+	if list("region", d.Region, func(at document.Path, v string) {
+		c.region(at, v, d.Country)
+		if len(v) > 2 {
+			c.within(at, v, u.Region[v[:2]], "region."+v[:2])
+		}
+	}) {
+		b.region = only(d.Region)
+	}
+	if list("postal_code", d.PostalCode, func(at document.Path, v string) {
+		if postal(v) == "" || len(postal(v)) > maxPostal {
+			c.add(at, "%q is not the beginning of a postal code", v)
+		}
+	}) {
+		if len(countries) != 1 {
+			c.add(at.Of("postal_code"), "postal codes repeat between countries: name exactly one country beside them")
+		}
+		b.postal.in = make([]string, len(d.PostalCode))
+		for i, v := range d.PostalCode {
+			b.postal.in[i] = postal(v)
+		}
+		b.postal.asked = true
+	}
+	if list("industry", d.Industry, func(at document.Path, v string) { c.within(at, v, u.Industry, "industry") }) {
+		b.industry = only(folded(d.Industry))
+	}
+	if list("line", d.Line, func(at document.Path, v string) { c.within(at, v, u.Line, "line") }) {
+		b.line = only(folded(d.Line))
+	}
+	if d.Employees != "" {
+		dims++
+		lo, hi, ok := parseRange(d.Employees)
+		if !ok {
+			c.add(at.Of("employees"), "%q is not a range: write \">=5000\", \"<100\" or \"100..5000\", which is 100 to 4999", d.Employees)
+		}
+		b.employees = span{lo, hi}
+	}
+	return b, dims
+}
+
+// parseRange reads >=a, <b or a..b, which is [a, b).
+func parseRange(s string) (lo, hi int64, ok bool) {
+	m := rangeForm.FindStringSubmatch(strings.TrimSpace(s))
+	if m == nil {
+		return 0, 0, false
+	}
+	lo, hi = 0, math.MaxInt64
+	var err error
+	read := func(s string, into *int64) {
+		if s != "" && err == nil {
+			*into, err = strconv.ParseInt(s, 10, 64)
+		}
+	}
+	read(m[1]+m[3], &lo)
+	read(m[2]+m[4], &hi)
+	return lo, hi, err == nil && lo < hi
+}
