@@ -31,8 +31,15 @@ type stdio struct {
 
 // commands is the whole command line. Each field is one command; its file is named after it.
 type commands struct {
-	Match  matchCmd  `cmd:"" help:"Match organisations offline: ranked candidates for each query, or a judgement for each pair."`
-	Policy policyCmd `cmd:"" help:"Rules of engagement: the programme library, and checks of policies and territory plans."`
+	Demo    demoCmd    `cmd:"" help:"Make a complete world of real organisations and serve it."`
+	Serve   serveCmd   `cmd:"" help:"Run the service."`
+	Import  importCmd  `cmd:"" help:"Import reference data, existing registrations or a territory plan."`
+	Match   matchCmd   `cmd:"" help:"Match organisations offline: ranked candidates for each query, or a judgement for each pair."`
+	Policy  policyCmd  `cmd:"" help:"The policy library, and checks of policies and territory plans."`
+	Audit   auditCmd   `cmd:"" help:"Prove and verify what was decided."`
+	Keys    keysCmd    `cmd:"" help:"API keys and their roles."`
+	Health  healthCmd  `cmd:"" help:"Ask a running service whether it is ready."`
+	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
 func main() {

@@ -22,7 +22,7 @@ import (
 
 const (
 	maxDepth  = 50        // of nesting: no document of ours needs ten
-	maxNodes  = 5_000_000 // visited while reading, aliases counted every time: bounds what a small file can unfold to
+	maxNodes  = 2_000_000 // visited while reading, aliases counted every time: bounds what a small file can unfold to
 	maxErrors = 100       // reported: who has more starts with these
 )
 
@@ -510,25 +510,29 @@ func Nearest(word string, list []string) string {
 	return best
 }
 
-// edits is the Levenshtein distance in bytes.
+// edits counts the letters to change, insert, delete or swap with their neighbour to make a into b.
 func edits(a, b string) int {
 	if len(a) > 100 || len(b) > 100 {
 		return 100
 	}
-	row := make([]int, len(b)+1)
+	before, row := make([]int, len(b)+1), make([]int, len(b)+1) // of the two letters of a before this one
 	for j := range row {
 		row[j] = j
 	}
 	for i := range len(a) {
-		diag := row[0]
-		row[0] = i + 1
+		next := make([]int, len(b)+1)
+		next[0] = i + 1
 		for j := range len(b) {
 			cost := 1
 			if a[i] == b[j] {
 				cost = 0
 			}
-			diag, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diag+cost)
+			next[j+1] = min(row[j+1]+1, next[j]+1, row[j]+cost)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				next[j+1] = min(next[j+1], before[j-1]+1)
+			}
 		}
+		before, row = row, next
 	}
 	return row[len(b)]
 }

@@ -76,21 +76,45 @@ func (s *sealed) read(indexes []int64) ([]ledger.Hash, error) {
 // submit hands a proposal to the committer and waits for its end. A caller that stops waiting learns nothing of the
 // outcome; its request may still be committed, and a retry with the same key will find it.
 func (e *Engine) submit(ctx context.Context, q Request, apply func(now time.Time) ([]addition, error)) (*proposal, error) {
+	p, err := e.enqueue(ctx, q, apply)
+	if err != nil {
+		return nil, err
+	}
+	return p, e.wait(ctx, p)
+}
+
+// enqueue hands a proposal to the committer. Proposals are taken in the order in which one caller enqueues them.
+func (e *Engine) enqueue(ctx context.Context, q Request, apply func(now time.Time) ([]addition, error)) (*proposal, error) {
 	p := &proposal{ctx: ctx, request: q, apply: apply, done: make(chan struct{})}
 	select {
+	case <-e.closing: // checked alone first: select picks at random among what is ready
+		return nil, deal.ErrUnavailable
+	default:
+	}
+	select {
 	case e.queue <- p:
+		return p, nil
 	case <-e.closing:
 		return nil, deal.ErrUnavailable
 	case <-ctx.Done():
 		return nil, errors.Join(deal.ErrUnavailable, ctx.Err())
 	}
+}
+
+// wait returns the proposal's error when the committer is done with it.
+func (e *Engine) wait(ctx context.Context, p *proposal) error {
 	select {
 	case <-p.done:
-		return p, p.err
+		return p.err
 	case <-ctx.Done():
-		return nil, errors.Join(deal.ErrUnavailable, ctx.Err())
-	case <-e.stopped: // it came into the queue as the committer left
-		return nil, deal.ErrUnavailable
+		return errors.Join(deal.ErrUnavailable, ctx.Err())
+	case <-e.stopped:
+		select {
+		case <-p.done:
+			return p.err
+		default: // it came into the queue as the committer left
+			return deal.ErrUnavailable
+		}
 	}
 }
 

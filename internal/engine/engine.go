@@ -16,12 +16,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gowebpki/jcs"
 
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/ledger"
@@ -91,13 +94,7 @@ func load(ctx context.Context, st store.Store, m *match.Model) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.accountIndex.Load(func(yield func(match.Record) bool) {
-		for _, a := range v.accounts {
-			if !yield(match.FromAccount(a)) {
-				return
-			}
-		}
-	})
+	v.indexAccounts(slices.Collect(maps.Values(v.accounts)))
 	edge, err := st.Nodes(ctx, ledger.EdgeIndexes(head.Seq))
 	if err != nil {
 		return nil, fmt.Errorf("edge of the Merkle tree: %w", err)
@@ -251,7 +248,7 @@ func (e *Engine) register(r deal.Registration, seen *view, m matches, now time.T
 	}
 	r.Sequence = v.head.Seq + 1
 	r.Version = r.Sequence
-	r.Number = number(r.ReceivedAt, v.head.Registrations+1)
+	r.Number = v.number(r.ReceivedAt, v.head.Registrations+1)
 	d := decide(v, &r, m, now)
 	d.Sequence = r.Sequence
 	change := &deal.Change{Registrations: make([]deal.Registration, 1), Decision: &d}
@@ -263,7 +260,7 @@ func (e *Engine) register(r deal.Registration, seen *view, m matches, now time.T
 		r.CaseID = ""
 	}
 	change.Registrations[0] = r
-	answer, err := json.Marshal(AnswerFor(&r, &d, file, now))
+	answer, err := canonical(AnswerFor(&r, &d, file, now))
 	if err != nil {
 		return addition{}, err
 	}
@@ -282,8 +279,6 @@ func (e *Engine) register(r deal.Registration, seen *view, m matches, now time.T
 	}
 	return a, nil
 }
-
-func number(at time.Time, n uint64) string { return fmt.Sprintf("DR-%d-%06d", at.Year(), n) }
 
 func eventBody(r *deal.Registration) ([]byte, error) {
 	return json.Marshal(map[string]any{"id": r.ID, "number": r.Number, "partner_id": r.Filing.PartnerID, "status": r.Status})
@@ -340,9 +335,9 @@ func (e *Engine) registered(ctx context.Context, p *proposal) (Registered, error
 	out := Registered{Body: p.entry.Answer, ID: p.entry.Subject, Replayed: p.replayed}
 	var err error
 	if p.sealed != nil {
-		out.Receipt, err = e.receipt(p.entry.Leaf, p.entry.Seq, p.sealed.size, p.sealed.root, p.sealed.read)
+		out.Receipt, err = receiptFor(e.cfg.Signer, p.entry.Leaf, p.entry.Seq, p.sealed.size, p.sealed.root, p.sealed.read)
 	} else {
-		out.Receipt, err = e.storedReceipt(ctx, p.entry)
+		out.Receipt, err = storedReceipt(ctx, e.cfg.Store, e.cfg.Signer, &p.entry)
 	}
 	if err != nil {
 		// It is committed, and cannot be shown yet. The retry will find it.
@@ -351,26 +346,46 @@ func (e *Engine) registered(ctx context.Context, p *proposal) (Registered, error
 	return out, nil
 }
 
-func (e *Engine) receipt(leaf []byte, seq, size uint64, root ledger.Hash, read ledger.Reader) (ledger.Receipt, error) {
+// receiptFor proves the leaf seq in the tree of the size.
+func receiptFor(signer *ledger.Signer, leaf []byte, seq, size uint64, root ledger.Hash, read ledger.Reader) (ledger.Receipt, error) {
 	proof, err := ledger.Prove(seq, size, read)
 	if err != nil {
 		return ledger.Receipt{}, err
 	}
-	cp, err := e.cfg.Signer.Sign(size, root)
+	cp, err := signer.Sign(size, root)
 	if err != nil {
 		return ledger.Receipt{}, err
 	}
-	return ledger.NewReceipt(leaf, seq, proof, cp, e.cfg.Signer.Key()), nil
+	return ledger.NewReceipt(leaf, seq, proof, cp, signer.Key()), nil
 }
 
-// storedReceipt derives the receipt of an entry again: the same bytes as the first time, as long as the key is the same.
-func (e *Engine) storedReceipt(ctx context.Context, entry store.Entry) (ledger.Receipt, error) {
-	nodes := func(ix []int64) ([]ledger.Hash, error) { return e.cfg.Store.Nodes(ctx, ix) }
+// ReceiptOf derives the receipt of an entry from the store: the same bytes as the first time, as long as the key is
+// the same.
+func ReceiptOf(ctx context.Context, st store.Store, signer *ledger.Signer, seq uint64) (ledger.Receipt, error) {
+	entry, err := st.Entry(ctx, seq)
+	if err != nil {
+		return ledger.Receipt{}, err
+	}
+	return storedReceipt(ctx, st, signer, &entry)
+}
+
+func storedReceipt(ctx context.Context, st store.Store, signer *ledger.Signer, entry *store.Entry) (ledger.Receipt, error) {
+	nodes := func(ix []int64) ([]ledger.Hash, error) { return st.Nodes(ctx, ix) }
 	root, err := ledger.RootOf(entry.Size, nodes)
 	if err != nil {
 		return ledger.Receipt{}, err
 	}
-	return e.receipt(entry.Leaf, entry.Seq, entry.Size, root, nodes)
+	return receiptFor(signer, entry.Leaf, entry.Seq, entry.Size, root, nodes)
+}
+
+// canonical returns the one form of v as JSON (RFC 8785), whose digest can be checked however the text was stored or
+// printed since.
+func canonical(v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return jcs.Transform(b)
 }
 
 // Check is the coarse answer of a pre-check: what filing would most likely bring, in three words.
@@ -422,23 +437,41 @@ type PutResult struct{ Created, Updated, Unchanged int }
 // MaxRows is the most rows one Put takes: it bounds how long one import holds the head.
 const MaxRows = 1000
 
-// Put upserts rows of reference data, valid ones, in one entry; the whole of rows is committed or nothing. At most
+// Put upserts rows of reference data in one entry; all of rows is committed or, with one wrong, nothing. At most
 // MaxRows rows. merge, if not nil, combines a stored row (nil: there is none) with the given one (a partial import).
 func (e *Engine) Put(ctx context.Context, q Request, rows []deal.Record, merge func(stored, row deal.Record) deal.Record) (PutResult, error) {
+	in := make([]ImportRow, len(rows))
+	for i, r := range rows {
+		in[i] = ImportRow{Record: r, Merge: merge}
+	}
+	res, rejected, err := e.putRows(ctx, q, in, true)
+	for i, errs := range rejected {
+		return PutResult{}, fmt.Errorf("%s %s: %w", rows[i].Kind(), rows[i].Key(), errs)
+	}
+	return res, err
+}
+
+// putRows merges rows with what is stored, under the lock, and commits the ones that are right then: all or none when
+// strict, else all but the rejected, which are returned by their place in rows.
+func (e *Engine) putRows(ctx context.Context, q Request, rows []ImportRow, strict bool) (PutResult, map[int]deal.FieldErrors, error) {
 	if len(rows) > MaxRows {
-		return PutResult{}, fmt.Errorf("%d rows in one call; at most %d", len(rows), MaxRows)
+		return PutResult{}, nil, fmt.Errorf("%d rows in one call; at most %d", len(rows), MaxRows)
 	}
 	var res PutResult
+	rejected := map[int]deal.FieldErrors{}
 	_, err := e.submit(ctx, q, func(time.Time) ([]addition, error) {
 		res = PutResult{}
+		clear(rejected)
 		change := &deal.Change{}
-		for _, row := range rows {
+		for i, in := range rows {
+			row := in.Record
 			stored := e.view.record(row.Kind(), row.Key())
-			if merge != nil {
-				row = merge(stored, row)
+			if in.Merge != nil {
+				row = in.Merge(stored, row)
 			}
 			if errs := row.Validate(); len(errs) > 0 {
-				return nil, fmt.Errorf("%s %s: %w", row.Kind(), row.Key(), errs)
+				rejected[i] = errs
+				continue
 			}
 			switch {
 			case stored == nil:
@@ -451,19 +484,19 @@ func (e *Engine) Put(ctx context.Context, q Request, rows []deal.Record, merge f
 			}
 			change.Put(row)
 		}
-		if res.Created+res.Updated == 0 {
+		if res.Created+res.Updated == 0 || strict && len(rejected) > 0 {
 			return nil, nil
 		}
-		subject := string(rows[0].Kind())
+		subject := string(rows[0].Record.Kind())
 		if len(rows) == 1 {
-			subject += "/" + rows[0].Key()
+			subject += "/" + rows[0].Record.Key()
 		}
 		return []addition{{entry: store.Entry{Kind: deal.EntryRecords, Subject: subject}, change: change}}, nil
 	})
 	if err != nil {
-		return PutResult{}, err // res may still be written to, if it was the caller who stopped waiting
+		return PutResult{}, nil, err // res may still be written to, if it was the caller who stopped waiting
 	}
-	return res, nil
+	return res, rejected, nil
 }
 
 func equalJSON(a, b any) bool {
@@ -751,11 +784,7 @@ func (e *Engine) Receipt(ctx context.Context, registrationID string) (ledger.Rec
 
 // Proof returns the receipt of any entry.
 func (e *Engine) Proof(ctx context.Context, seq uint64) (ledger.Receipt, error) {
-	entry, err := e.cfg.Store.Entry(ctx, seq)
-	if err != nil {
-		return ledger.Receipt{}, err
-	}
-	return e.storedReceipt(ctx, entry)
+	return ReceiptOf(ctx, e.cfg.Store, e.cfg.Signer, seq)
 }
 
 // Checkpoint returns the signed checkpoint of the present head, as C2SP tlog-checkpoint text.

@@ -44,7 +44,8 @@ type view struct {
 	byPartner  map[string]int      // live claims per partner
 	byTender   map[string][]string // tender number → registration ids
 
-	ends endHeap // of windows
+	ends  endHeap         // of windows
+	taken map[string]bool // numbers of imported registrations that ours could come to be
 
 	policy    *policy.Policy
 	plan      *territory.Plan // nil while none is published
@@ -58,7 +59,7 @@ func newView(m *match.Model) *view {
 		accounts: map[string]*deal.Account{}, accountIndex: match.NewIndex(m), children: map[string][]string{},
 		opportunities: map[string]*deal.Opportunity{}, oppsOf: map[string][]string{}, oppIndex: match.NewIndex(m),
 		partners: map[string]*deal.Partner{}, people: map[string]*deal.Person{}, products: map[string]*deal.CatalogueProduct{}, rates: map[[2]string][]*deal.Rate{},
-		claims: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{},
+		claims: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, taken: map[string]bool{},
 		documents: map[string]map[int]deal.Document{}, keys: map[string]deal.Key{},
 	}
 }
@@ -74,6 +75,7 @@ func (v *view) apply(c *deal.Change) error {
 		v.keys[k.ID] = k
 	}
 	c.Records(v.putRecord)
+	v.indexAccounts(c.Accounts)
 	for _, d := range c.Deleted {
 		v.deleteRecord(d)
 	}
@@ -87,7 +89,6 @@ func (v *view) putRecord(r deal.Record) {
 	switch r := r.(type) {
 	case *deal.Account:
 		v.putAccount(r)
-		v.accountIndex.Upsert(match.FromAccount(r))
 	case *deal.Opportunity:
 		v.putOpportunity(r)
 	case *deal.Partner:
@@ -108,7 +109,26 @@ func (v *view) putRecord(r deal.Record) {
 	}
 }
 
-// putAccount keeps the account's attributes; indexing it is the caller's, who may have many.
+// bulk is how many accounts are laid out together rather than one by one.
+const bulk = 32
+
+func (v *view) indexAccounts(list []*deal.Account) {
+	if len(list) < bulk {
+		for _, a := range list {
+			v.accountIndex.Upsert(match.FromAccount(a))
+		}
+		return
+	}
+	v.accountIndex.Load(func(yield func(match.Record) bool) {
+		for _, a := range list {
+			if !yield(match.FromAccount(a)) {
+				return
+			}
+		}
+	})
+}
+
+// putAccount keeps the account's attributes; indexing it is indexAccounts', which may have many.
 func (v *view) putAccount(a *deal.Account) {
 	if old := v.accounts[a.ID]; old != nil && old.ParentID != a.ParentID {
 		removeSorted(v.children, old.ParentID, a.ID)
@@ -172,6 +192,7 @@ func removeSorted(m map[string][]string, key, id string) {
 
 // putRegistration keeps r if it is a claim now or may be read as one at any later instant, else forgets it.
 func (v *view) putRegistration(r *deal.Registration) {
+	v.keepNumber(r)
 	if old := v.claims[r.ID]; old != nil {
 		delete(v.claims, r.ID)
 		without(v.claimsOf, old.CustomerRef.Key(), r.ID)
@@ -324,11 +345,7 @@ func (l visitor) Key(k deal.Key) error           { l.v.keys[k.ID] = k; return ni
 func (l visitor) Case(deal.Case) error           { return nil }
 
 func (l visitor) Record(r deal.Record) error {
-	if a, ok := r.(*deal.Account); ok {
-		l.v.putAccount(a) // indexed together, once all are there
-		return nil
-	}
-	l.v.putRecord(r)
+	l.v.putRecord(r) // accounts are indexed together, once all are there
 	return nil
 }
 

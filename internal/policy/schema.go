@@ -170,8 +170,8 @@ func buildSchema() []FactSpec {
 	partner("partner.country", "", nil, "the partner's country", "partner `country`")
 	partner("partner.agreement_signed", false, nil, "the agreement was signed by the day of submission", "partner `agreement_signed_at`")
 	partner("partner.agreement_known", true, nil, "the day of the agreement's signature is recorded", "partner `agreement_signed_at` is not empty")
-	partner("partner.authorised", false, nil, "the agreement covers the customer's country and every line", "partner `countries`, `lines`")
-	partner("partner.authorised_country", false, nil, "the agreement covers the customer's country", "partner `countries`")
+	partner("partner.authorised", false, nil, "the agreement covers the country and every line of the filing", "partner `countries`, `lines`")
+	partner("partner.authorised_country", false, nil, "the agreement covers the country of the filing, which the partner gave: not the account's", "partner `countries`, `customer.country`")
 	partner("partner.authorised_lines", false, nil, "the agreement covers every line of the deal", "partner `lines`")
 	partner("partner.trained_staff", 0, nil, "trained staff of the partner", "partner `trained_staff`")
 	partner("partner.credit_hold", false, nil, "the partner is on credit hold", "partner `credit_hold`")
@@ -233,15 +233,6 @@ func listVal(ss []string) ref.Val {
 func lookup(name string) (int, bool) {
 	i, ok := schemaIndex[name]
 	return i, ok
-}
-
-// names returns the name of every fact, for suggestions.
-func factNames() []string {
-	out := make([]string, len(Schema))
-	for i, s := range Schema {
-		out[i] = s.Name
-	}
-	return out
 }
 
 // customName returns the part after custom. of a fact a policy declares itself.

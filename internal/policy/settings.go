@@ -41,7 +41,7 @@ type CustomField struct {
 
 // Validate reports what is wrong with a filing's custom fields: unknown ones, and values of another type. A required
 // one that is missing is not a matter of form; the policy returns such a filing.
-func (s *Settings) Validate(custom map[string]string) deal.FieldErrors {
+func (s Settings) Validate(custom map[string]string) deal.FieldErrors {
 	var e deal.FieldErrors
 	for name, value := range custom {
 		i := slices.IndexFunc(s.Custom, func(c CustomField) bool { return c.Name == name })
@@ -63,10 +63,10 @@ func (s *Settings) Validate(custom map[string]string) deal.FieldErrors {
 
 // Tier returns the tier as the policy writes it and its rank from 0. A tier the policy does not know is returned as
 // it is, with rank 0: an unknown tier earns nothing.
-func (s *Settings) Tier(name string) (string, int) { return place(s.Tiers, name, 0) }
+func (s Settings) Tier(name string) (string, int) { return place(s.Tiers, name, 0) }
 
 // Stage returns the sales stage as the policy writes it and its place from 0; an unknown stage has place -1.
-func (s *Settings) Stage(name string) (string, int) { return place(s.Stages, name, -1) }
+func (s Settings) Stage(name string) (string, int) { return place(s.Stages, name, -1) }
 
 // place finds a name whatever its case, as exports of other systems spell it.
 func place(list []string, name string, unknown int) (string, int) {
@@ -79,14 +79,14 @@ func place(list []string, name string, unknown int) (string, int) {
 }
 
 // IsPublicSector reports whether the industry counts as a public body.
-func (s *Settings) IsPublicSector(industry string) bool {
+func (s Settings) IsPublicSector(industry string) bool {
 	_, i := place(s.PublicSector, industry, -1)
 	return i >= 0
 }
 
 // Missing lists the standard fields of the filing that are empty, and the policy's own required ones, as reg.missing
 // names them.
-func (s *Settings) Missing(f *deal.Filing) []string {
+func (s Settings) Missing(f *deal.Filing) []string {
 	var out []string
 	need := func(name string, given bool) {
 		if !given {

@@ -71,7 +71,8 @@ func (p prefixes) has(code string) bool {
 // maxPostal is the length of the longest postal code there is, with room to spare.
 const maxPostal = 16
 
-// postal brings a postal code to the form in which codes are compared: capitals and digits only.
+// postal brings a postal code to the form in which codes are compared: capitals and digits only, without the
+// country some people write before it (D-80331).
 func postal(s string) string {
 	var buf [maxPostal]byte
 	return string(buf[:postalInto(&buf, s)])
@@ -80,6 +81,9 @@ func postal(s string) string {
 // postalInto is postal without allocating. What does not fit is cut: no plan has longer prefixes.
 func postalInto(buf *[maxPostal]byte, s string) int {
 	n := 0
+	if i := strings.IndexByte(s, '-'); (i == 1 || i == 2) && i+1 < len(s) && s[0] > '9' && s[i-1] > '9' && s[i+1] <= '9' {
+		s = s[i+1:]
+	}
 	for i := 0; i < len(s) && n < maxPostal; i++ {
 		switch b := s[i]; {
 		case b >= '0' && b <= '9' || b >= 'A' && b <= 'Z':

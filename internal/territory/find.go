@@ -368,13 +368,28 @@ func (p *Plan) couldChange(c *Customer, q query, winner int32) (out unknowns) {
 			q[i] = x.all
 		}
 	}
-	for i := q.next(0); i >= 0; i = q.next(i + 1) {
+	consider := func(i int) {
 		t := x.owner[i]
-		if winner >= 0 && t >= winner {
-			break
-		}
-		if !x.bars(c, t) && (winner < 0 || p.territories[t].answer(c) != p.territories[winner].answer(c)) {
+		if !x.bars(c, t) && (winner < 0 || t < winner && p.territories[t].answer(c) != p.territories[winner].answer(c)) {
 			out |= lacks & x.boxes[i].asks()
+		}
+	}
+	for i := q.next(0); i >= 0 && (winner < 0 || x.owner[i] < winner); i = q.next(i + 1) {
+		consider(i)
+	}
+	if c.AccountID != "" {
+		q[7] = x.all // the territories that name accounts, too
+		for _, i := range x.named[c.AccountID] {
+			if q.has(i) {
+				consider(int(i))
+			}
+		}
+		for _, a := range c.Ancestors {
+			for _, i := range x.family[a] {
+				if q.has(i) {
+					consider(int(i))
+				}
+			}
 		}
 	}
 	return out

@@ -124,7 +124,7 @@ func buildPrefixes(boxes []box) *prefixIndex {
 		}
 	}
 	d := &prefixIndex{prefixes: make(map[string]*bitmap, len(all)), other: seal(other), unknown: seal(unknown)}
-	for p := range all {
+	for p := range all { // what is ruled out is ruled out for longer codes, too
 		w := slices.Clone(other)
 		for k := 1; k <= len(p); k++ {
 			for _, i := range in[p[:k]] {
@@ -264,6 +264,8 @@ func (q *query) next(from int) int {
 		return at<<6 + bits.TrailingZeros64(w)
 	}
 	at++
+	// Postal code and country leave the fewest candidates: most words are empty after these two of eight.
+	postal, country := q[2].words[:n], q[0].words[:n]
 	for s := at >> 6; s < len(q[0].sum); s++ {
 		m := q[0].sum[s] & q[1].sum[s] & q[2].sum[s] & q[3].sum[s] & q[4].sum[s] & q[5].sum[s] & q[6].sum[s] & q[7].sum[s]
 		if s == at>>6 {
@@ -271,6 +273,9 @@ func (q *query) next(from int) int {
 		}
 		for ; m != 0; m &= m - 1 {
 			i := s<<6 + bits.TrailingZeros64(m)
+			if i >= n || postal[i]&country[i] == 0 {
+				continue
+			}
 			if w := q.word(i); w != 0 {
 				return i<<6 + bits.TrailingZeros64(w)
 			}
@@ -278,6 +283,9 @@ func (q *query) next(from int) int {
 	}
 	return -1
 }
+
+// has reports whether box i is set in all of the query.
+func (q *query) has(i int32) bool { return q.word(int(i>>6))>>(i&63)&1 == 1 }
 
 func (q *query) word(i int) uint64 {
 	return q[0].words[i] & q[1].words[i] & q[2].words[i] & q[3].words[i] & q[4].words[i] & q[5].words[i] & q[6].words[i] & q[7].words[i]

@@ -26,7 +26,7 @@ const (
 // Limits of one plan.
 const (
 	maxDocument    = 64 << 20 // bytes
-	maxTerritories = 200_000
+	maxTerritories = 100_000
 	maxBoxes       = 1_000 // that the exclusions of one territory may split it into
 )
 
@@ -486,12 +486,13 @@ func (c *compiler) box(at document.Path, d *boxDoc, countries []string) (box, in
 		b.line = only(folded(d.Line))
 	}
 	if d.Employees != "" {
-		dims++
 		lo, hi, ok := parseRange(d.Employees)
 		if !ok {
 			c.add(at.Of("employees"), "%q is not a range: write \">=5000\", \"<100\" or \"100..5000\", which is 100 to 4999", d.Employees)
 		}
-		b.employees = span{lo, hi}
+		if b.employees = (span{lo, hi}); !b.employees.any() { // >=0 asks for nothing
+			dims++
+		}
 	}
 	return b, dims
 }

@@ -65,7 +65,7 @@ var plan = sync.OnceValue(func() []byte {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	p("# The demo's territory plan. The organisations are real, who sells to them is not.")
-	p("apiVersion: dealreg/v1")
+	p("apiVersion: dibs/v1")
 	p("kind: TerritoryPlan")
 	p("metadata:")
 	p("  name: demo-world")

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/gowebpki/jcs"
+
+	"github.com/dibs-deals/dibs/internal/engine"
+	"github.com/dibs-deals/dibs/internal/ledger"
+	"github.com/dibs-deals/dibs/internal/store"
+)
+
+// auditCmd is dibs audit: what the ledger proves.
+type auditCmd struct {
+	Checkpoint auditCheckpointCmd `cmd:"" help:"Print the signed checkpoint of the ledger."`
+	Prove      auditProveCmd      `cmd:"" help:"Print the receipt of a registration's current decision, or of any entry by its sequence."`
+	Verify     auditVerifyCmd     `cmd:"" help:"Verify the whole ledger and everything derived from it, or one receipt offline."`
+}
+
+type auditCheckpointCmd struct{ databaseFlags }
+
+// Run prints C2SP tlog-checkpoint text.
+func (c *auditCheckpointCmd) Run(ctx context.Context, std stdio) error {
+	st, err := c.openStore(ctx, false)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = st.Close() }()
+	signer, err := c.openSigner()
+	if err != nil {
+		return err
+	}
+	head, err := st.Head(ctx)
+	if err != nil {
+		return err
+	}
+	text, err := signer.Sign(head.Seq, head.Root)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprint(std.out, text)
+	return err
+}
+
+type auditProveCmd struct {
+	databaseFlags
+	ID string `arg:"" help:"A registration's id, or an entry's sequence."`
+}
+
+// Run prints the receipt as JSON.
+func (c *auditProveCmd) Run(ctx context.Context, std stdio) error {
+	st, err := c.openStore(ctx, false)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = st.Close() }()
+	signer, err := c.openSigner()
+	if err != nil {
+		return err
+	}
+	seq, err := strconv.ParseUint(c.ID, 10, 63)
+	if err != nil {
+		seqs, err := st.DecisionSeqs(ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		if len(seqs) == 0 {
+			return fmt.Errorf("there is no registration %s", c.ID)
+		}
+		seq = seqs[len(seqs)-1]
+	}
+	r, err := engine.ReceiptOf(ctx, st, signer, seq)
+	if err != nil {
+		return err
+	}
+	return writeJSON(std.out, r)
+}
+
+type auditVerifyCmd struct {
+	databaseFlags
+	File   string   `arg:"" optional:"" type:"existingfile" help:"An answer with its receipt, or a receipt alone: verified offline, without a database."`
+	Key    []string `placeholder:"VKEY" help:"Verification key to trust for FILE. Without one the receipt's own is used, which shows only that it agrees with itself."`
+	Format string   `enum:"text,json" default:"text" help:"text or json."`
+}
+
+// Run verifies. It exits 1 when something is not as the ledger says.
+func (c *auditVerifyCmd) Run(ctx context.Context, std stdio) error {
+	if c.File != "" {
+		return c.receipt(std)
+	}
+	st, err := c.openStore(ctx, false)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = st.Close() }()
+	return c.ledger(ctx, std, st)
+}
+
+func (c *auditVerifyCmd) ledger(ctx context.Context, std stdio, st store.Store) error {
+	began := time.Now()
+	report, err := engine.Verify(ctx, st)
+	if err != nil {
+		return fmt.Errorf("the audit could not go on: %w", err)
+	}
+	if c.Format == "json" {
+		if err := writeJSON(std.out, report); err != nil {
+			return err
+		}
+	} else {
+		for _, p := range report.Problems {
+			where := "database"
+			if p.Seq > 0 {
+				where = fmt.Sprintf("entry %d", p.Seq)
+			}
+			fmt.Fprintf(std.out, "%s: %s: %s\n", where, p.What, p.Detail)
+		}
+		verdict := "clean"
+		if n := len(report.Problems); n > 0 {
+			verdict = fmt.Sprintf("%d problems", n)
+		}
+		fmt.Fprintf(std.out, "%d entries, root %s: %s (%.1f s)\n", report.Entries, report.Root, verdict, time.Since(began).Seconds())
+	}
+	if len(report.Problems) > 0 {
+		return errFound
+	}
+	return nil
+}
+
+// receipt verifies a file offline: the receipt, and, when the answer came with it, that it is the answer proved.
+func (c *auditVerifyCmd) receipt(std stdio) error {
+	raw, err := os.ReadFile(c.File)
+	if err != nil {
+		return err
+	}
+	var answer map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &answer); err != nil {
+		return fmt.Errorf("%s is not JSON: %w", c.File, err)
+	}
+	whole := answer["receipt"] != nil
+	var r ledger.Receipt
+	part := raw
+	if whole {
+		part = answer["receipt"]
+	}
+	if err := json.Unmarshal(part, &r); err != nil {
+		return fmt.Errorf("%s holds no receipt: %w", c.File, err)
+	}
+	leaf, cp, err := r.Verify(c.Key...)
+	if err == nil && whole {
+		delete(answer, "receipt")
+		err = proves(leaf, answer)
+	}
+	if err != nil {
+		fmt.Fprintf(std.out, "%s: not proved: %v\n", c.File, err)
+		return errFound
+	}
+	if c.Format == "json" {
+		return writeJSON(std.out, map[string]any{"sequence": leaf.Seq, "at": leaf.At, "kind": leaf.Kind, "subject": leaf.Subject, "answer": whole, "log": cp.Origin, "size": cp.Size})
+	}
+	what := "receipt"
+	if whole {
+		what = "answer and receipt"
+	}
+	fmt.Fprintf(std.out, "%s: %s proved: entry %d of %q, %s, %s of %s; log of %d entries\n", c.File, what, leaf.Seq, cp.Origin,
+		leaf.At.Format(time.RFC3339Nano), leaf.Kind, leaf.Subject, cp.Size)
+	if len(c.Key) == 0 {
+		fmt.Fprintln(std.err, "verified with the key in the receipt itself; give --key with the key the vendor publishes")
+	}
+	return nil
+}
+
+// proves compares the answer with the digest in the leaf, in its canonical form (RFC 8785), which does not depend on
+// how the JSON was stored or printed since.
+func proves(leaf ledger.Leaf, answer map[string]json.RawMessage) error {
+	b, err := json.Marshal(answer)
+	if err != nil {
+		return err
+	}
+	canonical, err := jcs.Transform(b)
+	if err != nil {
+		return err
+	}
+	if sha256.Sum256(canonical) != leaf.Answer {
+		return errors.New("the answer is not the one that was recorded")
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/dibs-deals/dibs/internal/engine"
+	"github.com/dibs-deals/dibs/internal/ledger"
+	"github.com/dibs-deals/dibs/internal/store"
+	"github.com/dibs-deals/dibs/internal/store/sqlite"
+)
+
+// databaseFlags say where the database is, and its signing key. Every command that touches a database has them.
+type databaseFlags struct {
+	Database   string `default:"sqlite:dibs-data/dibs.db" env:"DIBS_DATABASE" placeholder:"URL" help:"Database: sqlite:PATH."`
+	SigningKey string `env:"DIBS_SIGNING_KEY" type:"path" placeholder:"FILE" help:"File of the ledger's signing key; made on first start. Default: ledger.key beside the database."`
+	Origin     string `default:"dibs/ledger" env:"DIBS_ORIGIN" help:"Name of the ledger in its checkpoints, set when the signing key is made."`
+}
+
+// path returns the file of the SQLite database.
+func (f *databaseFlags) path() (string, error) {
+	path, ok := strings.CutPrefix(f.Database, "sqlite:")
+	switch {
+	case ok && path != "":
+		return path, nil
+	case strings.HasPrefix(f.Database, "postgres://"), strings.HasPrefix(f.Database, "postgresql://"):
+		return "", errors.New("this version has no PostgreSQL engine yet: use --database sqlite:PATH")
+	}
+	return "", fmt.Errorf("--database %q is not sqlite:PATH", f.Database)
+}
+
+// openStore opens the database; create says whether one may be made.
+func (f *databaseFlags) openStore(ctx context.Context, create bool) (store.Store, error) {
+	path, err := f.path()
+	if err != nil {
+		return nil, err
+	}
+	if create {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return nil, fmt.Errorf("folder of the database: %w", err)
+		}
+	} else if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("there is no database at %s: give --database, or make one with dibs serve", path)
+	}
+	return sqlite.Open(ctx, sqlite.Config{Path: path})
+}
+
+// openSigner opens the signing key; it is made when there is none.
+func (f *databaseFlags) openSigner() (*ledger.Signer, error) {
+	file := f.SigningKey
+	if file == "" {
+		path, err := f.path()
+		if err != nil {
+			return nil, err
+		}
+		file = filepath.Join(filepath.Dir(path), "ledger.key")
+	}
+	return ledger.OpenSigner(file, f.Origin)
+}
+
+// openEngine opens database, key and engine. close ends them in reverse order.
+func (f *databaseFlags) openEngine(ctx context.Context, create bool, log *slog.Logger, policy []byte) (e *engine.Engine, closeAll func() error, err error) {
+	st, err := f.openStore(ctx, create)
+	if err != nil {
+		return nil, nil, err
+	}
+	signer, err := f.openSigner()
+	if err == nil {
+		e, err = engine.Open(ctx, engine.Config{Store: st, Signer: signer, Policy: policy, Log: log})
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, st.Close())
+	}
+	return e, func() error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
+		defer cancel()
+		return errors.Join(e.Close(ctx), st.Close())
+	}, nil
+}
+
+// newLog writes JSON lines; a command that is not a service says only what went wrong.
+func newLog(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/dibs-deals/dibs/internal/policy"
+)
+
+// runPolicy runs dibs policy and returns its exit code and what it wrote.
+func runPolicy(t *testing.T, in string, args ...string) (code int, out, errOut string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	code = run(t.Context(), append([]string{"policy"}, args...), stdio{strings.NewReader(in), &o, &e})
+	return code, o.String(), e.String()
+}
+
+func TestPolicyCommands(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "roe.yaml")
+
+	if code, out, _ := runPolicy(t, "", "list"); code != exitOK || !strings.HasPrefix(out, "default  Default rules of engagement") {
+		t.Errorf("list: %d %s", code, out)
+	}
+	var list []struct{ Name, Title string }
+	if code, out, _ := runPolicy(t, "", "list", "--format", "json"); code != exitOK || json.Unmarshal([]byte(out), &list) != nil || list[0].Name != "default" {
+		t.Errorf("list as JSON: %d %s", code, out)
+	}
+	if code, out, _ := runPolicy(t, "", "show", "default"); code != exitOK || out != string(policy.Default()) {
+		t.Errorf("show: %d", code)
+	}
+	if code, _, errOut := runPolicy(t, "", "show", "nobody"); code != exitUsage || !strings.Contains(errOut, `there is no policy "nobody" in the library; there are default`) {
+		t.Errorf("show of nothing: %d %s", code, errOut)
+	}
+	if code, out, _ := runPolicy(t, "", "init", "--out", file); code != exitOK || !strings.Contains(out, "dibs policy check") {
+		t.Errorf("init: %d %s", code, out)
+	}
+	if code, _, errOut := runPolicy(t, "", "init", "default", "--out", file); code != exitUsage || !strings.Contains(errOut, "exists already") {
+		t.Errorf("init over a file: %d %s", code, errOut)
+	}
+	if code, out, _ := runPolicy(t, "", "check", file); code != exitOK || !strings.Contains(out, "policy default is in order") {
+		t.Errorf("check: %d %s", code, out)
+	}
+
+	body, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := bytes.Replace(body, []byte("!partner.active"), []byte("!partner.actve"), 1)
+	if err := os.WriteFile(file, broken, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	code, out, _ := runPolicy(t, "", "check", file)
+	if code != exitFound || !strings.HasPrefix(out, file+":") || !strings.Contains(out, "rules[0].when: there is no fact partner.actve; did you mean partner.active?") {
+		t.Errorf("check of a broken policy: %d %s", code, out)
+	}
+	var report checkReport
+	code, out, _ = runPolicy(t, string(broken), "check", "-", "--format", "json")
+	if code != exitFound || json.Unmarshal([]byte(out), &report) != nil || len(report.Errors) != 1 || report.Errors[0].Line == 0 || report.Kind != "policy" {
+		t.Errorf("check as JSON: %d %s", code, out)
+	}
+	if code, _, errOut := runPolicy(t, "", "check", filepath.Join(dir, "nothing.yaml")); code != exitUsage || !strings.Contains(errOut, "nothing.yaml") {
+		t.Errorf("check of nothing: %d %s", code, errOut)
+	}
+
+	plan := "apiVersion: dibs/v1\nkind: TerritoryPlan\nmetadata: {name: p, timezone: UTC}\ntiers: [a]\nterritories:\n  - {id: T, tier: a, coverage: direct, owner: {queue: q}}\n"
+	if code, out, _ := runPolicy(t, plan, "check", "-"); code != exitOK || !strings.Contains(out, "territory plan p is in order: 1 territories") {
+		t.Errorf("check of a plan: %d %s", code, out)
+	}
+	code, out, _ = runPolicy(t, strings.Replace(plan, "tier: a,", "tier: b,", 1), "check", "-", "--format", "json")
+	if code != exitFound || !strings.Contains(out, `"kind": "territories"`) || !strings.Contains(out, `"line": 6`) {
+		t.Errorf("check of a broken plan: %d %s", code, out)
+	}
+}

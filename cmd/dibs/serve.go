@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/engine"
+	"github.com/dibs-deals/dibs/internal/policy"
+	"github.com/dibs-deals/dibs/internal/server"
+)
+
+// drainFor is how long a stopping service waits for the last commit.
+const drainFor = 20 * time.Second
+
+// serveCmd is dibs serve. Its fields are the whole configuration of the service; each is also an environment variable.
+type serveCmd struct {
+	databaseFlags
+	Listen          string     `default:"127.0.0.1:8080" env:"DIBS_LISTEN" help:"Address to serve on. Put TLS in front of anything that is not loopback."`
+	Policy          string     `env:"DIBS_POLICY" type:"path" placeholder:"FILE" help:"Policy to publish on an empty database. On any other it must be the live one."`
+	ChecksPerMinute int        `default:"60" env:"DIBS_CHECKS_PER_MINUTE" help:"Pre-checks an API key may ask in a minute."`
+	LogLevel        slog.Level `default:"info" env:"DIBS_LOG_LEVEL" help:"debug, info, warn or error."`
+}
+
+// Run serves until it is told to stop, and then finishes what it has begun.
+func (c *serveCmd) Run(ctx context.Context, std stdio) error {
+	log := newLog(std.err, c.LogLevel)
+	body, err := c.policyFile()
+	if err != nil {
+		return err
+	}
+	listener, err := listen(ctx, c.Listen)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = listener.Close() }()
+	e, done, err := c.openEngine(ctx, true, log, body)
+	if err != nil {
+		return err
+	}
+	err = c.serve(ctx, std, log, e, body, listener)
+	return errors.Join(err, done())
+}
+
+func (c *serveCmd) serve(ctx context.Context, std stdio, log *slog.Logger, e *engine.Engine, body []byte, listener net.Listener) error {
+	if body != nil {
+		live, err := e.Live(deal.PolicyDocument)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal([]byte(live.Body), body) {
+			return fmt.Errorf("the live policy of the database is %s version %d, not %s: publish it with POST /v1/policies and /publish, or leave --policy out",
+				live.Name, live.Version, c.Policy)
+		}
+	}
+	keys, err := e.Store().Keys(ctx)
+	if err != nil {
+		return err
+	}
+	if len(keys) == 0 {
+		_, token, err := e.CreateKey(ctx, engine.Request{Actor: operator}, "admin", nil, "first start")
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(std.out, "This database is new. Its admin key, shown this once:\n\n  %s\n\n", token)
+	}
+	ready := e.Ready(ctx)
+	if ready.Plan == "" {
+		fmt.Fprintln(std.out, "No territory plan is published: until one is, every customer counts as partner territory (dibs import territories FILE).")
+	}
+	fmt.Fprintf(std.out, "dibs serves on http://%s with policy %s, %d accounts, ledger at entry %d\n", listener.Addr(), ready.Policy, ready.Accounts, ready.Head)
+	return serveOn(ctx, log, e, listener, c.ChecksPerMinute)
+}
+
+// serveOn runs the HTTP service on the listener until ctx ends.
+func serveOn(ctx context.Context, log *slog.Logger, e *engine.Engine, l net.Listener, checks int) error {
+	tel, err := server.OpenTelemetry(ctx, version)
+	if err != nil {
+		return fmt.Errorf("telemetry: %w", err)
+	}
+	err = server.New(server.Config{Engine: e, Log: log, Telemetry: tel, Version: version, ChecksPerMinute: checks}).Run(ctx, l)
+	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if ferr := tel.Close(flush); ferr != nil {
+		log.Warn("the last traces were not delivered", "error", ferr)
+	}
+	return err
+}
+
+func (c *serveCmd) policyFile() ([]byte, error) {
+	if c.Policy == "" {
+		return nil, nil
+	}
+	body, err := os.ReadFile(c.Policy)
+	if err != nil {
+		return nil, fmt.Errorf("--policy: %w", err)
+	}
+	if _, err := policy.Compile(body); err != nil {
+		return nil, fmt.Errorf("--policy %s: %w", c.Policy, err)
+	}
+	return body, nil
+}
+
+// listen opens the address, and says what to do when somebody else has it.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s is taken by another process: stop it, or give --listen 127.0.0.1:%s", address, "8081")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--listen %s: %w", address, err)
+	}
+	return l, nil
+}
+
+// healthCmd is dibs health: what a container's health check runs.
+type healthCmd struct {
+	URL string `default:"http://127.0.0.1:8080/readyz" env:"DIBS_HEALTH_URL" help:"What to ask."`
+}
+
+// Run exits 1 when the service is not ready.
+func (c *healthCmd) Run(ctx context.Context, std stdio) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	body, status, err := get(ctx, c.URL)
+	if err != nil {
+		fmt.Fprintf(std.out, "not reached: %v\n", err)
+		return errFound
+	}
+	fmt.Fprintln(std.out, strings.TrimSpace(body))
+	if status != 200 {
+		return errFound
+	}
+	return nil
+}

@@ -1,0 +1,167 @@
+package document
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+type sample struct {
+	Name   string            `yaml:"name"`
+	Count  int               `yaml:"count"`
+	Ratio  float64           `yaml:"ratio"`
+	On     bool              `yaml:"on"`
+	List   []string          `yaml:"list"`
+	Map    map[string]inner  `yaml:"map"`
+	Inner  *inner            `yaml:"inner"`
+	Any    Scalar            `yaml:"any"`
+	Text   Texts             `yaml:"text"`
+	Nested []inner           `yaml:"nested"`
+	Pairs  map[string]string `yaml:"pairs"`
+}
+
+type inner struct {
+	Value string `yaml:"value"`
+	Deep  *inner `yaml:"deep"`
+}
+
+func read(doc string) (sample, *Reader) {
+	var s sample
+	r := Parse([]byte(doc), 1<<16)
+	r.Read(&s)
+	return s, r
+}
+
+func TestRead(t *testing.T) {
+	t.Parallel()
+	s, r := read(`
+name: 01067
+count: 1_000
+ratio: 2
+on: true
+list: [a, "2", NO]
+map: {x: {value: y}}
+inner:
+  value: z
+any: 1.5
+text: {en: a, de: b}
+nested: &n
+  - value: one
+pairs: {k: v}
+`)
+	if r.Err() != nil {
+		t.Fatal(r.Err())
+	}
+	if s.Name != "01067" || s.Count != 1000 || s.Ratio != 2 || !s.On || strings.Join(s.List, "") != "a2NO" || s.Map["x"].Value != "y" ||
+		s.Inner.Value != "z" || s.Any.Value != 1.5 || s.Text["de"] != "b" || s.Nested[0].Value != "one" || s.Pairs["k"] != "v" {
+		t.Errorf("%+v", s)
+	}
+	if got := strings.Join(r.Keys("text"), " "); got != "en de" {
+		t.Errorf("keys %s", got)
+	}
+	if !r.Has("nested", 0, "value") || r.Has("nested", 1) || r.Has("nope") || r.Peek("name") != "01067" || r.Peek("nope") != "" {
+		t.Error("Has or Peek")
+	}
+	// Reading again replaces what the document gives and leaves the rest.
+	later := sample{Name: "x", Inner: &inner{Value: "old"}}
+	Parse([]byte("inner: {deep: {value: new}}"), 100).Read(&later)
+	if later.Name != "x" || later.Inner.Value != "old" || later.Inner.Deep.Value != "new" {
+		t.Errorf("%+v", later)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ doc, want string }{
+		{"", "1:1: the document is empty"},
+		{"- a", "1:1: the document is not a mapping of fields to values"},
+		{"name: [", "1:1: not YAML: did not find expected node content"},
+		{"name: a\nnmae: b", `2:1: nmae: there is no field "nmae" here; did you mean "name"?`},
+		{"name: a\nname: b", `2:1: name: "name" is given twice`},
+		{"count: many", `1:8: count: "many" is not a whole number`},
+		{"count: 1.5", `1:8: count: "1.5" is not a whole number`},
+		{"count: 99999999999999999999", `is not a whole number`},
+		{"ratio: .inf", `1:8: ratio: ".inf" is not a number`},
+		{"any: .nan", `1:6: any: ".nan" is not a finite number`},
+		{"on: yes", `1:5: on: "yes" is not true or false`},
+		{"name: true", `"true" is not text; put it in quotes if it is meant as text`},
+		{"name: {a: b}", `a mapping is not text`},
+		{"list: a", `1:7: list: "a" is not a list; write [a, b]`},
+		{"inner: a", `1:8: inner: "a" is not a mapping of fields to values`},
+		{"nested:\n  - value: a\n  - vaule: b", `3:5: nested[1].vaule: there is no field "vaule" here; did you mean "value"?`},
+		{"map: {x: {y: z}}", `1:11: map.x.y: there is no field "y" here; there are value, deep`},
+		{"any: {a: b}", `a mapping is not a single value`},
+		{"text: [a]", `a list is not text, or a mapping of languages to texts`},
+		{"? [a]\n: b", `a field's name must be plain text`},
+		{"name: a\n---\nname: b", `a second document begins here`},
+		{"inner: &a {deep: *a}", `nested too deeply`},
+		{strings.Repeat("#", 1<<17), `at most 65536 are read`},
+	} {
+		_, r := read(c.doc)
+		if r.Err() == nil || !strings.Contains(r.Err().Error(), c.want) {
+			t.Errorf("%.40q:\n got %v\nwant %s", c.doc, r.Err(), c.want)
+		}
+		if c.doc != "" && len(c.doc) < 100 {
+			var list Errors
+			if !errors.As(r.Err(), &list) || list[0].Line < 1 || list[0].Column < 1 {
+				t.Errorf("%q: %v has no place", c.doc, r.Err())
+			}
+		}
+	}
+}
+
+// A small file must not unfold to a large one.
+func TestAliases(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	b.WriteString("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n")
+	for i := 1; i < 9; i++ {
+		n := string(rune('0' + i))
+		p := string(rune('0' + i - 1))
+		b.WriteString("a" + n + ": &a" + n + " [*a" + p + ", *a" + p + ", *a" + p + ", *a" + p + ", *a" + p + ", *a" + p + ", *a" + p + ", *a" + p + ", *a" + p + ", *a" + p + "]\n")
+	}
+	b.WriteString("list: *a8\n")
+	var v struct {
+		List [][][][][][][][][]string `yaml:"list"`
+	}
+	r := Parse([]byte(b.String()), 1<<16)
+	r.Read(&v)
+	if r.Err() == nil || !strings.Contains(r.Err().Error(), "unfolds to too much") {
+		t.Errorf("%.300v", r.Err())
+	}
+}
+
+func TestAddWithin(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		doc       string
+		line, col int // of the value
+		want      string
+	}{
+		{"name: abc", 1, 2, "1:9"},
+		{"name: 'abc'", 1, 2, "1:10"},
+		{"name: 'it''s x'", 1, 5, "1:14"},
+		{`name: "abc"`, 1, 2, "1:10"},
+		{"name: |\n  abc\n  def", 2, 1, "3:4"},
+		{"name: >-\n    abc\n    def", 1, 6, "2:5"},
+		{"count: 3", 1, 0, "1:1"},
+	} {
+		_, r := read(c.doc)
+		r.AddWithin(Path{"name"}, c.line, c.col, "here")
+		if got := r.Err().Error(); !strings.HasPrefix(got, c.want+":") {
+			t.Errorf("%q at %d:%d of the value: %s, want %s", c.doc, c.line, c.col, got, c.want)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ word, want string }{{"titel", "title"}, {"Title", "title"}, {"priorty", "priority"}, {"x", ""}, {"zebra", ""}, {"", ""}} {
+		if got := Nearest(c.word, []string{"title", "priority", "owner"}); got != c.want {
+			t.Errorf("%q: %q, want %q", c.word, got, c.want)
+		}
+	}
+	if got := (Path{"a", 1, "b"}).String(); got != "a[1].b" {
+		t.Error(got)
+	}
+}

@@ -1,0 +1,26 @@
+package territory
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// The plans shown in the documentation are real ones.
+func TestDocumentationExamples(t *testing.T) {
+	b, err := os.ReadFile("../../docs/policy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, part := range strings.Split(string(b), "```yaml\n")[1:] {
+		body, _, _ := strings.Cut(part, "```")
+		if IsPlan([]byte(body)) {
+			n++
+			compile(t, body)
+		}
+	}
+	if n == 0 {
+		t.Error("the documentation shows no plan")
+	}
+}
