@@ -42,11 +42,9 @@ func (a *Account) Validate() FieldErrors {
 	if strings.TrimSpace(a.Name) == "" {
 		e.Add("name", "is required")
 	}
-	for field, v := range map[string]string{"name": a.Name, "domain": a.Domain, "website": a.Website, "region": a.Region, "city": a.City,
-		"postal_code": a.PostalCode, "street": a.Street, "phone": a.Phone, "tax_id": a.TaxID, "duns": a.DUNS, "lei": a.LEI,
-		"industry": a.Industry, "owner": a.Owner, "parent_id": a.ParentID} {
-		e.text(field, v, MaxText)
-	}
+	e.each("", []named{{"name", a.Name}, {"domain", a.Domain}, {"website", a.Website}, {"region", a.Region}, {"city", a.City},
+		{"postal_code", a.PostalCode}, {"street", a.Street}, {"phone", a.Phone}, {"tax_id", a.TaxID}, {"duns", a.DUNS}, {"lei", a.LEI},
+		{"industry", a.Industry}, {"owner", a.Owner}, {"parent_id", a.ParentID}}, MaxText)
 	e.texts("aliases", a.Aliases)
 	e.texts("domains", a.Domains)
 	e.country("country", a.Country)
@@ -73,10 +71,8 @@ func (o *Opportunity) Validate() FieldErrors {
 	if o.AccountID == "" && strings.TrimSpace(o.AccountName) == "" {
 		e.Add("account_id", "give an account_id or an account_name")
 	}
-	for field, v := range map[string]string{"account_id": o.AccountID, "account_name": o.AccountName, "name": o.Name, "stage": o.Stage,
-		"partner_id": o.PartnerID, "owner": o.Owner} {
-		e.text(field, v, MaxText)
-	}
+	e.each("", []named{{"account_id", o.AccountID}, {"account_name", o.AccountName}, {"name", o.Name}, {"stage", o.Stage},
+		{"partner_id", o.PartnerID}, {"owner", o.Owner}}, MaxText)
 	if o.Status == "" {
 		o.Status = "open"
 	}

@@ -2,6 +2,7 @@ package deal
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -271,8 +272,8 @@ func (f *Filing) Validate(now time.Time) FieldErrors {
 			e.Add(at+"date", "%s is in the future: evidence is of what has happened", v.Date)
 		}
 	}
-	for k, v := range f.Custom {
-		e.text("custom."+k, v, MaxText)
+	for _, k := range slices.Sorted(maps.Keys(f.Custom)) {
+		e.text("custom."+k, f.Custom[k], MaxText)
 		e.text("custom", k, MaxName)
 	}
 	for i, v := range f.Competing {
@@ -287,11 +288,9 @@ func (c *Customer) validate(e *FieldErrors) {
 	} else if strings.IndexFunc(c.Name, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) < 0 {
 		e.Add("customer.name", "has no letter or digit")
 	}
-	for field, v := range map[string]string{"name": c.Name, "account_id": c.AccountID, "domain": c.Domain, "website": c.Website, "region": c.Region,
-		"city": c.City, "postal_code": c.PostalCode, "street": c.Street, "phone": c.Phone, "tax_id": c.TaxID, "duns": c.DUNS, "lei": c.LEI,
-		"parent": c.Parent, "industry": c.Industry} {
-		e.text("customer."+field, v, MaxName)
-	}
+	e.each("customer.", []named{{"name", c.Name}, {"account_id", c.AccountID}, {"domain", c.Domain}, {"website", c.Website}, {"region", c.Region},
+		{"city", c.City}, {"postal_code", c.PostalCode}, {"street", c.Street}, {"phone", c.Phone}, {"tax_id", c.TaxID}, {"duns", c.DUNS},
+		{"lei", c.LEI}, {"parent", c.Parent}, {"industry", c.Industry}}, MaxName)
 	if c.Country != "" && !IsCountry(c.Country) {
 		e.Add("customer.country", "%q is not an ISO 3166-1 alpha-2 country code such as DE or US", c.Country)
 	}
@@ -303,24 +302,41 @@ func (c *Customer) validate(e *FieldErrors) {
 }
 
 func (s *Site) validate(e *FieldErrors, at string) {
-	for field, v := range map[string]string{"name": s.Name, "street": s.Street, "city": s.City, "region": s.Region, "postal_code": s.PostalCode} {
-		e.text(at+field, v, MaxName)
-	}
+	e.each(at, []named{{"name", s.Name}, {"street", s.Street}, {"city", s.City}, {"region", s.Region}, {"postal_code", s.PostalCode}}, MaxName)
 	if s.Country != "" && !IsCountry(s.Country) {
 		e.Add(at+"country", "%q is not an ISO 3166-1 alpha-2 country code such as DE or US", s.Country)
 	}
 }
 
+// named is a text and the name of its field.
+type named struct{ field, text string }
+
+// each checks texts in the order given, so that one input has one answer.
+func (e *FieldErrors) each(at string, list []named, limit int) {
+	for _, n := range list {
+		if why := wrongText(n.text, limit); why != "" {
+			e.Add(at+n.field, "%s", why)
+		}
+	}
+}
+
 // text adds an error when s is too long, is not UTF-8 or carries control characters.
 func (e *FieldErrors) text(field, s string, limit int) {
+	if why := wrongText(s, limit); why != "" {
+		e.Add(field, "%s", why)
+	}
+}
+
+func wrongText(s string, limit int) string {
 	switch {
 	case !utf8.ValidString(s):
-		e.Add(field, "is not valid UTF-8")
-	case utf8.RuneCountInString(s) > limit:
-		e.Add(field, "is longer than %d characters", limit)
+		return "is not valid UTF-8"
+	case len(s) > limit && utf8.RuneCountInString(s) > limit:
+		return fmt.Sprintf("is longer than %d characters", limit)
 	case strings.IndexFunc(s, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' }) >= 0:
-		e.Add(field, "contains control characters")
+		return "contains control characters"
 	}
+	return ""
 }
 
 func (e *FieldErrors) count(field string, n, limit int) {

@@ -50,8 +50,8 @@ func unreadable(err error) error {
 // body is read in one pass; only a refused one is walked again, to report everything that is wrong with it at once.
 func decode(body []byte, v any) error {
 	err := json.Unmarshal(body, v, json.RejectUnknownMembers(true))
-	if err == nil {
-		return nil
+	if err == nil && !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("null")) {
+		return nil // null would be read as an object without fields
 	}
 	w := walker{dec: jsontext.NewDecoder(bytes.NewReader(body))}
 	werr := w.value(reflect.TypeOf(v).Elem(), "")
@@ -101,10 +101,16 @@ func malformed(body []byte, e *jsontext.SyntacticError) error {
 	return p
 }
 
+// maxPath is how much of a path is written. Ours have three steps; a hostile body has thousands.
+const maxPath = 200
+
 // fieldPath writes a JSON pointer as people write a path: /products/2/amount is products[2].amount.
 func fieldPath(p jsontext.Pointer) string {
 	var b strings.Builder
 	for token := range p.Tokens() {
+		if b.Len() > maxPath {
+			return b.String() + "…"
+		}
 		if _, err := strconv.Atoi(token); err == nil {
 			b.WriteString("[" + token + "]")
 			continue

@@ -155,7 +155,9 @@ func TestWrongFilings(t *testing.T) {
 				if c.field == "" {
 					continue
 				}
-				var p struct{ Errors []struct{ Field, Detail string } }
+				var p struct {
+					Errors []struct{ Field, Detail string }
+				}
 				if err := json.Unmarshal(g.body, &p); err != nil {
 					t.Fatal(err)
 				}

@@ -219,6 +219,9 @@ func (s *Server) readable(next echo.HandlerFunc) echo.HandlerFunc {
 				return err
 			}
 		}
+		if values := r.Header.Values(idempotencyHeader); op.once && (len(values) != 1 || !idempotencyKey(values[0])) {
+			return problem{code: "idempotency-key-missing", detail: "send 1 to 255 printable ASCII characters as Idempotency-Key: new for each registration, the same on each retry"}
+		}
 		if op.types == nil {
 			return next(c)
 		}
@@ -239,6 +242,13 @@ func (s *Server) readable(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return next(c)
 	}
+}
+
+const idempotencyHeader = "Idempotency-Key"
+
+// idempotencyKey reports whether k is 1 to 255 printable ASCII characters.
+func idempotencyKey(k string) bool {
+	return len(k) >= 1 && len(k) <= 255 && !strings.ContainsFunc(k, func(r rune) bool { return r < 0x20 || r > 0x7e })
 }
 
 func checkQuery(op *operation, raw string) error {

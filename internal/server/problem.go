@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/document"
 	"github.com/dibs-deals/dibs/internal/store"
 )
 
@@ -69,6 +70,7 @@ func toProblem(err error) problem {
 	var (
 		p      problem
 		fields deal.FieldErrors
+		lines  document.Errors
 		size   *http.MaxBytesError
 		he     *echo.HTTPError
 	)
@@ -77,6 +79,8 @@ func toProblem(err error) problem {
 		return p
 	case errors.As(err, &fields):
 		return problem{code: "invalid", detail: "correct the fields in errors and send it again", errors: fields}
+	case errors.As(err, &lines):
+		return problem{code: "invalid", detail: "correct the lines in errors and send it again", errors: lineErrors(lines)}
 	case errors.As(err, &size):
 		return problem{code: "too-large", detail: fmt.Sprintf("at most %d bytes are accepted here", size.Limit)}
 	case errors.Is(err, deal.ErrNotFound):
@@ -102,6 +106,19 @@ func toProblem(err error) problem {
 		}
 	}
 	return problem{code: "internal", detail: "the request was not carried out as far as is known; ask for help with the request_id", cause: err}
+}
+
+// lineErrors names the places of a document as its author finds them.
+func lineErrors(lines document.Errors) deal.FieldErrors {
+	var out deal.FieldErrors
+	for _, l := range lines {
+		field := fmt.Sprintf("line %d, column %d", l.Line, l.Column)
+		if l.Path != "" {
+			field += ", " + l.Path
+		}
+		out.Add(field, "%s", l.Message)
+	}
+	return out
 }
 
 // renderError answers a request with the problem its error is.

@@ -20,9 +20,6 @@ func (s handlers) CreateRegistration(ctx context.Context, r api.CreateRegistrati
 	c := callOf(ctx)
 	q := c.request()
 	q.IdemKey = r.Params.IdempotencyKey
-	if !idempotencyKey(q.IdemKey) {
-		return nil, problem{code: "idempotency-key-missing", detail: "send 1 to 255 printable ASCII characters as Idempotency-Key: new for each registration, the same on each retry"}
-	}
 	f, wrong := s.filing(c, r.Body)
 	if err := wrong.Err(); err != nil {
 		// What was valid when it was decided need not be valid today, a close date for one. A retry gets its answer.
@@ -70,11 +67,6 @@ func (s *Server) filing(c *call, in *api.RegistrationInput) (deal.Filing, deal.F
 		wrong.Add("partner_id", "no such partner")
 	}
 	return f, wrong
-}
-
-// idempotencyKey reports whether k is 1 to 255 printable ASCII characters.
-func idempotencyKey(k string) bool {
-	return len(k) >= 1 && len(k) <= 255 && !strings.ContainsFunc(k, func(r rune) bool { return r < 0x20 || r > 0x7e })
 }
 
 // splice adds a last member to a JSON object without touching a byte of it.

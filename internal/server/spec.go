@@ -19,6 +19,7 @@ type operation struct {
 	query  map[string]schema
 	types  []string // accepted content types; nil: the operation takes no body
 	limit  int64    // bytes of body
+	once   bool     // needs an Idempotency-Key
 	stream bool     // an import: reads for as long as rows arrive
 	exempt bool     // called by probes and scrapers: not traced, not logged
 }
@@ -67,7 +68,7 @@ type requestBody struct {
 	Content map[string]struct{} `yaml:"content"`
 }
 
-type document struct {
+type specification struct {
 	Paths map[string]map[string]struct {
 		OperationID string       `yaml:"operationId"`
 		Tags        []string     `yaml:"tags"`
@@ -93,7 +94,7 @@ var bodyLimits = map[string]int64{
 
 // operations reads the specification, keyed as Echo names a route: METHOD and the path with :parameters.
 func operations(spec []byte) (map[string]*operation, error) {
-	var doc document
+	var doc specification
 	if err := yaml.Unmarshal(spec, &doc); err != nil {
 		return nil, fmt.Errorf("server: the specification: %w", err)
 	}
@@ -118,8 +119,11 @@ func operations(spec []byte) (map[string]*operation, error) {
 				if p.Schema.Ref != "" {
 					p.Schema = doc.Components.Schemas[last(p.Schema.Ref)]
 				}
-				if p.In == "query" {
+				switch {
+				case p.In == "query":
 					op.query[p.Name] = p.Schema
+				case p.In == "header" && p.Name == idempotencyHeader:
+					op.once = true
 				}
 			}
 			body := o.RequestBody

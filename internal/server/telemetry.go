@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,12 +55,7 @@ func NewTelemetry() *Telemetry {
 	if err != nil {
 		panic(err) // a fresh registry takes every collector
 	}
-	// Only attributes with few values stay: the host name a caller sends is its own choice, and a new series each.
-	route := attribute.NewAllowKeysFilter("http.request.method", "http.route", "http.response.status_code")
-	timing := sdkmetric.NewView(sdkmetric.Instrument{Name: "http.server.request.duration"}, sdkmetric.Stream{
-		AttributeFilter: route, Aggregation: sdkmetric.AggregationExplicitBucketHistogram{Boundaries: buckets},
-	})
-	t.meters = sdkmetric.NewMeterProvider(sdkmetric.WithReader(exporter), sdkmetric.WithView(timing))
+	t.meters = sdkmetric.NewMeterProvider(sdkmetric.WithReader(exporter), sdkmetric.WithView(httpView))
 	t.meter = t.meters.Meter("github.com/dibs-deals/dibs")
 	t.decisions = must(t.meter.Int64Counter("dibs_decisions", metric.WithDescription("Registrations decided and committed.")))
 	t.decision = must(t.meter.Float64Histogram("dibs_decision", metric.WithUnit("s"), metric.WithExplicitBucketBoundaries(buckets...),
@@ -67,6 +63,22 @@ func NewTelemetry() *Telemetry {
 	t.checks = must(t.meter.Int64Counter("dibs_check", metric.WithDescription("Pre-checks answered.")))
 	t.importRows = must(t.meter.Int64Counter("dibs_import_rows", metric.WithDescription("Rows of imports, by what became of them.")))
 	return t
+}
+
+// httpView keeps the durations of requests, by attributes that have few values: the host name a caller sends is its own
+// choice, and would be a new series each time. Sizes of bodies are in the log.
+func httpView(i sdkmetric.Instrument) (sdkmetric.Stream, bool) {
+	switch {
+	case i.Name == "http.server.request.duration":
+		return sdkmetric.Stream{
+			Name: i.Name, Description: i.Description, Unit: i.Unit,
+			AttributeFilter: attribute.NewAllowKeysFilter("http.request.method", "http.route", "http.response.status_code"),
+			Aggregation:     sdkmetric.AggregationExplicitBucketHistogram{Boundaries: buckets},
+		}, true
+	case strings.HasPrefix(i.Name, "http.server."):
+		return sdkmetric.Stream{Aggregation: sdkmetric.AggregationDrop{}}, true
+	}
+	return sdkmetric.Stream{}, false
 }
 
 // must is for instruments, whose names are fixed above.

@@ -187,7 +187,8 @@ func (w *world) want(status int, g got) got {
 
 // filing is a small registration.
 func filing(partner, customer string) string {
-	return fmt.Sprintf(`{"partner_id":%q,"type":"new_business","customer":{"name":%q,"country":"DE"}}`, partner, customer)
+	name, _ := json.Marshal(customer) // a string always has a form
+	return fmt.Sprintf(`{"partner_id":%q,"type":"new_business","customer":{"name":%s,"country":"DE"}}`, partner, name)
 }
 
 // syncBuffer is a log many goroutines write.
