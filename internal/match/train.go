@@ -42,7 +42,7 @@ func (t *Trainer) Search(x *Index, q Record, truth string, weight float64) {
 	defer x.scratch.Put(s)
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	s.parts = x.parts
+	s.parts, s.limits = x.parts, x.limits
 	s.begin()
 	var r Result
 	s.retrieve(x.m, p, &r)
