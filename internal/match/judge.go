@@ -447,6 +447,8 @@ func (m *Model) nameWords(e *evidence) (value, text string) {
 	l := &e.like
 	value = joinWords(l.a) + " / " + joinWords(l.b)
 	switch {
+	case l.ordered && len(l.a.words) != len(l.b.words):
+		return value, "the same letters, spaced differently"
 	case l.ordered:
 		return value, "the same words"
 	case l.exact:

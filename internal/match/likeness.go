@@ -32,9 +32,9 @@ type likeness struct {
 	a, b      *name
 }
 
-// similarity compares two canonical words: 1 equal, 0 unrelated. last says that one of them ends its name, where
-// fields cut words off. The limits of one edit from four letters and two from eight are those of full-text engines.
-func similarity(x, y *word, last bool) float64 {
+// similarity compares two canonical words: 1 equal, 0 unrelated. cut says that the shorter ends a name that a field may
+// have cut. The limits of one edit from four letters and two from eight are those of full-text engines.
+func similarity(x, y *word, cut bool) float64 {
 	a, b := x.text, y.text
 	if a == b {
 		return 1
@@ -46,6 +46,9 @@ func similarity(x, y *word, last bool) float64 {
 	if (x.kind|y.kind)&pairOf != 0 {
 		return 0
 	}
+	if la <= 5 && shortened[a] == b {
+		return 0.95
+	}
 	if (x.kind|y.kind)&number != 0 {
 		if numerals[a] == b || numerals[b] == a {
 			return 0.95
@@ -53,13 +56,13 @@ func similarity(x, y *word, last bool) float64 {
 		return 0
 	}
 	if la >= 3 && strings.HasPrefix(b, a) {
-		if last {
+		if cut {
 			return 0.95
 		}
 		return 0.6 + 0.35*float64(la)/float64(lb)
 	}
 	if la == 1 || lb < 4 || lb-la > 2 {
-		if la <= 2 && last && a[0] == b[0] && strings.HasPrefix(b, a) {
+		if la <= 2 && cut && a[0] == b[0] && strings.HasPrefix(b, a) {
 			return 0.7
 		}
 		if la >= 3 && la <= 5 && lb >= 6 && min(x.weight, y.weight) < ordinaryWeight && abbreviates(a, b) {
@@ -171,6 +174,10 @@ type pairing struct {
 // appended to explain unless it is nil.
 func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 	*l = likeness{a: a, b: b}
+	if a.plain == b.plain && len(a.words) != len(b.words) || a.squash == b.squash && len(a.words) != len(b.words) {
+		m.sameLetters(a, b, l, explain)
+		return
+	}
 	var usedA, usedB [maxWords]bool
 	na, nb := len(a.words), len(b.words)
 	var shared, rare float64
@@ -205,7 +212,7 @@ func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 		left, right = m.joined(b, a, &usedB, &usedA, right, left, &shared, &rare, func(x, y string, s float64) { note(y, x, s) })
 		left, right = right, left
 	}
-	exactly := shared
+	exactly, massA, massB := shared, a.mass, b.mass
 	for left > 0 && right > 0 {
 		bi, bj, best, sim := -1, -1, 0.0, 0.0
 		for i := range a.words {
@@ -216,7 +223,8 @@ func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 				if usedB[j] {
 					continue
 				}
-				s := similarity(&a.words[i], &b.words[j], i == na-1 || j == nb-1)
+				s := similarity(&a.words[i], &b.words[j], i == na-1 && a.cut && len(a.words[i].text) < len(b.words[j].text) ||
+					j == nb-1 && b.cut && len(b.words[j].text) < len(a.words[i].text))
 				if s > 0.5 {
 					if w := s * (a.words[i].weight + b.words[j].weight) / 2; w > best {
 						bi, bj, best, sim = i, j, w, s
@@ -230,7 +238,11 @@ func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 		usedA[bi], usedB[bj] = true, true
 		left--
 		right--
-		w := (a.words[bi].weight + b.words[bj].weight) / 2
+		// A misspelling of an ordinary word is no rare word: both count as the more common of the two.
+		wa, wb := a.words[bi].weight, b.words[bj].weight
+		w := min(wa, wb)
+		massA -= wa - w
+		massB -= wb - w
 		shared += sim * sim * w
 		rare = max(rare, sim*w)
 		note(a.words[bi].text, b.words[bj].text, sim)
@@ -258,12 +270,26 @@ func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 	l.places = left > 0 && right > 0 && placesA && placesB
 	l.placeMore = (left > 0) != (right > 0) && placesA && placesB
 	l.first = usedA[0] && usedB[0]
-	l.dice = ratio(2*shared, a.mass+b.mass)
-	l.coverA = ratio(shared, a.mass)
-	l.coverB = ratio(shared, b.mass)
+	l.dice = ratio(2*shared, massA+massB)
+	l.coverA = ratio(shared, massA)
+	l.coverB = ratio(shared, massB)
 	l.rare = rare / top
 	l.fuzzy = ratio(shared-exactly, shared)
 	l.acronym = isAcronym(a, b) || isAcronym(b, a)
+}
+
+// sameLetters fills l for names that differ only in their spaces.
+func (m *Model) sameLetters(a, b *name, l *likeness, explain *[]pairing) {
+	l.dice, l.coverA, l.coverB = 1, 1, 1
+	l.exact, l.ordered, l.first = true, true, true
+	for _, n := range []*name{a, b} {
+		for i := range n.words {
+			l.rare = max(l.rare, n.words[i].weight/m.maxWeight())
+		}
+	}
+	if explain != nil {
+		*explain = append(*explain, pairing{joinWords(a), joinWords(b), 1})
+	}
 }
 
 // joined pairs two neighbouring words of a with one of b that is both written together.
@@ -274,7 +300,7 @@ func (m *Model) joined(a, b *name, usedA, usedB *[maxWords]bool, left, right int
 		}
 		x, y := a.words[i].text, a.words[i+1].text
 		for j := range b.words {
-			if t := b.words[j].text; !usedB[j] && len(t) == len(x)+len(y) && t[:len(x)] == x && t[len(x):] == y {
+			if t := b.words[j].text; !usedB[j] && (together(x, y, t) || together(x, y, shortened[t])) {
 				usedA[i], usedA[i+1], usedB[j] = true, true, true
 				left -= 2
 				right--
@@ -287,6 +313,11 @@ func (m *Model) joined(a, b *name, usedA, usedB *[maxWords]bool, left, right int
 		}
 	}
 	return left, right
+}
+
+// together reports whether t is x and y written as one.
+func together(x, y, t string) bool {
+	return len(t) == len(x)+len(y) && t[:len(x)] == x && t[len(x):] == y
 }
 
 func ratio(x, y float64) float64 {

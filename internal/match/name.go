@@ -1,6 +1,7 @@
 package match
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -43,6 +44,7 @@ type name struct {
 	cut    bool    // written so long that a field may have cut it
 	mass   float64 // the weights of its words together
 	squash string  // its words written as one
+	plain  string  // the same before words were made canonical and small words dropped
 }
 
 // cutLength is the length in letters from which a name may have been cut by the field it was typed into. Common
@@ -93,6 +95,9 @@ func (m *Model) names(raw string, as role) []name {
 			out = append(out, l)
 		}
 	}
+	if cut {
+		w = trimCut(w)
+	}
 	halves := split(w)
 	inside, outside := brackets(raw)
 	switch {
@@ -129,7 +134,7 @@ func split(w []string) (parts [][]string) {
 	start := 0
 	for i := 0; i < len(w); i++ {
 		for _, d := range dividers {
-			if i > start && i+len(d) < len(w) && slices.Equal(w[i:i+len(d)], d) {
+			if i > start && i+len(d) <= len(w) && slices.Equal(w[i:i+len(d)], d) {
 				parts = append(parts, w[start:i])
 				start = i + len(d)
 				i = start - 1
@@ -137,8 +142,27 @@ func split(w []string) (parts [][]string) {
 			}
 		}
 	}
+	if start == len(w) {
+		return parts // a field cut off what followed
+	}
 	return append(parts, w[start:])
 }
+
+// trimCut drops from the end of a name that a field may have cut what is left of a divider or a legal form: "d b",
+// "limite", "l".
+func trimCut(w []string) []string {
+	for len(w) > 2 {
+		last := w[len(w)-1]
+		if last != "db" && last != "bda" && !(len(last) <= 8 && slices.ContainsFunc(cutForms, func(f string) bool { return len(last) < len(f) && strings.HasPrefix(f, last) })) {
+			break
+		}
+		w = w[:len(w)-1]
+	}
+	return w
+}
+
+// cutForms are the words that most often stand at the end of a name and get cut.
+var cutForms = []string{"inc", "llc", "limited", "corporation", "corp", "company", "incorporated", "pllc", "ltd", "dba", "liability"}
 
 // brackets returns the text inside the first pair of round brackets, and the rest.
 func brackets(s string) (inside, outside string) {
@@ -232,6 +256,7 @@ func (m *Model) name(w []string, as role, cut bool) (name, bool) {
 		n.words = n.words[:maxWords]
 	}
 	n.finish()
+	n.plain = strings.Join(core, "")
 	return n, len(n.words) > 0
 }
 
@@ -264,6 +289,7 @@ func (n *name) finish() {
 		b.WriteString(w.text)
 	}
 	n.squash = b.String()
+	n.plain = n.squash
 }
 
 // acronym returns the first letters of three to eight words, or nothing.
@@ -299,7 +325,7 @@ func (m *Model) word(t string) word {
 	if isNumber(t) {
 		k |= number
 	}
-	if m.places[t] {
+	if m.places[t] || shortened[t] != "" {
 		k |= place
 	}
 	return word{text: t, weight: m.weight(t), kind: k}
@@ -313,3 +339,23 @@ func isNumber(t string) bool {
 	}
 	return t[0] >= '0' && t[0] <= '9' && t[len(t)-1] >= '0' && t[len(t)-1] <= '9'
 }
+
+// shortened are the usual short forms of places and directions. Unlike synonyms they may mean something else, so they
+// count as alike, not as equal.
+var shortened = map[string]string{"tx": "texas", "ny": "newyork", "nyc": "newyorkcity", "nj": "newjersey", "nm": "newmexico", "nh": "newhampshire", "nc": "northcarolina", "sc": "southcarolina",
+	"nd": "northdakota", "sd": "southdakota", "wv": "westvirginia", "ca": "california", "fl": "florida", "il": "illinois", "ma": "massachusetts", "pa": "pennsylvania", "mi": "michigan",
+	"ky": "kentucky", "ga": "georgia", "va": "virginia", "wi": "wisconsin", "mn": "minnesota", "az": "arizona", "tn": "tennessee", "al": "alabama", "ks": "kansas", "ut": "utah", "nv": "nevada",
+	"ia": "iowa", "ct": "connecticut", "md": "maryland", "wa": "washington", "ar": "arkansas", "oh": "ohio", "mo": "missouri", "ms": "mississippi", "la": "louisiana", "ok": "oklahoma", "ne": "northeast",
+	"nw": "northwest", "se": "southeast", "sw": "southwest", "n": "north", "s": "south", "e": "east", "w": "west", "us": "unitedstates", "uk": "unitedkingdom", "uae": "unitedarabemirates",
+	"sf": "sanfrancisco", "dc": "washington", "eu": "europe", "calif": "california", "penn": "pennsylvania"}
+
+// lengthened maps the long forms of one word back to the short ones.
+var lengthened = func() map[string]string {
+	out := map[string]string{}
+	for _, s := range slices.Sorted(maps.Keys(shortened)) {
+		if out[shortened[s]] == "" {
+			out[shortened[s]] = s
+		}
+	}
+	return out
+}()

@@ -176,6 +176,7 @@ func (q *Query) answeredBy(w *word) bool {
 		for j := range n.words {
 			t := &n.words[j]
 			if t.text == w.text || similarity(t, w, false) > 0.6 ||
+				shortened[t.text] == w.text || shortened[w.text] == t.text || j+1 < len(n.words) && shortened[w.text] == t.text+n.words[j+1].text ||
 				len(t.text) >= 3 && strings.HasPrefix(w.text, t.text) || len(w.text) >= 4 && strings.HasPrefix(t.text, w.text) ||
 				j+1 < len(n.words) && strings.HasPrefix(w.text, t.text) && w.text[len(t.text):] == n.words[j+1].text {
 				return true

@@ -72,8 +72,8 @@ type hit struct {
 type search struct {
 	limits limits
 	parts  []*part
-	terms []term
-	byTxt map[string]int
+	terms  []term
+	byTxt  map[string]int
 
 	slots []uint32 // open addressing: slot+1, 0 empty
 	sums  []uint32
@@ -309,6 +309,9 @@ func (s *search) plan(m *Model, q *Query) {
 				next := &n.words[j+1]
 				if w.kind&pairOf == 0 && next.kind&pairOf == 0 {
 					s.follow(w.text+next.text, (w.weight+next.weight)/2, true)
+					if t := lengthened[w.text+next.text]; t != "" {
+						s.follow(t, (w.weight+next.weight)/2, false)
+					}
 				}
 			}
 			if done[w.text] || seen == maxQueryWords {
@@ -321,6 +324,11 @@ func (s *search) plan(m *Model, q *Query) {
 				continue
 			}
 			s.misspelt(w)
+			for _, t := range []string{shortened[w.text], lengthened[w.text]} {
+				if t != "" {
+					s.follow(t, 0.9*w.weight, false)
+				}
+			}
 			if len(w.text) >= 5 || last && len(w.text) >= 3 {
 				s.longer(w)
 			}
@@ -427,6 +435,9 @@ func (s *search) retrieve(m *Model, q *Query, r *Result) *memo {
 	for i := range q.names {
 		n := &q.names[i]
 		key(hashKey(keySquash, n.squash), n.mass)
+		if n.plain != n.squash {
+			key(hashKey(keySquash, n.plain), n.mass)
+		}
 		if len(n.squash) >= prefixLength {
 			key(hashKey(keyPrefix, n.squash[:prefixLength]), n.mass/2)
 		}
