@@ -26,7 +26,8 @@ type likeness struct {
 	exact     bool    // the same words, in any order
 	ordered   bool    // in the same order
 	first     bool    // the first words agree
-	acronym   bool    // one is the initials of the other
+	acronym   float64 // how much one says by being the initials of the other; 0: it is not
+	cutShort  bool    // one was cut off by a field and begins the other
 	places    bool    // what differs is only places, on both sides
 	placeMore bool    // what one has more is only places
 	a, b      *name
@@ -101,6 +102,10 @@ func similarity(x, y *word, cut bool) float64 {
 // numerals are the number words people write for digits.
 var numerals = map[string]string{"one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9", "ten": "10",
 	"eleven": "11", "twelve": "12", "first": "1", "second": "2", "third": "3"}
+
+// spelling is the similarity from which two words are one word spelt by two conventions, such as an umlaut written as
+// two letters.
+const spelling = 0.97
 
 // letters returns the set of letters of w.
 func letters(w string) (set uint32) {
@@ -212,7 +217,7 @@ func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 		left, right = m.joined(b, a, &usedB, &usedA, right, left, &shared, &rare, func(x, y string, s float64) { note(y, x, s) })
 		left, right = right, left
 	}
-	exactly, massA, massB := shared, a.mass, b.mass
+	exactly, massA, massB, differing := shared, a.mass, b.mass, false
 	for left > 0 && right > 0 {
 		bi, bj, best, sim := -1, -1, 0.0, 0.0
 		for i := range a.words {
@@ -243,9 +248,18 @@ func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 		w := min(wa, wb)
 		massA -= wa - w
 		massB -= wb - w
-		shared += sim * sim * w
+		if sim >= spelling {
+			shared += w
+			exactly += w
+		} else {
+			shared += sim * sim * w
+			differing = true
+		}
 		rare = max(rare, sim*w)
 		note(a.words[bi].text, b.words[bj].text, sim)
+	}
+	if left == 0 && right == 0 && !differing {
+		l.exact = true
 	}
 	top := m.maxWeight()
 	numA, numB, placesA, placesB := false, false, true, true
@@ -275,7 +289,14 @@ func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 	l.coverB = ratio(shared, massB)
 	l.rare = rare / top
 	l.fuzzy = ratio(shared-exactly, shared)
-	l.acronym = isAcronym(a, b) || isAcronym(b, a)
+	l.acronym = max(m.acronymOf(a, b), m.acronymOf(b, a))
+	l.cutShort = !l.exact && (a.cut && len(a.plain) < len(b.plain) && strings.HasPrefix(b.plain, a.plain) || b.cut && len(b.plain) < len(a.plain) && strings.HasPrefix(a.plain, b.plain))
+	switch {
+	case a.site != "" && b.site != "" && a.site != b.site:
+		l.places = true
+	case a.site != b.site:
+		l.placeMore = true
+	}
 }
 
 // sameLetters fills l for names that differ only in their spaces.
@@ -327,14 +348,25 @@ func ratio(x, y float64) float64 {
 	return min(1, x/y)
 }
 
-// isAcronym reports whether a is one word made of b's initials.
-func isAcronym(a, b *name) bool {
-	return len(a.words) == 1 && len(b.words) >= 3 && len(a.squash) == len(b.words) && a.squash == b.acronym()
+// acronymOf says how much it tells that a is one word made of b's initials, the legal form's at the end included or
+// not: the more letters, the more. Three letters are many names' initials.
+func (m *Model) acronymOf(a, b *name) float64 {
+	if len(a.words) != 1 || len(b.words) < 3 || len(a.squash) < 3 {
+		return 0
+	}
+	initials := b.acronym()
+	if len(a.squash) == len(initials)+1 && b.form != 0 {
+		initials += m.forms[b.form].text[:1]
+	}
+	if a.squash != initials {
+		return 0
+	}
+	return min(1.2, 0.8+0.2*float64(len(initials)-3))
 }
 
 // finish adds the comparisons that cost most, for the pair of names that was chosen.
 func (l *likeness) finish(m *Model) {
-	if l.exact && l.ordered {
+	if l.exact { // also in another order, which means nothing
 		l.squash, l.trigram = 1, 1
 		return
 	}

@@ -42,6 +42,7 @@ type name struct {
 	form   uint16 // index into the model's legal forms; 0: none given
 	role   role
 	cut    bool    // written so long that a field may have cut it
+	site   string  // the place that stood in brackets behind it
 	mass   float64 // the weights of its words together
 	squash string  // its words written as one
 	plain  string  // the same before words were made canonical and small words dropped
@@ -63,7 +64,7 @@ var dividers = [][]string{{"doing", "business", "as"}, {"trading", "as"}, {"also
 // leading are the legal forms that stand before the name.
 var leading = map[string]bool{"ооо": true, "оао": true, "пао": true, "зао": true, "ао": true, "ooo": true, "oao": true, "pao": true, "zao": true, "pt": true, "sia": true, "uab": true,
 	"cong ty": true, "cong ty tnhh": true, "cong ty co phan": true, "cong ty cp": true, "株式会社": true, "株": true, "有限会社": true, "合同会社": true, "주식회사": true, "주": true, "유한회사": true,
-	"شركة": true, "тов": true, "пп": true, "ип": true, "тоо": true, "ат": true, "прат": true, "пат": true, "sc": true, "ps": true, "as": true, "oy": true, "ab": true, "sarl": true, "sas": true}
+	"شركة": true, "тов": true, "пп": true, "ип": true, "тоо": true, "ат": true, "прат": true, "пат": true, "sc": true, "ps": true, "as": true, "oy": true, "ab": true, "sarl": true, "sas": true, "srl": true, "jsc": true, "ojsc": true, "pjsc": true, "cjsc": true}
 
 // names reads everything a raw name says: the whole, its halves around "doing business as", the part outside and the
 // part inside brackets, and what is written in other scripts in Latin letters too.
@@ -108,8 +109,15 @@ func (m *Model) names(raw string, as role) []name {
 		}
 	case inside != "" && outside != "":
 		add(w, as)
+		in := words(inside)
+		plain := m.plain(in)
+		n := len(out)
 		add(words(outside), max(as, partName))
-		if in := words(inside); len(in) > 0 && !m.plain(in) {
+		if plain {
+			for i := n; i < len(out); i++ {
+				out[i].site = strings.Join(in, " ")
+			}
+		} else if len(in) > 0 {
 			add(in, max(as, partName))
 		}
 	default:
@@ -120,6 +128,9 @@ func (m *Model) names(raw string, as role) []name {
 
 // plain reports whether words name nobody by themselves: places, legal forms, numbers.
 func (m *Model) plain(w []string) bool {
+	if m.places[strings.Join(w, "")] || lengthened[strings.Join(w, "")] != "" {
+		return true
+	}
 	core, _ := m.core(w)
 	for _, t := range core {
 		if x := m.word(t); x.kind&(place|number) == 0 && x.weight > ordinaryWeight {
@@ -178,6 +189,9 @@ func brackets(s string) (inside, outside string) {
 	return strings.TrimSpace(s[i+1 : i+j]), strings.TrimSpace(s[:i] + " " + s[i+j+1:])
 }
 
+// cityMarks removes the characters for city and province, which people leave out.
+var cityMarks = strings.NewReplacer("市", "", "省", "")
+
 // core strips "the" and the legal forms from the ends of w, never the last word, and returns the innermost form.
 func (m *Model) core(w []string) ([]string, uint16) {
 	var form uint16
@@ -198,7 +212,7 @@ func (m *Model) core(w []string) ([]string, uint16) {
 				found(i)
 				break
 			}
-			if s := strings.Join(w[:k], " "); leading[s] {
+			if s := strings.Join(w[:k], " "); k >= 3 || leading[s] { // spelt out in full, any form may lead
 				if i, ok := m.formOf[s]; ok {
 					w, again = w[k:], true
 					found(i)
@@ -219,6 +233,9 @@ func (m *Model) core(w []string) ([]string, uint16) {
 			rest := strings.TrimPrefix(w[end], f.text)
 			if rest == w[end] {
 				rest = strings.TrimSuffix(w[end], f.text)
+			}
+			if rest == w[end] && utf8.RuneCountInString(f.text) >= 4 {
+				rest = strings.Replace(w[end], f.text, "", 1) // before the name of a branch
 			}
 			if rest != "" && rest != w[end] {
 				w = slices.Clone(w)
@@ -244,7 +261,7 @@ func (m *Model) name(w []string, as role, cut bool) (name, bool) {
 				continue
 			}
 			if hasHan(t) {
-				for _, p := range bigrams(t) {
+				for _, p := range bigrams(cityMarks.Replace(t)) {
 					n.words = append(n.words, m.word(p))
 				}
 				continue

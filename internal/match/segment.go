@@ -260,7 +260,7 @@ func encode(b []byte, q *Query, number func(word) uint32) []byte {
 	b = binary.AppendUvarint(b, uint64(len(q.names)))
 	for i := range q.names {
 		n := &q.names[i]
-		head := uint64(n.role)<<2 | uint64(indicate(n.plain != n.squash))<<1 | uint64(indicate(n.cut))
+		head := uint64(n.role)<<3 | uint64(indicate(n.site != ""))<<2 | uint64(indicate(n.plain != n.squash))<<1 | uint64(indicate(n.cut))
 		b = binary.AppendUvarint(b, head)
 		b = binary.AppendUvarint(b, uint64(n.form))
 		b = binary.AppendUvarint(b, uint64(len(n.words)))
@@ -269,6 +269,9 @@ func encode(b []byte, q *Query, number func(word) uint32) []byte {
 		}
 		if n.plain != n.squash {
 			str(n.plain)
+		}
+		if n.site != "" {
+			str(n.site)
 		}
 	}
 	for _, t := range q.texts() {
@@ -315,7 +318,7 @@ func (d *reader) read(s *segment, r uint32) *Query {
 	q.display = str()
 	for range next() {
 		head := next()
-		n := name{role: role(head >> 2), cut: head&1 != 0, form: uint16(next())}
+		n := name{role: role(head >> 3), cut: head&1 != 0, form: uint16(next())}
 		count := int(next())
 		from, letters := len(d.words), len(d.arena)
 		for range count {
@@ -330,6 +333,9 @@ func (d *reader) read(s *segment, r uint32) *Query {
 		n.plain = n.squash
 		if head&2 != 0 {
 			n.plain = str()
+		}
+		if head&4 != 0 {
+			n.site = str()
 		}
 		q.names = append(q.names, n)
 	}
@@ -382,7 +388,7 @@ func (q *Query) own() *Query {
 		for j := range n.words {
 			n.words[j].text = strings.Clone(n.words[j].text)
 		}
-		n.squash, n.plain = strings.Clone(n.squash), strings.Clone(n.plain)
+		n.squash, n.plain, n.site = strings.Clone(n.squash), strings.Clone(n.plain), strings.Clone(n.site)
 	}
 	return &c
 }
@@ -510,10 +516,12 @@ func renumber(out, b []byte, to func(uint32) uint32) []byte {
 			b = b[n:]
 			out = binary.AppendUvarint(out, uint64(to(uint32(v))))
 		}
-		if head&2 != 0 {
-			n := next()
-			out = append(out, b[:n]...)
-			b = b[n:]
+		for _, has := range []bool{head&2 != 0, head&4 != 0} {
+			if has {
+				n := next()
+				out = append(out, b[:n]...)
+				b = b[n:]
+			}
 		}
 	}
 	return append(out, b...)
