@@ -46,9 +46,13 @@ func words(s string) []string {
 			b = append(b, ' ')
 		}
 	}
-	w := joinInitials(strings.Fields(string(b)))
+	w := strings.Fields(string(b))
 	script := scripts(w)
 	for i := range w {
+		w[i] = skeleton(w[i], script)
+	}
+	w = joinInitials(w)
+	for i := range w { // what initials have become may hold a zero between letters
 		w[i] = skeleton(w[i], script)
 	}
 	return w

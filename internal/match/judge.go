@@ -279,12 +279,25 @@ func (m *Model) relation(e *evidence) (gate, text string) {
 		return "legal_form", "the same name incorporated in another form and country"
 	case l.placeMore && distinct && !e.located() && e.v[fCountrySame] == 0 && l.dice > 0.4:
 		return "branch", "one is the other's name with a place added: a branch or local company"
-	case (l.coverA > 0.97) != (l.coverB > 0.97) && max(l.coverA, l.coverB) > 0.97 && l.missA+l.missB > 0.3 && !l.cutShort && distinct && !e.located() && e.v[fCitySame] == 0:
+	case (l.coverA > 0.97) != (l.coverB > 0.97) && max(l.coverA, l.coverB) > 0.97 && l.missA+l.missB > 0.3 && !l.cutShort && distinct && !m.corporate(l) && !e.located() && e.v[fCitySame] == 0:
 		return "subsidiary", "one is the other's whole name with more words: a subsidiary, division or sister"
 	case e.v[fCountryOther] == 1 && l.dice > 0.8:
 		return "country", "the same name in another country"
 	}
 	return "", ""
+}
+
+// corporate reports whether what one name has more only says that it is a company: the head of a group, not a part.
+func (m *Model) corporate(l *likeness) bool {
+	a, b := m.leftOver(l)
+	for _, w := range append(a, b...) {
+		switch w {
+		case "group", "holding", "company", "corporation", "limited", "incorporated":
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // isParent reports whether one record names the other as its parent.

@@ -97,13 +97,18 @@ func (m *Model) names(raw string, as role) []name {
 		}
 	}
 	if cut {
-		w = trimCut(w)
+		w = m.trimCut(w)
 	}
 	halves := split(w)
 	inside, outside := brackets(raw)
 	switch {
 	case len(halves) > 1:
-		add(slices.Concat(halves...), as)
+		var whole []string
+		for _, h := range halves {
+			c, _ := m.core(h)
+			whole = append(whole, c...)
+		}
+		add(whole, as)
 		for _, h := range halves {
 			add(h, max(as, partName))
 		}
@@ -161,8 +166,13 @@ func split(w []string) (parts [][]string) {
 
 // trimCut drops from the end of a name that a field may have cut what is left of a divider or a legal form: "d b",
 // "limite", "l".
-func trimCut(w []string) []string {
+func (m *Model) trimCut(w []string) []string {
 	for len(w) > 2 {
+		for k := min(m.longestForm, len(w)-1); k > 0; k-- {
+			if _, ok := m.formOf[strings.Join(w[len(w)-k:], " ")]; ok {
+				return w // a whole form
+			}
+		}
 		last := w[len(w)-1]
 		if last != "db" && last != "bda" && !(len(last) <= 8 && slices.ContainsFunc(cutForms, func(f string) bool { return len(last) < len(f) && strings.HasPrefix(f, last) })) {
 			break

@@ -92,7 +92,7 @@ func (t *Trainer) Pair(a, b Record, same bool, weight float64) {
 // one of the same, for branches and sisters have their own.
 var assigned = map[feature]float64{
 	fTaxSame: 8, fTaxOther: -2.5, fDUNSSame: 7, fDUNSOther: -1.5, fLEISame: 8, fLEIOther: -4,
-	fPhoneSame: 4, fPhoneOther: -0.2, fStreetSame: 2, fStreetOther: -0.4, fDomainName: 2, fFormClash: -1, fAlias: 0, fAcronym: 3,
+	fPhoneSame: 4, fPhoneOther: -0.2, fStreetSame: 2, fStreetOther: -0.4, fDomainName: 2, fFormClash: -1, fAlias: 0, fAcronym: 4.5,
 }
 
 // signs keep weights on the side of reason where the data are thin: 1 may only speak for, -1 only against.
