@@ -220,11 +220,12 @@ func (m *Model) fieldFeatures(e *evidence, owners func(string) int) {
 	case len(a.domains) > 0 && len(b.domains) > 0:
 		v[fDomainOther] = 1
 	default:
-		v[fDomainName] = indicate(named(a, b) || named(b, a))
+		v[fDomainName] = indicate(!e.like.exact && (named(a, b) || named(b, a)))
 	}
 }
 
-// named reports whether one of a's domains is b's name or initials, where b has no domain to compare.
+// named reports whether one of a's domains is b's name or initials, where b has no domain to compare
+// and the names do not say so already.
 func named(a, b *Query) bool {
 	for _, d := range a.domains {
 		stem := domainStem(d)
