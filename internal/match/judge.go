@@ -137,6 +137,7 @@ func (m *Model) nameFeatures(l *likeness, v *vector) {
 	v[fFuzzy] = l.fuzzy
 	v[fSquash] = l.squash
 	v[fSquashHigh] = max(0, l.squash-0.8)
+	v[fSquashNear] = max(0, l.squash-0.9)
 	v[fTrigram] = l.trigram
 	v[fExact] = indicate(l.exact)
 	v[fExactMass] = indicate(l.exact) * min(3, l.a.mass/m.maxWeight())
