@@ -68,22 +68,27 @@ func input(v *view, r *deal.Registration) match.Record {
 // search finds the candidates of all three corpora. It runs outside the lock of the ledger.
 func search(v *view, r *deal.Registration) matches {
 	q := v.model.Prepare(input(v, r))
-	o := v.searchOptions()
-	return matches{query: q, accounts: v.accountIndex.Search(q, o), opportunities: v.oppIndex.Search(q, o), claims: v.claimIndex.Search(q, o)}
+	one, many := v.searchOptions()
+	return matches{query: q, accounts: v.accountIndex.Search(q, one), opportunities: v.oppIndex.Search(q, many), claims: v.claimIndex.Search(q, many)}
 }
 
 // refresh brings candidates up to the view as it is now, at the cost of what has changed since they were found.
 func refresh(v *view, m matches) matches {
-	o := v.searchOptions()
-	m.accounts = v.accountIndex.Refresh(m.query, o, m.accounts)
-	m.opportunities = v.oppIndex.Refresh(m.query, o, m.opportunities)
-	m.claims = v.claimIndex.Refresh(m.query, o, m.claims)
+	one, many := v.searchOptions()
+	m.accounts = v.accountIndex.Refresh(m.query, one, m.accounts)
+	m.opportunities = v.oppIndex.Refresh(m.query, many, m.opportunities)
+	m.claims = v.claimIndex.Refresh(m.query, many, m.claims)
 	return m
 }
 
-func (v *view) searchOptions() match.Options {
+// searchOptions returns how accounts are searched, of which each is another organisation, and how opportunities and
+// claims are, of which many may be of one.
+func (v *view) searchOptions() (one, many match.Options) {
 	set := v.policy.Settings()
-	return match.Options{Limit: searchLimit, Thresholds: match.Thresholds{Same: set.Certain, Review: set.Possible}}
+	one = match.Options{Limit: searchLimit, Thresholds: match.Thresholds{Same: set.Certain, Review: set.Possible}}
+	many = one
+	many.Repeats = true
+	return one, many
 }
 
 // whom is the customer as far as it is known: the resolution and the accounts it could be.

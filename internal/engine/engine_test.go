@@ -116,7 +116,7 @@ func filing(partner string, c deal.Customer) deal.Filing {
 	close, _ := deal.ParseDate("2027-06-30")
 	met, _ := deal.ParseDate("2027-02-20")
 	return deal.Filing{PartnerID: partner, Type: "new_business", Customer: c,
-		Contact:  deal.Contact{Name: "Erika Mustermann", Email: "erika.mustermann@mail.example", Title: "CIO"},
+		Contact:  deal.Contact{Name: "Erika Mustermann", Email: "erika.mustermann@gmail.com", Title: "CIO"},
 		Products: []deal.Product{{SKU: "SKU-network", Quantity: 4}}, Amount: deal.Money{Value: decimal.New(32_000, 0), Currency: "EUR"},
 		ExpectedCloseDate: close, Description: "Replacement of the campus network", Evidence: []deal.Evidence{{Kind: "meeting", Date: met, Text: "met the CIO"}}}
 }
@@ -250,9 +250,9 @@ func TestOneHolder(t *testing.T) {
 		if n != 1 {
 			t.Errorf("%q has %d holders", picked[c].Name, n)
 			for i, a := range answers {
-				if claims[i].customer == c && a.Status == deal.StatusProtected {
+				if claims[i].customer == c && (a.Status == deal.StatusProtected || a.Status == deal.StatusEscalated) {
 					_, d, _, _ := b.Registration(context.Background(), a.ID)
-					t.Logf("  %s entry %d as %q: %+v, candidates %s", claims[i].partner, a.Sequence, claims[i].name, d.Resolution, brief(d.Candidates))
+					t.Logf("  %s entry %d as %q: %v, %+v, candidates %s", claims[i].partner, a.Sequence, claims[i].name, d.ReasonCodes, d.Resolution, brief(d.Candidates))
 				}
 			}
 		}

@@ -69,7 +69,7 @@ func (x *Index) bridge(q *Query, o Options, r Result) (Result, bool) {
 		return r, false
 	}
 	if len(touching) > 0 {
-		owners := (&search{parts: x.parts}).owners()
+		owners := (&search{parts: x.parts}).owners(o)
 		me.judged = slices.Clone(me.judged)
 		altered := false
 		var e evidence

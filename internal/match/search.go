@@ -36,6 +36,9 @@ type Options struct {
 	Limit         int        // candidates returned; 0 means 10
 	Thresholds    Thresholds // zero means DefaultThresholds
 	IgnoreDomains []string   // domains that are no evidence, such as the submitting partner's own
+	// Repeats says that many records may describe one organisation, as registrations of one customer do. Each is then
+	// judged for itself: others that fit as well, or have the same domain, take nothing away from it.
+	Repeats bool
 }
 
 // Result is what a search found.
@@ -98,7 +101,7 @@ func (x *Index) Search(q *Query, o Options) Result {
 	r.memo = memo
 	cands := make([]scored, 0, len(s.hits))
 	var e evidence
-	owners := s.owners()
+	owners := s.owners(o)
 	for _, h := range s.hits {
 		p, rec := s.record(h.slot)
 		b := s.reader.read(p.segment, rec)
@@ -134,7 +137,11 @@ func (m *Model) answer(q *Query, cands []scored, o Options, owners func(string) 
 	var e evidence
 	for i, c := range cands[:min(limit, len(cands))] {
 		m.compare(q, record(c), owners, &e)
-		out = append(out, m.match(&e, rivalry(cands, i), t))
+		rivals := 0.0
+		if !o.Repeats {
+			rivals = rivalry(cands, i)
+		}
+		out = append(out, m.match(&e, rivals, t))
 	}
 	return out
 }
@@ -185,8 +192,12 @@ func (s *search) record(slot uint32) (*part, uint32) {
 	panic("match: a record outside the index")
 }
 
-// owners returns a function that counts the live records with a domain, remembering what it counted.
-func (s *search) owners() func(string) int {
+// owners returns a function that counts the live records with a domain, remembering what it counted; nil when the count
+// says nothing.
+func (s *search) owners(o Options) func(string) int {
+	if o.Repeats {
+		return nil
+	}
 	type count struct {
 		domain string
 		n      int

@@ -46,7 +46,7 @@ func (t *Trainer) Search(x *Index, q Record, truth string, weight float64) {
 	s.begin()
 	var r Result
 	s.retrieve(x.m, p, &r)
-	owners := s.owners()
+	owners := s.owners(Options{})
 	l := labelled{truth: -1, weight: weight}
 	type found struct {
 		v    vector
