@@ -1,0 +1,387 @@
+// Command bench measures what a registration costs, beside the least it could cost, in one run on one machine: an Echo
+// handler that reads and writes the same JSON and does nothing, and one committed row of the same bytes. It prints the
+// table and writes it into BENCHMARKS.md.
+//
+// Server and load generator are separate processes, so that CPU per request is the server's alone.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	_ "modernc.org/sqlite"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/engine"
+	"github.com/dibs-deals/dibs/internal/ledger"
+	"github.com/dibs-deals/dibs/internal/server"
+	"github.com/dibs-deals/dibs/internal/store/sqlite"
+	"github.com/dibs-deals/dibs/internal/world"
+)
+
+func main() {
+	log.SetFlags(0)
+	child := flag.String("child", "", "")
+	dir := flag.String("dir", "", "")
+	rate := flag.Int("rate", 50, "requests a second of the open loop")
+	last := flag.Duration("for", 20*time.Second, "length of each open loop")
+	out := flag.String("out", "BENCHMARKS.md", "file whose table is written")
+	flag.Parse()
+	var err error
+	if *child != "" {
+		err = serve(*child, *dir)
+	} else {
+		err = measure(*rate, *last, *out)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+// serve is the measured process: one of the services under load.
+func serve(kind, dir string) error {
+	ctx := context.Background()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	var h http.Handler
+	token := "-"
+	switch kind {
+	case "dibs":
+		st, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(dir, "dibs.db")})
+		if err != nil {
+			return err
+		}
+		signer, _, err := ledger.NewSigner("bench")
+		if err != nil {
+			return err
+		}
+		e, err := engine.Open(ctx, engine.Config{Store: st, Signer: signer})
+		if err != nil {
+			return err
+		}
+		if token, err = populate(ctx, e); err != nil {
+			return err
+		}
+		h = server.New(server.Config{Engine: e}).Handler()
+	case "no-op":
+		e := echo.New()
+		e.POST("/v1/registrations", func(c echo.Context) error {
+			var f deal.Filing
+			if err := json.NewDecoder(c.Request().Body).Decode(&f); err != nil {
+				return err
+			}
+			return c.JSON(http.StatusCreated, &f)
+		})
+		h = e
+	case "one row":
+		db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "row.db")+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
+		if err != nil {
+			return err
+		}
+		db.SetMaxOpenConns(1)
+		if _, err := db.Exec(`CREATE TABLE r (id integer PRIMARY KEY, body blob NOT NULL)`); err != nil {
+			return err
+		}
+		e := echo.New()
+		e.POST("/v1/registrations", func(c echo.Context) error {
+			b, err := io.ReadAll(c.Request().Body)
+			if err != nil {
+				return err
+			}
+			if _, err := db.Exec(`INSERT INTO r (body) VALUES (?)`, b); err != nil {
+				return err
+			}
+			return c.JSONBlob(http.StatusCreated, b)
+		})
+		h = e
+	}
+	fmt.Printf("http://%s %s\n", l.Addr(), token)
+	return (&http.Server{Handler: h, ReadHeaderTimeout: time.Second}).Serve(l)
+}
+
+// populate makes the demo world.
+func populate(ctx context.Context, e *engine.Engine) (token string, err error) {
+	q := engine.Request{Actor: deal.System}
+	load := func(rows func(put func(engine.ImportRow) error) error) {
+		if err == nil {
+			_, err = engine.ImportRows(ctx, e, q, false, rows, func(line int, errs deal.FieldErrors) { log.Printf("row %d: %v", line, errs) })
+		}
+	}
+	for _, rows := range []func(func(deal.Record) bool){
+		func(y func(deal.Record) bool) { world.Partners()(func(p *deal.Partner) bool { return y(p) }) },
+		func(y func(deal.Record) bool) { world.Products()(func(p *deal.CatalogueProduct) bool { return y(p) }) },
+		func(y func(deal.Record) bool) { world.Rates()(func(p *deal.Rate) bool { return y(p) }) },
+		func(y func(deal.Record) bool) { world.People()(func(p *deal.Person) bool { return y(p) }) },
+		func(y func(deal.Record) bool) { world.Accounts()(func(p *deal.Account) bool { return y(p) }) },
+		func(y func(deal.Record) bool) {
+			world.Opportunities(time.Now())(func(p *deal.Opportunity) bool { return y(p) })
+		},
+	} {
+		load(func(put func(engine.ImportRow) error) error {
+			var perr error
+			rows(func(r deal.Record) bool { perr = put(engine.ImportRow{Record: r}); return perr == nil })
+			return perr
+		})
+	}
+	if err != nil {
+		return "", err
+	}
+	d, err := e.SaveDocument(ctx, q, deal.TerritoryDocument, world.Territories())
+	if err != nil {
+		return "", err
+	}
+	if _, err := e.Publish(ctx, q, deal.TerritoryDocument, d.Version); err != nil {
+		return "", err
+	}
+	_, token, err = e.CreateKey(ctx, q, "portal", []string{"*"}, "bench")
+	return token, err
+}
+
+// result is one row of the table.
+type result struct {
+	name              string
+	p50, p99          time.Duration // of the open loop
+	cpu               time.Duration // of the server, per request of the closed loop
+	perSecond         float64       // of the closed loop
+	requests, refused int
+}
+
+func measure(rate int, last time.Duration, out string) error {
+	var results []result
+	for _, kind := range []string{"no-op", "one row", "dibs"} {
+		r, err := run(kind, rate, last)
+		if err != nil {
+			return fmt.Errorf("%s: %w", kind, err)
+		}
+		results = append(results, r)
+	}
+	floor := results[0].cpu + results[1].cpu
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, %s, %d cores, Go %s, load average %s at the end.\n\n", time.Now().UTC().Format(time.DateOnly), cpuModel(), runtime.NumCPU(), strings.TrimPrefix(runtime.Version(), "go"), loadAverage())
+	fmt.Fprintf(&b, "Demo world: 59,515 accounts, 3,869 opportunities. %d requests a second for %s (p50, p99), then 16 connections as fast as they go (requests/s, CPU of the server process per request).\n\n", rate, last)
+	fmt.Fprintln(&b, "| POST /v1/registrations | p50 | p99 | requests/s | CPU per request | × (no-op + one row) |")
+	fmt.Fprintln(&b, "|---|---|---|---|---|---|")
+	for _, r := range results {
+		fmt.Fprintf(&b, "| %s | %s | %s | %.0f | %s | %.2f |\n", r.name, ms(r.p50), ms(r.p99), r.perSecond, us(r.cpu), float64(r.cpu)/float64(floor))
+	}
+	fmt.Print(b.String())
+	return write(out, b.String())
+}
+
+func ms(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d.Microseconds())/1000) }
+func us(d time.Duration) string { return fmt.Sprintf("%d µs", d.Microseconds()) }
+
+const (
+	begin = "<!-- registration: written by make bench -->"
+	end   = "<!-- end -->"
+)
+
+// write puts the table between its marks.
+func write(path, table string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	head, rest, ok := strings.Cut(string(b), begin)
+	_, tail, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		return fmt.Errorf("%s has no marks for the table", path)
+	}
+	return os.WriteFile(path, []byte(head+begin+"\n\n"+table+"\n"+end+tail), 0o600)
+}
+
+func run(kind string, rate int, last time.Duration) (result, error) {
+	r := result{name: map[string]string{"no-op": "Echo, no-op: JSON in, JSON out", "one row": "Echo and one committed row", "dibs": "**dibs, decided and committed**"}[kind]}
+	dir, err := os.MkdirTemp("", "dibs-bench-")
+	if err != nil {
+		return r, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	cmd := exec.Command(os.Args[0], "-child", kind, "-dir", dir)
+	cmd.Stderr = os.Stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return r, err
+	}
+	if err := cmd.Start(); err != nil {
+		return r, err
+	}
+	defer func() { _ = cmd.Process.Signal(syscall.SIGKILL); _ = cmd.Wait() }()
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		return r, errors.New("it did not start")
+	}
+	base, token, _ := strings.Cut(strings.TrimSpace(line), " ")
+	g := newGenerator(base, token)
+
+	// Open loop: requests leave on time whatever the answers do, and latency counts from when they should have left.
+	g.many(200, 4) // warm
+	n := int(last.Seconds() * float64(rate))
+	took := make([]time.Duration, n)
+	var wg sync.WaitGroup
+	start := time.Now()
+	for i := range n {
+		due := start.Add(time.Duration(i) * time.Second / time.Duration(rate))
+		time.Sleep(time.Until(due))
+		wg.Go(func() {
+			g.post()
+			took[i] = time.Since(due)
+		})
+	}
+	wg.Wait()
+	slices.Sort(took)
+	r.p50, r.p99 = took[n/2], took[n*99/100]
+
+	const closed = 4000
+	before := cpuOf(cmd.Process.Pid)
+	start = time.Now()
+	g.many(closed, 16)
+	r.perSecond = closed / time.Since(start).Seconds()
+	r.cpu = (cpuOf(cmd.Process.Pid) - before) / closed
+	r.requests, r.refused = int(g.sent.Load()), int(g.bad.Load())
+	if r.refused > 0 {
+		return r, fmt.Errorf("%d of %d requests were not answered with 201; the first: %s", r.refused, r.requests, g.first.Load())
+	}
+	return r, nil
+}
+
+// generator posts registrations of the world's organisations under many spellings.
+type generator struct {
+	base, token string
+	client      *http.Client
+	accounts    []*deal.Account
+	mu          sync.Mutex
+	rng         *rand.Rand
+	sent, bad   atomic.Int64
+	first       atomic.Value
+}
+
+func newGenerator(base, token string) *generator {
+	g := &generator{base: base, token: token, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}, Timeout: 30 * time.Second}, rng: rand.New(rand.NewPCG(3, 4))}
+	for a := range world.Accounts() {
+		g.accounts = append(g.accounts, a)
+	}
+	return g
+}
+
+func (g *generator) filing() ([]byte, int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	a := g.accounts[g.rng.IntN(len(g.accounts))]
+	today := time.Now().UTC()
+	body, err := json.Marshal(map[string]any{
+		"partner_id": fmt.Sprintf("P-%03d", 1+g.rng.IntN(8)), "type": "new_business",
+		"customer":            map[string]any{"name": world.Spell(g.rng, a.Name), "country": a.Country, "region": a.Region, "city": a.City, "postal_code": a.PostalCode, "domain": a.Domain},
+		"contact":             map[string]string{"name": "Pat Example", "email": "pat@gmail.com", "title": "Head of IT"},
+		"products":            []any{map[string]any{"sku": "FW-200", "quantity": 10, "amount": map[string]string{"value": "42000.00", "currency": "EUR"}}},
+		"amount":              map[string]string{"value": "42000.00", "currency": "EUR"},
+		"expected_close_date": today.AddDate(0, 3, 0).Format(time.DateOnly),
+		"description":         strings.Repeat("Replacement of the firewall estate in all branches. ", 8),
+		"evidence":            []any{map[string]string{"kind": "meeting", "date": today.AddDate(0, 0, -9).Format(time.DateOnly), "text": "Requirements agreed with the head of IT."}},
+	})
+	if err != nil {
+		panic(err)
+	}
+	return body, g.sent.Add(1)
+}
+
+func (g *generator) post() {
+	body, n := g.filing()
+	req, err := http.NewRequest(http.MethodPost, g.base+"/v1/registrations", bytes.NewReader(body))
+	if err != nil {
+		panic(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+g.token)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Idempotency-Key", "bench-"+strconv.FormatInt(n, 10))
+	res, err := g.client.Do(req)
+	if err != nil {
+		g.fail(err.Error())
+		return
+	}
+	defer func() { _ = res.Body.Close() }()
+	b, _ := io.ReadAll(res.Body)
+	if res.StatusCode != http.StatusCreated {
+		g.fail(string(b))
+	}
+}
+
+func (g *generator) fail(what string) {
+	if g.bad.Add(1) == 1 {
+		g.first.Store(what)
+	}
+}
+
+// many posts n registrations over as many connections as workers.
+func (g *generator) many(n, workers int) {
+	var left atomic.Int64
+	left.Store(int64(n))
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for left.Add(-1) >= 0 {
+				g.post()
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// cpuOf returns the CPU time a process has used.
+func cpuOf(pid int) time.Duration {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+2:]))
+	var ticks int64
+	for _, i := range []int{11, 12} {
+		n, _ := strconv.ParseInt(f[i], 10, 64)
+		ticks += n
+	}
+	return time.Duration(ticks) * time.Second / 100
+}
+
+func cpuModel() string {
+	b, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(b)) {
+		if name, ok := strings.CutPrefix(line, "model name"); ok {
+			return strings.Trim(name, "\t :\n")
+		}
+	}
+	return runtime.GOARCH
+}
+
+func loadAverage() string {
+	b, _ := os.ReadFile("/proc/loadavg")
+	f := strings.Fields(string(b))
+	if len(f) == 0 {
+		return "unknown"
+	}
+	return f[0]
+}
