@@ -34,7 +34,7 @@ var mayImport = map[string]string{
 	"internal/store/sqlite":    "internal/store internal/deal internal/ledger",
 
 	"internal/engine": "internal/deal internal/ledger internal/match internal/territory internal/policy internal/store",
-	"internal/server": "api internal/deal internal/ledger internal/match internal/territory internal/policy internal/store internal/engine internal/intake",
+	"internal/server": "api internal/deal internal/document internal/ledger internal/match internal/territory internal/policy internal/store internal/engine internal/intake",
 }
 
 // isCommand reports whether a package is a program, of the product or of its makers.
