@@ -142,7 +142,7 @@ func TestShutdown(t *testing.T) {
 	go func() { ended <- w.server.Run(ctx, l) }()
 
 	body, rows := io.Pipe()
-	r, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+l.Addr().String()+"/v1/accounts/import", body)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+l.Addr().String()+"/v1/accounts/import", body)
 	if err != nil {
 		t.Fatal(err)
 	}
