@@ -4,8 +4,8 @@ package api
 
 import _ "embed"
 
-//go:generate go tool -modfile=../tools/go.mod oapi-codegen -config server.cfg.yaml openapi.yaml
-//go:generate go tool -modfile=../tools/go.mod oapi-codegen -config client.cfg.yaml openapi.yaml
+//go:generate go tool -modfile=../tools/mod/go.mod oapi-codegen -config server.cfg.yaml openapi.yaml
+//go:generate go tool -modfile=../tools/mod/go.mod oapi-codegen -config client.cfg.yaml openapi.yaml
 
 // Spec is openapi.yaml, the source of everything generated here.
 //

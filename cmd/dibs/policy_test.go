@@ -67,7 +67,7 @@ func TestPolicyCommands(t *testing.T) {
 		t.Errorf("check of nothing: %d %s", code, errOut)
 	}
 
-	plan := "apiVersion: dibs/v1\nkind: TerritoryPlan\nmetadata: {name: p, timezone: UTC}\ntiers: [a]\nterritories:\n  - {id: T, tier: a, coverage: direct, owner: {queue: q}}\n"
+	plan := "apiVersion: dealreg/v1\nkind: TerritoryPlan\nmetadata: {name: p, timezone: UTC}\ntiers: [a]\nterritories:\n  - {id: T, tier: a, coverage: direct, owner: {queue: q}}\n"
 	if code, out, _ := runPolicy(t, plan, "check", "-"); code != exitOK || !strings.Contains(out, "territory plan p is in order: 1 territories") {
 		t.Errorf("check of a plan: %d %s", code, out)
 	}

@@ -21,6 +21,11 @@ func (m Money) IsZero() bool { return m.Currency == "" && m.Value.IsZero() }
 
 func (m Money) String() string { return m.Value.StringFixed(2) + " " + m.Currency }
 
+// MarshalJSON writes the value as people write money, with at least two decimals.
+func (m Money) MarshalJSON() ([]byte, error) {
+	return fmt.Appendf(nil, `{"value":"%s","currency":%q}`, m.Value.StringFixed(max(2, -m.Value.Exponent())), m.Currency), nil
+}
+
 // Validate adds what is wrong with m, as the field called name. A zero Money is valid: nothing was given.
 func (m Money) Validate(e *FieldErrors, name string) {
 	if m.IsZero() {

@@ -21,9 +21,9 @@ import (
 )
 
 const (
-	maxDepth  = 50        // of nesting: no document of ours needs ten
-	maxNodes  = 2_000_000 // visited while reading, aliases counted every time: bounds what a small file can unfold to
-	maxErrors = 100       // reported: who has more starts with these
+	maxDepth  = 50      // of nesting: no document of ours needs ten
+	maxUnfold = 100_000 // nodes read through aliases, counted every time: bounds what a small file can unfold to
+	maxErrors = 100     // reported: who has more starts with these
 )
 
 // Error is one thing wrong with a document.
@@ -78,8 +78,10 @@ func (p Path) String() string {
 type Reader struct {
 	root  *yaml.Node
 	lines []string
-	nodes int
+	alias int // aliases around the node that is being read
+	nodes int // read through them
 	errs  Errors
+	more  bool // there were more than maxErrors
 }
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
@@ -130,6 +132,8 @@ func (r *Reader) syntax(err error) {
 func (r *Reader) fail(line, col int, path, format string, args ...any) {
 	if len(r.errs) < maxErrors {
 		r.errs = append(r.errs, Error{max(line, 1), max(col, 1), path, fmt.Sprintf(format, args...)})
+	} else {
+		r.more = true
 	}
 }
 
@@ -138,11 +142,15 @@ func (r *Reader) Err() error {
 	if len(r.errs) == 0 {
 		return nil
 	}
-	r.errs = slices.Clone(r.errs)
-	slices.SortStableFunc(r.errs, func(a, b Error) int {
-		return cmp.Or(a.Line-b.Line, a.Column-b.Column)
+	out := slices.Clone(r.errs)
+	slices.SortFunc(out, func(a, b Error) int { // to the last field, so that the same document gives the same report
+		return cmp.Or(a.Line-b.Line, a.Column-b.Column, strings.Compare(a.Path, b.Path), strings.Compare(a.Message, b.Message))
 	})
-	return slices.Compact(r.errs) // a part that is read twice is reported once
+	out = slices.Compact(out) // a part that is read twice is reported once
+	if last := out[len(out)-1]; r.more {
+		out = append(out, Error{last.Line, last.Column, "", fmt.Sprintf("only the first %d errors are shown", len(out))})
+	}
+	return out
 }
 
 // Add reports something wrong at a path. A path that is not in the document, because a field is missing, is reported
@@ -291,17 +299,17 @@ func (r *Reader) ReadAt(p Path, v any) {
 type Scalar struct{ Value any }
 
 func (r *Reader) read(n *yaml.Node, p Path, v reflect.Value, depth int) {
-	for n.Kind == yaml.AliasNode {
+	if n.Kind == yaml.AliasNode {
+		r.alias++
+		defer func() { r.alias-- }()
 		n = n.Alias
-		depth++
-		if depth > maxDepth {
-			break
-		}
 	}
-	r.nodes++
-	if depth > maxDepth || r.nodes > maxNodes {
-		if depth > maxDepth || r.nodes == maxNodes+1 {
-			r.fail(n.Line, n.Column, p.String(), "the document is nested too deeply or unfolds to too much")
+	if r.alias > 0 {
+		r.nodes++
+	}
+	if depth > maxDepth || r.nodes > maxUnfold {
+		if depth > maxDepth || r.nodes == maxUnfold+1 {
+			r.fail(n.Line, n.Column, p.String(), "the document is nested too deeply, or its aliases unfold to too much")
 		}
 		return
 	}

@@ -101,6 +101,9 @@ func TestErrors(t *testing.T) {
 		if r.Err() == nil || !strings.Contains(r.Err().Error(), c.want) {
 			t.Errorf("%.40q:\n got %v\nwant %s", c.doc, r.Err(), c.want)
 		}
+		if a, b := r.Err(), r.Err(); a.Error() != b.Error() {
+			t.Errorf("asked twice: %v, then %v", a, b)
+		}
 		if c.doc != "" && len(c.doc) < 100 {
 			var list Errors
 			if !errors.As(r.Err(), &list) || list[0].Line < 1 || list[0].Column < 1 {
@@ -126,7 +129,7 @@ func TestAliases(t *testing.T) {
 	}
 	r := Parse([]byte(b.String()), 1<<16)
 	r.Read(&v)
-	if r.Err() == nil || !strings.Contains(r.Err().Error(), "unfolds to too much") {
+	if r.Err() == nil || !strings.Contains(r.Err().Error(), "unfold to too much") {
 		t.Errorf("%.300v", r.Err())
 	}
 }
@@ -151,6 +154,15 @@ func TestAddWithin(t *testing.T) {
 		if got := r.Err().Error(); !strings.HasPrefix(got, c.want+":") {
 			t.Errorf("%q at %d:%d of the value: %s, want %s", c.doc, c.line, c.col, got, c.want)
 		}
+	}
+}
+
+func TestManyErrors(t *testing.T) {
+	t.Parallel()
+	_, r := read("list:\n" + strings.Repeat("  - true\n", 500))
+	var list Errors
+	if !errors.As(r.Err(), &list) || len(list) != maxErrors+1 || list[maxErrors].Message != "only the first 100 errors are shown" {
+		t.Errorf("%d errors, the last is %+v", len(list), list[len(list)-1])
 	}
 }
 

@@ -401,7 +401,7 @@ func (e *Engine) Check(_ context.Context, _ Request, f deal.Filing) (Check, erro
 	public, personal := f.SplitPersonal()
 	now := e.now()
 	r := deal.Registration{ID: deal.NewID(deal.RegistrationID), DecisionID: deal.NewID(deal.DecisionID), CaseID: deal.NewID(deal.CaseID),
-		ReceivedAt: now, Filing: public, EmailDomain: f.Contact.EmailDomain(), Status: deal.StatusReceived}
+		ReceivedAt: now, Filing: public, EmailDomain: f.Contact.EmailDomain(), Status: precheck}
 	for _, p := range personal {
 		r.Given = append(r.Given, p.Field)
 	}

@@ -23,6 +23,7 @@ func gather(v *view, r *deal.Registration, w whom, t deal.TerritoryResult, cs []
 	f.Set("territory.status", t.Status)
 	f.Set("territory.coverage", t.Coverage)
 	f.Set("territory.id", t.ID)
+	f.Set("territory.unsure", len(t.Unknown) > 0)
 	if id := t.Owner.PartnerID; id != "" {
 		f.Set("territory.assigned", selfOrOther(id == r.Filing.PartnerID))
 	}
@@ -41,10 +42,17 @@ func selfOrOther(self bool) string {
 // days returns whole days from a to b, not negative.
 func days(a, b time.Time) int { return max(0, int(b.Sub(a)/(24*time.Hour))) }
 
+// precheck is the status of what is asked and not filed. No registration has it.
+const precheck deal.Status = "precheck"
+
 func registrationFacts(f *policy.Facts, r *deal.Registration, set policy.Settings, amount float64, amountKnown bool, now time.Time) {
 	g := &r.Filing
 	lines := g.Lines()
 	f.Set("reg.type", g.Type)
+	f.Set("reg.precheck", r.Status == precheck)
+	if r.Imported {
+		f.Set("reg.source", "import")
+	}
 	f.Set("reg.amount", amount)
 	f.Set("reg.amount_known", amountKnown)
 	f.Set("reg.rate_missing", !amountKnown && !total(g).IsZero())

@@ -15,6 +15,7 @@ import (
 	"testing/iotest"
 	"time"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/shopspring/decimal"
@@ -635,6 +636,33 @@ func compareWithStandard(t *testing.T, data []byte) {
 			t.Fatalf("line %d: -encoding/csv +ours:\n%s", line, diff)
 		}
 	}
+}
+
+// FuzzMembers: what members finds in an object is what encoding/json finds, and it refuses what encoding/json refuses.
+func FuzzMembers(f *testing.F) {
+	f.Add([]byte(`{"a":1,"b":[{"c":"}"}],"d":{"e":[]},"f":"\\\"","g":null , "h" : -1.5e3 }`))
+	f.Add([]byte(`{"\u0061\"":true}`))
+	f.Add([]byte(`{}`))
+	f.Add([]byte(`{"a":1} {"b":2}`))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 {
+			return
+		}
+		var want map[string]json.RawMessage
+		wrong := json.Unmarshal(line, &want)
+		got, err := members(line)
+		if (err == nil) != (wrong == nil && want != nil) {
+			t.Fatalf("error %v, where encoding/json says %v", err, wrong)
+		}
+		have := map[string]json.RawMessage{}
+		for _, m := range got {
+			have[m.name] = m.raw
+		}
+		if err == nil && utf8.Valid(line) && !reflect.DeepEqual(have, want) {
+			t.Errorf("got %q, want %q", have, want)
+		}
+	})
 }
 
 func BenchmarkRead(b *testing.B) {

@@ -46,9 +46,13 @@ func words(s string) []string {
 			b = append(b, ' ')
 		}
 	}
-	w := joinInitials(strings.Fields(string(b)))
+	w := strings.Fields(string(b))
 	script := scripts(w)
 	for i := range w {
+		w[i] = skeleton(w[i], script)
+	}
+	w = joinInitials(w)
+	for i := range w { // what initials have become may hold a zero between letters
 		w[i] = skeleton(w[i], script)
 	}
 	return w
@@ -116,7 +120,8 @@ func isAccent(r rune) bool {
 	return r >= 0x300 && r <= 0x36f || r >= 0x591 && r <= 0x5c7 || r >= 0x64b && r <= 0x65f || r == 0x670 || r >= 0x1ab0 && r <= 0x1aff
 }
 
-// joinInitials joins runs of single letters and digits: "l e k consulting", "3 m company". A lone single stays.
+// joinInitials joins runs of single letters and digits: "l e k consulting", "3 m company". A lone single stays, but an
+// s after a word was its possessive before somebody replaced the apostrophe by a space.
 func joinInitials(w []string) []string {
 	single := func(s string) bool { return len(s) == 1 }
 	out := w[:0]
@@ -129,6 +134,11 @@ func joinInitials(w []string) []string {
 		if j-i >= 2 && letter {
 			out = append(out, strings.Join(w[i:j], ""))
 			i = j
+			continue
+		}
+		if n := len(out); w[i] == "s" && n > 0 && len(out[n-1]) >= 3 && isLower(out[n-1][len(out[n-1])-1]) {
+			out[n-1] += "s"
+			i++
 			continue
 		}
 		out = append(out, w[i])

@@ -51,7 +51,8 @@ const inlineMerge = 2048
 // Index finds the live records that may describe the organisation of a query. It is safe for concurrent use: searches
 // run side by side and wait for a writer only while it swaps a few words of memory.
 type Index struct {
-	m *Model
+	m      *Model
+	limits limits
 
 	write   sync.Mutex     // held by the one who changes the index, across preparation and merging
 	merging int            // how many of the first parts a background merge is rewriting; guarded by write
@@ -68,7 +69,7 @@ type Index struct {
 
 // NewIndex returns an empty index that judges with m.
 func NewIndex(m *Model) *Index {
-	return &Index{m: m, scratch: sync.Pool{New: func() any { return &search{} }}}
+	return &Index{m: m, limits: standardLimits, scratch: sync.Pool{New: func() any { return &search{} }}}
 }
 
 // Len returns the number of live records.
@@ -377,3 +378,14 @@ func (x *Index) mergeAll(old []*part, died [][]uint64) {
 
 // settle waits for background merges. Tests use it.
 func (x *Index) settle() { x.merges.Wait() }
+
+// Bytes returns the memory the index's arrays hold.
+func (x *Index) Bytes() int {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	n := 0
+	for _, p := range x.parts {
+		n += p.bytes() + 8*len(p.dead)
+	}
+	return n
+}

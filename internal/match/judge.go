@@ -102,7 +102,7 @@ func (m *Model) compare(a, b *Query, owners func(domain string) int, e *evidence
 		for j := range b.names {
 			m.align(&a.names[i], &b.names[j], &l, nil)
 			s := l.dice
-			if l.acronym {
+			if l.acronym > 0 {
 				s = max(s, 0.6)
 			}
 			// Ties go to the names written first.
@@ -141,7 +141,7 @@ func (m *Model) nameFeatures(l *likeness, v *vector) {
 	v[fExact] = indicate(l.exact)
 	v[fExactMass] = indicate(l.exact) * min(3, l.a.mass/m.maxWeight())
 	v[fFirst] = indicate(l.first)
-	v[fAcronym] = indicate(l.acronym)
+	v[fCutShort] = indicate(l.cutShort)
 	v[fMissQuery] = l.missA
 	v[fMissRecord] = l.missB
 	v[fMissBoth] = min(l.missA, l.missB)
@@ -159,6 +159,11 @@ func (m *Model) nameFeatures(l *likeness, v *vector) {
 	v[fFormClash] = indicate(m.formsClash(l.a.form, l.b.form))
 	v[fPart] = indicate(l.a.role == partName || l.b.role == partName)
 	v[fAlias] = indicate(l.a.role == aliasName || l.b.role == aliasName)
+	if l.acronym > 0 && l.dice < 0.5 {
+		// No word can be shared, so none is missed.
+		v[fAcronym] = l.acronym
+		v[fMissQuery], v[fMissRecord], v[fMissBoth], v[fLost] = 0, 0, 0, 0
+	}
 }
 
 func (m *Model) fieldFeatures(e *evidence, owners func(string) int) {
@@ -187,6 +192,10 @@ func (m *Model) fieldFeatures(e *evidence, owners func(string) int) {
 	if v[fCityOther] == 1 && nearCity(a.city, b.city) {
 		v[fCityOther], v[fCityNear] = 0, 1
 	}
+	if v[fCitySame] == 1 {
+		v[fDiceCity] = v[fDice]
+		v[fSquashCity] = v[fSquashHigh]
+	}
 	agree(a.phone, b.phone, fPhoneSame, fPhoneOther)
 	if agree(a.tax, b.tax, fTaxSame, fTaxOther); v[fCountryOther] == 1 {
 		v[fTaxOther] = 0 // an organisation has a number in each country
@@ -211,11 +220,12 @@ func (m *Model) fieldFeatures(e *evidence, owners func(string) int) {
 	case len(a.domains) > 0 && len(b.domains) > 0:
 		v[fDomainOther] = 1
 	default:
-		v[fDomainName] = indicate(named(a, b) || named(b, a))
+		v[fDomainName] = indicate(!e.like.exact && (named(a, b) || named(b, a)))
 	}
 }
 
-// named reports whether one of a's domains is b's name or initials, where b has no domain to compare.
+// named reports whether one of a's domains is b's name or initials, where b has no domain to compare
+// and the names do not say so already.
 func named(a, b *Query) bool {
 	for _, d := range a.domains {
 		stem := domainStem(d)
@@ -260,7 +270,7 @@ func (m *Model) relation(e *evidence) (gate, text string) {
 	switch {
 	case m.isParent(e.a, e.b):
 		return "parent", "one is named as the parent of the other"
-	case l.acronym && l.dice < 0.5:
+	case l.acronym > 0 && l.dice < 0.5:
 		return "", ""
 	case l.clash && l.dice > 0.4:
 		return "numbers", "the names are alike but for their numbers"
@@ -268,14 +278,27 @@ func (m *Model) relation(e *evidence) (gate, text string) {
 		return "places", "the names differ only in a place: sister companies or branches"
 	case l.dice > 0.95 && e.v[fFormClash] == 1:
 		return "legal_form", "the same name incorporated in another form and country"
-	case l.placeMore && distinct && !e.located() && l.dice > 0.4:
+	case l.placeMore && distinct && !e.located() && e.v[fCountrySame] == 0 && l.dice > 0.4:
 		return "branch", "one is the other's name with a place added: a branch or local company"
-	case (l.coverA > 0.97) != (l.coverB > 0.97) && max(l.coverA, l.coverB) > 0.97 && l.missA+l.missB > 0.3 && distinct && !e.located() && e.v[fCitySame] == 0:
+	case (l.coverA > 0.97) != (l.coverB > 0.97) && max(l.coverA, l.coverB) > 0.97 && l.missA+l.missB > 0.3 && !l.cutShort && distinct && !m.corporate(l) && !e.located() && e.v[fCitySame] == 0:
 		return "subsidiary", "one is the other's whole name with more words: a subsidiary, division or sister"
 	case e.v[fCountryOther] == 1 && l.dice > 0.8:
 		return "country", "the same name in another country"
 	}
 	return "", ""
+}
+
+// corporate reports whether what one name has more only says that it is a company: the head of a group, not a part.
+func (m *Model) corporate(l *likeness) bool {
+	a, b := m.leftOver(l)
+	for _, w := range append(a, b...) {
+		switch w {
+		case "group", "holding", "company", "corporation", "limited", "incorporated":
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // isParent reports whether one record names the other as its parent.
@@ -300,7 +323,7 @@ func (m *Model) unlike(e *evidence) bool {
 	if l.a == nil {
 		return !e.identified() && e.v[fDomainSame] == 0
 	}
-	return !l.exact && !l.acronym && l.squash < 0.85 && l.dice < 0.45
+	return !l.exact && l.acronym == 0 && l.squash < 0.85 && l.dice < 0.45
 }
 
 // verdict decides on probability and gates.
@@ -447,9 +470,11 @@ func (m *Model) nameWords(e *evidence) (value, text string) {
 	l := &e.like
 	value = joinWords(l.a) + " / " + joinWords(l.b)
 	switch {
+	case l.ordered && len(l.a.words) != len(l.b.words):
+		return value, "the same letters, spaced differently"
 	case l.ordered:
 		return value, "the same words"
-	case l.exact:
+	case l.exact && sameSet(l.a, l.b):
 		return value, "the same words in another order"
 	}
 	var pairs []pairing
@@ -472,6 +497,16 @@ func (m *Model) nameWords(e *evidence) (value, text string) {
 		return value, "alike: " + strings.Join(near, ", ")
 	}
 	return value, "shared: " + strings.Join(same, ", ") + "; alike: " + strings.Join(near, ", ")
+}
+
+// sameSet reports whether every word of a is in b.
+func sameSet(a, b *name) bool {
+	for i := range a.words {
+		if !slices.ContainsFunc(b.words, func(w word) bool { return w.text == a.words[i].text }) {
+			return false
+		}
+	}
+	return true
 }
 
 func joinWords(n *name) string {

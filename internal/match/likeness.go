@@ -26,15 +26,16 @@ type likeness struct {
 	exact     bool    // the same words, in any order
 	ordered   bool    // in the same order
 	first     bool    // the first words agree
-	acronym   bool    // one is the initials of the other
+	acronym   float64 // how much one says by being the initials of the other; 0: it is not
+	cutShort  bool    // one was cut off by a field and begins the other
 	places    bool    // what differs is only places, on both sides
 	placeMore bool    // what one has more is only places
 	a, b      *name
 }
 
-// similarity compares two canonical words: 1 equal, 0 unrelated. last says that one of them ends its name, where
-// fields cut words off. The limits of one edit from four letters and two from eight are those of full-text engines.
-func similarity(x, y *word, last bool) float64 {
+// similarity compares two canonical words: 1 equal, 0 unrelated. cut says that the shorter ends a name that a field may
+// have cut. The limits of one edit from four letters and two from eight are those of full-text engines.
+func similarity(x, y *word, cut bool) float64 {
 	a, b := x.text, y.text
 	if a == b {
 		return 1
@@ -46,6 +47,9 @@ func similarity(x, y *word, last bool) float64 {
 	if (x.kind|y.kind)&pairOf != 0 {
 		return 0
 	}
+	if la <= 5 && shortened[a] == b {
+		return 0.95
+	}
 	if (x.kind|y.kind)&number != 0 {
 		if numerals[a] == b || numerals[b] == a {
 			return 0.95
@@ -53,13 +57,13 @@ func similarity(x, y *word, last bool) float64 {
 		return 0
 	}
 	if la >= 3 && strings.HasPrefix(b, a) {
-		if last {
+		if cut {
 			return 0.95
 		}
 		return 0.6 + 0.35*float64(la)/float64(lb)
 	}
 	if la == 1 || lb < 4 || lb-la > 2 {
-		if la <= 2 && last && a[0] == b[0] && strings.HasPrefix(b, a) {
+		if la <= 2 && cut && a[0] == b[0] && strings.HasPrefix(b, a) {
 			return 0.7
 		}
 		if la >= 3 && la <= 5 && lb >= 6 && min(x.weight, y.weight) < ordinaryWeight && abbreviates(a, b) {
@@ -98,6 +102,10 @@ func similarity(x, y *word, last bool) float64 {
 // numerals are the number words people write for digits.
 var numerals = map[string]string{"one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9", "ten": "10",
 	"eleven": "11", "twelve": "12", "first": "1", "second": "2", "third": "3"}
+
+// spelling is the similarity from which two words are one word spelt by two conventions, such as an umlaut written as
+// two letters.
+const spelling = 0.97
 
 // letters returns the set of letters of w.
 func letters(w string) (set uint32) {
@@ -171,6 +179,10 @@ type pairing struct {
 // appended to explain unless it is nil.
 func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 	*l = likeness{a: a, b: b}
+	if a.plain == b.plain && len(a.words) != len(b.words) || a.squash == b.squash && len(a.words) != len(b.words) {
+		m.sameLetters(a, b, l, explain)
+		return
+	}
 	var usedA, usedB [maxWords]bool
 	na, nb := len(a.words), len(b.words)
 	var shared, rare float64
@@ -205,7 +217,7 @@ func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 		left, right = m.joined(b, a, &usedB, &usedA, right, left, &shared, &rare, func(x, y string, s float64) { note(y, x, s) })
 		left, right = right, left
 	}
-	exactly := shared
+	exactly, massA, massB, differing := shared, a.mass, b.mass, false
 	for left > 0 && right > 0 {
 		bi, bj, best, sim := -1, -1, 0.0, 0.0
 		for i := range a.words {
@@ -216,7 +228,8 @@ func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 				if usedB[j] {
 					continue
 				}
-				s := similarity(&a.words[i], &b.words[j], i == na-1 || j == nb-1)
+				s := similarity(&a.words[i], &b.words[j], i == na-1 && a.cut && len(a.words[i].text) < len(b.words[j].text) ||
+					j == nb-1 && b.cut && len(b.words[j].text) < len(a.words[i].text))
 				if s > 0.5 {
 					if w := s * (a.words[i].weight + b.words[j].weight) / 2; w > best {
 						bi, bj, best, sim = i, j, w, s
@@ -230,10 +243,23 @@ func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 		usedA[bi], usedB[bj] = true, true
 		left--
 		right--
-		w := (a.words[bi].weight + b.words[bj].weight) / 2
-		shared += sim * sim * w
+		// A misspelling of an ordinary word is no rare word: both count as the more common of the two.
+		wa, wb := a.words[bi].weight, b.words[bj].weight
+		w := min(wa, wb)
+		massA -= wa - w
+		massB -= wb - w
+		if sim >= spelling {
+			shared += w
+			exactly += w
+		} else {
+			shared += sim * sim * w
+			differing = true
+		}
 		rare = max(rare, sim*w)
 		note(a.words[bi].text, b.words[bj].text, sim)
+	}
+	if left == 0 && right == 0 && !differing {
+		l.exact = true
 	}
 	top := m.maxWeight()
 	numA, numB, placesA, placesB := false, false, true, true
@@ -258,12 +284,33 @@ func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 	l.places = left > 0 && right > 0 && placesA && placesB
 	l.placeMore = (left > 0) != (right > 0) && placesA && placesB
 	l.first = usedA[0] && usedB[0]
-	l.dice = ratio(2*shared, a.mass+b.mass)
-	l.coverA = ratio(shared, a.mass)
-	l.coverB = ratio(shared, b.mass)
+	l.dice = ratio(2*shared, massA+massB)
+	l.coverA = ratio(shared, massA)
+	l.coverB = ratio(shared, massB)
 	l.rare = rare / top
 	l.fuzzy = ratio(shared-exactly, shared)
-	l.acronym = isAcronym(a, b) || isAcronym(b, a)
+	l.acronym = max(m.acronymOf(a, b), m.acronymOf(b, a))
+	l.cutShort = !l.exact && (a.cut && len(a.plain) < len(b.plain) && strings.HasPrefix(b.plain, a.plain) || b.cut && len(b.plain) < len(a.plain) && strings.HasPrefix(a.plain, b.plain))
+	switch {
+	case a.site != "" && b.site != "" && a.site != b.site:
+		l.places = true
+	case a.site != b.site:
+		l.placeMore = true
+	}
+}
+
+// sameLetters fills l for names that differ only in their spaces.
+func (m *Model) sameLetters(a, b *name, l *likeness, explain *[]pairing) {
+	l.dice, l.coverA, l.coverB = 1, 1, 1
+	l.exact, l.ordered, l.first = true, true, true
+	for _, n := range []*name{a, b} {
+		for i := range n.words {
+			l.rare = max(l.rare, n.words[i].weight/m.maxWeight())
+		}
+	}
+	if explain != nil {
+		*explain = append(*explain, pairing{joinWords(a), joinWords(b), 1})
+	}
 }
 
 // joined pairs two neighbouring words of a with one of b that is both written together.
@@ -274,7 +321,7 @@ func (m *Model) joined(a, b *name, usedA, usedB *[maxWords]bool, left, right int
 		}
 		x, y := a.words[i].text, a.words[i+1].text
 		for j := range b.words {
-			if t := b.words[j].text; !usedB[j] && len(t) == len(x)+len(y) && t[:len(x)] == x && t[len(x):] == y {
+			if t := b.words[j].text; !usedB[j] && (together(x, y, t) || together(x, y, shortened[t])) {
 				usedA[i], usedA[i+1], usedB[j] = true, true, true
 				left -= 2
 				right--
@@ -289,6 +336,11 @@ func (m *Model) joined(a, b *name, usedA, usedB *[maxWords]bool, left, right int
 	return left, right
 }
 
+// together reports whether t is x and y written as one.
+func together(x, y, t string) bool {
+	return len(t) == len(x)+len(y) && t[:len(x)] == x && t[len(x):] == y
+}
+
 func ratio(x, y float64) float64 {
 	if y <= 0 {
 		return 0
@@ -296,14 +348,25 @@ func ratio(x, y float64) float64 {
 	return min(1, x/y)
 }
 
-// isAcronym reports whether a is one word made of b's initials.
-func isAcronym(a, b *name) bool {
-	return len(a.words) == 1 && len(b.words) >= 3 && len(a.squash) == len(b.words) && a.squash == b.acronym()
+// acronymOf says how much it tells that a is one word made of b's initials, the legal form's at the end included or
+// not: the more letters, the more. Three letters are many names' initials.
+func (m *Model) acronymOf(a, b *name) float64 {
+	if len(a.words) != 1 || len(b.words) < 3 || len(a.squash) < 3 {
+		return 0
+	}
+	initials := b.acronym()
+	if len(a.squash) == len(initials)+1 && b.form != 0 {
+		initials += m.forms[b.form].text[:1]
+	}
+	if a.squash != initials {
+		return 0
+	}
+	return min(1.2, 0.8+0.2*float64(len(initials)-3))
 }
 
 // finish adds the comparisons that cost most, for the pair of names that was chosen.
 func (l *likeness) finish(m *Model) {
-	if l.exact && l.ordered {
+	if l.exact { // also in another order, which means nothing
 		l.squash, l.trigram = 1, 1
 		return
 	}

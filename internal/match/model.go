@@ -95,23 +95,25 @@ func load() (*Model, error) {
 		}
 		return b
 	}
-	// The lists written for this model come first and win over the published ones.
+	// The list written for this model comes first and wins over the published one: it decides for the words it has,
+	// and the spellings it chose stand.
+	step, chosen := map[string]string{}, map[string]bool{}
 	for _, file := range []string{"abbreviations.tsv", "synonyms.tsv"} {
 		for f := range fields(read(file)) {
-			if _, ok := m.synonym[f[0]]; !ok && len(f) == 2 && f[0] != f[1] {
-				m.synonym[f[0]] = f[1]
+			if _, ok := step[f[0]]; !ok && !chosen[f[0]] && len(f) == 2 && f[0] != f[1] {
+				step[f[0]] = f[1]
 			}
 		}
-	}
-	for k, v := range m.synonym { // one step leads to the canonical word
-		for hops := 0; m.synonym[v] != "" && hops < 4; hops++ {
-			v = m.synonym[v]
+		for _, to := range step {
+			chosen[to] = true
 		}
-		m.synonym[k] = v
 	}
-	for k, v := range m.synonym {
-		if k == v {
-			delete(m.synonym, k)
+	for from, to := range step { // the canonical word is where the steps end
+		for hops := 0; step[to] != "" && hops < 4; hops++ {
+			to = step[to]
+		}
+		if to != from && step[to] == "" {
+			m.synonym[from] = to
 		}
 	}
 	for _, file := range []string{"legal_forms_common.tsv", "legal_forms.tsv"} {

@@ -1,6 +1,7 @@
 package match
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -41,8 +42,10 @@ type name struct {
 	form   uint16 // index into the model's legal forms; 0: none given
 	role   role
 	cut    bool    // written so long that a field may have cut it
+	site   string  // the place that stood in brackets behind it
 	mass   float64 // the weights of its words together
 	squash string  // its words written as one
+	plain  string  // the same before words were made canonical and small words dropped
 }
 
 // cutLength is the length in letters from which a name may have been cut by the field it was typed into. Common
@@ -61,7 +64,7 @@ var dividers = [][]string{{"doing", "business", "as"}, {"trading", "as"}, {"also
 // leading are the legal forms that stand before the name.
 var leading = map[string]bool{"ооо": true, "оао": true, "пао": true, "зао": true, "ао": true, "ooo": true, "oao": true, "pao": true, "zao": true, "pt": true, "sia": true, "uab": true,
 	"cong ty": true, "cong ty tnhh": true, "cong ty co phan": true, "cong ty cp": true, "株式会社": true, "株": true, "有限会社": true, "合同会社": true, "주식회사": true, "주": true, "유한회사": true,
-	"شركة": true, "тов": true, "пп": true, "ип": true, "тоо": true, "ат": true, "прат": true, "пат": true, "sc": true, "ps": true, "as": true, "oy": true, "ab": true, "sarl": true, "sas": true}
+	"شركة": true, "тов": true, "пп": true, "ип": true, "тоо": true, "ат": true, "прат": true, "пат": true, "sc": true, "ps": true, "as": true, "oy": true, "ab": true, "sarl": true, "sas": true, "srl": true, "jsc": true, "ojsc": true, "pjsc": true, "cjsc": true}
 
 // names reads everything a raw name says: the whole, its halves around "doing business as", the part outside and the
 // part inside brackets, and what is written in other scripts in Latin letters too.
@@ -93,18 +96,33 @@ func (m *Model) names(raw string, as role) []name {
 			out = append(out, l)
 		}
 	}
+	if cut {
+		w = m.trimCut(w)
+	}
 	halves := split(w)
 	inside, outside := brackets(raw)
 	switch {
 	case len(halves) > 1:
-		add(slices.Concat(halves...), as)
+		var whole []string
+		for _, h := range halves {
+			c, _ := m.core(h)
+			whole = append(whole, c...)
+		}
+		add(whole, as)
 		for _, h := range halves {
 			add(h, max(as, partName))
 		}
 	case inside != "" && outside != "":
 		add(w, as)
+		in := words(inside)
+		plain := m.plain(in)
+		n := len(out)
 		add(words(outside), max(as, partName))
-		if in := words(inside); len(in) > 0 && !m.plain(in) {
+		if plain {
+			for i := n; i < len(out); i++ {
+				out[i].site = strings.Join(in, " ")
+			}
+		} else if len(in) > 0 {
 			add(in, max(as, partName))
 		}
 	default:
@@ -115,6 +133,9 @@ func (m *Model) names(raw string, as role) []name {
 
 // plain reports whether words name nobody by themselves: places, legal forms, numbers.
 func (m *Model) plain(w []string) bool {
+	if m.places[strings.Join(w, "")] || lengthened[strings.Join(w, "")] != "" {
+		return true
+	}
 	core, _ := m.core(w)
 	for _, t := range core {
 		if x := m.word(t); x.kind&(place|number) == 0 && x.weight > ordinaryWeight {
@@ -129,7 +150,7 @@ func split(w []string) (parts [][]string) {
 	start := 0
 	for i := 0; i < len(w); i++ {
 		for _, d := range dividers {
-			if i > start && i+len(d) < len(w) && slices.Equal(w[i:i+len(d)], d) {
+			if i > start && i+len(d) <= len(w) && slices.Equal(w[i:i+len(d)], d) {
 				parts = append(parts, w[start:i])
 				start = i + len(d)
 				i = start - 1
@@ -137,8 +158,32 @@ func split(w []string) (parts [][]string) {
 			}
 		}
 	}
+	if start == len(w) {
+		return parts // a field cut off what followed
+	}
 	return append(parts, w[start:])
 }
+
+// trimCut drops from the end of a name that a field may have cut what is left of a divider or a legal form: "d b",
+// "limite", "l".
+func (m *Model) trimCut(w []string) []string {
+	for len(w) > 2 {
+		for k := min(m.longestForm, len(w)-1); k > 0; k-- {
+			if _, ok := m.formOf[strings.Join(w[len(w)-k:], " ")]; ok {
+				return w // a whole form
+			}
+		}
+		last := w[len(w)-1]
+		if last != "db" && last != "bda" && !(len(last) <= 8 && slices.ContainsFunc(cutForms, func(f string) bool { return len(last) < len(f) && strings.HasPrefix(f, last) })) {
+			break
+		}
+		w = w[:len(w)-1]
+	}
+	return w
+}
+
+// cutForms are the words that most often stand at the end of a name and get cut.
+var cutForms = []string{"inc", "llc", "limited", "corporation", "corp", "company", "incorporated", "pllc", "ltd", "dba", "liability"}
 
 // brackets returns the text inside the first pair of round brackets, and the rest.
 func brackets(s string) (inside, outside string) {
@@ -153,6 +198,9 @@ func brackets(s string) (inside, outside string) {
 	}
 	return strings.TrimSpace(s[i+1 : i+j]), strings.TrimSpace(s[:i] + " " + s[i+j+1:])
 }
+
+// cityMarks removes the characters for city and province, which people leave out.
+var cityMarks = strings.NewReplacer("市", "", "省", "")
 
 // core strips "the" and the legal forms from the ends of w, never the last word, and returns the innermost form.
 func (m *Model) core(w []string) ([]string, uint16) {
@@ -174,7 +222,7 @@ func (m *Model) core(w []string) ([]string, uint16) {
 				found(i)
 				break
 			}
-			if s := strings.Join(w[:k], " "); leading[s] {
+			if s := strings.Join(w[:k], " "); k >= 3 || leading[s] { // spelt out in full, any form may lead
 				if i, ok := m.formOf[s]; ok {
 					w, again = w[k:], true
 					found(i)
@@ -195,6 +243,9 @@ func (m *Model) core(w []string) ([]string, uint16) {
 			rest := strings.TrimPrefix(w[end], f.text)
 			if rest == w[end] {
 				rest = strings.TrimSuffix(w[end], f.text)
+			}
+			if rest == w[end] && utf8.RuneCountInString(f.text) >= 4 {
+				rest = strings.Replace(w[end], f.text, "", 1) // before the name of a branch
 			}
 			if rest != "" && rest != w[end] {
 				w = slices.Clone(w)
@@ -220,7 +271,7 @@ func (m *Model) name(w []string, as role, cut bool) (name, bool) {
 				continue
 			}
 			if hasHan(t) {
-				for _, p := range bigrams(t) {
+				for _, p := range bigrams(cityMarks.Replace(t)) {
 					n.words = append(n.words, m.word(p))
 				}
 				continue
@@ -232,6 +283,7 @@ func (m *Model) name(w []string, as role, cut bool) (name, bool) {
 		n.words = n.words[:maxWords]
 	}
 	n.finish()
+	n.plain = strings.Join(core, "")
 	return n, len(n.words) > 0
 }
 
@@ -264,6 +316,7 @@ func (n *name) finish() {
 		b.WriteString(w.text)
 	}
 	n.squash = b.String()
+	n.plain = n.squash
 }
 
 // acronym returns the first letters of three to eight words, or nothing.
@@ -299,7 +352,7 @@ func (m *Model) word(t string) word {
 	if isNumber(t) {
 		k |= number
 	}
-	if m.places[t] {
+	if m.places[t] || shortened[t] != "" {
 		k |= place
 	}
 	return word{text: t, weight: m.weight(t), kind: k}
@@ -313,3 +366,23 @@ func isNumber(t string) bool {
 	}
 	return t[0] >= '0' && t[0] <= '9' && t[len(t)-1] >= '0' && t[len(t)-1] <= '9'
 }
+
+// shortened are the usual short forms of places and directions. Unlike synonyms they may mean something else, so they
+// count as alike, not as equal.
+var shortened = map[string]string{"tx": "texas", "ny": "newyork", "nyc": "newyorkcity", "nj": "newjersey", "nm": "newmexico", "nh": "newhampshire", "nc": "northcarolina", "sc": "southcarolina",
+	"nd": "northdakota", "sd": "southdakota", "wv": "westvirginia", "ca": "california", "fl": "florida", "il": "illinois", "ma": "massachusetts", "pa": "pennsylvania", "mi": "michigan",
+	"ky": "kentucky", "ga": "georgia", "va": "virginia", "wi": "wisconsin", "mn": "minnesota", "az": "arizona", "tn": "tennessee", "al": "alabama", "ks": "kansas", "ut": "utah", "nv": "nevada",
+	"ia": "iowa", "ct": "connecticut", "md": "maryland", "wa": "washington", "ar": "arkansas", "oh": "ohio", "mo": "missouri", "ms": "mississippi", "la": "louisiana", "ok": "oklahoma", "ne": "northeast",
+	"nw": "northwest", "se": "southeast", "sw": "southwest", "n": "north", "s": "south", "e": "east", "w": "west", "us": "unitedstates", "uk": "unitedkingdom", "uae": "unitedarabemirates",
+	"sf": "sanfrancisco", "dc": "washington", "eu": "europe", "calif": "california", "penn": "pennsylvania"}
+
+// lengthened maps the long forms of one word back to the short ones.
+var lengthened = func() map[string]string {
+	out := map[string]string{}
+	for _, s := range slices.Sorted(maps.Keys(shortened)) {
+		if out[shortened[s]] == "" {
+			out[shortened[s]] = s
+		}
+	}
+	return out
+}()

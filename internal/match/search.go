@@ -10,17 +10,22 @@ import (
 	"github.com/dibs-deals/dibs/internal/deal"
 )
 
-// The work one search may do. All of it is counted on live records, so the same search does the same work whatever
-// the layout of the index.
+// limits bound the work of one search. All of it is counted on live records, so the same search does the same work
+// whatever the layout of the index.
+type limits struct {
+	open      int // postings read of the words opened in full, rarest first
+	first     int // the rarest word is opened up to this length whatever the budget
+	scan      int // postings of further, common words read for records another arm knows
+	key       int // records of one key; a key that more share tells nothing
+	shortlist int // candidates that are judged
+}
+
+var standardLimits = limits{open: 24_000, first: 60_000, scan: 80_000, key: 2_000, shortlist: 48}
+
 const (
-	openBudget     = 24_000 // postings read of the words opened in full, rarest first
-	firstList      = 60_000 // the rarest word is opened up to this length whatever the budget
-	scanBudget     = 80_000 // postings of further, common words read for records another arm knows
-	keyCap         = 2_000  // records of one key; a key that more share tells nothing
 	maxQueryWords  = 32
 	maxNear        = 24  // misspellings followed per word
 	maxPrefix      = 128 // words one cut word may stand for; with more it stands for none
-	shortlist      = 48  // candidates that are judged
 	defaultLimit   = 10
 	scale          = 64 // units of weight per nat in the integer arithmetic of retrieval
 	splitFrequency = 3  // a word that fewer live records have may be two words written together
@@ -39,27 +44,7 @@ type Result struct {
 	Truncated  bool         // the work budget cut the search short: a candidate may be missing
 	Version    uint64       // of the live set the search saw; rises with every change
 
-	memo *memo // what Refresh needs to know how the search came about
-}
-
-// memo is how a search came about.
-type memo struct {
-	plan      []term // the words followed, with the live frequency seen
-	keys      []uint32
-	domains   []string // of the query, after IgnoreDomains
-	simple    bool     // every word was opened in full, so adding a record only adds a candidate
-	spent     int      // postings read
-	queryMass uint32
-	tag       uint16
-	cut       bool // more records were touched than judged
-	last      hit  // the least of those judged, when cut
-	lastID    string
-	judged    []judged
-}
-
-type judged struct {
-	id    string
-	logit float64
+	memo *memo // how the search came about, for Refresh
 }
 
 // term is a word of the live vocabulary that answers a word of the query.
@@ -85,9 +70,10 @@ type hit struct {
 
 // search is the reusable memory of one search.
 type search struct {
-	parts []*part
-	terms []term
-	byTxt map[string]int
+	limits limits
+	parts  []*part
+	terms  []term
+	byTxt  map[string]int
 
 	slots []uint32 // open addressing: slot+1, 0 empty
 	sums  []uint32
@@ -105,7 +91,7 @@ func (x *Index) Search(q *Query, o Options) Result {
 	defer x.scratch.Put(s)
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	s.parts = x.parts
+	s.parts, s.limits = x.parts, x.limits
 	r := Result{Version: x.version}
 	s.begin()
 	memo := s.retrieve(x.m, q, &r)
@@ -119,10 +105,7 @@ func (x *Index) Search(q *Query, o Options) Result {
 		x.m.compare(q, b, owners, &e)
 		cands = append(cands, scored{h.slot, round(e.logit), strings.Clone(b.id)})
 	}
-	memo.judged = make([]judged, len(cands))
-	for i, c := range cands {
-		memo.judged[i] = judged{c.id, c.logit}
-	}
+	memo.judged = cands
 	r.Candidates = x.m.answer(q, cands, o, owners, func(c scored) *Query {
 		p, rec := s.record(c.slot)
 		return s.reader.read(p.segment, rec).own()
@@ -132,7 +115,7 @@ func (x *Index) Search(q *Query, o Options) Result {
 
 // scored is a judged candidate.
 type scored struct {
-	slot  uint32
+	slot  uint32 // meaningful during the search that found it
 	logit float64
 	id    string
 }
@@ -326,6 +309,9 @@ func (s *search) plan(m *Model, q *Query) {
 				next := &n.words[j+1]
 				if w.kind&pairOf == 0 && next.kind&pairOf == 0 {
 					s.follow(w.text+next.text, (w.weight+next.weight)/2, true)
+					if t := lengthened[w.text+next.text]; t != "" {
+						s.follow(t, (w.weight+next.weight)/2, false)
+					}
 				}
 			}
 			if done[w.text] || seen == maxQueryWords {
@@ -338,6 +324,11 @@ func (s *search) plan(m *Model, q *Query) {
 				continue
 			}
 			s.misspelt(w)
+			for _, t := range []string{shortened[w.text], lengthened[w.text]} {
+				if t != "" {
+					s.follow(t, 0.9*w.weight, false)
+				}
+			}
 			if len(w.text) >= 5 || last && len(w.text) >= 3 {
 				s.longer(w)
 			}
@@ -409,17 +400,13 @@ func (s *search) longer(w *word) {
 
 // retrieve fills s.hits with the records worth judging.
 func (s *search) retrieve(m *Model, q *Query, r *Result) *memo {
-	me := &memo{domains: q.domains, tag: cityTag(q.city), simple: true, queryMass: uint32(q.massTag())}
+	me := &memo{tag: cityTag(q.city), queryMass: uint32(q.massTag())}
 	s.plan(m, q)
 
 	// Words, rarest first, as long as the budget lasts.
-	open := 0
-	for ; open < len(s.terms); open++ {
-		t := &s.terms[open]
-		if me.spent+t.live > openBudget && !(open == 0 && t.live <= firstList) {
-			break
-		}
-		me.spent += t.live
+	me.open, me.scanned = s.limits.budgeted(s.terms)
+	for i := range s.terms[:me.open] {
+		t := &s.terms[i]
 		for _, f := range t.refs {
 			p := s.parts[f.part]
 			for _, rec := range p.postings(f.word) {
@@ -433,8 +420,7 @@ func (s *search) retrieve(m *Model, q *Query, r *Result) *memo {
 	// Keys.
 	key := func(h uint32, weight float64) {
 		me.keys = append(me.keys, h)
-		if _, over := s.liveWith(h, keyCap); over {
-			me.simple = false
+		if _, over := s.liveWith(h, s.limits.key); over {
 			return
 		}
 		for _, p := range s.parts {
@@ -449,12 +435,16 @@ func (s *search) retrieve(m *Model, q *Query, r *Result) *memo {
 	for i := range q.names {
 		n := &q.names[i]
 		key(hashKey(keySquash, n.squash), n.mass)
+		if n.plain != n.squash {
+			key(hashKey(keySquash, n.plain), n.mass)
+		}
 		if len(n.squash) >= prefixLength {
 			key(hashKey(keyPrefix, n.squash[:prefixLength]), n.mass/2)
 		}
 		if a := n.acronym(); a != "" {
 			key(hashKey(keySquash, a), n.mass*0.4)
 			s.initialsAsWord(a, n.mass*0.4)
+			me.initials = append(me.initials, a)
 		}
 		if len(n.words) == 1 && len(n.squash) >= 3 && len(n.squash) <= 8 {
 			key(hashKey(keyAcronym, n.squash), n.mass)
@@ -472,19 +462,24 @@ func (s *search) retrieve(m *Model, q *Query, r *Result) *memo {
 		}
 	}
 
-	if open < len(s.terms) {
-		me.simple = false
-		s.scan(open, me, r)
-	}
 	s.split(q, me)
+	s.scan(me)
+	for i := range s.terms[me.scanned:] {
+		r.Truncated = r.Truncated || s.terms[me.scanned+i].exact
+	}
 	s.choose(me)
+	me.terms = slices.Clone(s.terms)
+	for i := range me.terms {
+		me.terms[i].refs = nil // they would keep old segments alive
+		me.terms[i].text = strings.Clone(me.terms[i].text)
+	}
 	return me
 }
 
 // initialsAsWord touches records one of whose words is the query's initials.
 func (s *search) initialsAsWord(a string, weight float64) {
 	for _, p := range s.parts {
-		if w, ok := p.lookup(a); ok && s.liveWord(a) <= keyCap {
+		if w, ok := p.lookup(a); ok && s.liveWord(a) <= s.limits.key {
 			for _, rec := range p.postings(w) {
 				if !p.isDead(rec) {
 					s.touch(p.base+rec, uint32(weight*scale))
@@ -494,24 +489,43 @@ func (s *search) initialsAsWord(a string, weight float64) {
 	}
 }
 
+// budgeted says how many of the terms, which are in order of rising frequency, are opened in full, and up to which the
+// others are read for records another arm knows.
+func (l limits) budgeted(terms []term) (open, scanned int) {
+	spent := 0
+	for ; open < len(terms); open++ {
+		if n := terms[open].live; spent+n <= l.open || open == 0 && n <= l.first {
+			spent += n
+			continue
+		}
+		break
+	}
+	spent = 0
+	for scanned = open; scanned < len(terms); scanned++ {
+		if !terms[scanned].exact {
+			continue
+		}
+		if spent += terms[scanned].live; spent > l.scan {
+			break
+		}
+	}
+	return open, scanned
+}
+
+// partners is how many of the common words after one are looked at for a record that has nothing else.
+const partners = 4
+
 // scan reads the common words that were not opened, for the records another arm knows: touched already, in the
 // query's city, or with another of the common words.
-func (s *search) scan(open int, me *memo, r *Result) {
-	rest := s.terms[open:]
-	budget := scanBudget
-	for i := range rest {
-		t := &rest[i]
+func (s *search) scan(me *memo) {
+	for i := me.open; i < me.scanned; i++ {
+		t := &s.terms[i]
 		if !t.exact {
 			continue
 		}
-		if t.live > budget {
-			r.Truncated = true
-			break
-		}
-		budget -= t.live
 		for _, f := range t.refs {
 			p := s.parts[f.part]
-			others := s.otherLists(rest, i, f.part)
+			others := s.otherLists(i, f.part)
 			for _, rec := range p.postings(f.word) {
 				if p.deaths > 0 && p.isDead(rec) {
 					continue
@@ -537,13 +551,13 @@ func (s *search) scan(open int, me *memo, r *Result) {
 }
 
 // otherLists returns the postings in one part of the common words after the i-th.
-func (s *search) otherLists(rest []term, i, part int) (out [][]uint32) {
-	for j, n := i+1, 0; j < len(rest) && n < 4; j++ {
-		if !rest[j].exact {
+func (s *search) otherLists(i, part int) (out [][]uint32) {
+	for j, n := i+1, 0; j < len(s.terms) && n < partners; j++ {
+		if !s.terms[j].exact {
 			continue
 		}
 		n++
-		for _, f := range rest[j].refs {
+		for _, f := range s.terms[j].refs {
 			if f.part == part {
 				out = append(out, s.parts[part].postings(f.word))
 			}
@@ -565,20 +579,23 @@ func advance(list *[]uint32, rec uint32) bool {
 	return ok
 }
 
+// mayBeTwo reports whether a word of a query is long enough to be two written together.
+func mayBeTwo(w *word) bool { return len(w.text) >= 6 && w.kind == 0 }
+
 // split finds records that write as two words what the query writes as one.
 func (s *search) split(q *Query, me *memo) {
 	for i := range q.names {
 		for j := range q.names[i].words {
 			w := &q.names[i].words[j]
-			if len(w.text) < 6 || w.kind != 0 || s.liveWord(w.text) >= splitFrequency {
+			if !mayBeTwo(w) || s.liveWord(w.text) >= splitFrequency {
 				continue
 			}
+			me.splits = append(me.splits, w.text)
 			for c := 2; c <= len(w.text)-2; c++ {
 				x, y := w.text[:c], w.text[c:]
-				if nx, ny := s.liveWord(x), s.liveWord(y); nx == 0 || ny == 0 || min(nx, ny) > keyCap {
+				if nx, ny := s.liveWord(x), s.liveWord(y); nx == 0 || ny == 0 || min(nx, ny) > s.limits.key {
 					continue
 				}
-				me.simple = false
 				for _, p := range s.parts {
 					a, okA := p.lookup(x)
 					b, okB := p.lookup(y)
@@ -610,14 +627,14 @@ func (s *search) choose(me *memo) {
 		h.rank = rank(s.sums[i], me, p.mass[rec], p.city[rec])
 		s.hits = append(s.hits, h)
 	}
-	if me.cut = len(s.hits) > shortlist; me.cut {
+	if me.cut = len(s.hits) > s.limits.shortlist; me.cut {
 		less := func(a, b hit) int {
 			if a.rank != b.rank {
 				return cmp.Compare(b.rank, a.rank)
 			}
 			return strings.Compare(s.idOf(a), s.idOf(b))
 		}
-		s.hits = best(s.hits, shortlist, less)
+		s.hits = best(s.hits, s.limits.shortlist, less)
 		me.last = slices.MaxFunc(s.hits, less)
 		me.lastID = strings.Clone(s.idOf(me.last))
 	}
@@ -674,15 +691,4 @@ func best(h []hit, k int, less func(a, b hit) int) []hit {
 		}
 	}
 	return h[:k]
-}
-
-// Refresh returns exactly what Search would return now for the q and o that gave r, at the cost of what changed since.
-func (x *Index) Refresh(q *Query, o Options, r Result) Result {
-	x.mu.RLock()
-	same := r.Version == x.version
-	x.mu.RUnlock()
-	if same && r.memo != nil {
-		return r
-	}
-	return x.Search(q, o)
 }

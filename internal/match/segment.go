@@ -141,6 +141,9 @@ func keysOf(q *Query, visit func(hash uint32)) {
 		if len(n.words) > 1 { // one word is found as a word
 			visit(hashKey(keySquash, n.squash))
 		}
+		if n.plain != n.squash {
+			visit(hashKey(keySquash, n.plain))
+		}
 		if len(n.squash) >= prefixLength && (len(n.words) > 1 || len(n.squash) > prefixLength) {
 			visit(hashKey(keyPrefix, n.squash[:prefixLength]))
 		}
@@ -257,12 +260,18 @@ func encode(b []byte, q *Query, number func(word) uint32) []byte {
 	b = binary.AppendUvarint(b, uint64(len(q.names)))
 	for i := range q.names {
 		n := &q.names[i]
-		head := uint64(n.role)<<1 | uint64(indicate(n.cut))
+		head := uint64(n.role)<<3 | uint64(indicate(n.site != ""))<<2 | uint64(indicate(n.plain != n.squash))<<1 | uint64(indicate(n.cut))
 		b = binary.AppendUvarint(b, head)
 		b = binary.AppendUvarint(b, uint64(n.form))
 		b = binary.AppendUvarint(b, uint64(len(n.words)))
 		for _, w := range n.words {
 			b = binary.AppendUvarint(b, uint64(number(w)))
+		}
+		if n.plain != n.squash {
+			str(n.plain)
+		}
+		if n.site != "" {
+			str(n.site)
 		}
 	}
 	for _, t := range q.texts() {
@@ -309,7 +318,7 @@ func (d *reader) read(s *segment, r uint32) *Query {
 	q.display = str()
 	for range next() {
 		head := next()
-		n := name{role: role(head >> 1), cut: head&1 != 0, form: uint16(next())}
+		n := name{role: role(head >> 3), cut: head&1 != 0, form: uint16(next())}
 		count := int(next())
 		from, letters := len(d.words), len(d.arena)
 		for range count {
@@ -321,6 +330,13 @@ func (d *reader) read(s *segment, r uint32) *Query {
 		}
 		n.words = d.words[from:len(d.words):len(d.words)]
 		n.squash = unsafe.String(unsafe.SliceData(d.arena[letters:]), len(d.arena)-letters)
+		n.plain = n.squash
+		if head&2 != 0 {
+			n.plain = str()
+		}
+		if head&4 != 0 {
+			n.site = str()
+		}
 		q.names = append(q.names, n)
 	}
 	for i, t := range q.texts() {
@@ -372,7 +388,7 @@ func (q *Query) own() *Query {
 		for j := range n.words {
 			n.words[j].text = strings.Clone(n.words[j].text)
 		}
-		n.squash = strings.Clone(n.squash)
+		n.squash, n.plain, n.site = strings.Clone(n.squash), strings.Clone(n.plain), strings.Clone(n.site)
 	}
 	return &c
 }
@@ -493,12 +509,19 @@ func renumber(out, b []byte, to func(uint32) uint32) []byte {
 		b = b[n:]
 	}
 	for range next() {
-		next()
+		head := next()
 		next()
 		for range next() {
 			v, n := binary.Uvarint(b)
 			b = b[n:]
 			out = binary.AppendUvarint(out, uint64(to(uint32(v))))
+		}
+		for _, has := range []bool{head&2 != 0, head&4 != 0} {
+			if has {
+				n := next()
+				out = append(out, b[:n]...)
+				b = b[n:]
+			}
 		}
 	}
 	return append(out, b...)

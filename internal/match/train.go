@@ -42,7 +42,7 @@ func (t *Trainer) Search(x *Index, q Record, truth string, weight float64) {
 	defer x.scratch.Put(s)
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	s.parts = x.parts
+	s.parts, s.limits = x.parts, x.limits
 	s.begin()
 	var r Result
 	s.retrieve(x.m, p, &r)
@@ -92,14 +92,14 @@ func (t *Trainer) Pair(a, b Record, same bool, weight float64) {
 // one of the same, for branches and sisters have their own.
 var assigned = map[feature]float64{
 	fTaxSame: 8, fTaxOther: -2.5, fDUNSSame: 7, fDUNSOther: -1.5, fLEISame: 8, fLEIOther: -4,
-	fPhoneSame: 4, fPhoneOther: -0.2, fStreetSame: 2, fStreetOther: -0.4, fDomainName: 2, fFormClash: -1, fAlias: 0,
+	fPhoneSame: 4, fPhoneOther: -0.2, fStreetSame: 2, fStreetOther: -0.4, fDomainName: 2, fFormClash: -1, fAlias: 0, fAcronym: 4.5,
 }
 
 // signs keep weights on the side of reason where the data are thin: 1 may only speak for, -1 only against.
 var signs = map[feature]float64{
-	fDice: 1, fCoverMin: 1, fRare: 1, fSquash: 1, fSquashHigh: 1, fTrigram: 1, fExact: 1, fExactMass: 1, fAcronym: 1, fFuzzy: -1,
+	fDice: 1, fCoverMin: 1, fRare: 1, fSquash: 1, fSquashHigh: 1, fTrigram: 1, fExact: 1, fExactMass: 1, fCutShort: 1, fFuzzy: -1,
 	fMissQuery: -1, fMissRecord: -1, fMissBoth: -1, fLost: -1, fNumberClash: -1, fNumberOne: -1, fPlaces: -1, fFormSame: 1, fFormOther: -1,
-	fCountrySame: 1, fCountryOther: -1, fRegionSame: 1, fRegionOther: -1, fCitySame: 1, fCityNear: 1, fCityOther: -1,
+	fCountrySame: 1, fCountryOther: -1, fRegionSame: 1, fRegionOther: -1, fCitySame: 1, fCityNear: 1, fCityOther: -1, fDiceCity: 1, fSquashCity: 1,
 	fPostalSame: 1, fPostalNear: 1, fPostalOther: -1, fDomainSame: 1, fDomainDice: 1, fDomainOther: -1,
 }
 

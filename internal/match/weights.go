@@ -23,6 +23,7 @@ const (
 	fExact
 	fExactMass
 	fFirst
+	fCutShort
 	fAcronym
 	fMissQuery
 	fMissRecord
@@ -44,6 +45,8 @@ const (
 	fCitySame
 	fCityNear
 	fCityOther
+	fDiceCity
+	fSquashCity
 	fPostalSame
 	fPostalNear
 	fPostalOther
@@ -69,13 +72,14 @@ var featureInfo = [featureCount]struct{ name, term string }{
 	fDice: {"name_dice", "name"}, fDiceSquared: {"name_dice_squared", "name"}, fCoverMin: {"name_cover_min", "name"}, fCoverMax: {"name_cover_max", "name"},
 	fRare: {"name_rarest_shared", "name"}, fDiceRare: {"name_dice_times_rarest", "name"}, fFuzzy: {"name_inexact_share", "name"}, fSquash: {"name_letters", "name"},
 	fSquashHigh: {"name_letters_above_0.8", "name"}, fTrigram: {"name_trigrams", "name"}, fExact: {"name_equal", "name"}, fExactMass: {"name_equal_times_weight", "name"},
-	fFirst: {"name_first_word", "name"}, fAcronym: {"acronym", "acronym"},
+	fFirst: {"name_first_word", "name"}, fCutShort: {"name_cut_short", "name"}, fAcronym: {"acronym", "acronym"},
 	fMissQuery: {"left_over_query", "left_over"}, fMissRecord: {"left_over_record", "left_over"}, fMissBoth: {"left_over_both", "left_over"}, fLost: {"left_over_sum", "left_over"},
 	fNumberClash: {"numbers_differ", "numbers"}, fNumberOne: {"number_on_one_side", "numbers"}, fPlaces: {"places_differ", "places"}, fPlaceMore: {"place_on_one_side", "places"},
 	fFormSame: {"legal_form_same", "legal_form"}, fFormOther: {"legal_form_other", "legal_form"}, fFormClash: {"legal_form_other_country", "legal_form"},
 	fPart: {"name_part", "which_name"}, fAlias: {"name_alias", "which_name"},
 	fCountrySame: {"country_same", "country"}, fCountryOther: {"country_other", "country"}, fRegionSame: {"region_same", "region"}, fRegionOther: {"region_other", "region"},
 	fCitySame: {"city_same", "city"}, fCityNear: {"city_near", "city"}, fCityOther: {"city_other", "city"},
+	fDiceCity: {"city_same_times_dice", "city"}, fSquashCity: {"city_same_times_letters_above_0.8", "city"},
 	fPostalSame: {"postal_code_same", "postal_code"}, fPostalNear: {"postal_code_near", "postal_code"}, fPostalOther: {"postal_code_other", "postal_code"},
 	fDomainSame: {"domain_same", "domain"}, fDomainDice: {"domain_same_times_dice", "domain"}, fDomainOther: {"domain_other", "domain"}, fDomainName: {"domain_is_name", "domain"},
 	fStreetSame: {"street_same", "street"}, fStreetOther: {"street_other", "street"}, fPhoneSame: {"phone_same", "phone"}, fPhoneOther: {"phone_other", "phone"},

@@ -11,7 +11,7 @@ import (
 )
 
 // small is a policy with every feature of the language, to be bent by tests.
-const small = `apiVersion: dibs/v1
+const small = `apiVersion: dealreg/v1
 kind: Policy
 metadata: {name: small, title: Small, owner: me, change: first}
 settings:
@@ -144,7 +144,7 @@ var compileErrors = []struct{ name, old, new, want string }{
 	{"a currency of nobody", "currency: EUR", "currency: EURO", `5:13: settings.currency: "EURO" is not an ISO 4217 code`},
 	{"dates in the wrong order", "to: 2027-05-01", "to: 2027-03-01", `rules[5].effective: ends before it begins`},
 	{"another kind", "kind: Policy", "kind: TerritoryPlan", `2:7: kind: "TerritoryPlan" is not kind: Policy`},
-	{"an API of the future", "dibs/v1", "dibs/v9", `1:13: apiVersion: a policy begins with apiVersion: dibs/v1`},
+	{"an API of the future", "dealreg/v1", "dibs/v9", `1:13: apiVersion: a policy begins with apiVersion: dealreg/v1`},
 	{"a second document", "rules:\n", "---\nrules:\n", `a second document begins here`},
 	{"a custom type", "{type: int}", "{type: integer}", `"integer" is not one of bool, int, double, string, enum`},
 }
@@ -173,7 +173,7 @@ func TestCompileErrors(t *testing.T) {
 			}
 		})
 	}
-	for _, doc := range []string{"", "a", "[1]", "\x00", "apiVersion: dibs/v1", strings.Repeat("a: 1\n", 1<<20), strings.Repeat("[", 100000)} {
+	for _, doc := range []string{"", "a", "[1]", "\x00", "apiVersion: dealreg/v1", strings.Repeat("a: 1\n", 1<<20), strings.Repeat("[", 100000)} {
 		if _, err := Compile([]byte(doc)); err == nil {
 			t.Errorf("%.20q compiles", doc)
 		}

@@ -178,8 +178,8 @@ func stripPointers(s string) string {
 
 func FuzzCompile(f *testing.F) {
 	f.Add(string(Default()))
-	f.Add("apiVersion: dibs/v1\nkind: Policy\nrules: [{id: a, when: 'true', then: {outcome: protect}}]")
-	f.Add("apiVersion: dibs/v1\nkind: Policy\nmetadata: &a {name: *a}\n")
+	f.Add("apiVersion: dealreg/v1\nkind: Policy\nrules: [{id: a, when: 'true', then: {outcome: protect}}]")
+	f.Add("apiVersion: dealreg/v1\nkind: Policy\nmetadata: &a {name: *a}\n")
 	f.Add(small)
 	for _, c := range compileErrors {
 		f.Add(strings.Replace(small, c.old, c.new, 1))

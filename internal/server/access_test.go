@@ -79,7 +79,7 @@ var accessRows = []struct {
 }
 
 // plan is the smallest territory plan.
-const plan = `apiVersion: dibs/v1
+const plan = `apiVersion: dealreg/v1
 kind: TerritoryPlan
 metadata: {name: test, timezone: Europe/Berlin, effective: {from: 2026-01-01, to: 2030-01-01}}
 tiers: [field]

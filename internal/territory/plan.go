@@ -19,7 +19,7 @@ import (
 
 // The header every territory plan begins with.
 const (
-	apiVersion = "dibs/v1"
+	apiVersion = "dealreg/v1"
 	docKind    = "TerritoryPlan"
 )
 
@@ -43,12 +43,23 @@ type planDoc struct {
 	Metadata    metadataDoc    `yaml:"metadata"`
 	Universe    universeDoc    `yaml:"universe"`
 	Tiers       []string       `yaml:"tiers"`
+	TieBreak    []string       `yaml:"tie_break"`
+	Policy      lintDoc        `yaml:"policy"`
 	Territories []territoryDoc `yaml:"territories"`
+}
+
+// lintDoc says how strictly a plan is to be analysed.
+type lintDoc struct {
+	OverlapWithinTier  string `yaml:"overlap_within_tier"`
+	OverlapAcrossTiers string `yaml:"overlap_across_tiers"`
+	Gap                string `yaml:"gap"`
+	Shadowed           string `yaml:"shadowed"`
 }
 
 type metadataDoc struct {
 	Name      string       `yaml:"name"`
 	Title     string       `yaml:"title"`
+	Version   int          `yaml:"version"` // the author's own count; the version in force is given at publication
 	Owner     string       `yaml:"owner"`
 	Change    string       `yaml:"change"`
 	Timezone  string       `yaml:"timezone"`
@@ -67,7 +78,7 @@ type universeDoc struct {
 	Region    map[string][]string `yaml:"region"`
 	Industry  []string            `yaml:"industry"`
 	Employees employeesDoc        `yaml:"employees"`
-	Line      []string            `yaml:"line"`
+	Line      []string            `yaml:"product_line"`
 }
 
 type employeesDoc struct {
@@ -90,7 +101,8 @@ type territoryDoc struct {
 
 type hybridDoc struct {
 	Lead            string   `yaml:"lead"`
-	DirectAtOrAbove *float64 `yaml:"direct_at_or_above"`
+	DirectAtOrAbove *float64 `yaml:"direct_at_or_above"`     // in the plan's currency
+	DirectAtEUR     *float64 `yaml:"direct_at_or_above_eur"` // the same, in a plan in euros
 }
 
 type ownerDoc struct {
@@ -103,10 +115,10 @@ type ownerDoc struct {
 type boxDoc struct {
 	Country    []string `yaml:"country"`
 	Region     []string `yaml:"region"`
-	PostalCode []string `yaml:"postal_code"`
+	PostalCode []string `yaml:"postcode"`
 	Industry   []string `yaml:"industry"`
 	Employees  string   `yaml:"employees"`
-	Line       []string `yaml:"line"`
+	Line       []string `yaml:"product_line"`
 }
 
 type accountsDoc struct {
@@ -207,6 +219,7 @@ func Compile(doc []byte) (*Plan, error) {
 	c.r.Read(&c.doc)
 	c.metadata(doc)
 	c.universe()
+	c.lint()
 	c.territories()
 	if err := c.r.Err(); err != nil {
 		return nil, err
@@ -250,6 +263,22 @@ func (c *compiler) metadata(doc []byte) {
 	}
 	if len(c.doc.Tiers) == 0 {
 		c.add(path("tiers"), "list the tiers, the strongest first")
+	}
+}
+
+// tieBreak is how the one winner among covering territories is found. A plan may say so, and cannot change it: two
+// plans that settle ties differently would be two languages.
+var tieBreak = []string{"tier", "priority", "narrower", "id"}
+
+func (c *compiler) lint() {
+	if t := c.doc.TieBreak; t != nil && !slices.Equal(t, tieBreak) {
+		c.add(path("tie_break"), "ties are broken by %s, in this order", strings.Join(tieBreak, ", "))
+	}
+	l := c.doc.Policy
+	for field, v := range map[string]string{"overlap_within_tier": l.OverlapWithinTier, "overlap_across_tiers": l.OverlapAcrossTiers, "gap": l.Gap, "shadowed": l.Shadowed} {
+		if v != "" && v != "error" && v != "warn" && v != "allow" {
+			c.add(path("policy", field), "%q is not error, warn or allow", v)
+		}
 	}
 }
 
@@ -424,6 +453,15 @@ func (c *compiler) coverage(at document.Path, d *territoryDoc, t *Territory) {
 		}
 	case "hybrid":
 		t.Lead, t.DirectAtOrAbove = d.Hybrid.Lead, d.Hybrid.DirectAtOrAbove
+		if eur := d.Hybrid.DirectAtEUR; eur != nil {
+			switch cur := c.doc.Metadata.Currency; {
+			case cur != "" && cur != "EUR":
+				c.add(at.Of("hybrid", "direct_at_or_above_eur"), "the plan's currency is %s: write direct_at_or_above, in it", cur)
+			case t.DirectAtOrAbove != nil:
+				c.add(at.Of("hybrid", "direct_at_or_above_eur"), "direct_at_or_above says it already")
+			}
+			t.DirectAtOrAbove = eur
+		}
 		if t.Lead != "direct" && t.Lead != "partner" {
 			c.add(at.Of("hybrid", "lead"), "%q is not one of direct, partner: who leads when the amount does not decide", t.Lead)
 		}
@@ -465,13 +503,13 @@ func (c *compiler) box(at document.Path, d *boxDoc, countries []string) (box, in
 	}) {
 		b.region = only(d.Region)
 	}
-	if list("postal_code", d.PostalCode, func(at document.Path, v string) {
+	if list("postcode", d.PostalCode, func(at document.Path, v string) {
 		if postal(v) == "" || len(postal(v)) > maxPostal {
 			c.add(at, "%q is not the beginning of a postal code", v)
 		}
 	}) {
 		if len(countries) != 1 {
-			c.add(at.Of("postal_code"), "postal codes repeat between countries: name exactly one country beside them")
+			c.add(at.Of("postcode"), "postal codes repeat between countries: name exactly one country beside them")
 		}
 		b.postal.in = make([]string, len(d.PostalCode))
 		for i, v := range d.PostalCode {
@@ -482,7 +520,7 @@ func (c *compiler) box(at document.Path, d *boxDoc, countries []string) (box, in
 	if list("industry", d.Industry, func(at document.Path, v string) { c.within(at, v, u.Industry, "industry") }) {
 		b.industry = only(folded(d.Industry))
 	}
-	if list("line", d.Line, func(at document.Path, v string) { c.within(at, v, u.Line, "line") }) {
+	if list("product_line", d.Line, func(at document.Path, v string) { c.within(at, v, u.Line, "product_line") }) {
 		b.line = only(folded(d.Line))
 	}
 	if d.Employees != "" {

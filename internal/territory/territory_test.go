@@ -12,7 +12,7 @@ import (
 )
 
 // emea is a plan with every feature of the language.
-const emea = `apiVersion: dibs/v1
+const emea = `apiVersion: dealreg/v1
 kind: TerritoryPlan
 metadata:
   name: emea
@@ -26,7 +26,7 @@ universe:
   region: {DE: [DE-BW, DE-BY, DE-NW], FR: [FR-IDF]}
   industry: [automotive, finance, public, retail]
   employees: {breakpoints: [0, 50, 100, 500, 5000]}
-  line: [network, security, Services]
+  product_line: [network, security, Services]
 tiers: [named, strategic, field, partner]
 territories:
   - id: NAMED
@@ -47,7 +47,7 @@ territories:
     include: {country: [DE, AT, CH], employees: ">=5000"}
     exclude:
       - {industry: [public]}
-      - {country: [CH], line: [services]}
+      - {country: [CH], product_line: [services]}
     accounts: {exclude: [acc-house]}
   - id: DE-SOUTH
     tier: field
@@ -60,8 +60,8 @@ territories:
     priority: 10
     coverage: partner
     owner: {rep: u-311}
-    include: {country: [DE], postal_code: ["80", "81", "853"]}
-    exclude: [{postal_code: ["8535"]}]
+    include: {country: [DE], postcode: ["80", "81", "853"]}
+    exclude: [{postcode: ["8535"]}]
   - id: ALPS
     tier: field
     coverage: hybrid
@@ -93,12 +93,12 @@ territories:
     tier: partner
     coverage: partner
     owner: {queue: gb-net}
-    include: {country: [GB], line: [network]}
+    include: {country: [GB], product_line: [network]}
   - id: GB-SEC
     tier: partner
     coverage: partner
     owner: {queue: gb-sec}
-    include: {country: [GB], line: [security]}
+    include: {country: [GB], product_line: [security]}
 `
 
 func compile(t testing.TB, doc string) *Plan {
@@ -334,9 +334,9 @@ func (b boxDoc) yaml() string {
 	}
 	add("country", b.Country)
 	add("region", b.Region)
-	add("postal_code", b.PostalCode)
+	add("postcode", b.PostalCode)
 	add("industry", b.Industry)
-	add("line", b.Line)
+	add("product_line", b.Line)
 	if b.Employees != "" {
 		parts = append(parts, `employees: "`+b.Employees+`"`)
 	}
@@ -345,7 +345,7 @@ func (b boxDoc) yaml() string {
 
 func randomPlan(r *rand.Rand, n int) ([]territoryDoc, string) {
 	var s strings.Builder
-	s.WriteString("apiVersion: dibs/v1\nkind: TerritoryPlan\nmetadata: {name: random, timezone: UTC}\ntiers: [a, b, c]\nterritories:\n")
+	s.WriteString("apiVersion: dealreg/v1\nkind: TerritoryPlan\nmetadata: {name: random, timezone: UTC}\ntiers: [a, b, c]\nterritories:\n")
 	var out []territoryDoc
 	for i := range n {
 		d := territoryDoc{ID: fmt.Sprintf("T%03d", i), Tier: []string{"a", "b", "c"}[r.IntN(3)], Priority: r.IntN(2), Coverage: []string{"direct", "partner"}[r.IntN(2)]}
@@ -498,12 +498,12 @@ func TestCompileErrors(t *testing.T) {
 		{"not a country", "[AT, CH]}", "[AT, XX]}", `56:29: territories[5].include.country[1]: "XX" is not an ISO 3166-1 alpha-2 country code such as DE or US`},
 		{"a bad range", `"100..5000"`, `"100-5000"`, `43:65: territories[3].include.employees: "100-5000" is not a range`},
 		{"an empty range", `"100..5000"`, `"100..100"`, `is not a range`},
-		{"postal codes of many countries", `{country: [DE], postal_code: ["80"`, `{country: [DE, AT], postal_code: ["80"`, `postal codes repeat between countries`},
+		{"postal codes of many countries", `{country: [DE], postcode: ["80"`, `{country: [DE, AT], postcode: ["80"`, `postal codes repeat between countries`},
 		{"hybrid without a lead", "{lead: direct}", "{lead: both}", `"both" is not one of direct, partner`},
 		{"twice", "id: ALPS", "id: MUNICH", `51:9: territories[5].id: MUNICH is the id of another territory`},
 		{"nobody answers", "owner: {rep: u-311}", "owner: {}", `name who answers for it`},
-		{"excluded entirely", `exclude: [{postal_code: ["8535"]}]`, `exclude: [{postal_code: ["8"]}]`, `leave nothing of this territory`},
-		{"an exclusion of everything", `exclude: [{postal_code: ["8535"]}]`, `exclude: [{}]`, `excludes everything`},
+		{"excluded entirely", `exclude: [{postcode: ["8535"]}]`, `exclude: [{postcode: ["8"]}]`, `leave nothing of this territory`},
+		{"an exclusion of everything", `exclude: [{postcode: ["8535"]}]`, `exclude: [{}]`, `excludes everything`},
 		{"dates in the wrong order", "{from: 2027-07-01}", "{from: 2027-07-01, to: 2027-06-01}", `ends before it begins`},
 		{"not a zone", "Europe/Berlin", "Mars/Olympus", `7:13: metadata.timezone: "Mars/Olympus" is not a time zone such as Europe/Berlin or UTC`},
 		{"an empty list", "accounts: {exclude: [acc-house]}", "accounts: {exclude: []}", `an empty list names no account`},
@@ -548,8 +548,8 @@ func TestPlan(t *testing.T) {
 
 func FuzzCompile(f *testing.F) {
 	f.Add(emea)
-	f.Add("apiVersion: dibs/v1\nkind: TerritoryPlan\nterritories: [{include: {employees: \"..\"}}]")
-	f.Add("apiVersion: dibs/v1\nkind: TerritoryPlan\nmetadata: &a {x: *a}\n")
+	f.Add("apiVersion: dealreg/v1\nkind: TerritoryPlan\nterritories: [{include: {employees: \"..\"}}]")
+	f.Add("apiVersion: dealreg/v1\nkind: TerritoryPlan\nmetadata: &a {x: *a}\n")
 	f.Fuzz(func(t *testing.T, doc string) {
 		p, err := Compile([]byte(doc))
 		if err != nil {
@@ -570,12 +570,12 @@ func bigPlan(n int) string {
 	countries := []string{"DE", "AT", "CH", "FR", "GB", "NL", "BE", "ES", "IT", "PL", "SE", "NO", "DK", "FI", "US", "CA", "BR", "JP", "AU", "IN"}
 	bands := []string{"<50", "50..500", "500..5000", ">=5000"}
 	var s strings.Builder
-	s.WriteString("apiVersion: dibs/v1\nkind: TerritoryPlan\nmetadata: {name: big, timezone: UTC}\ntiers: [a, b, c]\nterritories:\n")
+	s.WriteString("apiVersion: dealreg/v1\nkind: TerritoryPlan\nmetadata: {name: big, timezone: UTC}\ntiers: [a, b, c]\nterritories:\n")
 	for i := range n {
-		fmt.Fprintf(&s, "  - {id: T%06d, tier: %s, coverage: partner, owner: {queue: q}, include: {country: [%s], employees: %q, industry: [ind%d, ind%d], postal_code: [%q]}",
+		fmt.Fprintf(&s, "  - {id: T%06d, tier: %s, coverage: partner, owner: {queue: q}, include: {country: [%s], employees: %q, industry: [ind%d, ind%d], postcode: [%q]}",
 			i, []string{"a", "b", "c"}[r.IntN(3)], countries[r.IntN(len(countries))], bands[r.IntN(4)], r.IntN(20), r.IntN(20), fmt.Sprint(r.IntN(100)))
 		if r.IntN(5) == 0 {
-			fmt.Fprintf(&s, ", exclude: [{line: [line%d]}]", r.IntN(8))
+			fmt.Fprintf(&s, ", exclude: [{product_line: [line%d]}]", r.IntN(8))
 		}
 		if r.IntN(50) == 0 {
 			fmt.Fprintf(&s, ", accounts: {include: [acc%d]}", r.IntN(1000))

@@ -195,7 +195,7 @@ type attributes struct {
 // byHand are accounts most readers know, reserved to direct sales, and those of the examples, whose whole point is
 // what they are. The figures are rough and prove nothing.
 var byHand = map[string]attributes{
-	"Siemens|DE": {310_000, true, "manufacturing"}, "Siemens Energy|DE": {99_000, true, "energy"}, "Siemens Healthineers|DE": {71_000, true, "health"},
+	"Siemens|DE": {310_000, true, "manufacturing"}, namedName + "|DE": {99_000, true, "energy"}, "Siemens Healthineers|DE": {71_000, true, "health"},
 	"BMW|DE": {150_000, true, "manufacturing"}, "Volkswagen Group|DE": {660_000, true, "manufacturing"}, "Carl Zeiss|DE": {43_000, true, "manufacturing"},
 	"Infineon Technologies|DE": {58_000, true, "technology"}, "Bayer|DE": {95_000, true, "health"}, "Daimler Truck|DE": {100_000, true, "manufacturing"},
 	"Airbus|FR": {130_000, true, "manufacturing"}, "Thales|FR": {80_000, true, "technology"}, "Sanofi|FR": {86_000, true, "health"},

@@ -8,11 +8,12 @@ import (
 	"github.com/dibs-deals/dibs/internal/deal"
 )
 
-// The accounts the examples are about. Both are in partner territory, neither is named or has a relative, and no
-// other account's name is like theirs.
+// The accounts the examples are about, all in Germany. The first two are in partner territory, neither is named or has
+// a relative, and no other account's name is like theirs; the third is a named account and nothing else.
 const (
 	cleanName  = "Nordzucker AG"
 	directName = "August Storck KG"
+	namedName  = "Siemens Energy"
 )
 
 // Example is a registration the demo offers to file, and what it is for.
@@ -65,8 +66,9 @@ func Examples(now time.Time) []Example {
 		},
 		{
 			Title: "A relative, by its name, of a customer another partner holds: escalated to a person", Expect: string(deal.Escalate), PartnerID: "P-004",
-			Filing: filing("P-004", deal.Customer{Name: "Nordzucker Holding GmbH", Country: "DE", City: "Hannover", Employees: 60},
-				it("Petra Lange", "p.lange@holding-buero.example"), "alp-18", "FW-100", "firewall", 8, 60_000),
+			// No domain and no e-mail address: they would settle it, one way or the other.
+			Filing: filing("P-004", deal.Customer{Name: "Nordzucker Holding AG", Country: "DE", City: "Hannover", Industry: "manufacturing", Employees: 60},
+				deal.Contact{Name: "Petra Lange", Title: "Managing director", Phone: "+49 511 5550142"}, "alp-18", "FW-100", "firewall", 8, 60_000),
 		},
 		{
 			Title: "The vendor's own team is at it already: passed to them, to sell together", Expect: string(deal.RouteTo), PartnerID: "P-001",

@@ -27,7 +27,7 @@ func Opportunities(now time.Time) iter.Seq[*deal.Opportunity] {
 		n := 0
 		next := func() string { n++; return fmt.Sprintf("OPP-%05d", n) }
 		for a := range Accounts() {
-			if _, hand := byHand[a.Name+"|"+a.Country]; hand && !a.Named {
+			if a.Country == "DE" && (a.Name == cleanName || a.Name == directName || a.Name == namedName) {
 				if a.Name == directName && !yield(directOpportunity(next(), a, today)) {
 					return
 				}

@@ -65,12 +65,13 @@ var plan = sync.OnceValue(func() []byte {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	p("# The demo's territory plan. The organisations are real, who sells to them is not.")
-	p("apiVersion: dibs/v1")
+	p("apiVersion: dealreg/v1")
 	p("kind: TerritoryPlan")
 	p("metadata:")
 	p("  name: demo-world")
 	p("  owner: territory-ops@vendor.example")
 	p("  timezone: UTC")
+	p("  currency: EUR")
 	p("  change: first plan")
 	p("universe:")
 	p("  country: %s", list(countries))
@@ -80,8 +81,6 @@ var plan = sync.OnceValue(func() []byte {
 	p("  employees: {breakpoints: [0, 50, 250, 1000, 5000, 20000]}")
 	p("  product_line: %s", list(Lines))
 	p("tiers: [named, strategic, field, partner, default]")
-	p("tie_break: [tier, priority, narrower, id]")
-	p("policy: {overlap_within_tier: error, overlap_across_tiers: allow, gap: error, shadowed: warn}")
 	p("territories:")
 	territory := func(id, tier, coverage, owner, include string, more ...string) {
 		p("  - id: %s", id)
@@ -111,11 +110,11 @@ var plan = sync.OnceValue(func() []byte {
 	territory("US-ENTERPRISE", "strategic", "direct", rep("US", "direct-team-us"), `country: [US], employees: ">=5000"`, "exclude:", "  - {industry: [public]}")
 	for _, t := range planned {
 		territory(t.id+"-FIELD", "field", "hybrid", rep(t.countries[0], t.queue), fmt.Sprintf(`country: %s, employees: "1000..5000"`, list(t.countries)),
-			"hybrid: {lead: partner, direct_at_or_above_eur: 250000}")
+			"hybrid: {lead: partner, direct_at_or_above: 250000}")
 	}
 	for _, r := range usRegions {
 		territory("US-"+r.id+"-FIELD", "field", "hybrid", rep("US", "direct-team-us"), fmt.Sprintf(`country: [US], region: %s, employees: "1000..5000"`, list(usStates(r.states))),
-			"hybrid: {lead: partner, direct_at_or_above_eur: 250000}")
+			"hybrid: {lead: partner, direct_at_or_above: 250000}")
 	}
 	for _, t := range planned {
 		territory(t.id+"-PARTNER", "partner", "partner", "queue: partner-desk-"+t.partners, fmt.Sprintf(`country: %s, employees: "<1000"`, list(t.countries)))

@@ -2,7 +2,7 @@
 // organisations: the Research Organization Registry (ror.org, CC0) and the employers of the H-1B data hub of US
 // Citizenship and Immigration Services (public domain).
 //
-//	go -C tools run ./world -out ../internal/world/accounts.tsv.gz DATA
+//	go run ./tools/world -out internal/world/accounts.tsv.gz DATA
 //
 // DATA is a directory with ror/accounts.csv, ror/queries_full.csv, pairs/parent_child.csv and h1b/accounts.csv as
 // internal/world/README.md describes them. The same input gives the same output: what is left out is left out by

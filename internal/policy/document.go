@@ -4,7 +4,7 @@ import "github.com/dibs-deals/dibs/internal/document"
 
 // The header every policy begins with.
 const (
-	apiVersion = "dibs/v1"
+	apiVersion = "dealreg/v1"
 	docKind    = "Policy"
 )
 

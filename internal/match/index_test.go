@@ -1,0 +1,194 @@
+package match
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// organisation makes a record from few enough words that records share them, misspelt now and then.
+func organisation(rng *rand.Rand, id string) Record {
+	pick := func(l ...string) string { return l[rng.IntN(len(l))] }
+	brands := []string{"acme", "globex", "initech", "umbrella", "hooli", "vandelay", "northwind", "contoso", "tailspin", "wingtip", "stark", "wayne", "tyrell", "soylent", "cyberdyne",
+		"aperture", "monarch", "gringotts", "oscorp", "massive", "dunder", "mifflin", "pied piper", "bluth", "sterling cooper"}
+	name := pick(brands...)
+	if rng.IntN(3) == 0 {
+		name += " " + pick(brands...)
+	}
+	if rng.IntN(4) == 0 && len(name) > 5 {
+		k := 1 + rng.IntN(len(name)-2)
+		name = name[:k] + string(rune('a'+rng.IntN(26))) + name[k+1:]
+	}
+	for range rng.IntN(3) {
+		name += " " + pick("services", "international", "systems", "health", "group", "technologies", "labs", "data", "energy", "national", "2", "ii")
+	}
+	name += pick("", " Inc", " LLC", " GmbH", " Ltd")
+	r := Record{ID: id, Names: []string{name}}
+	if rng.IntN(5) == 0 {
+		r.Names = append(r.Names, pick(brands...)+" "+pick("holdings", "trading"))
+	}
+	if rng.IntN(2) == 0 {
+		r.Country, r.City = pick("US", "DE", "FR"), pick("Berlin", "Austin", "Paris", "Lyon")
+	}
+	if rng.IntN(3) == 0 {
+		r.Domains = []string{pick("acme.com", "globex.com", "hooli.com", "shared.org")}
+	}
+	if rng.IntN(6) == 0 {
+		r.Phone = fmt.Sprintf("+1 555 000 %04d", rng.IntN(20))
+	}
+	return r
+}
+
+// fresh builds an index of the live records at once.
+func fresh(m *Model, l limits, live map[string]Record) *Index {
+	x := NewIndex(m)
+	x.limits = l
+	x.Load(func(yield func(Record) bool) {
+		for _, r := range live {
+			if !yield(r) {
+				return
+			}
+		}
+	})
+	return x
+}
+
+func answer(t testing.TB, r Result) string {
+	b, err := json.Marshal(struct {
+		C []any
+		T bool
+	}{[]any{r.Candidates}, r.Truncated})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// TestSearchDependsOnTheLiveSetOnly builds indexes by random sequences of every operation and compares their answers
+// with those of an index built at once from what is live, and a refreshed answer with a new one.
+func TestSearchDependsOnTheLiveSetOnly(t *testing.T) {
+	m := Default()
+	narrow := limits{open: 40, first: 60, scan: 120, key: 6, shortlist: 8}
+	for seed := range uint64(12) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			rng := rand.New(rand.NewPCG(seed, 7))
+			l := standardLimits
+			if seed%2 == 0 {
+				l = narrow // small enough that every limit bites
+			}
+			x := NewIndex(m)
+			x.limits = l
+			live := map[string]Record{}
+			type pending struct {
+				q *Query
+				o Options
+				r Result
+			}
+			var held []pending
+			refreshed := 0
+			for step := range 500 {
+				id := fmt.Sprintf("r%03d", rng.IntN(300))
+				switch k := rng.IntN(20); {
+				case k == 0 && step < 100:
+					var some []Record
+					for range 30 {
+						r := organisation(rng, fmt.Sprintf("r%03d", rng.IntN(300)))
+						some = append(some, r)
+						live[r.ID] = r
+					}
+					x.Load(slices.Values(some))
+				case k < 5:
+					x.Delete(id)
+					delete(live, id)
+				case k == 5:
+					x.write.Lock()
+					if x.merging == 0 && len(x.parts) > 1 {
+						old := slices.Clone(x.parts)
+						var died [][]uint64
+						for _, p := range old {
+							died = append(died, slices.Clone(p.dead))
+						}
+						x.merging = len(old)
+						x.merges.Go(func() { x.mergeAll(old, died) })
+					}
+					x.write.Unlock()
+				default:
+					r := organisation(rng, id)
+					x.Upsert(r)
+					live[id] = r
+				}
+				if step%7 == 0 {
+					q := m.Prepare(organisation(rng, ""))
+					o := Options{Limit: 5}
+					if rng.IntN(4) == 0 {
+						o.IgnoreDomains = []string{"www.acme.com"}
+					}
+					held = append(held, pending{q, o, x.Search(q, o)})
+				}
+				if step%11 == 0 && len(held) > 0 {
+					h := &held[rng.IntN(len(held))]
+					if _, ok := x.bridge(h.q.without(h.o.IgnoreDomains), h.o, h.r); ok {
+						refreshed++
+					}
+					h.r = x.Refresh(h.q, h.o, h.r)
+					if got, want := answer(t, h.r), answer(t, x.Search(h.q, h.o)); got != want {
+						t.Fatalf("step %d: refreshed\n%s\nsearched\n%s", step, got, want)
+					}
+				}
+				if step%100 == 99 {
+					y := fresh(m, l, live)
+					if x.Len() != len(live) || y.Len() != len(live) {
+						t.Fatalf("%d and %d live records, want %d", x.Len(), y.Len(), len(live))
+					}
+					for range 20 {
+						q := m.Prepare(organisation(rng, ""))
+						if got, want := answer(t, x.Search(q, Options{})), answer(t, y.Search(q, Options{})); got != want {
+							t.Fatalf("step %d, query %s: grown\n%s\nbuilt\n%s", step, q.display, got, want)
+						}
+					}
+				}
+			}
+			x.settle()
+			if refreshed == 0 {
+				t.Error("no answer was refreshed without a new search")
+			}
+		})
+	}
+}
+
+// TestSearchWhileWriting searches while others write and merge, for the race detector, and checks that every answer
+// is of one moment: each record is written with all its fields or none.
+func TestSearchWhileWriting(t *testing.T) {
+	m := Default()
+	x := NewIndex(m)
+	var wg sync.WaitGroup
+	for w := range 2 {
+		wg.Go(func() {
+			rng := rand.New(rand.NewPCG(uint64(w), 3))
+			for range 400 {
+				x.Upsert(organisation(rng, fmt.Sprintf("w%d-%d", w, rng.IntN(50))))
+				if rng.IntN(4) == 0 {
+					x.Delete(fmt.Sprintf("w%d-%d", w, rng.IntN(50)))
+				}
+			}
+		})
+		wg.Go(func() {
+			rng := rand.New(rand.NewPCG(uint64(w), 4))
+			for range 400 {
+				q := m.Prepare(organisation(rng, ""))
+				for _, c := range x.Search(q, Options{}).Candidates {
+					if !strings.HasPrefix(c.ID, "w") || c.Name == "" {
+						t.Errorf("a candidate %q named %q", c.ID, c.Name)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	x.settle()
+}

@@ -1,0 +1,112 @@
+package match
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestNormalise(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"Société Générale", "societe generale"},
+		{"Müller GmbH & Co. KG", "muller gmbh and co kg"},
+		{"Ørsted A/S", "orsted as"},
+		{"Łódź Æther Straße", "lodz aether strasse"},
+		{"L E K Consulting", "lek consulting"},
+		{"A-B-C Company", "abc company"},
+		{"U.S. Steel", "us steel"},
+		{"Sh.p.k. Alba", "shpk alba"},
+		{"AT&T", "att"},
+		{"Smith & Wesson", "smith and wesson"},
+		{"O'Neil's", "oneils"},
+		{"McDonald s USA", "mcdonalds usa"},
+		{"Amazon.com", "amazon com"},
+		{"3 M Company", "3m company"},
+		{"7-Eleven", "7 eleven"},
+		{"ＡＣＭＥ　Ｌｔｄ", "acme ltd"},
+		{"Аcme", "acme"}, // Cyrillic А among Latin letters
+		{"Micr0soft G00gle", "microsoft google"},
+		{"㈱トヨタ", "株 トヨタ"},
+		{"ОАО «Газпром»", "оао газпром"},
+		{"E\u0301cole\u00ad X\u200by", "ecole xy"},
+		{"", ""},
+		{"---", ""},
+	} {
+		if got := Normalise(c.in); got != c.want {
+			t.Errorf("Normalise(%q) = %q, want %q", c.in, got, c.want)
+		}
+	}
+}
+
+// TestNames lists every way a raw name is read: the words, and the legal form behind a colon.
+func TestNames(t *testing.T) {
+	m := Default()
+	for _, c := range []struct {
+		in   string
+		want []string
+	}{
+		{"The Acme Widgets Company, Inc.", []string{"acme widgets:inc"}},
+		{"ACME SVCS INTL LLC", []string{"acme services international:llc"}},
+		{"株式会社トヨタ", []string{"トヨ ヨタ:株式会社", "toyota:株式会社"}},
+		{"ООО Ромашка", []string{"romashka:ооо"}},
+		{"PT Telkom", []string{"telkom:pt"}},
+		{"SIA Rimi", []string{"rimi:sia"}},
+		{"Smith Holdings LLC d/b/a Joe's Diner", []string{"smith holding joes diner:", "smith holding:llc", "joes diner:"}},
+		{"CHERRY CENTRAL FRUIT COMPANY INC D/B", []string{"cherry central fruit:inc"}},
+		{"KIDNEY SPECIALISTS OF KENTUCKY PLL", []string{"kidney specialists kentucky:"}},
+		{"Enterprise Solutions", []string{"enterprises solutions:"}},
+		{"Limited Liability Company Iskusstvo Krasoty", []string{"iskusstvo krasoty:limited liability company"}},
+		{"Cray (United Kingdom)", []string{"cray united kingdom:", "cray:"}},
+		{"Company", []string{"company:"}},
+		{"!!!", nil},
+	} {
+		var got []string
+		for _, n := range m.names(c.in, wholeName) {
+			got = append(got, joinWords(&n)+":"+m.forms[n.form].text)
+		}
+		if strings.Join(got, "|") != strings.Join(c.want, "|") {
+			t.Errorf("names(%q) = %q, want %q", c.in, got, c.want)
+		}
+	}
+}
+
+func TestFields(t *testing.T) {
+	for _, c := range []struct {
+		what, got, want string
+	}{
+		{"site", siteDomain("https://www.shop.example.co.uk:8443/about?x"), "example.co.uk"},
+		{"mail", siteDomain("Jane@Mail.Example.COM"), "example.com"},
+		{"idn", siteDomain("www.müller.de"), "xn--mller-kva.de"},
+		{"no domain", siteDomain("n/a"), ""},
+		{"phone", phoneTail("+49 (0)89 123-456-78 x12"), "12345678"},
+		{"short phone", phoneTail("12345"), ""},
+		{"zip+4", postal("80331-1234", "US"), "80331"},
+		{"postcode", postal("sw1a 1aa", "GB"), "SW1A1AA"},
+		{"region", region("DE-BY", "DE"), "by"},
+		{"region name", region("Bayern", "DE"), "bayern"},
+		{"street", street("12 N. Main Street, Suite 4"), "12 north main ste 4"},
+		{"tax id", alnum("DE 123.456.789"), "DE123456789"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %q, want %q", c.what, c.got, c.want)
+		}
+	}
+	q := Default().Prepare(Record{Names: []string{"x"}, Domains: []string{"gmail.com", "www.acme.com", "acme.com"}})
+	if len(q.domains) != 1 || q.domains[0] != "acme.com" {
+		t.Errorf("domains %q, want acme.com alone: free mail is no evidence", q.domains)
+	}
+}
+
+func FuzzNormalise(f *testing.F) {
+	for _, s := range []string{"Müller & Söhne", "A.B.C. d/b/a X", "株式会社トヨタ", "Аcme0ne", "a & b s", "İstanbul", "ﬁ ǅ ϒ ẞ", "x\xff\xfe", "1 2 a", "abc s s", "ⅷ ½"} {
+		f.Add(s)
+	}
+	m := Default()
+	f.Fuzz(func(t *testing.T, s string) {
+		once := Normalise(s)
+		if twice := Normalise(once); twice != once {
+			t.Errorf("%q becomes %q and then %q", s, once, twice)
+		}
+		q := m.Prepare(Record{Names: []string{s, "x"}, City: s, Street: s, Region: s, PostalCode: s, Phone: s, Domains: []string{s}, TaxID: s, ParentNames: []string{s}})
+		m.Judge(q, q)
+	})
+}

@@ -1,0 +1,227 @@
+package match
+
+import (
+	"encoding/csv"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+)
+
+var update = flag.Bool("update", false, "accept the ranking as it is")
+
+// TestRank searches for each query among a few accounts chosen to be confused, and compares what is found with a
+// golden file: a change to the model or the weights shows its effect in the diff.
+func TestRank(t *testing.T) {
+	m := Default()
+	x := NewIndex(m)
+	for _, r := range sheet(t, "accounts.csv") {
+		x.Upsert(r.Record)
+	}
+	var out strings.Builder
+	right, known := 0, 0
+	for _, q := range sheet(t, "queries.csv") {
+		r := x.Search(m.Prepare(q.Record), Options{Limit: 3})
+		mark := " "
+		if q.truth != "" {
+			known++
+			if len(r.Candidates) > 0 && r.Candidates[0].ID == q.truth {
+				right++
+			} else {
+				mark = "!"
+			}
+		}
+		fmt.Fprintf(&out, "%s %s: %s\n", mark, q.ID, q.Names[0])
+		for _, c := range r.Candidates {
+			if c.Probability < 0.01 {
+				continue
+			}
+			fmt.Fprintf(&out, "    %s %-45s %.2f %s", c.ID, c.Name, c.Probability, c.Verdict)
+			for _, e := range c.Evidence[1:] {
+				fmt.Fprintf(&out, " %s%+.1f", e.Term, e.Weight)
+			}
+			out.WriteByte('\n')
+		}
+	}
+	fmt.Fprintf(&out, "first of %d: %d\n", known, right)
+	golden := filepath.Join("testdata", "rank", "golden.txt")
+	if *update {
+		if err := os.WriteFile(golden, []byte(out.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); got != string(want) {
+		t.Errorf("the ranking has changed; if that is right, run go test ./internal/match -run TestRank -update\n%s", got)
+	}
+	if right < known-1 {
+		t.Errorf("%d of %d found first", right, known)
+	}
+}
+
+type tableRow struct {
+	Record
+	truth string
+}
+
+func sheet(t *testing.T, file string) (out []tableRow) {
+	f, err := os.Open(filepath.Join("testdata", "rank", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cells := range rows[1:] {
+		get := func(c string) string {
+			if i := slices.Index(rows[0], c); i >= 0 {
+				return cells[i]
+			}
+			return ""
+		}
+		a := deal.Account{ID: get("id"), Name: get("name"), Domain: get("domain"), Country: get("country"), Region: get("region"), City: get("city"), PostalCode: get("postal_code")}
+		if s := get("aliases"); s != "" {
+			a.Aliases = strings.Split(s, ";")
+		}
+		out = append(out, tableRow{FromAccount(&a), get("truth")})
+	}
+	return out
+}
+
+// TestSpellings writes unique accounts in the ways people do, with country and city, and expects each account back,
+// nearly certain.
+func TestSpellings(t *testing.T) {
+	m := Default()
+	x := NewIndex(m)
+	x.Load(coined(3000))
+	for id, a := range map[string]Record{
+		"v1": {Names: []string{"Vandermeulen Manufacturing Services International, Inc."}, Country: "US", City: "Dayton"},
+		"v2": {Names: []string{"Kestrelhaven Technologies GmbH"}, Country: "DE", City: "Bremen"},
+	} {
+		a.ID = id
+		x.Upsert(a)
+	}
+	for _, c := range []struct {
+		id        string
+		country   string
+		city      string
+		spellings []string
+	}{
+		{"v1", "US", "Dayton", []string{"Vandermeulen Manufacturing Services International Inc", "VANDERMEULEN MANUFACTURING SERVICES INTERNATIONAL", "vandermeulen mfg svcs intl",
+			"Vandermeulen Mfg. Services Int'l LLC", "International Vandermeulen Manufacturing Services", "Vandermeulen Manufacturing Services International Corp.", "The Vandermeulen Manufacturing Services International Company",
+			"Vandermeulen-Manufacturing Services International", "Vandermeulen Manufacturing Srvcs International", "Vandermeulen  Manufacturing   Services International, Incorporated",
+			"Vandermuelen Manufacturing Services International", "Vandermeulen Manufacturing Services Internatl", "Vandermeulen Manufacturing Services Intl. L.L.C.", "Vandermeulen Maufacturing Services International",
+			"VandermeulenManufacturing Services International", "Vandermeulenn Manufacturing Services International Inc", "Vandеrmeulen Manufacturing Services International"}},
+		{"v2", "DE", "Bremen", []string{"Kestrelhaven Technologies GmbH", "KESTRELHAVEN TECHNOLOGIES", "Kestrelhaven Tech", "Kestrelhaven Technology GmbH", "Technologies Kestrelhaven", "Kestrel Haven Technologies",
+			"Kestrelhaven Technologies Gesellschaft mit beschränkter Haftung", "Kestrelhaven Technolgies GmbH", "Kestrelhaven-Technologies"}},
+	} {
+		for _, s := range c.spellings {
+			r := x.Search(m.Prepare(Record{Names: []string{s}, Country: c.country, City: c.city}), Options{})
+			if len(r.Candidates) == 0 || r.Candidates[0].ID != c.id || r.Candidates[0].Probability < 0.9 || r.Candidates[0].Verdict != deal.Same {
+				t.Errorf("%q: %+v, want %s the same with 0.9 or more", s, r.Candidates[:min(1, len(r.Candidates))], c.id)
+			}
+		}
+	}
+}
+
+// TestJudge holds pairs of names apart or together by verdict.
+func TestJudge(t *testing.T) {
+	m := Default()
+	for _, c := range []struct {
+		a, b Record
+		want deal.Verdict
+	}{
+		{Record{Names: []string{"Siemens Aktiengesellschaft"}}, Record{Names: []string{"Siemens AG"}}, deal.Same},
+		{Record{Names: []string{"Siemens AG"}}, Record{Names: []string{"Siemens Energy AG"}}, deal.Related},
+		{Record{Names: []string{"Bank of the West"}}, Record{Names: []string{"Bank of the East"}}, deal.Different},
+		{Record{Names: []string{"Acme Inc"}}, Record{Names: []string{"Acme GmbH"}}, deal.Related},
+		{Record{Names: []string{"株式会社トヨタ自動車"}}, Record{Names: []string{"トヨタ自動車"}}, deal.Same},
+		{Record{Names: []string{"Danaher"}}, Record{Names: []string{"Danaos"}}, deal.Different},
+		{Record{Names: []string{"Carlyle Partners VII LP"}}, Record{Names: []string{"Carlyle Partners VIII LP"}}, deal.Related},
+		{Record{Names: []string{"Cisco"}}, Record{Names: []string{"Sysco"}}, deal.Different},
+		// An identifier outweighs a name that was changed.
+		{Record{Names: []string{"Facebook Inc"}, TaxID: "20-1665019", Country: "US"}, Record{Names: []string{"Meta Platforms Inc"}, TaxID: "201665019", Country: "US"}, deal.Review},
+		// A named parent is a relation however the rest compares.
+		{Record{Names: []string{"Instagram"}, ParentNames: []string{"Meta Platforms, Inc."}}, Record{Names: []string{"Meta Platforms Inc"}}, deal.Related},
+	} {
+		j := m.Judge(m.Prepare(c.a), m.Prepare(c.b))
+		if j.Verdict != c.want {
+			t.Errorf("%s / %s: %s (%.2f), want %s: %+v", c.a.Names[0], c.b.Names[0], j.Verdict, j.Probability, c.want, j.Evidence)
+		}
+	}
+}
+
+// TestEvidenceAddsUp checks that the terms of every judgement sum to the log-odds its probability is calibrated from.
+func TestEvidenceAddsUp(t *testing.T) {
+	m := Default()
+	x := NewIndex(m)
+	for _, r := range sheet(t, "accounts.csv") {
+		x.Upsert(r.Record)
+	}
+	for _, q := range sheet(t, "queries.csv") {
+		for _, c := range x.Search(m.Prepare(q.Record), Options{}).Candidates {
+			z := 0.0
+			for _, e := range c.Evidence {
+				z += e.Weight
+				if e.Text == "" {
+					t.Errorf("%s / %s: term %s says nothing", q.ID, c.ID, e.Term)
+				}
+			}
+			if p := m.weights.probability(z); p < c.Probability-1e-4 || p > c.Probability+1e-4 {
+				t.Errorf("%s / %s: the terms sum to %.4f, which is %.6f, not %.6f", q.ID, c.ID, z, p, c.Probability)
+			}
+		}
+	}
+}
+
+// TestSearchJudgesLikeJudge checks that a record read back from the index compares exactly as it did when prepared.
+func TestSearchJudgesLikeJudge(t *testing.T) {
+	m := Default()
+	var d reader
+	for _, r := range sheet(t, "accounts.csv") {
+		b := newBuilder()
+		want := m.Prepare(r.Record)
+		b.add(want)
+		got := d.read(b.build(), 0)
+		for _, q := range sheet(t, "queries.csv") {
+			a := m.Prepare(q.Record)
+			if w, g := fmt.Sprintf("%+v", m.Judge(a, want)), fmt.Sprintf("%+v", m.Judge(a, got)); w != g {
+				t.Fatalf("%s / %s: prepared\n%s\nread back\n%s", q.ID, r.ID, w, g)
+			}
+		}
+	}
+}
+
+// TestInputReplays checks that what a decision records searches alike.
+func TestInputReplays(t *testing.T) {
+	m := Default()
+	f := deal.Filing{Customer: deal.Customer{Name: "Siemens Energy AG", Domain: "siemens-energy.com", Country: "DE", City: "München", TaxID: "DE1", Parent: "Siemens AG"}}
+	r := FromFiling(&f, "mail.siemens-energy.com")
+	x := NewIndex(m)
+	for _, a := range sheet(t, "accounts.csv") {
+		x.Upsert(a.Record)
+	}
+	a, b := x.Search(m.Prepare(r), Options{}), x.Search(m.Prepare(FromInput("", r.Input())), Options{})
+	if answer(t, a) != answer(t, b) || len(a.Candidates) == 0 || a.Candidates[0].ID != "a02" {
+		t.Errorf("searched %+v, replayed %+v", a.Candidates, b.Candidates)
+	}
+}
+
+// TestMemory holds the index to its bytes per account.
+func TestMemory(t *testing.T) {
+	x := NewIndex(Default())
+	x.Load(coined(30_000))
+	if got := x.Bytes() / x.Len(); got > 160 {
+		t.Errorf("%d bytes per record, at most 160 are allowed", got)
+	}
+}

@@ -1,0 +1,221 @@
+package match
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// memo is how a search came about: enough to tell what any one record would have added to it.
+type memo struct {
+	terms     []term // the words followed, with the live frequencies seen
+	open      int    // how many were opened in full
+	scanned   int    // up to where the others were read for known records
+	keys      []uint32
+	initials  []string // of the query's names
+	splits    []string // words of the query looked for as two
+	queryMass uint32
+	tag       uint16
+	cut       bool // more records were touched than judged
+	last      hit  // the least of those judged, when cut
+	lastID    string
+	judged    []scored // best first
+}
+
+// maxBridged is how many changes are worth checking one by one; searching again costs about as much.
+const maxBridged = 512
+
+// Refresh returns exactly what Search would return now for the q and o that gave r, at the cost of what changed since.
+// Where it cannot be sure to be exact it searches.
+func (x *Index) Refresh(q *Query, o Options, r Result) Result {
+	if r.memo == nil {
+		return x.Search(q, o)
+	}
+	full := q
+	q = q.without(o.IgnoreDomains)
+	x.mu.RLock()
+	next, ok := x.bridge(q, o, r)
+	x.mu.RUnlock()
+	if !ok {
+		return x.Search(full, o)
+	}
+	return next
+}
+
+// bridge applies the changes since r. The caller holds mu. It gives up when a change may have altered anything but
+// its own record's place among the candidates.
+func (x *Index) bridge(q *Query, o Options, r Result) (Result, bool) {
+	if r.Version == x.version {
+		return r, true
+	}
+	n := int(x.version - r.Version)
+	if n > len(x.recent) || n > maxBridged {
+		return r, false
+	}
+	me := *r.memo
+	me.terms = slices.Clone(me.terms)
+	var touching []change
+	for _, c := range x.recent[len(x.recent)-n:] {
+		switch f := me.effect(q, c); f {
+		case effectUnclear:
+			return r, false
+		case effectOwn:
+			touching = append(touching, c)
+		}
+	}
+	// The frequencies have changed; what was read must not have.
+	order := slices.IsSortedFunc(me.terms, func(a, b term) int { return cmp.Or(a.live-b.live, strings.Compare(a.text, b.text)) })
+	if open, scanned := x.limits.budgeted(me.terms); !order || open != me.open || scanned != me.scanned {
+		return r, false
+	}
+	if len(touching) > 0 {
+		owners := (&search{parts: x.parts}).owners()
+		me.judged = slices.Clone(me.judged)
+		altered := false
+		var e evidence
+		for _, c := range touching {
+			sum := me.sum(c.query)
+			if sum == 0 {
+				continue // only by words too common to be read
+			}
+			h := hit{rank: rank(sum, &me, c.query.massTag(), cityTag(c.query.city))}
+			if me.cut {
+				if h.rank < me.last.rank || h.rank == me.last.rank && c.query.id > me.lastID {
+					continue // below the cut, as it was or will be
+				}
+				return r, false
+			}
+			altered = true
+			if !c.entered {
+				me.judged = slices.DeleteFunc(me.judged, func(s scored) bool { return s.id == c.query.id })
+				continue
+			}
+			x.m.compare(q, c.query, owners, &e)
+			me.judged = append(me.judged, scored{logit: round(e.logit), id: c.query.id})
+			if len(me.judged) > x.limits.shortlist {
+				return r, false
+			}
+		}
+		if altered {
+			var d reader
+			r.Candidates = x.m.answer(q, me.judged, o, owners, func(c scored) *Query {
+				at, _ := x.locate(c.id)
+				return d.read(at.part.segment, at.record).own()
+			})
+		}
+	}
+	r.Version = x.version
+	r.memo = &me
+	return r, true
+}
+
+// effect is what a change can do to a search.
+type effect int
+
+const (
+	effectNone    effect = iota
+	effectOwn            // its record may become or cease to be a candidate, and no other
+	effectUnclear        // more than that
+)
+
+// effect tells what a change does to the search, and counts its words in the frequencies of the terms.
+func (me *memo) effect(q *Query, c change) effect {
+	unclear, own := false, false
+	keysOf(c.query, func(h uint32) { unclear = unclear || slices.Contains(me.keys, h) })
+	if unclear {
+		return effectUnclear // also counts of keys and domains
+	}
+	for _, w := range c.query.distinctWords() {
+		if slices.Contains(me.initials, w.text) || slices.ContainsFunc(me.splits, func(t string) bool {
+			return strings.HasPrefix(t, w.text) || strings.HasSuffix(t, w.text)
+		}) {
+			return effectUnclear
+		}
+		i := slices.IndexFunc(me.terms, func(t term) bool { return t.text == w.text })
+		if i < 0 {
+			if q.answeredBy(w) {
+				return effectUnclear // a word that nobody had
+			}
+			continue
+		}
+		own = true
+		t := &me.terms[i]
+		before := t.live
+		if c.entered {
+			t.live++
+		} else {
+			t.live--
+		}
+		if t.live == 0 || (before < splitFrequency) != (t.live < splitFrequency) {
+			return effectUnclear
+		}
+	}
+	if own {
+		return effectOwn
+	}
+	return effectNone
+}
+
+// distinctWords returns each word of the record's names once.
+func (q *Query) distinctWords() (out []*word) {
+	for i := range q.names {
+		for j := range q.names[i].words {
+			w := &q.names[i].words[j]
+			if !slices.ContainsFunc(out, func(o *word) bool { return o.text == w.text }) {
+				out = append(out, w)
+			}
+		}
+	}
+	return out
+}
+
+// answeredBy reports whether a search for q might follow the word w.
+func (q *Query) answeredBy(w *word) bool {
+	for i := range q.names {
+		n := &q.names[i]
+		for j := range n.words {
+			t := &n.words[j]
+			if t.text == w.text || similarity(t, w, false) > 0.6 ||
+				shortened[t.text] == w.text || shortened[w.text] == t.text || j+1 < len(n.words) && shortened[w.text] == t.text+n.words[j+1].text ||
+				len(t.text) >= 3 && strings.HasPrefix(w.text, t.text) || len(w.text) >= 4 && strings.HasPrefix(t.text, w.text) ||
+				j+1 < len(n.words) && strings.HasPrefix(w.text, t.text) && w.text[len(t.text):] == n.words[j+1].text {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// sum returns what the search's words would have given a record that shares no key with the query.
+func (me *memo) sum(b *Query) (sum uint32) {
+	words := b.distinctWords()
+	has := func(t *term) bool { return slices.ContainsFunc(words, func(w *word) bool { return w.text == t.text }) }
+	for i := range me.terms[:me.open] {
+		if t := &me.terms[i]; has(t) {
+			sum += t.weight
+		}
+	}
+	for i := me.open; i < me.scanned; i++ {
+		t := &me.terms[i]
+		if !t.exact || !has(t) {
+			continue
+		}
+		if sum > 0 || me.tag != 0 && me.tag == cityTag(b.city) || me.partnered(i, has) {
+			sum += t.weight
+		}
+	}
+	return sum
+}
+
+// partnered reports whether a record has another of the common words after the i-th.
+func (me *memo) partnered(i int, has func(*term) bool) bool {
+	for j, n := i+1, 0; j < len(me.terms) && n < partners; j++ {
+		if !me.terms[j].exact {
+			continue
+		}
+		if n++; has(&me.terms[j]) {
+			return true
+		}
+	}
+	return false
+}
