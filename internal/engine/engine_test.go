@@ -197,53 +197,6 @@ func customers(t testing.TB, n, around int) (picked []*deal.Account, all []*deal
 	return picked, all
 }
 
-// spell writes a name as people do: another case, a typo, another legal form, an abbreviation, another order of words.
-func spell(rng *rand.Rand, name string) string {
-	w := strings.Fields(name)
-	switch rng.IntN(6) {
-	case 0:
-		return strings.ToUpper(name)
-	case 1:
-		return strings.ToLower(name)
-	case 2: // two letters change places, or one is lost, inside the longest word
-		i := 0
-		for j := range w {
-			if len(w[j]) > len(w[i]) {
-				i = j
-			}
-		}
-		r := []rune(w[i])
-		k := 1 + rng.IntN(len(r)-2)
-		if rng.IntN(2) == 0 {
-			r[k], r[k-1] = r[k-1], r[k]
-		} else {
-			r = append(r[:k], r[k+1:]...)
-		}
-		w[i] = string(r)
-	case 3:
-		last := strings.ToLower(strings.Trim(w[len(w)-1], ".,"))
-		if slices.Contains([]string{"inc", "llc", "ltd", "corp", "corporation", "gmbh", "ag", "sa", "plc", "limited", "incorporated"}, last) {
-			w = w[:len(w)-1]
-		} else {
-			w = append(w, []string{"Inc", "Ltd.", "LLC", "Corp"}[rng.IntN(4)])
-		}
-	case 4:
-		for i, x := range w {
-			for long, short := range map[string]string{"international": "Intl", "services": "Svcs", "technologies": "Tech", "university": "Univ",
-				"institute": "Inst", "center": "Ctr", "association": "Assoc", "national": "Natl", "management": "Mgmt"} {
-				if strings.EqualFold(x, long) {
-					w[i] = short
-				}
-			}
-		}
-	case 5:
-		if len(w) > 2 {
-			w[0], w[1] = w[1], w[0]
-		}
-	}
-	return strings.Join(w, " ")
-}
-
 // TestOneHolder has 40 partners register the same 25 customers at once, under many spellings. Each customer has one
 // holder, and every decision is the one that a serial run in the order of the ledger gives.
 func TestOneHolder(t *testing.T) {
@@ -258,7 +211,7 @@ func TestOneHolder(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 7))
 	for c, a := range picked {
 		for i := range 24 {
-			claims = append(claims, claim{fmt.Sprintf("P-%d", 1+(c+i)%40), c, spell(rng, a.Name)})
+			claims = append(claims, claim{fmt.Sprintf("P-%d", 1+(c+i)%40), c, world.Spell(rng, a.Name)})
 		}
 	}
 	rng.Shuffle(len(claims), func(i, j int) { claims[i], claims[j] = claims[j], claims[i] })

@@ -137,6 +137,7 @@ func (m *Model) nameFeatures(l *likeness, v *vector) {
 	v[fFuzzy] = l.fuzzy
 	v[fSquash] = l.squash
 	v[fSquashHigh] = max(0, l.squash-0.8)
+	v[fSquashNear] = max(0, l.squash-0.9)
 	v[fTrigram] = l.trigram
 	v[fExact] = indicate(l.exact)
 	v[fExactMass] = indicate(l.exact) * min(3, l.a.mass/m.maxWeight())
@@ -260,13 +261,17 @@ func (e *evidence) located() bool {
 	return e.v[fPostalSame]+e.v[fStreetSame]+e.v[fPhoneSame] > 0 || e.v[fDomainSame] >= 0.5
 }
 
+// severalWords is the weight from which ordinary words together are a name: two or three of them.
+const severalWords = 9.0
+
 // relation names the gate that keeps a pair from being called the same, or nothing.
 func (m *Model) relation(e *evidence) (gate, text string) {
 	l := &e.like
 	if l.a == nil || e.identified() {
 		return "", ""
 	}
-	distinct := l.rare*m.maxWeight() > ordinaryWeight || l.coverA > 0.6 || l.coverB > 0.6
+	// What they share must name somebody: a word out of the ordinary, or several ordinary ones.
+	distinct := l.rare*m.maxWeight() > ordinaryWeight || l.coverA*l.a.mass > severalWords
 	switch {
 	case m.isParent(e.a, e.b):
 		return "parent", "one is named as the parent of the other"

@@ -185,9 +185,11 @@ func (m *Model) trimCut(w []string) []string {
 // cutForms are the words that most often stand at the end of a name and get cut.
 var cutForms = []string{"inc", "llc", "limited", "corporation", "corp", "company", "incorporated", "pllc", "ltd", "dba", "liability"}
 
+var narrowBrackets = strings.NewReplacer("（", "(", "）", ")")
+
 // brackets returns the text inside the first pair of round brackets, and the rest.
 func brackets(s string) (inside, outside string) {
-	s = strings.NewReplacer("（", "(", "）", ")").Replace(s)
+	s = narrowBrackets.Replace(s)
 	i := strings.IndexByte(s, '(')
 	if i < 0 {
 		return "", ""

@@ -97,7 +97,7 @@ var assigned = map[feature]float64{
 
 // signs keep weights on the side of reason where the data are thin: 1 may only speak for, -1 only against.
 var signs = map[feature]float64{
-	fDice: 1, fCoverMin: 1, fRare: 1, fSquash: 1, fSquashHigh: 1, fTrigram: 1, fExact: 1, fExactMass: 1, fCutShort: 1, fFuzzy: -1,
+	fDice: 1, fCoverMin: 1, fRare: 1, fSquash: 1, fSquashHigh: 1, fSquashNear: 1, fTrigram: 1, fExact: 1, fExactMass: 1, fCutShort: 1, fFuzzy: -1,
 	fMissQuery: -1, fMissRecord: -1, fMissBoth: -1, fLost: -1, fNumberClash: -1, fNumberOne: -1, fPlaces: -1, fFormSame: 1, fFormOther: -1,
 	fCountrySame: 1, fCountryOther: -1, fRegionSame: 1, fRegionOther: -1, fCitySame: 1, fCityNear: 1, fCityOther: -1, fDiceCity: 1, fSquashCity: 1,
 	fPostalSame: 1, fPostalNear: 1, fPostalOther: -1, fDomainSame: 1, fDomainDice: 1, fDomainOther: -1,

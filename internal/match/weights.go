@@ -19,6 +19,7 @@ const (
 	fFuzzy
 	fSquash
 	fSquashHigh
+	fSquashNear
 	fTrigram
 	fExact
 	fExactMass
@@ -71,7 +72,7 @@ const (
 var featureInfo = [featureCount]struct{ name, term string }{
 	fDice: {"name_dice", "name"}, fDiceSquared: {"name_dice_squared", "name"}, fCoverMin: {"name_cover_min", "name"}, fCoverMax: {"name_cover_max", "name"},
 	fRare: {"name_rarest_shared", "name"}, fDiceRare: {"name_dice_times_rarest", "name"}, fFuzzy: {"name_inexact_share", "name"}, fSquash: {"name_letters", "name"},
-	fSquashHigh: {"name_letters_above_0.8", "name"}, fTrigram: {"name_trigrams", "name"}, fExact: {"name_equal", "name"}, fExactMass: {"name_equal_times_weight", "name"},
+	fSquashHigh: {"name_letters_above_0.8", "name"}, fSquashNear: {"name_letters_above_0.9", "name"}, fTrigram: {"name_trigrams", "name"}, fExact: {"name_equal", "name"}, fExactMass: {"name_equal_times_weight", "name"},
 	fFirst: {"name_first_word", "name"}, fCutShort: {"name_cut_short", "name"}, fAcronym: {"acronym", "acronym"},
 	fMissQuery: {"left_over_query", "left_over"}, fMissRecord: {"left_over_record", "left_over"}, fMissBoth: {"left_over_both", "left_over"}, fLost: {"left_over_sum", "left_over"},
 	fNumberClash: {"numbers_differ", "numbers"}, fNumberOne: {"number_on_one_side", "numbers"}, fPlaces: {"places_differ", "places"}, fPlaceMore: {"place_on_one_side", "places"},

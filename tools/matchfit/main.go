@@ -48,7 +48,7 @@ func fit(data, out string, perSet, version int) error {
 		weight  float64 // of one search with all fields
 		nameToo float64 // of one search by name alone
 		made    float64 // of one made spelling
-	}{{"h1b", 1, 1, 1}, {"ror", 0.7, 0.25, 0.6}} {
+	}{{"h1b", 1, 1, 2}, {"ror", 0.7, 0.25, 1}} {
 		accounts, err := read(filepath.Join(data, set.name, "accounts.csv"))
 		if err != nil {
 			return err
