@@ -106,7 +106,7 @@ func TestImportLarge(t *testing.T) {
 // TestImportOverLimit: a file over the limit is refused without being sent whole.
 func TestImportOverLimit(t *testing.T) {
 	w := newWorld(t)
-	r, err := http.NewRequestWithContext(t.Context(), "POST", w.http.URL+"/v1/accounts/import", io.LimitReader(zeros{}, 1))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.http.URL+"/v1/accounts/import", io.LimitReader(zeros{}, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestImportOverLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	if res.StatusCode != 413 {
+	if res.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("status %d", res.StatusCode)
 	}
 }

@@ -90,13 +90,13 @@ func toFiling(in *api.RegistrationInput) (deal.Filing, deal.FieldErrors) {
 	return f, r.wrong
 }
 
-func toAccount(id string, in *api.Account) (deal.Record, deal.FieldErrors) {
+func toAccount(id string, in *api.Account) deal.Record {
 	return &deal.Account{
 		ID: cmp.Or(in.ID, id), Name: in.Name, Aliases: in.Aliases, Domain: in.Domain, Domains: in.Domains, Website: in.Website, Country: in.Country,
 		Region: in.Region, City: in.City, PostalCode: in.PostalCode, Street: in.Street, Phone: in.Phone, TaxID: in.TaxID, DUNS: in.DUNS,
 		LEI: in.LEI, ParentID: in.ParentID, Industry: in.Industry, Employees: in.Employees, AnnualRevenue: in.AnnualRevenue,
 		Status: string(in.Status), Owner: in.Owner, Named: in.Named,
-	}, nil
+	}
 }
 
 func toOpportunity(id string, in *api.Opportunity) (deal.Record, deal.FieldErrors) {
@@ -131,8 +131,8 @@ func toPerson(id string, in *api.Person) (deal.Record, deal.FieldErrors) {
 	return p, r.wrong
 }
 
-func toProduct(id string, in *api.Product) (deal.Record, deal.FieldErrors) {
-	return &deal.CatalogueProduct{SKU: cmp.Or(in.SKU, id), Line: in.Line, Class: in.Class, Core: in.Core}, nil
+func toProduct(id string, in *api.Product) deal.Record {
+	return &deal.CatalogueProduct{SKU: cmp.Or(in.SKU, id), Line: in.Line, Class: in.Class, Core: in.Core}
 }
 
 func toRate(_ string, in *api.Rate) (deal.Record, deal.FieldErrors) {

@@ -93,8 +93,7 @@ func (s handlers) GetAccount(ctx context.Context, q api.GetAccountRequestObject)
 
 // PutAccount creates or replaces an account.
 func (s handlers) PutAccount(ctx context.Context, q api.PutAccountRequestObject) (api.PutAccountResponseObject, error) {
-	r, wrong := toAccount(q.ID, q.Body)
-	return s.putRecord(ctx, q.ID, r, wrong)
+	return s.putRecord(ctx, q.ID, toAccount(q.ID, q.Body), nil)
 }
 
 // DeleteAccount deletes an account.
@@ -201,8 +200,7 @@ func (s handlers) GetProduct(ctx context.Context, q api.GetProductRequestObject)
 
 // PutProduct creates or replaces a product.
 func (s handlers) PutProduct(ctx context.Context, q api.PutProductRequestObject) (api.PutProductResponseObject, error) {
-	r, wrong := toProduct(q.ID, q.Body)
-	return s.putRecord(ctx, q.ID, r, wrong)
+	return s.putRecord(ctx, q.ID, toProduct(q.ID, q.Body), nil)
 }
 
 // DeleteProduct deletes a product.

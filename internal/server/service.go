@@ -11,7 +11,6 @@ import (
 
 	"github.com/dibs-deals/dibs/api"
 	"github.com/dibs-deals/dibs/internal/deal"
-	"github.com/dibs-deals/dibs/internal/engine"
 )
 
 // GetHealth says that the process runs, and nothing about what it stands on.
@@ -25,10 +24,6 @@ func (s handlers) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObj
 	if s.draining.Load() {
 		r.Ready, r.Detail = false, "shutting down"
 	}
-	return readiness(r)
-}
-
-func readiness(r engine.Readiness) (reply, error) {
 	if !r.Ready {
 		return answer(http.StatusServiceUnavailable, r)
 	}

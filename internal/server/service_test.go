@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -142,7 +144,7 @@ func TestShutdown(t *testing.T) {
 	go func() { ended <- w.server.Run(ctx, l) }()
 
 	body, rows := io.Pipe()
-	r, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+l.Addr().String()+"/v1/accounts/import", body)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+l.Addr().String()+"/v1/accounts/import", body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,6 +240,22 @@ func TestInternalErrorsSayNothing(t *testing.T) {
 		t.Errorf("%s", g)
 	}
 	w.want(200, w.get("", "/healthz"))
+}
+
+// TestPanic: a mistake of ours is a 500 for one caller, with the stack in the log and nowhere else.
+func TestPanic(t *testing.T) {
+	log := &syncBuffer{}
+	h := New(Config{Log: slog.New(slog.NewJSONHandler(log, nil))}).Handler() // no engine: every use of it panics
+	r := httptest.NewRequest(http.MethodGet, "/v1/accounts", nil)
+	r.Header.Set("Authorization", "Bearer x")
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, r)
+	if rec.Code != http.StatusInternalServerError || strings.Contains(rec.Body.String(), "panic") || strings.Contains(rec.Body.String(), ".go") {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+	if !strings.Contains(log.String(), "middleware.go") {
+		t.Errorf("no stack in the log: %s", log)
+	}
 }
 
 // TestClient: the generated Go client speaks to the server.

@@ -25,7 +25,7 @@ import (
 // world is a server on a real engine and a real database, with two partners, their portals, and a key of each role.
 // Every answer any test gets from it is held to the specification.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	engine *engine.Engine
 	server *Server
 	http   *httptest.Server
@@ -36,7 +36,7 @@ type world struct {
 // today is when the tests happen: a little before the close dates of the examples.
 var today = time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	ctx := t.Context()
 	st, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(t.TempDir(), "dibs.db")})

@@ -3,6 +3,7 @@ Scalar.createApiReference('#app', {
   url: '/openapi.yaml',
   withDefaultFonts: false,
   telemetry: false,
+  showDeveloperTools: 'never',
   hideClientButton: true,
   agent: { disabled: true },
   mcp: { disabled: true },
