@@ -296,11 +296,16 @@ func TestKill(t *testing.T) {
 	}
 	load(deal.Partners, partners...)
 	load(deal.Accounts, accounts...)
-	_, token, errs := func() (int, string, string) { return dibs(t, "", nil, "keys", "create", "--database", db, "--role", "portal", "--partner", "*") }()
+	_, token, errs := func() (int, string, string) {
+		return dibs(t, "", nil, "keys", "create", "--database", db, "--role", "portal", "--partner", "*")
+	}()
 	if token = strings.TrimSpace(token); token == "" {
 		t.Fatal(errs)
 	}
-	waitFor(t, func() bool { s, _, err := call("GET", p.base+"/v1/registrations", token, "", ""); return err == nil && s == 200 })
+	waitFor(t, func() bool {
+		s, _, err := call("GET", p.base+"/v1/registrations", token, "", "")
+		return err == nil && s == 200
+	})
 	if status, body, err := call("GET", p.base+"/v1/partners/P-39", key, "", ""); err != nil || status != 200 {
 		t.Fatalf("what was imported before the key is not there: %d %s %v", status, body, err)
 	}
@@ -569,4 +574,3 @@ func TestProve(t *testing.T) {
 		t.Errorf("of nothing: %d %s", code, errs)
 	}
 }
-
