@@ -14,8 +14,13 @@
 //   - A judgement explains itself: its terms add up to the log-odds it rests on, and each says in words what it saw.
 //   - The model is data: embedded, versioned and named by a digest that decisions record.
 //
-// The parts: fold.go and name.go read names, field.go reads the other fields, likeness.go compares two names, judge.go
-// weighs evidence, segment.go lays records out, index.go keeps segments, search.go finds candidates, train.go fits the
-// weights. The method is that of Fellegi and Sunter (1969), the additive evidence of a probabilistic linkage, with
-// soft word matching weighted by inverse document frequency.
+// The parts: fold.go and name.go read names, field.go reads the other fields, likeness.go compares two names, weights.go
+// lists what a judgement is the sum of, judge.go weighs evidence and puts it in words, segment.go lays records out,
+// index.go keeps segments, search.go finds candidates, refresh.go brings an answer up to date, train.go fits the
+// weights. The method is that of Fellegi and Sunter (1969), the additive evidence of probabilistic linkage, with soft
+// word matching weighted by inverse document frequency; misspellings are found by symmetric deletion over the
+// vocabulary and verified by edit distance.
+//
+// The files in model/ are the model. Two are written for this package; tools/matchdata makes the word lists from
+// published ones, and tools/matchfit fits weights.json to labelled searches.
 package match

@@ -132,9 +132,11 @@ func TestSearchDependsOnTheLiveSetOnly(t *testing.T) {
 				}
 				if step%11 == 0 && len(held) > 0 {
 					h := &held[rng.IntN(len(held))]
+					x.mu.RLock()
 					if _, ok := x.bridge(h.q.without(h.o.IgnoreDomains), h.o, h.r); ok {
 						refreshed++
 					}
+					x.mu.RUnlock()
 					h.r = x.Refresh(h.q, h.o, h.r)
 					if got, want := answer(t, h.r), answer(t, x.Search(h.q, h.o)); got != want {
 						t.Fatalf("step %d: refreshed\n%s\nsearched\n%s", step, got, want)
@@ -191,4 +193,72 @@ func TestSearchWhileWriting(t *testing.T) {
 	}
 	wg.Wait()
 	x.settle()
+}
+
+// TestGrowth upserts and deletes until segments have been merged beside the work, and expects few segments and the
+// answers of an index built at once.
+func TestGrowth(t *testing.T) {
+	m := Default()
+	x := NewIndex(m)
+	live := map[string]Record{}
+	for r := range coined(6000) {
+		x.Upsert(r)
+		live[r.ID] = r
+	}
+	for i := range 500 {
+		id := fmt.Sprintf("a%07d", i*7)
+		x.Delete(id)
+		delete(live, id)
+	}
+	x.settle()
+	if n := len(x.parts); n > 12 {
+		t.Errorf("%d segments", n)
+	}
+	if x.Len() != len(live) {
+		t.Fatalf("%d live records, want %d", x.Len(), len(live))
+	}
+	y := fresh(m, standardLimits, live)
+	n := 0
+	for r := range coined(6000) {
+		if n++; n%200 != 0 {
+			continue
+		}
+		q := m.Prepare(r)
+		if got, want := answer(t, x.Search(q, Options{})), answer(t, y.Search(q, Options{})); got != want {
+			t.Fatalf("%s: grown\n%s\nbuilt\n%s", r.Names[0], got, want)
+		}
+	}
+}
+
+// BenchmarkUpsert replaces records in an index of many.
+func BenchmarkUpsert(b *testing.B) {
+	x := NewIndex(Default())
+	x.Load(coined(50_000))
+	var some []Record
+	for r := range coined(5000) {
+		some = append(some, r)
+	}
+	for i := 0; b.Loop(); i++ {
+		x.Upsert(some[i%len(some)])
+	}
+	x.settle()
+}
+
+// BenchmarkRefresh brings an answer up to date after sixteen changes elsewhere.
+func BenchmarkRefresh(b *testing.B) {
+	m := Default()
+	x := NewIndex(m)
+	x.Load(coined(50_000))
+	var q *Query
+	for r := range coined(1) {
+		q = m.Prepare(r)
+	}
+	r := x.Search(q, Options{})
+	rng := rand.New(rand.NewPCG(1, 1))
+	for i := range 16 {
+		x.Upsert(organisation(rng, fmt.Sprint("n", i)))
+	}
+	for b.Loop() {
+		x.Refresh(q, Options{}, r)
+	}
 }

@@ -11,11 +11,9 @@ import (
 type kind uint8
 
 const (
-	number   kind = 1 << iota // digits or a Roman numeral
-	place                     // the name of a country or of one of its parts
-	pairOf                    // two neighbouring characters of a script without spaces
-	romanly                   // romanised from another script
-	initials                  // short enough to be the initials of something
+	number kind = 1 << iota // digits or a Roman numeral
+	place                   // the name of a country or of one of its parts
+	pairOf                  // two neighbouring characters of a script without spaces
 )
 
 // word is one word of a name: its canonical spelling, and what sharing it tells, in nats. A word that one in e^w real
@@ -346,7 +344,6 @@ func (m *Model) word(t string) word {
 		return word{text: t, weight: characterPairWeight, kind: pairOf}
 	}
 	if !isASCII(t) {
-		k |= romanly
 		if t = romanise(t); m.synonym[t] != "" {
 			t = m.synonym[t]
 		}

@@ -91,7 +91,10 @@ type search struct {
 func (x *Index) Search(q *Query, o Options) Result {
 	q = q.without(o.IgnoreDomains)
 	s := x.scratch.Get().(*search)
-	defer x.scratch.Put(s)
+	defer func() {
+		s.parts = nil // which would keep merged segments alive
+		x.scratch.Put(s)
+	}()
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	s.parts, s.limits = x.parts, x.limits
