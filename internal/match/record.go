@@ -38,11 +38,14 @@ func FromAccount(a *deal.Account) Record {
 func FromFiling(f *deal.Filing, emailDomain string) Record {
 	c := &f.Customer
 	r := Record{ID: c.AccountID, Names: []string{c.Name}, Country: c.Country, Region: c.Region, City: c.City, PostalCode: c.PostalCode,
-		Street: c.Street, Phone: c.Phone, TaxID: c.TaxID, DUNS: c.DUNS, LEI: c.LEI, MailDomain: emailDomain}
+		Street: c.Street, Phone: c.Phone, TaxID: c.TaxID, DUNS: c.DUNS, LEI: c.LEI}
 	for _, d := range []string{c.Domain, c.Website} {
 		if d != "" {
 			r.Domains = append(r.Domains, d)
 		}
+	}
+	if len(r.Domains) == 0 {
+		r.MailDomain = emailDomain
 	}
 	if c.Parent != "" {
 		r.ParentNames = []string{c.Parent}
