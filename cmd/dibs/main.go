@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // the programme's zone, also on images without a zone database
 
 	"github.com/alecthomas/kong"
 )

@@ -9,17 +9,22 @@ import (
 	"runtime/debug"
 )
 
-// version is set by the build; a build without it says which commit it is of.
-var version = func() string {
+// version is set by the build: -ldflags "-X main.version=…".
+var version string
+
+func init() {
+	if version != "" {
+		return
+	}
+	version = "dev"
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
-				return "dev-" + s.Value[:min(12, len(s.Value))]
+				version = "dev-" + s.Value[:min(12, len(s.Value))]
 			}
 		}
 	}
-	return "dev"
-}()
+}
 
 type versionCmd struct{}
 

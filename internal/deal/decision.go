@@ -113,6 +113,7 @@ type HoldTerms struct {
 type MatchInput struct {
 	Names       []string `json:"names"`
 	Domains     []string `json:"domains,omitempty"`
+	MailDomain  string   `json:"mail_domain,omitempty"`
 	Country     string   `json:"country,omitempty"`
 	Region      string   `json:"region,omitempty"`
 	City        string   `json:"city,omitempty"`

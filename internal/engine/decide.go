@@ -62,6 +62,9 @@ func input(v *view, r *deal.Registration) match.Record {
 		}
 	}
 	rec.Domains = slices.DeleteFunc(rec.Domains, func(d string) bool { return slices.Contains(own, strings.ToLower(d)) })
+	if slices.Contains(own, rec.MailDomain) {
+		rec.MailDomain = ""
+	}
 	return rec
 }
 

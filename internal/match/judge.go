@@ -18,6 +18,7 @@ type Query struct {
 	display string // the main name as written
 	names   []name
 	domains []string // registrable; hosts of free mail left out
+	mailed  bool     // the domain is that of an e-mail address
 	country string   // as written, capitals
 	region  string
 	city    string
@@ -54,6 +55,9 @@ func (m *Model) Prepare(r Record) *Query {
 		if d = siteDomain(d); d != "" && !m.mailHosts[d] && !slices.Contains(q.domains, d) && len(q.domains) < maxDomains {
 			q.domains = append(q.domains, d)
 		}
+	}
+	if d := siteDomain(r.MailDomain); len(q.domains) == 0 && d != "" && !m.mailHosts[d] {
+		q.domains, q.mailed = []string{d}, true
 	}
 	for _, p := range r.ParentNames {
 		for _, n := range m.names(p, wholeName) {
@@ -204,7 +208,9 @@ func (m *Model) fieldFeatures(e *evidence, owners func(string) int) {
 	agree(a.lei, b.lei, fLEISame, fLEIOther)
 
 	for _, d := range a.domains {
-		if slices.Contains(b.domains, d) {
+		// Two contacts with mail at one host are of one organisation only if the host is the organisation's, not a
+		// provider's nobody has listed: it should read like a name.
+		if slices.Contains(b.domains, d) && !(a.mailed && b.mailed && !readsLike(d, a) && !readsLike(d, b)) {
 			n := 1
 			if owners != nil {
 				n = max(1, owners(d))
@@ -217,7 +223,7 @@ func (m *Model) fieldFeatures(e *evidence, owners func(string) int) {
 	switch {
 	case v[fDomainSame] > 0:
 		v[fDomainDice] = v[fDomainSame] * v[fDice]
-	case len(a.domains) > 0 && len(b.domains) > 0:
+	case len(a.domains) > 0 && len(b.domains) > 0 && !a.mailed && !b.mailed && !sameStem(a, b):
 		v[fDomainOther] = 1
 	default:
 		v[fDomainName] = indicate(!e.like.exact && (named(a, b) || named(b, a)))
@@ -231,6 +237,35 @@ func named(a, b *Query) bool {
 		stem := domainStem(d)
 		for i := range b.names {
 			if n := &b.names[i]; len(stem) >= 3 && (stem == n.squash || stem == n.acronym()) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// readsLike reports whether a domain is made of the record's name: it holds one of its words, or the name holds it.
+func readsLike(domain string, q *Query) bool {
+	stem := domainStem(domain)
+	for i := range q.names {
+		n := &q.names[i]
+		if len(stem) >= 4 && strings.Contains(n.squash, stem) || stem == n.acronym() {
+			return true
+		}
+		for _, w := range n.words {
+			if len(w.text) >= 4 && strings.Contains(stem, w.text) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// sameStem reports whether two records have one domain under different endings: example.com and example.de.
+func sameStem(a, b *Query) bool {
+	for _, x := range a.domains {
+		for _, y := range b.domains {
+			if s := domainStem(x); len(s) >= 4 && s == domainStem(y) {
 				return true
 			}
 		}

@@ -110,3 +110,30 @@ func FuzzNormalise(f *testing.F) {
 		m.Judge(q, q)
 	})
 }
+
+// TestMailDomain weighs the domain of a contact's e-mail address: it speaks for an account that has it, never against
+// one that has another, and two strangers with mail at one host are not one organisation.
+func TestMailDomain(t *testing.T) {
+	m := Default()
+	account := m.Prepare(Record{ID: "a", Names: []string{"Nordzucker AG"}, Domains: []string{"nordzucker.com"}, Country: "DE"})
+	p := func(a, b *Query) float64 { return m.Judge(a, b).Probability }
+	mail := func(name, domain string) *Query {
+		return m.Prepare(Record{ID: name, Names: []string{name}, MailDomain: domain, Country: "DE"})
+	}
+	none := p(mail("Nordzucker", ""), account)
+	if own := p(mail("Nordzucker", "nordzucker.com"), account); own <= none {
+		t.Errorf("mail at the account's domain: %.3f, without %.3f", own, none)
+	}
+	if other := p(mail("Nordzucker", "consultants-at-large.example"), account); other != none {
+		t.Errorf("mail at another host: %.3f, without %.3f", other, none)
+	}
+	if strangers := p(mail("Zanzibar Orchestra", "shared-host.example"), mail("Quixotic Brewing", "shared-host.example")); strangers > 0.05 {
+		t.Errorf("two strangers with one mail host: %.3f", strangers)
+	}
+	site := func(d string) *Query {
+		return m.Prepare(Record{ID: d, Names: []string{"Nordzucker"}, Domains: []string{d}, Country: "DE"})
+	}
+	if ending, other := p(site("nordzucker.de"), account), p(site("elsewhere.de"), account); ending <= other || ending < none {
+		t.Errorf("the same domain under another ending %.3f, another domain %.3f, none %.3f", ending, other, none)
+	}
+}

@@ -9,6 +9,7 @@ type Record struct {
 	ID          string
 	Names       []string // the first is the main name
 	Domains     []string
+	MailDomain  string // of a contact's e-mail address: read when there are no Domains, and a weaker sign
 	Country     string // ISO 3166-1 alpha-2
 	Region      string // ISO 3166-2, or as written
 	City        string
@@ -33,15 +34,18 @@ func FromAccount(a *deal.Account) Record {
 }
 
 // FromFiling returns the description a filing gives of its customer. emailDomain is the domain of the contact's
-// address, which says where the contact works.
+// address, which says where the contact works: with the customer, as a rule, but not always.
 func FromFiling(f *deal.Filing, emailDomain string) Record {
 	c := &f.Customer
 	r := Record{ID: c.AccountID, Names: []string{c.Name}, Country: c.Country, Region: c.Region, City: c.City, PostalCode: c.PostalCode,
 		Street: c.Street, Phone: c.Phone, TaxID: c.TaxID, DUNS: c.DUNS, LEI: c.LEI}
-	for _, d := range []string{c.Domain, c.Website, emailDomain} {
+	for _, d := range []string{c.Domain, c.Website} {
 		if d != "" {
 			r.Domains = append(r.Domains, d)
 		}
+	}
+	if len(r.Domains) == 0 {
+		r.MailDomain = emailDomain
 	}
 	if c.Parent != "" {
 		r.ParentNames = []string{c.Parent}
@@ -51,12 +55,12 @@ func FromFiling(f *deal.Filing, emailDomain string) Record {
 
 // Input returns what a decision records of the description. FromInput of it searches and judges alike.
 func (r Record) Input() deal.MatchInput {
-	return deal.MatchInput{Names: r.Names, Domains: r.Domains, Country: r.Country, Region: r.Region, City: r.City, PostalCode: r.PostalCode,
+	return deal.MatchInput{Names: r.Names, Domains: r.Domains, MailDomain: r.MailDomain, Country: r.Country, Region: r.Region, City: r.City, PostalCode: r.PostalCode,
 		Street: r.Street, Phone: r.Phone, TaxID: r.TaxID, DUNS: r.DUNS, LEI: r.LEI, ParentNames: r.ParentNames}
 }
 
 // FromInput returns the description a decision recorded.
 func FromInput(id string, in deal.MatchInput) Record {
-	return Record{ID: id, Names: in.Names, Domains: in.Domains, Country: in.Country, Region: in.Region, City: in.City, PostalCode: in.PostalCode,
+	return Record{ID: id, Names: in.Names, Domains: in.Domains, MailDomain: in.MailDomain, Country: in.Country, Region: in.Region, City: in.City, PostalCode: in.PostalCode,
 		Street: in.Street, Phone: in.Phone, TaxID: in.TaxID, DUNS: in.DUNS, LEI: in.LEI, ParentNames: in.ParentNames}
 }

@@ -224,6 +224,7 @@ const (
 	hasParent
 	hasDomains
 	hasParents
+	hasMailed // the domain is that of an e-mail address
 )
 
 func (q *Query) texts() [10]*string {
@@ -253,6 +254,9 @@ func encode(b []byte, q *Query, number func(word) uint32) []byte {
 	}
 	if len(q.parents) > 0 {
 		has |= hasParents
+	}
+	if q.mailed {
+		has |= hasMailed
 	}
 	b = binary.AppendUvarint(b, has)
 	str(q.id)
@@ -314,6 +318,7 @@ func (d *reader) read(s *segment, r uint32) *Query {
 	*q = Query{names: q.names[:0], domains: q.domains[:0], parents: q.parents[:0]}
 	d.words, d.arena = d.words[:0], d.arena[:0]
 	has := next()
+	q.mailed = has&hasMailed != 0
 	q.id = str()
 	q.display = str()
 	for range next() {

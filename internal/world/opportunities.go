@@ -11,8 +11,8 @@ import (
 	"github.com/dibs-deals/dibs/internal/deal"
 )
 
-// Stages are the sales stages of open opportunities, the earliest first.
-var Stages = []string{"discover", "qualify", "propose", "negotiate", "commit"}
+// Stages are the sales stages of open opportunities, the earliest first: those of the default policy.
+var Stages = []string{"prospecting", "qualification", "proposal", "negotiation"}
 
 // oneInOpen accounts has an open opportunity.
 const oneInOpen = 20
@@ -86,7 +86,7 @@ func opportunity(id string, a *deal.Account, d draw, today time.Time, sellers ma
 
 func directOpportunity(id string, a *deal.Account, today time.Time) *deal.Opportunity {
 	return &deal.Opportunity{
-		ID: id, AccountID: a.ID, AccountName: a.Name, Name: a.Name + ": firewall", Stage: "negotiate", Status: "open", LedBy: "direct",
+		ID: id, AccountID: a.ID, AccountName: a.Name, Name: a.Name + ": firewall", Stage: "negotiation", Status: "open", LedBy: "direct",
 		Owner: a.Owner, Lines: []string{"firewall"}, Amount: deal.Money{Value: decimal.NewFromInt(180_000), Currency: "EUR"},
 		CreatedAt: days(today, -70), LastActivityAt: days(today, -4), CloseDate: days(today, 45),
 	}
