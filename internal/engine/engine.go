@@ -458,32 +458,10 @@ func (e *Engine) putRows(ctx context.Context, q Request, rows []ImportRow, stric
 		return PutResult{}, nil, fmt.Errorf("%d rows in one call; at most %d", len(rows), MaxRows)
 	}
 	var res PutResult
-	rejected := map[int]deal.FieldErrors{}
+	var rejected map[int]deal.FieldErrors
 	_, err := e.submit(ctx, q, func(time.Time) ([]addition, error) {
-		res = PutResult{}
-		clear(rejected)
-		change := &deal.Change{}
-		for i, in := range rows {
-			row := in.Record
-			stored := e.view.record(row.Kind(), row.Key())
-			if in.Merge != nil {
-				row = in.Merge(stored, row)
-			}
-			if errs := row.Validate(); len(errs) > 0 {
-				rejected[i] = errs
-				continue
-			}
-			switch {
-			case stored == nil:
-				res.Created++
-			case equalJSON(stored, row):
-				res.Unchanged++
-				continue
-			default:
-				res.Updated++
-			}
-			change.Put(row)
-		}
+		var change *deal.Change
+		change, res, rejected = mergeRows(e.view, rows)
 		if res.Created+res.Updated == 0 || strict && len(rejected) > 0 {
 			return nil, nil
 		}
@@ -497,6 +475,49 @@ func (e *Engine) putRows(ctx context.Context, q Request, rows []ImportRow, stric
 		return PutResult{}, nil, err // res may still be written to, if it was the caller who stopped waiting
 	}
 	return res, rejected, nil
+}
+
+// mergeRows merges rows, in their order, with what is stored: a row whose key came before in the batch with that row.
+// It returns the rows that are right, each key once as it is in the end, and what is wrong with the others by their
+// place in rows.
+func mergeRows(v *view, rows []ImportRow) (*deal.Change, PutResult, map[int]deal.FieldErrors) {
+	var res PutResult
+	rejected := map[int]deal.FieldErrors{}
+	latest := make(map[deal.RecordRef]deal.Record, len(rows))
+	var changed []deal.RecordRef // in order of first change
+	for i, in := range rows {
+		row := in.Record
+		ref := deal.RecordRef{Kind: row.Kind(), Key: row.Key()}
+		before, repeated := latest[ref]
+		if !repeated {
+			before = v.record(ref.Kind, ref.Key)
+		}
+		if in.Merge != nil {
+			row = in.Merge(before, row)
+		}
+		if errs := row.Validate(); len(errs) > 0 {
+			rejected[i] = errs
+			continue
+		}
+		switch {
+		case before == nil:
+			res.Created++
+		case equalJSON(before, row):
+			res.Unchanged++
+			continue
+		default:
+			res.Updated++
+		}
+		if !repeated {
+			changed = append(changed, ref)
+		}
+		latest[ref] = row
+	}
+	change := &deal.Change{}
+	for _, ref := range changed {
+		change.Put(latest[ref])
+	}
+	return change, res, rejected
 }
 
 func equalJSON(a, b any) bool {

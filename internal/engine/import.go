@@ -15,27 +15,19 @@ type ImportRow struct {
 }
 
 // ImportRows puts a stream of rows in batches. Rows that turn out wrong are given to reject with their line; the others
-// of their batch still land. With dryRun rows are merged and checked and nothing is committed.
+// of their batch still land. With dryRun rows are merged and checked and nothing is committed; a row whose key came in
+// an earlier batch is then checked against what is stored, not against that row.
 func ImportRows(ctx context.Context, e *Engine, q Request, dryRun bool, rows func(put func(ImportRow) error) error, reject func(line int, errs deal.FieldErrors)) (PutResult, error) {
 	var total PutResult
 	batch := make([]ImportRow, 0, MaxRows)
-	keys := make(map[string]bool, MaxRows)
 	flush := func() error {
 		if len(batch) == 0 {
 			return nil
 		}
 		var got PutResult
-		rejected := map[int]deal.FieldErrors{}
+		var rejected map[int]deal.FieldErrors
 		if dryRun {
-			for i, r := range batch {
-				row := r.Record
-				if r.Merge != nil {
-					row = r.Merge(e.stored(row), row)
-				}
-				if errs := row.Validate(); len(errs) > 0 {
-					rejected[i] = errs
-				}
-			}
+			rejected = read(e, func(v *view) map[int]deal.FieldErrors { _, _, bad := mergeRows(v, batch); return bad })
 		} else {
 			var err error
 			if got, rejected, err = e.putRows(ctx, q, batch, false); err != nil {
@@ -51,24 +43,16 @@ func ImportRows(ctx context.Context, e *Engine, q Request, dryRun bool, rows fun
 		total.Updated += got.Updated
 		total.Unchanged += got.Unchanged
 		batch = make([]ImportRow, 0, MaxRows) // the engine may still hold the one before
-		clear(keys)
 		return nil
 	}
 	err := rows(func(r ImportRow) error {
-		// A row seen twice is merged onto the first, so the first has to be in before.
-		if len(batch) == MaxRows || keys[r.Record.Key()] {
+		if len(batch) == MaxRows {
 			if err := flush(); err != nil {
 				return err
 			}
 		}
 		batch = append(batch, r)
-		keys[r.Record.Key()] = true
 		return ctx.Err()
 	})
 	return total, errors.Join(err, flush())
-}
-
-// stored returns the row of reference data with the kind and key of r, or nil.
-func (e *Engine) stored(r deal.Record) deal.Record {
-	return read(e, func(v *view) deal.Record { return v.record(r.Kind(), r.Key()) })
 }
