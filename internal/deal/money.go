@@ -2,6 +2,7 @@ package deal
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/shopspring/decimal"
 	"golang.org/x/text/currency"
@@ -26,23 +27,26 @@ func (m Money) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, `{"value":"%s","currency":%q}`, m.Value.StringFixed(max(2, -m.Value.Exponent())), m.Currency), nil
 }
 
+func (m *Money) normalise() { m.Currency = strings.ToUpper(strings.TrimSpace(m.Currency)) }
+
 // Validate adds what is wrong with m, as the field called name. A zero Money is valid: nothing was given.
 func (m Money) Validate(e *FieldErrors, name string) {
 	if m.IsZero() {
 		return
 	}
-	if _, err := currency.ParseISO(m.Currency); err != nil || len(m.Currency) != 3 {
+	if unit, err := currency.ParseISO(m.Currency); err != nil || unit.String() != m.Currency {
 		e.Add(name+".currency", "%q is not an ISO 4217 code such as EUR or USD", m.Currency)
 	}
 	switch {
-	case m.Value.Exponent() > 18 || m.Value.NumDigits() > 30: // compared first: rescaling 1e999999999 would eat the machine
+	// Exponents come first: to compare 1e9999 or 1e-9999 with anything is to write out all its digits.
+	case m.Value.Exponent() > 18 || m.Value.NumDigits() > 30:
 		e.Add(name+".value", "has too many digits")
+	case m.Value.Exponent() < -6:
+		e.Add(name+".value", "has more than 6 decimals")
 	case m.Value.IsNegative():
 		e.Add(name+".value", "must not be negative")
 	case m.Value.GreaterThan(maxMoney):
 		e.Add(name+".value", "is larger than %s; check the amount and the currency", maxMoney)
-	case m.Value.Exponent() < -6:
-		e.Add(name+".value", "has more than 6 decimals")
 	}
 }
 

@@ -11,6 +11,9 @@ import (
 var (
 	regionCode = regexp.MustCompile(`^[A-Z]{2}-[A-Z0-9]{1,3}$`)
 	bareRegion = []string{"US", "CA", "AU"}
+
+	// goneCountries are codes that were withdrawn and that the tables of language still call countries.
+	goneCountries = []string{"AN", "CS", "SU", "YU"}
 )
 
 // IsCountry reports whether code is an ISO 3166-1 alpha-2 country code in capitals, of a country there still is: DD is none.
@@ -19,7 +22,7 @@ func IsCountry(code string) bool {
 		return false
 	}
 	r, err := language.ParseRegion(code)
-	return err == nil && r.IsCountry() && r.String() == code && r.Canonicalize() == r
+	return err == nil && r.IsCountry() && r.String() == code && r.Canonicalize() == r && !slices.Contains(goneCountries, code)
 }
 
 // CanonicalRegion returns a region as ISO 3166-2 (DE-BY). A bare code is accepted with US, CA and AU, whose people

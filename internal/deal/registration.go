@@ -194,7 +194,10 @@ func (f *Filing) Normalise() {
 	}
 	for i := range f.Products {
 		trim(&f.Products[i].SKU, &f.Products[i].Line)
+		f.Products[i].Amount.normalise()
 	}
+	f.Amount.normalise()
+	c.AnnualRevenue.normalise()
 }
 
 func (s *Site) normalise() {

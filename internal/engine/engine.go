@@ -445,8 +445,10 @@ func (e *Engine) Put(ctx context.Context, q Request, rows []deal.Record, merge f
 		in[i] = ImportRow{Record: r, Merge: merge}
 	}
 	res, rejected, err := e.putRows(ctx, q, in, true)
-	for i, errs := range rejected {
-		return PutResult{}, fmt.Errorf("%s %s: %w", rows[i].Kind(), rows[i].Key(), errs)
+	for i, r := range rows {
+		if errs := rejected[i]; errs != nil {
+			return PutResult{}, fmt.Errorf("%s %s: %w", r.Kind(), r.Key(), errs)
+		}
 	}
 	return res, err
 }
