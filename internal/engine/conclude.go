@@ -177,7 +177,11 @@ func windowEnd(t deal.Terms, received, decided time.Time, forecast deal.Date, zo
 // endOfDay returns the first instant after the day that lies n days after t, in the zone.
 func endOfDay(t time.Time, n int, zone *time.Location) time.Time {
 	y, m, d := t.In(zone).Date()
-	return time.Date(y, m, d+n+1, 0, 0, 0, 0, zone).UTC()
+	end := time.Date(y, m, d+n+1, 0, 0, 0, 0, zone)
+	if end.Hour() == 23 { // clocks go forward at that midnight, so the next day begins when they have
+		_, end = end.ZoneBounds()
+	}
+	return end.UTC()
 }
 
 // addMonths adds calendar months; a day the target month does not have becomes its last: 31 August and six months is

@@ -36,7 +36,7 @@ func decide(v *view, r *deal.Registration, m matches, now time.Time) deal.Decisi
 			d.Candidates[corpus] = res.Candidates
 		}
 	}
-	amount, amountKnown := v.convert(r.Filing.Amount, set.Currency, r.ReceivedAt)
+	amount, amountKnown := v.convert(total(&r.Filing), set.Currency, r.ReceivedAt)
 	who := resolve(v, r, m, set)
 	d.Resolution = who.Resolution
 	d.Territory = findTerritory(v, r, who, amount, amountKnown, now)
