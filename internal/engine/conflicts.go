@@ -10,8 +10,8 @@ import (
 	"github.com/dibs-deals/dibs/internal/policy"
 )
 
-// findConflicts gives matches their meaning. Every conflict of at least the policy's possible probability is listed,
-// the strongest of each kind first.
+// findConflicts gives matches their meaning. Every conflict of at least the policy's possible probability is listed (for
+// claims, possible_claim), the strongest of each kind first.
 func findConflicts(v *view, r *deal.Registration, m matches, w whom, t deal.TerritoryResult, set policy.Settings, now time.Time) []deal.Conflict {
 	f := finder{v: v, r: r, w: w, set: set, now: now, scope: scopeOf(r, w.Ref)}
 	f.claims(m)
@@ -83,7 +83,7 @@ func (f *finder) claims(m matches) {
 	}
 	for _, c := range m.claims.Candidates {
 		claim := f.v.claims[c.ID]
-		if claim == nil || c.Probability < f.set.Possible || f.knownDifferent(claim) {
+		if claim == nil || c.Probability < f.set.PossibleClaim || f.knownDifferent(claim) {
 			continue
 		}
 		note(c.ID, c.Probability, c.Evidence)
@@ -175,7 +175,7 @@ func (f *finder) family(m matches) {
 	for _, c := range m.claims.Candidates {
 		if claim := f.v.claims[c.ID]; claim != nil && c.Verdict == deal.Related && !seen[c.ID] && !f.knownDifferent(claim) &&
 			claim.CustomerRef != f.w.Ref {
-			f.relative(claim, max(c.Probability, f.set.Possible), "related by name", c.Evidence)
+			f.relative(claim, max(c.Probability, f.set.PossibleClaim), "related by name", c.Evidence)
 		}
 	}
 }
