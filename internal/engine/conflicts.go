@@ -69,7 +69,8 @@ func (f *finder) overlap(other deal.Scope) deal.Overlap { return f.scope.Overlap
 
 // claims finds the registrations of the same customer: the ones filed in similar words, and the ones that were
 // resolved to an account this customer may be. Two claims that were each resolved with certainty, to different
-// accounts, are of different customers however alike they read: the vendor's own records tell them apart.
+// accounts, are of different customers, for the vendor's own records tell them apart; unless the filings read as the
+// same customer, which leaves it possible.
 func (f *finder) claims(m matches) {
 	type hit struct {
 		p        float64
@@ -83,10 +84,13 @@ func (f *finder) claims(m matches) {
 	}
 	for _, c := range m.claims.Candidates {
 		claim := f.v.claims[c.ID]
-		if claim == nil || c.Probability < f.set.PossibleClaim || f.knownDifferent(claim) {
-			continue
+		switch p := c.Probability; {
+		case claim == nil || p < f.set.PossibleClaim:
+		case !f.knownDifferent(claim):
+			note(c.ID, p, c.Evidence)
+		case p >= f.set.Certain:
+			note(c.ID, f.set.Possible, c.Evidence)
 		}
-		note(c.ID, c.Probability, c.Evidence)
 	}
 	for _, a := range f.w.possible {
 		for _, id := range f.v.claimsOf[deal.CustomerRef{AccountID: a.ID}.Key()] {
