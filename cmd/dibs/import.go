@@ -90,15 +90,20 @@ func (c *importCmd) load(ctx context.Context, std stdio, e *engine.Engine, in io
 
 // report prints bad rows and counts them.
 type report struct {
-	std stdio
-	bad int
+	std  stdio
+	file string // named before the line where a command reads several
+	bad  int
 }
 
 func (r *report) row(err *intake.RowError) {
 	r.bad++
 	if r.bad <= shownErrors {
+		at := ""
+		if r.file != "" {
+			at = r.file + ": "
+		}
 		for _, f := range err.Errs {
-			fmt.Fprintf(r.std.err, "line %d: %s: %s\n", err.Line, f.Field, f.Detail)
+			fmt.Fprintf(r.std.err, "%sline %d: %s: %s\n", at, err.Line, f.Field, f.Detail)
 		}
 	}
 }

@@ -30,6 +30,15 @@ type stdio struct {
 	out, err io.Writer
 }
 
+// open opens a file, or standard input for "-", and returns what to call it in a message.
+func (s stdio) open(path string) (in io.ReadCloser, label string, err error) {
+	if path == "-" {
+		return io.NopCloser(s.in), "standard input", nil
+	}
+	in, err = os.Open(path)
+	return in, path, err
+}
+
 // commands is the whole command line. Each field is one command; its file is named after it.
 type commands struct {
 	Demo    demoCmd    `cmd:"" help:"Make a complete world of real organisations and serve it."`

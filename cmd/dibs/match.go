@@ -8,21 +8,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"strings"
 	"sync"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/intake"
 	"github.com/dibs-deals/dibs/internal/match"
 )
 
 // matchCmd matches files offline with the embedded model. It needs no database.
 type matchCmd struct {
-	Against string `help:"CSV file of the organisations to match against; - reads standard input." placeholder:"ACCOUNTS.csv" xor:"mode"`
+	Against string `help:"CSV or NDJSON file of the organisations to match against; - reads standard input." placeholder:"ACCOUNTS.csv" xor:"mode"`
 	Pairs   string `help:"CSV file of pairs to judge: id, name_a, name_b and optionally other fields ending in _a and _b." placeholder:"PAIRS.csv" xor:"mode"`
 	Limit   int    `help:"Candidates per query." default:"10"`
-	Queries string `arg:"" optional:"" help:"CSV file of queries: id, name and optionally other fields; - reads standard input."`
+	Queries string `arg:"" optional:"" help:"CSV or NDJSON file of queries: id, name and optionally the other fields of an account; - reads standard input."`
 }
 
 // Run prints one JSON line for each query or pair, in the order of the input.
@@ -43,29 +43,53 @@ func (c *matchCmd) Run(ctx context.Context, std stdio) error {
 	return c.search(ctx, std)
 }
 
-// search answers queries against an index of the organisations.
+// search answers queries against an index of the organisations. Rows that cannot be read are reported with their line;
+// it exits 1 when there was any.
 func (c *matchCmd) search(ctx context.Context, std stdio) error {
 	index := match.NewIndex(match.Default())
+	rep := report{std: std}
 	var failed error
 	index.Load(func(yield func(match.Record) bool) {
-		failed = readRows(std.in, c.Against, []string{"id", "name"}, func(cell func(string) string) error {
-			if !yield(recordFrom(cell, "")) || ctx.Err() != nil {
-				return context.Canceled
-			}
-			return nil
-		})
+		failed = readOrganisations(std, c.Against, &rep, func(a *deal.Account) bool { return yield(match.FromAccount(a)) && ctx.Err() == nil })
 	})
-	if failed != nil {
-		return failed
+	if err := errors.Join(failed, ctx.Err()); err != nil {
+		return err
 	}
 	type answer struct {
 		QueryID    string       `json:"query_id"`
 		Candidates []deal.Match `json:"candidates"`
 	}
-	return answerRows(ctx, std, c.Queries, []string{"id", "name"}, func(cell func(string) string) any {
-		q := match.Default().Prepare(recordFrom(cell, ""))
-		return answer{cell("id"), index.Search(q, match.Options{Limit: c.Limit}).Candidates}
+	err := answerRows(ctx, std, func(yield func(*deal.Account) bool) error {
+		return readOrganisations(std, c.Queries, &rep, yield)
+	}, func(a *deal.Account) any {
+		q := match.Default().Prepare(match.FromAccount(a))
+		return answer{a.ID, index.Search(q, match.Options{Limit: c.Limit}).Candidates}
 	})
+	if err != nil {
+		return err
+	}
+	return rep.end()
+}
+
+// readOrganisations reads a file of organisations, by the headers dibs import accounts knows.
+func readOrganisations(std stdio, path string, rep *report, yield func(*deal.Account) bool) error {
+	in, label, err := std.open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
+	rep.file = label
+	err = intake.Read(in, deal.Accounts, "auto", func(row intake.Row, bad *intake.RowError) bool {
+		if bad != nil {
+			rep.row(bad)
+			return true
+		}
+		return yield(row.Record.(*deal.Account))
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", label, err)
+	}
+	return nil
 }
 
 // judge compares the two sides of each pair.
@@ -77,15 +101,33 @@ func (c *matchCmd) judge(ctx context.Context, std stdio) error {
 		Evidence    []deal.Score `json:"evidence"`
 	}
 	m := match.Default()
-	return answerRows(ctx, std, c.Pairs, []string{"id", "name_a", "name_b"}, func(cell func(string) string) any {
-		j := m.Judge(m.Prepare(recordFrom(cell, "_a")), m.Prepare(recordFrom(cell, "_b")))
-		return answer{cell("id"), j.Probability, j.Verdict, j.Evidence}
+	rep := report{std: std}
+	err := answerRows(ctx, std, func(yield func(pair) bool) error { return readPairs(std, c.Pairs, &rep, yield) }, func(p pair) any {
+		j := m.Judge(m.Prepare(p.side("_a")), m.Prepare(p.side("_b")))
+		return answer{p.cell("id"), j.Probability, j.Verdict, j.Evidence}
 	})
+	if err != nil {
+		return err
+	}
+	return rep.end()
 }
 
-// recordFrom reads the columns of an organisation, whose names end in suffix.
-func recordFrom(cell func(string) string, suffix string) match.Record {
-	get := func(c string) string { return strings.TrimSpace(cell(c + suffix)) }
+// pair is one row of a file of pairs. A column the file lacks is empty.
+type pair struct {
+	column map[string]int
+	cells  []string
+}
+
+func (p pair) cell(name string) string {
+	if i, ok := p.column[name]; ok {
+		return strings.TrimSpace(p.cells[i])
+	}
+	return ""
+}
+
+// side reads one organisation of the pair, from the columns whose names end in suffix.
+func (p pair) side(suffix string) match.Record {
+	get := func(c string) string { return p.cell(c + suffix) }
 	list := func(c string) (out []string) {
 		for _, s := range strings.Split(get(c), ";") {
 			if s = strings.TrimSpace(s); s != "" {
@@ -94,21 +136,68 @@ func recordFrom(cell func(string) string, suffix string) match.Record {
 		}
 		return out
 	}
-	a := deal.Account{ID: get("id"), Name: get("name"), Aliases: list("aliases"), Domain: get("domain"), Domains: list("domains"), Website: get("website"),
+	a := deal.Account{Name: get("name"), Aliases: list("aliases"), Domain: get("domain"), Domains: list("domains"), Website: get("website"),
 		Country: strings.ToUpper(get("country")), City: get("city"), PostalCode: get("postal_code"), Street: get("street"), Phone: get("phone"), TaxID: get("tax_id"),
-		DUNS: get("duns"), LEI: get("lei"), ParentID: get("parent_id")}
+		DUNS: get("duns"), LEI: get("lei")}
 	a.Region = deal.CanonicalRegion(a.Country, get("region"))
 	r := match.FromAccount(&a)
-	if p := get("parent"); p != "" {
-		r.ParentNames = []string{p}
+	if parent := get("parent"); parent != "" {
+		r.ParentNames = []string{parent}
 	}
 	return r
 }
 
+// readPairs reads a CSV file of pairs. Pairs are what a person labels, not what a CRM exports: the file has the names
+// documented here and no others.
+func readPairs(std stdio, path string, rep *report, yield func(pair) bool) error {
+	in, label, err := std.open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
+	rep.file = label
+	r := csv.NewReader(bufio.NewReader(in))
+	head, err := r.Read()
+	if err != nil {
+		return fmt.Errorf("%s: no header line: %w", label, err)
+	}
+	column := make(map[string]int, len(head))
+	for i, h := range head {
+		column[strings.ToLower(strings.TrimSpace(strings.TrimPrefix(h, "\ufeff")))] = i
+	}
+	for _, c := range []string{"id", "name_a", "name_b"} {
+		if _, ok := column[c]; !ok {
+			return fmt.Errorf("%s: line 1: no column %q; found %s", label, c, strings.Join(head, ", "))
+		}
+	}
+	for {
+		cells, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if bad, ok := errors.AsType[*csv.ParseError](err); ok {
+			rep.row(&intake.RowError{Line: bad.StartLine, Errs: deal.FieldErrors{{Field: "row", Detail: bad.Err.Error()}}})
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", label, err)
+		}
+		p := pair{column, cells}
+		if p.cell("id") == "" {
+			line, _ := r.FieldPos(0)
+			rep.row(&intake.RowError{Line: line, Errs: deal.FieldErrors{{Field: "id", Detail: "is required"}}})
+			continue
+		}
+		if !yield(p) {
+			return nil
+		}
+	}
+}
+
 // answerRows reads rows, answers them on all processors and prints the answers in order.
-func answerRows(ctx context.Context, std stdio, path string, required []string, answer func(cell func(string) string) any) error {
+func answerRows[T any](ctx context.Context, std stdio, rows func(yield func(T) bool) error, answer func(T) any) error {
 	type job struct {
-		rows [](func(string) string)
+		rows []T
 		out  []byte
 		err  error
 		done chan struct{}
@@ -120,8 +209,8 @@ func answerRows(ctx context.Context, std stdio, path string, required []string, 
 	for range workers {
 		wg.Go(func() {
 			for j := range todo {
-				for _, cell := range j.rows {
-					b, err := json.Marshal(answer(cell))
+				for _, row := range j.rows {
+					b, err := json.Marshal(answer(row))
 					if err != nil {
 						j.err = err
 						break
@@ -140,16 +229,16 @@ func answerRows(ctx context.Context, std stdio, path string, required []string, 
 			todo <- j
 			j = &job{done: make(chan struct{})}
 		}
-		err := readRows(std.in, path, required, func(cell func(string) string) error {
-			if j.rows = append(j.rows, cell); len(j.rows) == together {
+		err := rows(func(row T) bool {
+			if j.rows = append(j.rows, row); len(j.rows) == together {
 				send()
 			}
-			return ctx.Err()
+			return ctx.Err() == nil
 		})
 		send()
 		close(todo)
 		close(order)
-		read <- err
+		read <- errors.Join(err, ctx.Err())
 	}()
 	w := bufio.NewWriter(std.out)
 	var failed error
@@ -163,55 +252,4 @@ func answerRows(ctx context.Context, std stdio, path string, required []string, 
 	}
 	wg.Wait()
 	return errors.Join(<-read, failed, w.Flush())
-}
-
-// readRows reads a CSV file with a header, or standard input for "-", and visits each row with a function that returns
-// a cell by its column; a column the file lacks is empty.
-func readRows(stdin io.Reader, path string, required []string, visit func(cell func(string) string) error) error {
-	in, label := stdin, "standard input"
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		in, label = f, path
-	}
-	r := csv.NewReader(bufio.NewReader(in))
-	head, err := r.Read()
-	if err != nil {
-		return fmt.Errorf("%s: no header line: %w", label, err)
-	}
-	column := map[string]int{}
-	for i, h := range head {
-		column[strings.ToLower(strings.TrimSpace(strings.TrimPrefix(h, "\ufeff")))] = i
-	}
-	for _, c := range required {
-		if _, ok := column[c]; !ok {
-			return fmt.Errorf("%s: line 1: no column %q; found %s", label, c, strings.Join(head, ", "))
-		}
-	}
-	for {
-		cells, err := r.Read()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", label, err)
-		}
-		line, _ := r.FieldPos(0)
-		for _, c := range required {
-			if strings.TrimSpace(cells[column[c]]) == "" && c == "id" {
-				return fmt.Errorf("%s: line %d: the id is empty", label, line)
-			}
-		}
-		if err := visit(func(c string) string {
-			if i, ok := column[c]; ok {
-				return cells[i]
-			}
-			return ""
-		}); err != nil {
-			return err
-		}
-	}
 }

@@ -87,8 +87,7 @@ func TestMatchPairs(t *testing.T) {
 
 func TestMatchRefuses(t *testing.T) {
 	files := func() map[string]string {
-		return map[string]string{"a.csv": someAccounts, "q.csv": "id,name\nq1,Siemens\n", "bad.csv": "id,name\nq1,Siemens\nq2,\"Sie\nq3,x\n", "short.csv": "id,name\nq1\n",
-			"noid.csv": "id,name\nq1,Siemens\n,Acme\n", "headless.csv": "nr,name\n1,x\n", "empty.csv": ""}
+		return map[string]string{"a.csv": someAccounts, "q.csv": "id,name\nq1,Siemens\n", "headless.csv": "nr,name\n1,x\n", "empty.csv": ""}
 	}
 	for _, c := range []struct {
 		args []string
@@ -99,16 +98,95 @@ func TestMatchRefuses(t *testing.T) {
 		{[]string{"match", "--against", "-", "-"}, "standard input"},
 		{[]string{"match", "--against", "a.csv", "--limit", "0", "q.csv"}, "--limit"},
 		{[]string{"match", "--against", "a.csv", "missing.csv"}, "missing.csv"},
-		{[]string{"match", "--against", "a.csv", "bad.csv"}, "line 3"},
-		{[]string{"match", "--against", "short.csv", "q.csv"}, "line 2"},
-		{[]string{"match", "--against", "noid.csv", "q.csv"}, "line 3"},
-		{[]string{"match", "--against", "a.csv", "headless.csv"}, `no column "id"`},
+		{[]string{"match", "--against", "missing.csv", "q.csv"}, "missing.csv"},
+		{[]string{"match", "--against", "a.csv", "headless.csv"}, "no column id"},
 		{[]string{"match", "--pairs", "q.csv"}, `no column "name_a"`},
-		{[]string{"match", "--against", "empty.csv", "q.csv"}, "no header line"},
+		{[]string{"match", "--against", "empty.csv", "q.csv"}, "the file is empty"},
+		{[]string{"match", "--pairs", "empty.csv"}, "no header line"},
 	} {
 		code, _, errs := dibs(t, "", files(), c.args...)
 		if code != exitUsage || !strings.Contains(errs, c.says) {
 			t.Errorf("%v: exit %d, %q; want exit %d and %q", c.args, code, errs, exitUsage, c.says)
+		}
+	}
+}
+
+// answered lists the ids of the queries that were answered, each with its best candidate.
+func answered(t *testing.T, out string) string {
+	t.Helper()
+	var ids []string
+	for line := range strings.Lines(out) {
+		var a struct {
+			QueryID    string       `json:"query_id"`
+			Candidates []deal.Match `json:"candidates"`
+		}
+		if err := json.Unmarshal([]byte(line), &a); err != nil {
+			t.Fatal(err)
+		}
+		if len(a.Candidates) > 0 {
+			a.QueryID += " " + a.Candidates[0].ID
+		}
+		ids = append(ids, a.QueryID)
+	}
+	return strings.Join(ids, "; ")
+}
+
+// TestMatchBadRows expects one bad row to cost itself: it is reported with its file and line, and the others are answered.
+func TestMatchBadRows(t *testing.T) {
+	for _, c := range []struct {
+		name, accounts, queries string
+		want                    string
+		says                    []string
+	}{
+		{"a country there is not", "", "id,name,country\nq1,Siemens,DE\nq2,Siemens,XX\nq3,Jones Smith,\n", "q1 A1; q3 A3", []string{"q.csv: line 3: country"}},
+		{"a number that is none", "", "id,name,employees\nq1,Siemens,many\nq2,Siemens,7\n", "q2 A1", []string{"q.csv: line 2: employees"}},
+		{"a quote never closed", "", "id,name\nq1,Siemens\nq2,\"Sie\nq3,Jones Smith\n", "q1 A1; q3 A3", []string{"q.csv: line 3: row"}},
+		{"no id", "", "id,name\nq1,Siemens\n,Jones Smith\n", "q1 A1", []string{"q.csv: line 3: id"}},
+		{"cells missing", "", "id,name\nq1\nq2,Siemens\n", "q2 A1", []string{"q.csv: line 2: row"}},
+		{"in the accounts", "id,name,country\nA7,Siemens,Mars\nA8,Siemens,DE\n,Siemens,DE\n", "id,name\nq1,Siemens\n", "q1 A8", []string{"a.csv: line 2: country", "a.csv: line 4: id"}},
+	} {
+		files := map[string]string{"a.csv": someAccounts, "q.csv": c.queries}
+		if c.accounts != "" {
+			files["a.csv"] = c.accounts
+		}
+		code, out, errs := dibs(t, "", files, "match", "--against", "a.csv", "--limit", "1", "q.csv")
+		if got := answered(t, out); code != exitFound || got != c.want {
+			t.Errorf("%s: exit %d, answered %q, want exit %d and %q", c.name, code, got, exitFound, c.want)
+		}
+		if strings.Count(errs, "\n") != len(c.says) {
+			t.Errorf("%s: reported %q", c.name, errs)
+		}
+		for _, says := range c.says {
+			if !strings.Contains(errs, says) {
+				t.Errorf("%s: reported %q, want %q", c.name, errs, says)
+			}
+		}
+	}
+
+	code, out, errs := dibs(t, "id,name_a,name_b\n1,Acme,Acme\n2,Acme\n,Acme,Acme\n4,Acme,\"Acme\" x\n5,Acme,Acme\n", nil, "match", "--pairs", "-")
+	if got := answered(t, out); code != exitFound || got != "1; 5" {
+		t.Errorf("pairs: exit %d, answered %q", code, got)
+	}
+	for _, says := range []string{"standard input: line 3: row", "standard input: line 4: id", "standard input: line 5: row"} {
+		if !strings.Contains(errs, says) {
+			t.Errorf("pairs: reported %q, want %q", errs, says)
+		}
+	}
+}
+
+// TestMatchExports reads what spreadsheets and CRMs write: other headers, other delimiters, other encodings, and rows
+// whose names are a spreadsheet's errors.
+func TestMatchExports(t *testing.T) {
+	for _, c := range []struct{ name, accounts, queries, want string }{
+		{"salesforce", "\ufeff\"Account ID\";\"Account Name\";\"Billing Country\"\nA1;Siemens AG;Germany\n", "id;name;country\nq1;Siemens Aktiengesellschaft;DE\n", "q1 A1"},
+		{"tabs", "id\tname\nA1\tSiemens AG\n", "id\tname\nq1\tSiemens\n", "q1 A1"},
+		{"windows", "id,name\r\nA1,Siemens AG\r\n\r\n", "id,name\r\nq1,Siemens\r\n", "q1 A1"},
+		{"ndjson", `{"id":"A1","name":"Siemens AG"}` + "\n", `{"id":"q1","name":"Siemens"}` + "\n", "q1 A1"},
+		{"errors of a spreadsheet", "id,name\nA0,#NAME?\nA1,Siemens AG\n", "id,truth,class,name\nq1,A1,x,Siemens\nq2,,y,#REF!\nq3,,y,???\nq4,,y,\n", "q1 A1; q2; q3; q4"},
+	} {
+		code, out, errs := dibs(t, "", map[string]string{"a.csv": c.accounts, "q.csv": c.queries}, "match", "--against", "a.csv", "--limit", "1", "q.csv")
+		if got := answered(t, out); code != exitOK || got != c.want {
+			t.Errorf("%s: exit %d, %s, answered %q, want %q", c.name, code, errs, got, c.want)
 		}
 	}
 }

@@ -164,7 +164,7 @@ func (e *Engine) follow() {
 	case err != nil:
 		e.log.Error("following the ledger", "error", err)
 	case head != e.view.head:
-		if err := e.catchUp(ctx, head, e.cfg.Store.Entries(ctx, e.view.head.Seq)); err != nil {
+		if err := e.catchUp(head, e.cfg.Store.Entries(ctx, e.view.head.Seq)); err != nil {
 			e.reload(err)
 		}
 	}
@@ -233,7 +233,7 @@ func (e *Engine) commitOnce(batch []*proposal) error {
 	err := e.cfg.Store.Commit(ctx, func(ctx context.Context, l store.Locked) (store.Append, error) {
 		head := l.Head()
 		if head != e.view.head {
-			if err := e.catchUp(ctx, head, l.Entries(ctx, e.view.head.Seq)); err != nil {
+			if err := e.catchUp(head, l.Entries(ctx, e.view.head.Seq)); err != nil {
 				return store.Append{}, err
 			}
 		}
@@ -386,7 +386,7 @@ func (e *Engine) expire(b *store.Batch, now time.Time) error {
 }
 
 // catchUp applies entries that others have committed, and checks that the view is then what the ledger says.
-func (e *Engine) catchUp(ctx context.Context, head store.Head, entries func(func(store.Entry, error) bool)) error {
+func (e *Engine) catchUp(head store.Head, entries func(func(store.Entry, error) bool)) error {
 	if head.Seq < e.view.head.Seq {
 		return fmt.Errorf("%w: the view is at %d, the ledger ends at %d", errDiverged, e.view.head.Seq, head.Seq)
 	}

@@ -173,16 +173,14 @@ func (m *Model) nameFeatures(l *likeness, v *vector) {
 
 func (m *Model) fieldFeatures(e *evidence, owners func(string) int) {
 	a, b, v := e.a, e.b, &e.v
-	agree := func(x, y string, same, other feature) bool {
-		if x == "" || y == "" {
-			return false
-		}
-		if x == y {
+	agree := func(x, y string, same, other feature) {
+		switch {
+		case x == "" || y == "":
+		case x == y:
 			v[same] = 1
-			return true
+		default:
+			v[other] = 1
 		}
-		v[other] = 1
-		return false
 	}
 	agree(a.country, b.country, fCountrySame, fCountryOther)
 	if v[fCountryOther] == 0 {
@@ -202,7 +200,8 @@ func (m *Model) fieldFeatures(e *evidence, owners func(string) int) {
 		v[fSquashCity] = v[fSquashHigh]
 	}
 	agree(a.phone, b.phone, fPhoneSame, fPhoneOther)
-	if agree(a.tax, b.tax, fTaxSame, fTaxOther); v[fCountryOther] == 1 {
+	agree(a.tax, b.tax, fTaxSame, fTaxOther)
+	if v[fCountryOther] == 1 {
 		v[fTaxOther] = 0 // an organisation has a number in each country
 	}
 	agree(a.duns, b.duns, fDUNSSame, fDUNSOther)
@@ -430,7 +429,7 @@ func (m *Model) explain(e *evidence, rivals float64) []deal.Score {
 // words says what a term saw.
 func (m *Model) words(term string, e *evidence) (value, text string) {
 	l, v := &e.like, &e.v
-	pick := func(same, other feature, x, y, what string) (string, string) {
+	pick := func(same feature, x, y, what string) (string, string) {
 		if v[same] > 0 {
 			return x, "the same " + what
 		}
@@ -468,29 +467,29 @@ func (m *Model) words(term string, e *evidence) (value, text string) {
 	case "which_name":
 		return l.a.squash + " / " + l.b.squash, "an alias, or one part of a name, was compared"
 	case "country":
-		return pick(fCountrySame, fCountryOther, e.a.country, e.b.country, "country")
+		return pick(fCountrySame, e.a.country, e.b.country, "country")
 	case "region":
-		return pick(fRegionSame, fRegionOther, e.a.region, e.b.region, "region")
+		return pick(fRegionSame, e.a.region, e.b.region, "region")
 	case "city":
 		if v[fCityNear] > 0 {
 			return e.a.city + " / " + e.b.city, "nearly the same city name"
 		}
-		return pick(fCitySame, fCityOther, e.a.city, e.b.city, "city")
+		return pick(fCitySame, e.a.city, e.b.city, "city")
 	case "postal_code":
 		if v[fPostalNear] > 0 {
 			return e.a.postal + " / " + e.b.postal, "neighbouring postal codes"
 		}
-		return pick(fPostalSame, fPostalOther, e.a.postal, e.b.postal, "postal code")
+		return pick(fPostalSame, e.a.postal, e.b.postal, "postal code")
 	case "street":
-		return pick(fStreetSame, fStreetOther, e.a.street, e.b.street, "street address")
+		return pick(fStreetSame, e.a.street, e.b.street, "street address")
 	case "phone":
-		return pick(fPhoneSame, fPhoneOther, e.a.phone, e.b.phone, "telephone number")
+		return pick(fPhoneSame, e.a.phone, e.b.phone, "telephone number")
 	case "tax_id":
-		return pick(fTaxSame, fTaxOther, e.a.tax, e.b.tax, "tax number")
+		return pick(fTaxSame, e.a.tax, e.b.tax, "tax number")
 	case "duns":
-		return pick(fDUNSSame, fDUNSOther, e.a.duns, e.b.duns, "D-U-N-S number")
+		return pick(fDUNSSame, e.a.duns, e.b.duns, "D-U-N-S number")
 	case "lei":
-		return pick(fLEISame, fLEIOther, e.a.lei, e.b.lei, "LEI")
+		return pick(fLEISame, e.a.lei, e.b.lei, "LEI")
 	case "domain":
 		switch {
 		case v[fDomainSame] > 0 && e.owner > 1:

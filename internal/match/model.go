@@ -126,7 +126,7 @@ func load() (*Model, error) {
 		return len(b.text)*1000 - len(a.text)*1000 + strings.Compare(a.text, b.text)
 	})
 	for f := range fields(read("words.tsv.gz")) {
-		n, err := strconv.Atoi(f[1])
+		n, err := strconv.ParseInt(f[1], 10, 32)
 		if err != nil {
 			return nil, fmt.Errorf("words: %w", err)
 		}

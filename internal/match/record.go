@@ -34,15 +34,17 @@ func FromAccount(a *deal.Account) Record {
 }
 
 // FromFiling returns the description a filing gives of its customer. emailDomain is the domain of the contact's
-// address, which says where the contact works: with the customer, as a rule, but not always.
+// address, which says where the contact works: with the customer, as a rule, but not always. One site is listed once,
+// however many of the fields name it.
 func FromFiling(f *deal.Filing, emailDomain string) Record {
 	c := &f.Customer
 	r := Record{ID: c.AccountID, Names: []string{c.Name}, Country: c.Country, Region: c.Region, City: c.City, PostalCode: c.PostalCode,
 		Street: c.Street, Phone: c.Phone, TaxID: c.TaxID, DUNS: c.DUNS, LEI: c.LEI}
-	for _, d := range []string{c.Domain, c.Website} {
-		if d != "" {
-			r.Domains = append(r.Domains, d)
-		}
+	if c.Domain != "" {
+		r.Domains = append(r.Domains, c.Domain)
+	}
+	if c.Website != "" && (c.Domain == "" || siteDomain(c.Website) != siteDomain(c.Domain)) {
+		r.Domains = append(r.Domains, c.Website)
 	}
 	if len(r.Domains) == 0 {
 		r.MailDomain = emailDomain

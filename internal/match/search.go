@@ -100,7 +100,7 @@ func (x *Index) Search(q *Query, o Options) Result {
 	s.parts, s.limits = x.parts, x.limits
 	r := Result{Version: x.version}
 	s.begin()
-	memo := s.retrieve(x.m, q, &r)
+	memo := s.retrieve(q, &r)
 	r.memo = memo
 	cands := make([]scored, 0, len(s.hits))
 	var e evidence
@@ -311,7 +311,7 @@ func (s *search) liveWord(text string) (n int) {
 }
 
 // plan fills s.terms with every word of the live vocabulary that answers one of the query's, rarest first.
-func (s *search) plan(m *Model, q *Query) {
+func (s *search) plan(q *Query) {
 	seen := 0
 	done := map[string]bool{}
 	for i := range q.names {
@@ -413,9 +413,9 @@ func (s *search) longer(w *word) {
 }
 
 // retrieve fills s.hits with the records worth judging.
-func (s *search) retrieve(m *Model, q *Query, r *Result) *memo {
+func (s *search) retrieve(q *Query, r *Result) *memo {
 	me := &memo{tag: cityTag(q.city), queryMass: uint32(q.massTag())}
-	s.plan(m, q)
+	s.plan(q)
 
 	// Words, rarest first, as long as the budget lasts.
 	me.open, me.scanned = s.limits.budgeted(s.terms)

@@ -45,7 +45,7 @@ func (t *Trainer) Search(x *Index, q Record, truth string, weight float64) {
 	s.parts, s.limits = x.parts, x.limits
 	s.begin()
 	var r Result
-	s.retrieve(x.m, p, &r)
+	s.retrieve(p, &r)
 	owners := s.owners(Options{})
 	l := labelled{truth: -1, weight: weight}
 	type found struct {

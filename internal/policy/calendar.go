@@ -90,11 +90,11 @@ func (c Calendar) addHours(t time.Time, left time.Duration) time.Time {
 		if t.Before(open) {
 			t = open
 		}
-		if has := shut.Sub(t); has >= left {
+		has := shut.Sub(t)
+		if has >= left {
 			return t.Add(left)
-		} else {
-			left -= has
 		}
+		left -= has
 	}
 	return t
 }

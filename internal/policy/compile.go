@@ -573,7 +573,7 @@ func (c *compiler) rules() {
 			}
 		}
 	}
-	c.sortOverrides(byID)
+	c.sortOverrides()
 }
 
 func (c *compiler) ready(ru rule) rule {
@@ -597,7 +597,7 @@ func didYouMean(word string, list []string) string {
 }
 
 // sortOverrides puts every rule after those that override it, and reports a cycle.
-func (c *compiler) sortOverrides(byID map[string]int) {
+func (c *compiler) sortOverrides() {
 	const visiting, done = 1, 2
 	state := make([]int, len(c.p.rules))
 	cyclic := false

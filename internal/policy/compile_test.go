@@ -149,6 +149,16 @@ var compileErrors = []struct{ name, old, new, want string }{
 	{"a custom type", "{type: int}", "{type: integer}", `"integer" is not one of bool, int, double, string, enum`},
 }
 
+// errorsOf returns what Compile found wrong.
+func errorsOf(t *testing.T, err error) Errors {
+	t.Helper()
+	errs, ok := errors.AsType[Errors](err)
+	if !ok {
+		t.Fatalf("not an error of the document: %v", err)
+	}
+	return errs
+}
+
 func TestCompileErrors(t *testing.T) {
 	t.Parallel()
 	compile(t, []byte(small))

@@ -188,7 +188,7 @@ func (r *rule) fires(vars cel.Activation, f *Facts, needs *[]string) (bool, erro
 	missing, _ := schemaIndex["reg.missing"]
 	fired := false
 	for _, q := range r.required {
-		lacks := false
+		var lacks bool
 		if name, ok := customName(q.field); ok {
 			lacks = f.custom[name] == ""
 		} else {

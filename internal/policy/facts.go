@@ -147,7 +147,7 @@ func native(v ref.Val) any {
 func (f *Facts) Map() map[string]any {
 	out := make(map[string]any, 32)
 	for i, v := range f.v {
-		differs := false
+		var differs bool
 		if l, ok := v.(traits.Lister); ok { // every list's default is empty
 			differs = l.Size() != types.Int(0)
 		} else {

@@ -187,7 +187,7 @@ func FuzzCompile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, doc string) {
 		p, err := Compile([]byte(doc))
 		if err != nil {
-			for _, e := range err.(Errors) {
+			for _, e := range errorsOf(t, err) {
 				if e.Line < 1 || e.Column < 1 || e.Message == "" {
 					t.Fatalf("an error without a place: %+v", e)
 				}

@@ -15,12 +15,12 @@ import (
 	"github.com/dibs-deals/dibs/internal/deal"
 )
 
-// ErrUnknown: the commit may or may not have happened. It is never to be read as a no: drop what was derived, read
+// ErrUnknown says that the commit may or may not have happened. It is never to be read as a no: drop what was derived, read
 // the head again, and let the caller retry with the same Idempotency-Key.
 var ErrUnknown = errors.New("the outcome of the commit is unknown")
 
-// ErrHolder: the database refused a second live exclusive protection of one identical scope. The committer should
-// have seen it first; the entry was not written.
+// ErrHolder says that the database refused a second live exclusive protection of one identical scope. The committer
+// should have seen it first; the entry was not written.
 var ErrHolder = errors.New("another registration holds this scope")
 
 // Hash is a SHA-256 digest.

@@ -1,6 +1,7 @@
 package territory
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -325,20 +326,20 @@ func randomBox(r *rand.Rand, ask int, country []string) boxDoc {
 	return b
 }
 
-func (b boxDoc) yaml() string {
+func (d boxDoc) yaml() string {
 	var parts []string
 	add := func(name string, v []string) {
 		if v != nil {
 			parts = append(parts, name+`: ["`+strings.Join(v, `", "`)+`"]`)
 		}
 	}
-	add("country", b.Country)
-	add("region", b.Region)
-	add("postcode", b.PostalCode)
-	add("industry", b.Industry)
-	add("product_line", b.Line)
-	if b.Employees != "" {
-		parts = append(parts, `employees: "`+b.Employees+`"`)
+	add("country", d.Country)
+	add("region", d.Region)
+	add("postcode", d.PostalCode)
+	add("industry", d.Industry)
+	add("product_line", d.Line)
+	if d.Employees != "" {
+		parts = append(parts, `employees: "`+d.Employees+`"`)
 	}
 	return "{" + strings.Join(parts, ", ") + "}"
 }
@@ -428,7 +429,7 @@ func TestAgainstPlainReading(t *testing.T) {
 		p, err := Compile([]byte(text))
 		if err != nil {
 			// A random territory may exclude all of itself, which is an error of its own.
-			for _, e := range err.(Errors) {
+			for _, e := range errorsOf(t, err) {
 				if !strings.Contains(e.Message, "leave nothing") {
 					t.Fatalf("%v in\n%s", err, text)
 				}
@@ -486,6 +487,16 @@ func TestAgainstPlainReading(t *testing.T) {
 	if covered < 2000 || unknown < 500 {
 		t.Fatalf("the random worlds prove little: %d customers covered, %d unknowns", covered, unknown)
 	}
+}
+
+// errorsOf returns what Compile found wrong.
+func errorsOf(t *testing.T, err error) Errors {
+	t.Helper()
+	errs, ok := errors.AsType[Errors](err)
+	if !ok {
+		t.Fatalf("not an error of the document: %v", err)
+	}
+	return errs
 }
 
 func TestCompileErrors(t *testing.T) {
@@ -553,7 +564,7 @@ func FuzzCompile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, doc string) {
 		p, err := Compile([]byte(doc))
 		if err != nil {
-			for _, e := range err.(Errors) {
+			for _, e := range errorsOf(t, err) {
 				if e.Line < 1 || e.Column < 1 || e.Message == "" {
 					t.Fatalf("an error without a place: %+v", e)
 				}

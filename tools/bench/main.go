@@ -54,7 +54,7 @@ func main() {
 	if *child != "" {
 		err = serve(*child, *dir)
 	} else {
-		err = measure(*rate, *last, *out)
+		err = measure(context.Background(), *rate, *last, *out)
 	}
 	if err != nil {
 		log.Fatal(err)
@@ -64,7 +64,7 @@ func main() {
 // serve is the measured process: one of the services under load.
 func serve(kind, dir string) error {
 	ctx := context.Background()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func serve(kind, dir string) error {
 			return err
 		}
 		db.SetMaxOpenConns(1)
-		if _, err := db.Exec(`CREATE TABLE r (id integer PRIMARY KEY, body blob NOT NULL)`); err != nil {
+		if _, err := db.ExecContext(ctx, `CREATE TABLE r (id integer PRIMARY KEY, body blob NOT NULL)`); err != nil {
 			return err
 		}
 		e := echo.New()
@@ -113,7 +113,7 @@ func serve(kind, dir string) error {
 			if err != nil {
 				return err
 			}
-			if _, err := db.Exec(`INSERT INTO r (body) VALUES (?)`, b); err != nil {
+			if _, err := db.ExecContext(c.Request().Context(), `INSERT INTO r (body) VALUES (?)`, b); err != nil {
 				return err
 			}
 			return c.JSONBlob(http.StatusCreated, b)
@@ -171,10 +171,10 @@ type result struct {
 	requests, refused int
 }
 
-func measure(rate int, last time.Duration, out string) error {
+func measure(ctx context.Context, rate int, last time.Duration, out string) error {
 	var results []result
 	for _, kind := range []string{"no-op", "one row", "dibs"} {
-		r, err := run(kind, rate, last)
+		r, err := run(ctx, kind, rate, last)
 		if err != nil {
 			return fmt.Errorf("%s: %w", kind, err)
 		}
@@ -215,14 +215,14 @@ func write(path, table string) error {
 	return os.WriteFile(path, []byte(head+begin+"\n\n"+table+"\n"+end+tail), 0o600)
 }
 
-func run(kind string, rate int, last time.Duration) (result, error) {
+func run(ctx context.Context, kind string, rate int, last time.Duration) (result, error) {
 	r := result{name: map[string]string{"no-op": "Echo, no-op: JSON in, JSON out", "one row": "Echo and one committed row", "dibs": "**dibs, decided and committed**"}[kind]}
 	dir, err := os.MkdirTemp("", "dibs-bench-")
 	if err != nil {
 		return r, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	cmd := exec.Command(os.Args[0], "-child", kind, "-dir", dir)
+	cmd := exec.CommandContext(ctx, os.Args[0], "-child", kind, "-dir", dir)
 	cmd.Stderr = os.Stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -318,7 +318,7 @@ func (g *generator) filing() ([]byte, int64) {
 
 func (g *generator) post() {
 	body, n := g.filing()
-	req, err := http.NewRequest(http.MethodPost, g.base+"/v1/registrations", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, g.base+"/v1/registrations", bytes.NewReader(body))
 	if err != nil {
 		panic(err)
 	}

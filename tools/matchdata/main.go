@@ -14,6 +14,7 @@ import (
 	"compress/gzip"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -231,8 +232,12 @@ func lines(path string, visit func(string)) error {
 // pack compresses without a time stamp, so that the same lists give the same digest.
 func pack(b []byte) []byte {
 	var out bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&out, gzip.BestCompression)
-	w.Write(b)
-	w.Close()
+	w, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	if err == nil {
+		_, err = w.Write(b)
+	}
+	if err = errors.Join(err, w.Close()); err != nil {
+		panic(err) // a constant level, and memory: neither fails
+	}
 	return out.Bytes()
 }

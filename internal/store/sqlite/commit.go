@@ -92,20 +92,6 @@ func (l *locked) Answered(ctx context.Context, keys []store.IdemKey) (map[store.
 	return out, nil
 }
 
-// exec runs a statement that is prepared once on the write connection.
-func (s *Store) exec(ctx context.Context, query string, args ...any) error {
-	st, ok := s.stmts[query]
-	if !ok {
-		var err error
-		if st, err = s.conn.PrepareContext(ctx, query); err != nil {
-			return fmt.Errorf("%s: %w", query, err)
-		}
-		s.stmts[query] = st
-	}
-	_, err := st.ExecContext(ctx, args...)
-	return err
-}
-
 func (s *Store) append(ctx context.Context, head store.Head, add *store.Append) error {
 	for i := range add.Entries {
 		e := &add.Entries[i]
@@ -116,14 +102,14 @@ func (s *Store) append(ctx context.Context, head store.Head, add *store.Append) 
 		if len(body) >= compressFrom {
 			body, encoding = s.encoder.EncodeAll(body, nil), 1
 		}
-		err := s.exec(ctx, `INSERT INTO entry (seq, at, kind, subject, key_id, role, idem_key, request_hash, answer, encoding, body, leaf, chain, size)
+		err := s.conn.exec(ctx, `INSERT INTO entry (seq, at, kind, subject, key_id, role, idem_key, request_hash, answer, encoding, body, leaf, chain, size)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			e.Seq, e.At.UnixMicro(), e.Kind, e.Subject, e.Actor.KeyID, e.Actor.Role, null(e.IdemKey), e.RequestHash, e.Answer, encoding, body, e.Leaf, e.Chain[:], e.Size)
 		if err != nil {
 			return fmt.Errorf("writing entry %d: %w", e.Seq, err)
 		}
 		for n, p := range e.Personal {
-			if err := s.exec(ctx, `INSERT INTO personal (seq, n, field, salt, value) VALUES (?, ?, ?, ?, ?)`, e.Seq, n, p.Field, p.Salt, p.Value); err != nil {
+			if err := s.conn.exec(ctx, `INSERT INTO personal (seq, n, field, salt, value) VALUES (?, ?, ?, ?, ?)`, e.Seq, n, p.Field, p.Salt, p.Value); err != nil {
 				return fmt.Errorf("writing personal data of entry %d: %w", e.Seq, err)
 			}
 		}
@@ -132,18 +118,18 @@ func (s *Store) append(ctx context.Context, head store.Head, add *store.Append) 
 		}
 	}
 	for _, n := range add.Nodes {
-		if err := s.exec(ctx, `INSERT INTO node (i, hash) VALUES (?, ?)`, n.Index, n.Hash[:]); err != nil {
+		if err := s.conn.exec(ctx, `INSERT INTO node (i, hash) VALUES (?, ?)`, n.Index, n.Hash[:]); err != nil {
 			return fmt.Errorf("writing hash %d: %w", n.Index, err)
 		}
 	}
 	for _, ev := range add.Events {
-		if err := s.exec(ctx, `INSERT INTO event (id, seq, type, subject, at, body) VALUES (?, ?, ?, ?, ?, ?)`,
+		if err := s.conn.exec(ctx, `INSERT INTO event (id, seq, type, subject, at, body) VALUES (?, ?, ?, ?, ?, ?)`,
 			ev.ID, ev.Seq, ev.Type, ev.Subject, ev.At.UnixMicro(), ev.Body); err != nil {
 			return fmt.Errorf("writing event %s: %w", ev.ID, err)
 		}
 	}
 	h := add.Head
-	if err := s.exec(ctx, `INSERT INTO head (id, seq, chain, root, at, registrations) VALUES (1, ?, ?, ?, ?, ?)
+	if err := s.conn.exec(ctx, `INSERT INTO head (id, seq, chain, root, at, registrations) VALUES (1, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, chain = excluded.chain, root = excluded.root, at = excluded.at, registrations = excluded.registrations`,
 		h.Seq, h.Chain[:], h.Root[:], h.At.UnixMicro(), h.Registrations); err != nil {
 		return fmt.Errorf("writing the head: %w", err)
@@ -163,7 +149,7 @@ func (s *Store) project(ctx context.Context, seq uint64, c *deal.Change) error {
 		if d.Route != nil {
 			disposition = string(d.Route.Disposition)
 		}
-		if err := s.exec(ctx, `INSERT INTO decision (seq, id, registration_id, at, outcome, disposition, reason, policy, policy_version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		if err := s.conn.exec(ctx, `INSERT INTO decision (seq, id, registration_id, at, outcome, disposition, reason, policy, policy_version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			seq, d.ID, d.RegistrationID, d.At.UnixMicro(), string(d.Outcome), null(disposition), strings.Join(d.ReasonCodes, " "), d.Policy.Name, d.Policy.Version); err != nil {
 			return fmt.Errorf("decision %s: %w", d.ID, err)
 		}
@@ -174,7 +160,7 @@ func (s *Store) project(ctx context.Context, seq uint64, c *deal.Change) error {
 		if err != nil {
 			return err
 		}
-		if err := s.exec(ctx, `INSERT INTO escalation (id, registration_id, status, queue, opened_at, due_at, assignee, version, doc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		if err := s.conn.exec(ctx, `INSERT INTO escalation (id, registration_id, status, queue, opened_at, due_at, assignee, version, doc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET status = excluded.status, queue = excluded.queue, due_at = excluded.due_at, assignee = excluded.assignee, version = excluded.version, doc = excluded.doc`,
 			k.ID, k.RegistrationID, k.Status, k.Terms.Queue, k.OpenedAt.UnixMicro(), micros(k.DueAt), null(k.Assignee), k.Version, string(doc)); err != nil {
 			return fmt.Errorf("case %s: %w", k.ID, err)
@@ -194,7 +180,7 @@ func (s *Store) project(ctx context.Context, seq uint64, c *deal.Change) error {
 		if !ok {
 			return fmt.Errorf("no table for %s", r.Kind)
 		}
-		if err := s.exec(ctx, "DELETE FROM "+t.name+" WHERE id = ?", r.Key); err != nil {
+		if err := s.conn.exec(ctx, "DELETE FROM "+t.name+" WHERE id = ?", r.Key); err != nil {
 			return fmt.Errorf("%s %s: %w", r.Kind, r.Key, err)
 		}
 	}
@@ -214,7 +200,7 @@ func (s *Store) project(ctx context.Context, seq uint64, c *deal.Change) error {
 		if err != nil {
 			return err
 		}
-		if err := s.exec(ctx, `INSERT INTO api_key (id, role, created_at, revoked_at, doc) VALUES (?, ?, ?, ?, ?)
+		if err := s.conn.exec(ctx, `INSERT INTO api_key (id, role, created_at, revoked_at, doc) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET role = excluded.role, revoked_at = excluded.revoked_at, doc = excluded.doc`,
 			k.ID, k.Role, k.CreatedAt.UnixMicro(), micros(k.RevokedAt), string(doc)); err != nil {
 			return fmt.Errorf("key %s: %w", k.ID, err)
@@ -241,7 +227,7 @@ func (s *Store) putRegistration(ctx context.Context, r *deal.Registration) error
 	if !f.Amount.IsZero() {
 		amount, currency = f.Amount.Value.String(), f.Amount.Currency
 	}
-	if err := s.exec(ctx, `INSERT INTO registration (id, number, partner_id, distributor_id, status, customer_key, customer_name, account_id, external_id, amount, currency,
+	if err := s.conn.exec(ctx, `INSERT INTO registration (id, number, partner_id, distributor_id, status, customer_key, customer_name, account_id, external_id, amount, currency,
 			received_at, protected_from, protected_until, decision_id, case_id, seq, version, doc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET partner_id = excluded.partner_id, distributor_id = excluded.distributor_id, status = excluded.status,
 			customer_key = excluded.customer_key, customer_name = excluded.customer_name, account_id = excluded.account_id, external_id = excluded.external_id,
@@ -252,12 +238,12 @@ func (s *Store) putRegistration(ctx context.Context, r *deal.Registration) error
 		return err
 	}
 	if r.Version > r.Sequence { // a new registration has no cells yet
-		if err := s.exec(ctx, `DELETE FROM holder WHERE registration_id = ?`, r.ID); err != nil {
+		if err := s.conn.exec(ctx, `DELETE FROM holder WHERE registration_id = ?`, r.ID); err != nil {
 			return err
 		}
 	}
 	for _, el := range store.Elements(r) {
-		err := s.exec(ctx, `INSERT INTO holder (registration_id, customer_key, line, site, shared, starts_at, ends_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		err := s.conn.exec(ctx, `INSERT INTO holder (registration_id, customer_key, line, site, shared, starts_at, ends_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			r.ID, el.Customer, el.Line, el.Site, el.Shared, from, until)
 		if isUnique(err) {
 			return fmt.Errorf("%w: %s, line %s, site %s", store.ErrHolder, el.Customer, el.Line, el.Site)
@@ -274,7 +260,7 @@ func (s *Store) putDocument(ctx context.Context, d *deal.Document) error {
 	if err != nil {
 		return err
 	}
-	return s.exec(ctx, `INSERT INTO document (kind, version, name, digest, status, doc) VALUES (?, ?, ?, ?, ?, ?)
+	return s.conn.exec(ctx, `INSERT INTO document (kind, version, name, digest, status, doc) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (kind, version) DO UPDATE SET status = excluded.status, doc = excluded.doc`,
 		d.Kind, d.Version, d.Name, d.Digest, d.Status, string(doc))
 }
@@ -358,7 +344,7 @@ func (s *Store) putRecord(ctx context.Context, r deal.Record) error {
 		return err
 	}
 	args := append(append([]any{r.Key()}, t.values(r)...), string(doc))
-	if err := s.exec(ctx, t.upsert, args...); err != nil {
+	if err := s.conn.exec(ctx, t.upsert, args...); err != nil {
 		return fmt.Errorf("%s %s: %w", r.Kind(), r.Key(), err)
 	}
 	return nil

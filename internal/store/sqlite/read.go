@@ -24,7 +24,7 @@ func readHead(ctx context.Context, q querier) (store.Head, error) {
 	var h store.Head
 	var at int64
 	var chain, root []byte
-	err := q.QueryRowContext(ctx, `SELECT seq, chain, root, at, registrations FROM head WHERE id = 1`).Scan(&h.Seq, &chain, &root, &at, &h.Registrations)
+	err := q.QueryRowContext(ctx, queryHead).Scan(&h.Seq, &chain, &root, &at, &h.Registrations)
 	if errors.Is(err, sql.ErrNoRows) {
 		return store.Head{}, nil
 	}
@@ -98,7 +98,7 @@ func (s *Store) Entries(ctx context.Context, after uint64) iter.Seq2[store.Entry
 
 // Entry implements store.Store.
 func (s *Store) Entry(ctx context.Context, seq uint64) (store.Entry, error) {
-	e, err := s.scanEntry(s.read.QueryRowContext(ctx, entryColumns+`WHERE seq = ?`, seq).Scan)
+	e, err := s.scanEntry(s.read.QueryRowContext(ctx, queryEntry, seq).Scan)
 	if err != nil {
 		return e, fmt.Errorf("entry %d: %w", seq, err)
 	}
@@ -106,7 +106,7 @@ func (s *Store) Entry(ctx context.Context, seq uint64) (store.Entry, error) {
 }
 
 func (s *Store) answered(ctx context.Context, q querier, k store.IdemKey) (store.Entry, error) {
-	return s.scanEntry(q.QueryRowContext(ctx, entryColumns+`WHERE key_id = ? AND idem_key = ?`, k.KeyID, k.Key).Scan)
+	return s.scanEntry(q.QueryRowContext(ctx, queryAnswered, k.KeyID, k.Key).Scan)
 }
 
 // Answered implements store.Store.
@@ -119,7 +119,7 @@ func (s *Store) Nodes(ctx context.Context, indexes []int64) ([]store.Hash, error
 	out := make([]store.Hash, len(indexes))
 	for i, x := range indexes {
 		var h []byte
-		if err := s.read.QueryRowContext(ctx, `SELECT hash FROM node WHERE i = ?`, x).Scan(&h); err != nil {
+		if err := s.read.QueryRowContext(ctx, queryNode, x).Scan(&h); err != nil {
 			return nil, fmt.Errorf("hash %d: %w", x, domainError(err))
 		}
 		copy(out[i][:], h)
@@ -171,7 +171,7 @@ func each(ctx context.Context, q querier, query string, args []any, visit func(s
 // Personal implements store.Store.
 func (s *Store) Personal(ctx context.Context, seq uint64) ([]store.Personal, error) {
 	var out []store.Personal
-	err := each(ctx, s.read, `SELECT field, salt, value FROM personal WHERE seq = ? ORDER BY n`, []any{seq}, func(scan func(...any) error) error {
+	err := each(ctx, s.read, queryPersonal, []any{seq}, func(scan func(...any) error) error {
 		var p store.Personal
 		var v sql.NullString
 		if err := scan(&p.Field, &p.Salt, &v); err != nil {
@@ -246,7 +246,7 @@ func (w *where) page(key string, p store.Page) string {
 
 // Registration implements store.Store.
 func (s *Store) Registration(ctx context.Context, id string) (deal.Registration, error) {
-	return doc[deal.Registration](ctx, s.read, `SELECT doc FROM registration WHERE id = ?`, id)
+	return doc[deal.Registration](ctx, s.read, queryRegistration, id)
 }
 
 // Registrations implements store.Store.
@@ -286,7 +286,7 @@ func (s *Store) Registrations(ctx context.Context, f store.RegistrationFilter) (
 // DecisionSeqs implements store.Store.
 func (s *Store) DecisionSeqs(ctx context.Context, registrationID string) ([]uint64, error) {
 	var out []uint64
-	err := each(ctx, s.read, `SELECT seq FROM decision WHERE registration_id = ? ORDER BY seq`, []any{registrationID}, func(scan func(...any) error) error {
+	err := each(ctx, s.read, queryDecisionSeqs, []any{registrationID}, func(scan func(...any) error) error {
 		var n uint64
 		err := scan(&n)
 		out = append(out, n)

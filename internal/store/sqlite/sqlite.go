@@ -44,11 +44,10 @@ type Config struct {
 // Store implements store.Store.
 type Store struct {
 	cfg     Config
-	write   *sql.DB
-	read    *sql.DB
-	mu      sync.Mutex // holds the write connection
-	conn    *sql.Conn
-	stmts   map[string]*sql.Stmt
+	write   *sql.DB // of one connection, which conn has
+	read    *readers
+	mu      sync.Mutex // holds conn
+	conn    *writer    // nil once closed
 	encoder *zstd.Encoder
 	decoder *zstd.Decoder
 }
@@ -62,7 +61,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 			err = fmt.Errorf("database %s: %w", cfg.Path, err)
 		}
 	}()
-	s := &Store{cfg: cfg, stmts: map[string]*sql.Stmt{}}
+	s := &Store{cfg: cfg}
 	if s.encoder, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest)); err != nil {
 		return nil, err
 	}
@@ -81,15 +80,15 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if err := migrate(ctx, s.write); err != nil {
 		return nil, err
 	}
-	if s.conn, err = s.write.Conn(ctx); err != nil {
+	conn, err := s.write.Conn(ctx)
+	if err != nil {
 		return nil, err
 	}
-	if s.read, err = sql.Open("sqlite", dsn(cfg.Path, "query_only(1)")); err != nil {
+	s.conn = &writer{conn, map[string]*sql.Stmt{}}
+	if s.read, err = openReaders(ctx, dsn(cfg.Path, "query_only(1)"), 2*runtime.GOMAXPROCS(0)); err != nil {
 		return nil, err
 	}
-	s.read.SetMaxOpenConns(2 * runtime.GOMAXPROCS(0))
-	s.read.SetMaxIdleConns(2 * runtime.GOMAXPROCS(0))
-	return s, s.read.PingContext(ctx)
+	return s, nil
 }
 
 func dsn(path string, pragmas ...string) string {
@@ -117,18 +116,15 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
-	for _, st := range s.stmts {
-		errs = append(errs, st.Close())
-	}
-	s.stmts = map[string]*sql.Stmt{}
 	if s.conn != nil {
 		errs = append(errs, s.conn.Close())
 		s.conn = nil
 	}
-	for _, db := range []*sql.DB{s.write, s.read} {
-		if db != nil {
-			errs = append(errs, db.Close())
-		}
+	if s.write != nil {
+		errs = append(errs, s.write.Close())
+	}
+	if s.read != nil {
+		errs = append(errs, s.read.Close())
 	}
 	if s.decoder != nil {
 		s.decoder.Close()

@@ -3,7 +3,9 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/dibs-deals/dibs/internal/deal"
@@ -101,5 +103,53 @@ func TestPragmas(t *testing.T) {
 	}
 	if _, err := s.read.Exec("DELETE FROM head"); err == nil {
 		t.Error("a read connection can write")
+	}
+}
+
+// TestReadsEnd asks everything that is prepared, on every connection at once, for what is there and for what is not. A
+// statement that was not reset would keep its connection at an old state for ever, and the log from being emptied.
+func TestReadsEnd(t *testing.T) {
+	s := filled(t, 10)
+	ctx := context.Background()
+	var wg sync.WaitGroup
+	for i := range 100 {
+		wg.Go(func() {
+			there := i%2 == 0
+			n, id, key := uint64(1+i%10), fmt.Sprintf("reg_%d", 1+i%10), store.IdemKey{KeyID: "key_1", Key: fmt.Sprint(1 + i%10)}
+			if !there {
+				n, id, key.Key = 1000, "reg_none", "none"
+			}
+			_, err1 := s.Entry(ctx, n)
+			_, err2 := s.Answered(ctx, key)
+			_, err3 := s.Nodes(ctx, []int64{int64(n)})
+			_, err4 := s.Registration(ctx, id)
+			for _, err := range []error{err1, err2, err3, err4} {
+				if there && err != nil || !there && !errors.Is(err, deal.ErrNotFound) {
+					t.Errorf("%s: %v", id, err)
+				}
+			}
+			seqs, err := s.DecisionSeqs(ctx, id)
+			if err != nil || len(seqs) > 0 != there {
+				t.Errorf("%s: decisions %v, %v", id, seqs, err)
+			}
+			personal, err := s.Personal(ctx, n)
+			if err != nil || len(personal) > 0 != there {
+				t.Errorf("%s: personal data %v, %v", id, personal, err)
+			}
+			if h, err := s.Head(ctx); err != nil || h.Seq != 10 {
+				t.Errorf("head %d, %v", h.Seq, err)
+			}
+		})
+	}
+	wg.Wait()
+	var busy, pages, moved int
+	if err := s.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved); err != nil || busy != 0 {
+		t.Errorf("the log cannot be emptied: busy %d, %v", busy, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Answered(ctx, store.IdemKey{KeyID: "key_1", Key: "1"}); err == nil || errors.Is(err, deal.ErrNotFound) {
+		t.Errorf("a closed database says %v", err)
 	}
 }
