@@ -468,6 +468,9 @@ func TestTamper(t *testing.T) {
 		`UPDATE registration SET doc = replace(doc, '"P-1"', '"P-2"')`, `UPDATE account SET doc = replace(doc, '"named":true', '"named":false')`,
 		`DELETE FROM account`, `UPDATE partner SET doc = replace(doc, 'gold', 'platinum') WHERE id = 'P-1'`,
 		`UPDATE document SET doc = replace(doc, 'certain', 'curtain')`,
+		`UPDATE registration SET status = 'lost'`, `UPDATE registration SET protected_until = protected_until + 1`, `UPDATE account SET name = 'x'`,
+		`UPDATE holder SET ends_at = ends_at - 1`, `DELETE FROM holder`, `UPDATE decision SET outcome = 'escalate'`, `UPDATE partner SET tier = 'silver' WHERE id = 'P-2'`,
+		`UPDATE document SET status = 'retired' WHERE kind = 'policy'`, `INSERT INTO product (id, name_fold, line, core, doc) VALUES ('x', 'x', 'x', 0, '{"sku":"x","line":"x"}')`,
 	} {
 		t.Run(change, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "copy.db")

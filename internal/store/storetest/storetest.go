@@ -39,6 +39,9 @@ func Run(t *testing.T, open func(t *testing.T) (db store.Store, reopen func() st
 			t.Parallel()
 			db, reopen := open(t)
 			test(t, db, reopen)
+			if d, err := db.Reproject(ctx); err != nil || len(d) > 0 {
+				t.Errorf("the tables are not what the entries lead to: %v, %v", d, err)
+			}
 		})
 	}
 }
