@@ -304,7 +304,7 @@ func redecide(v *view, c *deal.Change) (deal.Decision, error) {
 	}
 	r := c.Registrations[i]
 	r.CustomerRef, r.Protection, r.Hold, r.Status = deal.CustomerRef{}, nil, nil, deal.StatusReceived
-	d := decide(v, &r, search(v, &r), recorded.At)
+	d := decide(v, &r, search(v, ask(v, &r)), recorded.At)
 	d.Sequence = recorded.Sequence
 	return d, nil
 }
