@@ -75,7 +75,7 @@ func Verify(ctx context.Context, st store.Store) (Report, error) {
 		if e.Size < e.Seq || e.Size > head.Seq {
 			a.found(e.Seq, "size", "the receipt is against a tree of %d entries, of %d", e.Size, head.Seq)
 		}
-		c, err := deal.DecodeChange(e.Body)
+		c, err := store.ChangeOf(&e)
 		if err != nil {
 			a.found(e.Seq, "body", "%v", err)
 		} else {

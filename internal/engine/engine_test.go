@@ -429,11 +429,12 @@ func TestClockBack(t *testing.T) {
 func TestPersonalData(t *testing.T) {
 	b := newBench(t)
 	a := b.register("P-1", deal.Customer{Name: "Zanzibar Orchestra Foundation", Country: "DE"})
+	b.put(&deal.Person{ID: "u-1", Name: "Petra Beispiel", Email: "petra@vendor.example", Queues: []string{"deal-desk"}})
 	for e, err := range b.Store().Entries(context.Background(), 0) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, secret := range []string{"Mustermann", "erika", "campus network", "met the CIO"} {
+		for _, secret := range []string{"Mustermann", "erika", "campus network", "met the CIO", "Beispiel", "petra@"} {
 			for part, bytes := range map[string][]byte{"body": e.Body, "answer": e.Answer, "leaf": e.Leaf} {
 				if strings.Contains(strings.ToLower(string(bytes)), strings.ToLower(secret)) {
 					t.Errorf("%s of entry %d holds %q", part, e.Seq, secret)
@@ -444,6 +445,16 @@ func TestPersonalData(t *testing.T) {
 	r, _, _, err := b.Registration(context.Background(), a.ID)
 	if err != nil || r.Filing.Contact.Name != "Erika Mustermann" || r.Filing.Evidence[0].Text != "met the CIO" {
 		t.Errorf("the reader does not get it back: %+v, %v", r.Filing, err)
+	}
+	p, err := b.Store().Record(context.Background(), deal.People, "u-1")
+	if err != nil || p.(*deal.Person).Email != "petra@vendor.example" {
+		t.Errorf("the person does not come back: %+v, %v", p, err)
+	}
+	b.sound()
+	b.close()
+	b.open()
+	if got, err := b.Put(context.Background(), Request{Actor: deal.System}, []deal.Record{p}, nil); err != nil || got.Unchanged != 1 {
+		t.Errorf("the same row again after a restart: %+v, %v", got, err)
 	}
 }
 

@@ -79,7 +79,7 @@ type Event struct {
 }
 
 // Append is what one commit adds: entries in sequence, their Merkle nodes, their events, and the head after them.
-// Changes[i] is the decoded Body of Entries[i], so that no engine decodes what was just encoded.
+// Changes[i] is the change of Entries[i], whole: its Body with the personal data put back.
 type Append struct {
 	Entries []Entry
 	Changes []*deal.Change

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/store"
 )
 
@@ -53,9 +52,12 @@ func (s *Store) Reproject(ctx context.Context) (out []store.Difference, err erro
 		}
 		for _, e := range entries {
 			after = e.Seq
-			c, err := deal.DecodeChange(e.Body)
+			if e.Personal, err = personal(ctx, again.conn, strings.Replace(queryPersonal, "FROM personal", "FROM kept.personal", 1), e.Seq); err != nil {
+				return nil, err
+			}
+			c, err := store.ChangeOf(&e)
 			if err != nil {
-				return nil, fmt.Errorf("entry %d: %w", e.Seq, err)
+				return nil, err
 			}
 			if err := again.project(ctx, e.Seq, c); err != nil {
 				return nil, fmt.Errorf("projecting entry %d: %w", e.Seq, err)
