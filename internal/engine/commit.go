@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dibs-deals/dibs/internal/deal"
@@ -385,6 +386,44 @@ func (e *Engine) expire(b *store.Batch, now time.Time) error {
 			change: &deal.Change{Registrations: []deal.Registration{lapsed}},
 			events: []store.Event{{ID: deal.NewID(deal.EventID), Type: "dibs.registration.expired.v1", Subject: r.ID, Body: body}},
 		}
+		if err := e.add(b, a); err != nil {
+			return err
+		}
+		if err := e.promote(b, &lapsed, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxPromotions bounds how many of those in line are decided again when one holder goes.
+const maxPromotions = 100
+
+// promote decides those again who waited in line for what the registration held, in the order in which they filed. Who
+// still has to wait is left where it is.
+func (e *Engine) promote(b *store.Batch, gone *deal.Registration, now time.Time) error {
+	line := slices.Clone(e.view.claimsOf[gone.CustomerRef.Key()])
+	for _, id := range line[:min(len(line), maxPromotions)] {
+		waiting := e.view.claims[id]
+		if waiting == nil || waiting.Status != deal.StatusWaitlisted || !waiting.ClaimAt(now) {
+			continue
+		}
+		r := *waiting
+		r.DecisionID, r.CaseID, r.Status = deal.NewID(deal.DecisionID), deal.NewID(deal.CaseID), deal.StatusReceived
+		again := &proposal{apply: func(now time.Time) ([]addition, error) {
+			a, err := e.decided(r, search(e.view, ask(e.view, &r)), now)
+			return []addition{a}, err
+		}}
+		additions, err := e.derive(again, now)
+		if err != nil { // one that cannot be decided keeps its place; the others are not made to wait for it
+			e.log.Error("one in line could not be decided again", "registration", id, "error", err)
+			continue
+		}
+		a := additions[0]
+		if a.change.Registrations[0].Status == deal.StatusWaitlisted {
+			continue
+		}
+		a.entry.At, a.entry.Actor = now, deal.System
 		if err := e.add(b, a); err != nil {
 			return err
 		}

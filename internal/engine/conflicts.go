@@ -108,7 +108,7 @@ func (f *finder) claims(m matches) {
 	for _, id := range ids {
 		claim := f.v.claims[id]
 		o := f.overlap(scopeOf(claim, claim.CustomerRef))
-		if !o.Meets || !claim.ClaimAt(f.now) {
+		if !f.reckonsWith(claim) || !o.Meets {
 			continue
 		}
 		c := deal.Conflict{With: id, PartnerID: claim.Filing.PartnerID, Self: claim.Filing.PartnerID == f.r.Filing.PartnerID, Overlap: o,
@@ -126,6 +126,12 @@ func (f *finder) claims(m matches) {
 		}
 		f.add(c)
 	}
+}
+
+// reckonsWith reports whether the claim stands before this registration: it holds, or it was filed earlier and waits. What
+// is decided again, when a holder before it has gone, does not wait for those behind it, nor for itself.
+func (f *finder) reckonsWith(claim *deal.Registration) bool {
+	return claim.ID != f.r.ID && claim.ClaimAt(f.now) && (claim.HoldsAt(f.now) || claim.Sequence < f.r.Sequence)
 }
 
 // holdingWindow returns the window by which the registration holds, if it holds at all.
@@ -186,7 +192,7 @@ func (f *finder) family(m matches) {
 
 func (f *finder) relative(claim *deal.Registration, p float64, relation string, evidence []deal.Score) {
 	o := f.overlap(scopeOf(claim, claim.CustomerRef))
-	if claim.Filing.PartnerID == f.r.Filing.PartnerID || !o.Meets || !claim.ClaimAt(f.now) {
+	if claim.Filing.PartnerID == f.r.Filing.PartnerID || !o.Meets || !f.reckonsWith(claim) {
 		return
 	}
 	f.add(deal.Conflict{Kind: deal.FamilyHeld, With: claim.ID, PartnerID: claim.Filing.PartnerID, Overlap: o, Probability: p, Since: claim.ReceivedAt,

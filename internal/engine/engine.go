@@ -249,10 +249,18 @@ func (e *Engine) register(r deal.Registration, seen *view, m matches, now time.T
 		r.ReceivedAt = now
 	}
 	r.Sequence = v.head.Seq + 1
-	r.Version = r.Sequence
 	r.Number = v.number(r.ReceivedAt, v.head.Registrations+1)
+	a, err := e.decided(r, m, now)
+	a.number = true
+	return a, err
+}
+
+// decided makes the entry of a decision on r.
+func (e *Engine) decided(r deal.Registration, m matches, now time.Time) (addition, error) {
+	v := e.view
+	r.Version = v.head.Seq + 1
 	d := decide(v, &r, m, now)
-	d.Sequence = r.Sequence
+	d.Sequence = r.Version
 	change := &deal.Change{Registrations: make([]deal.Registration, 1), Decision: &d}
 	var file *deal.Case
 	if d.Case != nil {
@@ -270,7 +278,6 @@ func (e *Engine) register(r deal.Registration, seen *view, m matches, now time.T
 		entry:  store.Entry{Kind: deal.EntryDecided, Subject: r.ID, Answer: answer},
 		change: change,
 		events: []store.Event{{ID: deal.NewID(deal.EventID), Type: "dibs.registration." + string(r.Status) + ".v1", Subject: r.ID, Body: answer}},
-		number: true,
 	}
 	if file != nil {
 		body, err := json.Marshal(file)

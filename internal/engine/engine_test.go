@@ -416,6 +416,34 @@ func TestEnds(t *testing.T) {
 	b.sound()
 }
 
+// TestPromotion lets a holder lapse. The next in line holds from that instant on, the one behind it still waits, and a
+// newcomer does not slip in between.
+func TestPromotion(t *testing.T) {
+	b := newBench(t)
+	who := deal.Customer{Name: "Zanzibar Orchestra Foundation", Country: "DE", City: "Ulm"}
+	first := b.register("P-1", who)
+	second, third := b.register("P-2", who), b.register("P-3", who)
+	if second.Status != deal.StatusWaitlisted || third.Status != deal.StatusWaitlisted {
+		t.Fatalf("behind the holder: %s, %s", second.Status, third.Status)
+	}
+	ends := first.Decision.Protection.EndsAt
+	b.clock.set(ends)
+	newcomer := b.register("P-4", who)
+	for id, want := range map[string]deal.Status{first.ID: deal.StatusExpired, second.ID: deal.StatusProtected, third.ID: deal.StatusWaitlisted, newcomer.ID: deal.StatusWaitlisted} {
+		if r, _, _, err := b.Registration(context.Background(), id); err != nil || r.Status != want {
+			t.Errorf("%s of %s reads %s, want %s (%v)", r.Number, r.Filing.PartnerID, r.Status, want, err)
+		}
+	}
+	r, d, _, err := b.Registration(context.Background(), second.ID)
+	if err != nil || !r.Protection.StartsAt.Equal(ends) || d.ID == second.Decision.ID || r.Sequence != second.Sequence || r.Number != second.Number {
+		t.Errorf("promoted: %+v, %v", r, err)
+	}
+	if ds, err := b.Decisions(context.Background(), second.ID); err != nil || len(ds) != 2 || ds[0].ID != second.Decision.ID {
+		t.Errorf("%d decisions, %v", len(ds), err)
+	}
+	b.sound()
+}
+
 // TestClockBack turns the clock back. Recorded time does not follow.
 func TestClockBack(t *testing.T) {
 	b := newBench(t)
