@@ -65,6 +65,56 @@ func (c *Change) Records(visit func(Record)) {
 	}
 }
 
+// Personal returns the personal data in the change that the ledger's bodies leave out: names and addresses of people. That of
+// registrations is taken out before (Filing.SplitPersonal).
+func (c *Change) Personal() []Personal {
+	var out []Personal
+	c.people(func(field string, value *string) {
+		if *value != "" {
+			out = append(out, Personal{field, *value})
+		}
+	})
+	return out
+}
+
+// Public returns the change without its personal data.
+func (c *Change) Public() *Change {
+	if len(c.People) == 0 {
+		return c
+	}
+	public := *c
+	public.People = make([]*Person, len(c.People))
+	for i, p := range c.People {
+		stripped := *p
+		public.People[i] = &stripped
+	}
+	public.people(func(_ string, value *string) { *value = "" })
+	return &public
+}
+
+// JoinPersonal puts personal data back. What was erased stays empty.
+func (c *Change) JoinPersonal(data []Personal) {
+	if len(c.People) == 0 {
+		return
+	}
+	values := make(map[string]string, len(data))
+	for _, p := range data {
+		values[p.Field] = p.Value
+	}
+	c.people(func(field string, value *string) {
+		if v, ok := values[field]; ok {
+			*value = v
+		}
+	})
+}
+
+func (c *Change) people(visit func(field string, value *string)) {
+	for _, p := range c.People {
+		visit("people/"+p.ID+".name", &p.Name)
+		visit("people/"+p.ID+".email", &p.Email)
+	}
+}
+
 // Encode returns the bytes an entry holds and its leaf is a digest of.
 func (c *Change) Encode() ([]byte, error) { return json.Marshal(c) }
 

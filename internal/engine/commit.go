@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dibs-deals/dibs/internal/deal"
@@ -164,7 +165,7 @@ func (e *Engine) follow() {
 	case err != nil:
 		e.log.Error("following the ledger", "error", err)
 	case head != e.view.head:
-		if err := e.catchUp(head, e.cfg.Store.Entries(ctx, e.view.head.Seq)); err != nil {
+		if err := e.catchUp(ctx, head, e.cfg.Store.Entries(ctx, e.view.head.Seq)); err != nil {
 			e.reload(err)
 		}
 	}
@@ -233,7 +234,7 @@ func (e *Engine) commitOnce(batch []*proposal) error {
 	err := e.cfg.Store.Commit(ctx, func(ctx context.Context, l store.Locked) (store.Append, error) {
 		head := l.Head()
 		if head != e.view.head {
-			if err := e.catchUp(head, l.Entries(ctx, e.view.head.Seq)); err != nil {
+			if err := e.catchUp(ctx, head, l.Entries(ctx, e.view.head.Seq)); err != nil {
 				return store.Append{}, err
 			}
 		}
@@ -354,6 +355,13 @@ func (e *Engine) add(b *store.Batch, a addition) error {
 	if a.number {
 		b.Number()
 	}
+	if people := a.change.Personal(); len(people) > 0 {
+		secrets, err := salted(people)
+		if err != nil {
+			return err
+		}
+		a.entry.Personal = append(a.entry.Personal, secrets...)
+	}
 	if err := b.Add(a.entry, a.change, a.events...); err != nil {
 		return err
 	}
@@ -381,12 +389,50 @@ func (e *Engine) expire(b *store.Batch, now time.Time) error {
 		if err := e.add(b, a); err != nil {
 			return err
 		}
+		if err := e.promote(b, &lapsed, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxPromotions bounds how many of those in line are decided again when one holder goes.
+const maxPromotions = 100
+
+// promote decides those again who waited in line for what the registration held, in the order in which they filed. Who
+// still has to wait is left where it is.
+func (e *Engine) promote(b *store.Batch, gone *deal.Registration, now time.Time) error {
+	line := slices.Clone(e.view.claimsOf[gone.CustomerRef.Key()])
+	for _, id := range line[:min(len(line), maxPromotions)] {
+		waiting := e.view.claims[id]
+		if waiting == nil || waiting.Status != deal.StatusWaitlisted || !waiting.ClaimAt(now) {
+			continue
+		}
+		r := *waiting
+		r.DecisionID, r.CaseID, r.Status = deal.NewID(deal.DecisionID), deal.NewID(deal.CaseID), deal.StatusReceived
+		again := &proposal{apply: func(now time.Time) ([]addition, error) {
+			a, err := e.decided(r, search(e.view, ask(e.view, &r)), now)
+			return []addition{a}, err
+		}}
+		additions, err := e.derive(again, now)
+		if err != nil { // one that cannot be decided keeps its place; the others are not made to wait for it
+			e.log.Error("one in line could not be decided again", "registration", id, "error", err)
+			continue
+		}
+		a := additions[0]
+		if a.change.Registrations[0].Status == deal.StatusWaitlisted {
+			continue
+		}
+		a.entry.At, a.entry.Actor = now, deal.System
+		if err := e.add(b, a); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 // catchUp applies entries that others have committed, and checks that the view is then what the ledger says.
-func (e *Engine) catchUp(head store.Head, entries func(func(store.Entry, error) bool)) error {
+func (e *Engine) catchUp(ctx context.Context, head store.Head, entries func(func(store.Entry, error) bool)) error {
 	if head.Seq < e.view.head.Seq {
 		return fmt.Errorf("%w: the view is at %d, the ledger ends at %d", errDiverged, e.view.head.Seq, head.Seq)
 	}
@@ -402,9 +448,14 @@ func (e *Engine) catchUp(head store.Head, entries func(func(store.Entry, error) 
 		if entry.Seq != at.Seq+1 || entry.Chain != ledger.Chain(at.Chain, entry.Leaf) {
 			return fmt.Errorf("%w: entry %d does not follow entry %d", errDiverged, entry.Seq, at.Seq)
 		}
-		change, err := deal.DecodeChange(entry.Body)
+		if entry.Kind == deal.EntryRecords {
+			if entry.Personal, err = e.cfg.Store.Personal(ctx, entry.Seq); err != nil {
+				return err
+			}
+		}
+		change, err := store.ChangeOf(&entry)
 		if err != nil {
-			return fmt.Errorf("entry %d: %w", entry.Seq, err)
+			return err
 		}
 		if _, err := tree.Append(entry.Leaf); err != nil {
 			return err

@@ -10,8 +10,8 @@ import (
 	"github.com/dibs-deals/dibs/internal/policy"
 )
 
-// findConflicts gives matches their meaning. Every conflict of at least the policy's possible probability is listed,
-// the strongest of each kind first.
+// findConflicts gives matches their meaning. Every conflict of at least the policy's possible probability is listed (for
+// claims, possible_claim), the strongest of each kind first.
 func findConflicts(v *view, r *deal.Registration, m matches, w whom, t deal.TerritoryResult, set policy.Settings, now time.Time) []deal.Conflict {
 	f := finder{v: v, r: r, w: w, set: set, now: now, scope: scopeOf(r, w.Ref)}
 	f.claims(m)
@@ -69,7 +69,8 @@ func (f *finder) overlap(other deal.Scope) deal.Overlap { return f.scope.Overlap
 
 // claims finds the registrations of the same customer: the ones filed in similar words, and the ones that were
 // resolved to an account this customer may be. Two claims that were each resolved with certainty, to different
-// accounts, are of different customers however alike they read: the vendor's own records tell them apart.
+// accounts, are of different customers, for the vendor's own records tell them apart; unless the filings read as the
+// same customer, which leaves it possible.
 func (f *finder) claims(m matches) {
 	type hit struct {
 		p        float64
@@ -83,10 +84,13 @@ func (f *finder) claims(m matches) {
 	}
 	for _, c := range m.claims.Candidates {
 		claim := f.v.claims[c.ID]
-		if claim == nil || c.Probability < f.set.Possible || f.knownDifferent(claim) {
-			continue
+		switch p := c.Probability; {
+		case claim == nil || p < f.set.PossibleClaim:
+		case !f.knownDifferent(claim):
+			note(c.ID, p, c.Evidence)
+		case p >= f.set.Certain:
+			note(c.ID, f.set.Possible, c.Evidence)
 		}
-		note(c.ID, c.Probability, c.Evidence)
 	}
 	for _, a := range f.w.possible {
 		for _, id := range f.v.claimsOf[deal.CustomerRef{AccountID: a.ID}.Key()] {
@@ -104,7 +108,7 @@ func (f *finder) claims(m matches) {
 	for _, id := range ids {
 		claim := f.v.claims[id]
 		o := f.overlap(scopeOf(claim, claim.CustomerRef))
-		if !o.Meets || !claim.ClaimAt(f.now) {
+		if !f.reckonsWith(claim) || !o.Meets {
 			continue
 		}
 		c := deal.Conflict{With: id, PartnerID: claim.Filing.PartnerID, Self: claim.Filing.PartnerID == f.r.Filing.PartnerID, Overlap: o,
@@ -122,6 +126,12 @@ func (f *finder) claims(m matches) {
 		}
 		f.add(c)
 	}
+}
+
+// reckonsWith reports whether the claim stands before this registration: it holds, or it was filed earlier and waits. What
+// is decided again, when a holder before it has gone, does not wait for those behind it, nor for itself.
+func (f *finder) reckonsWith(claim *deal.Registration) bool {
+	return claim.ID != f.r.ID && claim.ClaimAt(f.now) && (claim.HoldsAt(f.now) || claim.Sequence < f.r.Sequence)
 }
 
 // holdingWindow returns the window by which the registration holds, if it holds at all.
@@ -175,14 +185,14 @@ func (f *finder) family(m matches) {
 	for _, c := range m.claims.Candidates {
 		if claim := f.v.claims[c.ID]; claim != nil && c.Verdict == deal.Related && !seen[c.ID] && !f.knownDifferent(claim) &&
 			claim.CustomerRef != f.w.Ref {
-			f.relative(claim, max(c.Probability, f.set.Possible), "related by name", c.Evidence)
+			f.relative(claim, max(c.Probability, f.set.PossibleClaim), "related by name", c.Evidence)
 		}
 	}
 }
 
 func (f *finder) relative(claim *deal.Registration, p float64, relation string, evidence []deal.Score) {
 	o := f.overlap(scopeOf(claim, claim.CustomerRef))
-	if claim.Filing.PartnerID == f.r.Filing.PartnerID || !o.Meets || !claim.ClaimAt(f.now) {
+	if claim.Filing.PartnerID == f.r.Filing.PartnerID || !o.Meets || !f.reckonsWith(claim) {
 		return
 	}
 	f.add(deal.Conflict{Kind: deal.FamilyHeld, With: claim.ID, PartnerID: claim.Filing.PartnerID, Overlap: o, Probability: p, Since: claim.ReceivedAt,

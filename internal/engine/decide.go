@@ -18,7 +18,7 @@ const searchLimit = 10
 
 // matches are the candidates for one customer, by corpus.
 type matches struct {
-	query                           *match.Query
+	question
 	accounts, opportunities, claims match.Result
 }
 
@@ -68,19 +68,39 @@ func input(v *view, r *deal.Registration) match.Record {
 	return rec
 }
 
-// search finds the candidates of all three corpora. It runs outside the lock of the ledger.
-func search(v *view, r *deal.Registration) matches {
-	q := v.model.Prepare(input(v, r))
+// question is what the indexes are asked for one registration.
+type question struct {
+	record    match.Record
+	query     *match.Query
+	one, many match.Options
+}
+
+// stands reports whether the question would be put the same way now: the partner's own domains, or the policy's
+// thresholds, may have changed since.
+func (q question) stands(v *view, r *deal.Registration) bool {
+	now := input(v, r)
+	one, _ := v.searchOptions()
+	return slices.Equal(now.Domains, q.record.Domains) && now.MailDomain == q.record.MailDomain && one.Thresholds == q.one.Thresholds
+}
+
+// ask puts the question. The caller holds the view.
+func ask(v *view, r *deal.Registration) question {
 	one, many := v.searchOptions()
-	return matches{query: q, accounts: v.accountIndex.Search(q, one), opportunities: v.oppIndex.Search(q, many), claims: v.claimIndex.Search(q, many)}
+	rec := input(v, r)
+	return question{record: rec, query: v.model.Prepare(rec), one: one, many: many}
+}
+
+// search finds the candidates of all three corpora. The indexes keep their own order: nobody has to hold the view, so
+// that a search never keeps the committer waiting.
+func search(v *view, q question) matches {
+	return matches{question: q, accounts: v.accountIndex.Search(q.query, q.one), opportunities: v.oppIndex.Search(q.query, q.many), claims: v.claimIndex.Search(q.query, q.many)}
 }
 
 // refresh brings candidates up to the view as it is now, at the cost of what has changed since they were found.
 func refresh(v *view, m matches) matches {
-	one, many := v.searchOptions()
-	m.accounts = v.accountIndex.Refresh(m.query, one, m.accounts)
-	m.opportunities = v.oppIndex.Refresh(m.query, many, m.opportunities)
-	m.claims = v.claimIndex.Refresh(m.query, many, m.claims)
+	m.accounts = v.accountIndex.Refresh(m.query, m.one, m.accounts)
+	m.opportunities = v.oppIndex.Refresh(m.query, m.many, m.opportunities)
+	m.claims = v.claimIndex.Refresh(m.query, m.many, m.claims)
 	return m
 }
 

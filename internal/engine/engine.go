@@ -202,27 +202,17 @@ func (e *Engine) Register(ctx context.Context, q Request, f deal.Filing) (Regist
 	for _, p := range personal {
 		r.Given = append(r.Given, p.Field)
 	}
-	type early struct {
-		view *view
-		m    matches
-		err  error
+	seen, question, err := e.ask(r)
+	if err != nil {
+		return Registered{}, err
 	}
-	found := read(e, func(v *view) early {
-		reg := r
-		if errs := v.admit(&reg.Filing); len(errs) > 0 {
-			return early{err: errs}
-		}
-		return early{view: v, m: search(v, &reg)}
-	})
-	if found.err != nil {
-		return Registered{}, found.err
-	}
+	found := search(seen, question)
 	secrets, err := salted(personal)
 	if err != nil {
 		return Registered{}, err
 	}
 	p, err := e.submit(ctx, q, func(now time.Time) ([]addition, error) {
-		a, err := e.register(r, found.view, found.m, now)
+		a, err := e.register(r, seen, found, now)
 		a.entry.Personal = secrets
 		return []addition{a}, err
 	})
@@ -232,25 +222,45 @@ func (e *Engine) Register(ctx context.Context, q Request, f deal.Filing) (Regist
 	return e.registered(ctx, p)
 }
 
+// ask admits the filing to the world as it is, and says what to look for there.
+func (e *Engine) ask(r deal.Registration) (*view, question, error) {
+	v := e.current.Load()
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	if errs := v.admit(&r.Filing); len(errs) > 0 {
+		return nil, question{}, errs
+	}
+	return v, ask(v, &r), nil
+}
+
 // register decides one registration under the lock.
 func (e *Engine) register(r deal.Registration, seen *view, m matches, now time.Time) (addition, error) {
 	v := e.view
 	if errs := v.admit(&r.Filing); len(errs) > 0 {
 		return addition{}, errs
 	}
-	if seen == v {
+	// The question may be asked otherwise now: another policy, another domain of the partner.
+	if seen == v && m.stands(v, &r) {
 		m = refresh(v, m)
 	} else {
-		m = search(v, &r)
+		m = search(v, ask(v, &r))
 	}
 	if r.ReceivedAt.After(now) {
 		r.ReceivedAt = now
 	}
 	r.Sequence = v.head.Seq + 1
-	r.Version = r.Sequence
 	r.Number = v.number(r.ReceivedAt, v.head.Registrations+1)
+	a, err := e.decided(r, m, now)
+	a.number = true
+	return a, err
+}
+
+// decided makes the entry of a decision on r.
+func (e *Engine) decided(r deal.Registration, m matches, now time.Time) (addition, error) {
+	v := e.view
+	r.Version = v.head.Seq + 1
 	d := decide(v, &r, m, now)
-	d.Sequence = r.Sequence
+	d.Sequence = r.Version
 	change := &deal.Change{Registrations: make([]deal.Registration, 1), Decision: &d}
 	var file *deal.Case
 	if d.Case != nil {
@@ -268,7 +278,6 @@ func (e *Engine) register(r deal.Registration, seen *view, m matches, now time.T
 		entry:  store.Entry{Kind: deal.EntryDecided, Subject: r.ID, Answer: answer},
 		change: change,
 		events: []store.Event{{ID: deal.NewID(deal.EventID), Type: "dibs.registration." + string(r.Status) + ".v1", Subject: r.ID, Body: answer}},
-		number: true,
 	}
 	if file != nil {
 		body, err := json.Marshal(file)
@@ -416,7 +425,7 @@ func (e *Engine) Check(_ context.Context, _ Request, f deal.Filing) (Check, erro
 		if errs := v.admit(&r.Filing); len(errs) > 0 {
 			return result{err: errs}
 		}
-		return result{d: decide(v, &r, search(v, &r), now)}
+		return result{d: decide(v, &r, search(v, ask(v, &r)), now)}
 	})
 	switch {
 	case got.err != nil:

@@ -416,6 +416,34 @@ func TestEnds(t *testing.T) {
 	b.sound()
 }
 
+// TestPromotion lets a holder lapse. The next in line holds from that instant on, the one behind it still waits, and a
+// newcomer does not slip in between.
+func TestPromotion(t *testing.T) {
+	b := newBench(t)
+	who := deal.Customer{Name: "Zanzibar Orchestra Foundation", Country: "DE", City: "Ulm"}
+	first := b.register("P-1", who)
+	second, third := b.register("P-2", who), b.register("P-3", who)
+	if second.Status != deal.StatusWaitlisted || third.Status != deal.StatusWaitlisted {
+		t.Fatalf("behind the holder: %s, %s", second.Status, third.Status)
+	}
+	ends := first.Decision.Protection.EndsAt
+	b.clock.set(ends)
+	newcomer := b.register("P-4", who)
+	for id, want := range map[string]deal.Status{first.ID: deal.StatusExpired, second.ID: deal.StatusProtected, third.ID: deal.StatusWaitlisted, newcomer.ID: deal.StatusWaitlisted} {
+		if r, _, _, err := b.Registration(context.Background(), id); err != nil || r.Status != want {
+			t.Errorf("%s of %s reads %s, want %s (%v)", r.Number, r.Filing.PartnerID, r.Status, want, err)
+		}
+	}
+	r, d, _, err := b.Registration(context.Background(), second.ID)
+	if err != nil || !r.Protection.StartsAt.Equal(ends) || d.ID == second.Decision.ID || r.Sequence != second.Sequence || r.Number != second.Number {
+		t.Errorf("promoted: %+v, %v", r, err)
+	}
+	if ds, err := b.Decisions(context.Background(), second.ID); err != nil || len(ds) != 2 || ds[0].ID != second.Decision.ID {
+		t.Errorf("%d decisions, %v", len(ds), err)
+	}
+	b.sound()
+}
+
 // TestClockBack turns the clock back. Recorded time does not follow.
 func TestClockBack(t *testing.T) {
 	b := newBench(t)
@@ -429,11 +457,12 @@ func TestClockBack(t *testing.T) {
 func TestPersonalData(t *testing.T) {
 	b := newBench(t)
 	a := b.register("P-1", deal.Customer{Name: "Zanzibar Orchestra Foundation", Country: "DE"})
+	b.put(&deal.Person{ID: "u-1", Name: "Petra Beispiel", Email: "petra@vendor.example", Queues: []string{"deal-desk"}})
 	for e, err := range b.Store().Entries(context.Background(), 0) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, secret := range []string{"Mustermann", "erika", "campus network", "met the CIO"} {
+		for _, secret := range []string{"Mustermann", "erika", "campus network", "met the CIO", "Beispiel", "petra@"} {
 			for part, bytes := range map[string][]byte{"body": e.Body, "answer": e.Answer, "leaf": e.Leaf} {
 				if strings.Contains(strings.ToLower(string(bytes)), strings.ToLower(secret)) {
 					t.Errorf("%s of entry %d holds %q", part, e.Seq, secret)
@@ -444,6 +473,16 @@ func TestPersonalData(t *testing.T) {
 	r, _, _, err := b.Registration(context.Background(), a.ID)
 	if err != nil || r.Filing.Contact.Name != "Erika Mustermann" || r.Filing.Evidence[0].Text != "met the CIO" {
 		t.Errorf("the reader does not get it back: %+v, %v", r.Filing, err)
+	}
+	p, err := b.Store().Record(context.Background(), deal.People, "u-1")
+	if err != nil || p.(*deal.Person).Email != "petra@vendor.example" {
+		t.Errorf("the person does not come back: %+v, %v", p, err)
+	}
+	b.sound()
+	b.close()
+	b.open()
+	if got, err := b.Put(context.Background(), Request{Actor: deal.System}, []deal.Record{p}, nil); err != nil || got.Unchanged != 1 {
+		t.Errorf("the same row again after a restart: %+v, %v", got, err)
 	}
 }
 
@@ -468,6 +507,9 @@ func TestTamper(t *testing.T) {
 		`UPDATE registration SET doc = replace(doc, '"P-1"', '"P-2"')`, `UPDATE account SET doc = replace(doc, '"named":true', '"named":false')`,
 		`DELETE FROM account`, `UPDATE partner SET doc = replace(doc, 'gold', 'platinum') WHERE id = 'P-1'`,
 		`UPDATE document SET doc = replace(doc, 'certain', 'curtain')`,
+		`UPDATE registration SET status = 'lost'`, `UPDATE registration SET protected_until = protected_until + 1`, `UPDATE account SET name = 'x'`,
+		`UPDATE holder SET ends_at = ends_at - 1`, `DELETE FROM holder`, `UPDATE decision SET outcome = 'escalate'`, `UPDATE partner SET tier = 'silver' WHERE id = 'P-2'`,
+		`UPDATE document SET status = 'retired' WHERE kind = 'policy'`, `INSERT INTO product (id, name_fold, line, core, doc) VALUES ('x', 'x', 'x', 0, '{"sku":"x","line":"x"}')`,
 	} {
 		t.Run(change, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "copy.db")

@@ -58,6 +58,7 @@ type Model struct {
 	formOf      map[string]uint16
 	longestForm int // in words
 	joinedForms []joinedForm
+	slips       *slips
 	weights     weights
 }
 
@@ -75,7 +76,7 @@ func (m *Model) Ref() deal.DocumentRef { return m.ref }
 
 func load() (*Model, error) {
 	m := &Model{frequency: map[string]int32{}, synonym: map[string]string{}, places: map[string]bool{}, mailHosts: map[string]bool{},
-		forms: make([]legalForm, 1), formOf: map[string]uint16{}}
+		forms: make([]legalForm, 1), formOf: map[string]uint16{}, slips: newSlips()}
 	sum := sha256.New()
 	read := func(file string) []byte {
 		b, err := modelFiles.ReadFile("model/" + file)
@@ -130,10 +131,22 @@ func load() (*Model, error) {
 			return nil, fmt.Errorf("words: %w", err)
 		}
 		w := f[0]
+		m.slips.count[w] = int32(n)
+		if n >= slipOrdinary {
+			m.slips.meant(w)
+		}
 		if c := m.synonym[w]; c != "" {
 			w = c
 		}
 		m.frequency[w] += int32(n)
+	}
+	for w := range m.synonym {
+		m.slips.meant(w)
+	}
+	for w := range m.formOf {
+		if !strings.Contains(w, " ") {
+			m.slips.meant(w)
+		}
 	}
 	m.total = 488784 // names counted for words.tsv.gz
 	for f := range fields(read("places.txt.gz")) {

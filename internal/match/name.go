@@ -75,6 +75,9 @@ func (m *Model) names(raw string, as role) []name {
 	if len(w) == 0 {
 		return nil
 	}
+	for i := range w {
+		w[i] = m.slips.mend(w[i])
+	}
 	if len(w) > maxWords {
 		w = w[:maxWords]
 	}

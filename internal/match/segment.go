@@ -167,7 +167,11 @@ func keysOf(q *Query, visit func(hash uint32)) {
 // edited visits the hashes under which a word is found misspelt: its first seven bytes, and those with one byte left
 // out, and for long words with two. Symmetric deletion: two words within the edit distance share one.
 func edited(w string, visit func(hash uint32)) {
-	if len(w) < 4 {
+	switch {
+	case len(w) < 3:
+		return
+	case len(w) == 3: // too short to be told from others by two letters; it may be one of four that lost one
+		visit(hashKey(0, w))
 		return
 	}
 	var b [8]byte

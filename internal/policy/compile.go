@@ -227,8 +227,10 @@ func (c *compiler) words(field string, list []string) {
 const (
 	paramCertain    = "certain"
 	paramPossible   = "possible"
+	paramClaim      = "possible_claim"
 	defaultCertain  = 0.90
 	defaultPossible = 0.50
+	defaultClaim    = 0.20
 )
 
 func (c *compiler) parameters() {
@@ -275,7 +277,7 @@ func (c *compiler) parameters() {
 		}
 		c.p.params = append(c.p.params, p)
 	}
-	for name, def := range map[string]float64{paramCertain: defaultCertain, paramPossible: defaultPossible} {
+	for name, def := range map[string]float64{paramCertain: defaultCertain, paramPossible: defaultPossible, paramClaim: defaultClaim} {
 		v, ok := c.params[name]
 		if !ok {
 			c.params[name] = types.Double(def)
@@ -290,11 +292,17 @@ func (c *compiler) parameters() {
 		if !ok || f <= 0 || f > 1 || math.IsNaN(float64(f)) {
 			c.add(path("params", name, "value"), "params.%s is a probability above 0, at most 1", name)
 		}
-		if name == paramCertain {
+		switch name {
+		case paramCertain:
 			c.p.settings.Certain = float64(f)
-		} else {
+		case paramPossible:
 			c.p.settings.Possible = float64(f)
+		case paramClaim:
+			c.p.settings.PossibleClaim = float64(f)
 		}
+	}
+	if c.p.settings.PossibleClaim > c.p.settings.Possible {
+		c.add(path("params", paramClaim, "value"), "params.possible_claim must not be above params.possible")
 	}
 	if c.p.settings.Possible > c.p.settings.Certain {
 		c.add(path("params", paramPossible, "value"), "params.possible must not be above params.certain")

@@ -338,7 +338,7 @@ func TestPolicy(t *testing.T) {
 	if rules := p.Rules(); len(rules) != 8 || rules[0].ID != "required" || !rules[4].Shadow {
 		t.Errorf("%+v", rules)
 	}
-	if params := p.Params(); len(params) != 6 || params[0].Name != "blocked" || params[1].Value != 0.92 {
+	if params := p.Params(); len(params) != 7 || params[0].Name != "blocked" || params[1].Value != 0.92 {
 		t.Errorf("%+v", params)
 	}
 }

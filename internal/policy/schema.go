@@ -201,7 +201,7 @@ func buildSchema() []FactSpec {
 
 	for _, kind := range deal.ConflictKinds {
 		k, of := "conflict."+string(kind)+".", "strongest "+string(kind)+" conflict"
-		internal(k+"found", false, nil, conflictMeaning[kind]+", with at least params.possible", of)
+		internal(k+"found", false, nil, conflictMeaning[kind]+", with at least params.possible (claims: params.possible_claim)", of)
 		internal(k+"probability", 0.0, nil, "probability that it is the same organisation", of)
 		internal(k+"self", false, nil, "it is with the registrant itself", of)
 		internal(k+"same_lines", false, nil, "it covers every line this registration claims, not only some", of+", its scope")

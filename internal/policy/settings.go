@@ -21,9 +21,12 @@ type Settings struct {
 	Stages       []string // of sales, earliest first
 	PublicSector []string // industries that count as public bodies
 
-	Certain     float64 // probability from which two descriptions are one organisation
-	Possible    float64 // probability from which they may be
-	FamilyScope bool    // a claim covers the customer's whole family of companies, not the one organisation
+	Certain  float64 // probability from which two descriptions are one organisation
+	Possible float64 // probability from which they may be
+	// PossibleClaim is the same for another registration's customer. It is lower: a second holder of one deal costs more
+	// than a look at two that turn out to be different.
+	PossibleClaim float64
+	FamilyScope   bool // a claim covers the customer's whole family of companies, not the one organisation
 
 	ReasonPrefix string // of the policy's own reason codes; empty when it has none
 	Custom       []CustomField

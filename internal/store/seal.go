@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dibs-deals/dibs/internal/deal"
@@ -44,7 +45,7 @@ func (b *Batch) Number() uint64 {
 }
 
 // Add seals one entry. The caller fills kind, subject, actor, idempotency key, request hash, answer, personal data and
-// time; body is made from c. The recorded time never goes back: one earlier than the head's is moved up to it.
+// time; body is made from c without its personal data, which must stand in e.Personal. The recorded time never goes back: one earlier than the head's is moved up to it.
 func (b *Batch) Add(e Entry, c *deal.Change, events ...Event) error {
 	h := &b.add.Head
 	e.Seq = h.Seq + 1
@@ -52,8 +53,13 @@ func (b *Batch) Add(e Entry, c *deal.Change, events ...Event) error {
 	if e.At.Before(h.At) {
 		e.At = h.At
 	}
+	for _, p := range c.Personal() {
+		if !slices.ContainsFunc(e.Personal, func(s Personal) bool { return s.Field == p.Field && s.Value == p.Value }) {
+			return fmt.Errorf("entry %d: %s is personal and not committed to", e.Seq, p.Field)
+		}
+	}
 	var err error
-	if e.Body, err = c.Encode(); err != nil {
+	if e.Body, err = c.Public().Encode(); err != nil {
 		return fmt.Errorf("encoding entry %d: %w", e.Seq, err)
 	}
 	e.Leaf = LeafOf(&e, h.Chain)
@@ -86,6 +92,20 @@ func (b *Batch) Done() (Append, *ledger.Tree, error) {
 		b.add.Entries[i].Size = b.tree.Size()
 	}
 	return b.add, b.tree, nil
+}
+
+// ChangeOf returns the change of an entry whose personal data has been read, whole.
+func ChangeOf(e *Entry) (*deal.Change, error) {
+	c, err := deal.DecodeChange(e.Body)
+	if err != nil {
+		return nil, fmt.Errorf("entry %d: %w", e.Seq, err)
+	}
+	data := make([]deal.Personal, len(e.Personal))
+	for i, p := range e.Personal {
+		data[i] = deal.Personal{Field: p.Field, Value: p.Value}
+	}
+	c.JoinPersonal(data)
+	return c, nil
 }
 
 // LeafOf returns the canonical leaf of an entry from what is stored of it. An auditor compares it with the leaf that

@@ -79,7 +79,7 @@ type Event struct {
 }
 
 // Append is what one commit adds: entries in sequence, their Merkle nodes, their events, and the head after them.
-// Changes[i] is the decoded Body of Entries[i], so that no engine decodes what was just encoded.
+// Changes[i] is the change of Entries[i], whole: its Body with the personal data put back.
 type Append struct {
 	Entries []Entry
 	Changes []*deal.Change
@@ -184,10 +184,21 @@ type Store interface {
 	// Events yields events not yet delivered, oldest first.
 	Events(ctx context.Context, limit int) ([]Event, error)
 
+	// Reproject writes every entry's changes anew, beside the database, and names the rows that differ: what people query
+	// must be what the entries lead to, column by column. It takes as long as writing the ledger did.
+	Reproject(ctx context.Context) ([]Difference, error)
+
 	// Breaches lists pairs of live exclusive holders of overlapping scope at t: the one-holder report. It is empty.
 	Breaches(ctx context.Context, t time.Time) ([]Breach, error)
 
 	Close() error
+}
+
+// Difference is a row that is not what the entries lead to.
+type Difference struct {
+	Table string
+	Row   string // its key
+	What  string // missing, extra or changed
 }
 
 // Breach is two registrations that hold overlapping scope of one customer at one instant.

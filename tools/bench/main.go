@@ -275,6 +275,7 @@ type generator struct {
 	base, token string
 	client      *http.Client
 	accounts    []*deal.Account
+	partners    []string
 	mu          sync.Mutex
 	rng         *rand.Rand
 	sent, bad   atomic.Int64
@@ -286,6 +287,11 @@ func newGenerator(base, token string) *generator {
 	for a := range world.Accounts() {
 		g.accounts = append(g.accounts, a)
 	}
+	for p := range world.Partners() {
+		if p.Status == "active" {
+			g.partners = append(g.partners, p.ID)
+		}
+	}
 	return g
 }
 
@@ -295,7 +301,7 @@ func (g *generator) filing() ([]byte, int64) {
 	a := g.accounts[g.rng.IntN(len(g.accounts))]
 	today := time.Now().UTC()
 	body, err := json.Marshal(map[string]any{
-		"partner_id": fmt.Sprintf("P-%03d", 1+g.rng.IntN(8)), "type": "new_business",
+		"partner_id": g.partners[g.rng.IntN(len(g.partners))], "type": "new_business",
 		"customer":            map[string]any{"name": world.Spell(g.rng, a.Name), "country": a.Country, "region": a.Region, "city": a.City, "postal_code": a.PostalCode, "domain": a.Domain},
 		"contact":             map[string]string{"name": "Pat Example", "email": "pat@gmail.com", "title": "Head of IT"},
 		"products":            []any{map[string]any{"sku": "FW-200", "quantity": 10, "amount": map[string]string{"value": "42000.00", "currency": "EUR"}}},

@@ -170,8 +170,12 @@ func each(ctx context.Context, q querier, query string, args []any, visit func(s
 
 // Personal implements store.Store.
 func (s *Store) Personal(ctx context.Context, seq uint64) ([]store.Personal, error) {
+	return personal(ctx, s.read, queryPersonal, seq)
+}
+
+func personal(ctx context.Context, q querier, query string, seq uint64) ([]store.Personal, error) {
 	var out []store.Personal
-	err := each(ctx, s.read, queryPersonal, []any{seq}, func(scan func(...any) error) error {
+	err := each(ctx, q, query, []any{seq}, func(scan func(...any) error) error {
 		var p store.Personal
 		var v sql.NullString
 		if err := scan(&p.Field, &p.Salt, &v); err != nil {

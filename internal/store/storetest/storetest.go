@@ -39,6 +39,9 @@ func Run(t *testing.T, open func(t *testing.T) (db store.Store, reopen func() st
 			t.Parallel()
 			db, reopen := open(t)
 			test(t, db, reopen)
+			if d, err := db.Reproject(ctx); err != nil || len(d) > 0 {
+				t.Errorf("the tables are not what the entries lead to: %v, %v", d, err)
+			}
 		})
 	}
 }
@@ -97,6 +100,9 @@ func commit(db store.Store, items ...item) (store.Append, error) {
 			}
 			for c := range it.change.Cases {
 				it.change.Cases[c].Version = b.NextSeq()
+			}
+			for _, p := range it.change.Personal() {
+				it.entry.Personal = append(it.entry.Personal, store.Personal{Field: p.Field, Salt: []byte("salt of " + p.Field), Value: p.Value})
 			}
 			if err := b.Add(it.entry, &it.change, it.events...); err != nil {
 				return store.Append{}, err
@@ -378,7 +384,7 @@ func testRecords(t *testing.T, db store.Store, _ func() store.Store) {
 		&deal.Opportunity{ID: "o1", AccountID: "a1", Status: "open", LedBy: "direct", Amount: deal.Money{Value: decimal.RequireFromString("0.1"), Currency: "USD"}},
 		&deal.Opportunity{ID: "o2", AccountName: "Bank", Status: "won", LedBy: "partner", PartnerID: "P-1", CloseDate: day},
 		&deal.Partner{ID: "P-1", Name: "Partner", Tier: "gold", Status: "active", AgreementSignedAt: day},
-		&deal.Person{ID: "u", Name: "Person", Queues: []string{"q"}}, &deal.CatalogueProduct{SKU: "s", Line: "l", Core: true}, &deal.Rate{Date: day, From: "USD", To: "EUR", Rate: "0.91"},
+		&deal.Person{ID: "u", Name: "Person", Email: "person@vendor.example", Queues: []string{"q"}}, &deal.CatalogueProduct{SKU: "s", Line: "l", Core: true}, &deal.Rate{Date: day, From: "USD", To: "EUR", Rate: "0.91"},
 	}
 	var c deal.Change
 	for _, r := range rows {
