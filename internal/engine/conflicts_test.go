@@ -63,7 +63,7 @@ func (b *bench) ask(f deal.Filing) deal.Decision {
 		if errs := v.admit(&r.Filing); len(errs) > 0 {
 			b.t.Fatal(errs)
 		}
-		return decide(v, &r, search(v, &r), b.clock.now())
+		return decide(v, &r, search(v, ask(v, &r)), b.clock.now())
 	})
 }
 

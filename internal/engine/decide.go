@@ -32,8 +32,8 @@ func decide(v *view, r *deal.Registration, m matches, now time.Time) deal.Decisi
 		Candidates: map[string][]deal.Match{},
 	}
 	for corpus, res := range map[string]match.Result{"accounts": m.accounts, "opportunities": m.opportunities, "registrations": m.claims} {
-		if len(res.Candidates) > 0 {
-			d.Candidates[corpus] = res.Candidates
+		if c := worthRecording(res.Candidates); len(c) > 0 {
+			d.Candidates[corpus] = c
 		}
 	}
 	amount, amountKnown := v.convert(total(&r.Filing), set.Currency, r.ReceivedAt)
@@ -49,6 +49,24 @@ func decide(v *view, r *deal.Registration, m matches, now time.Time) deal.Decisi
 	d.Facts = facts.Map()
 	conclude(v, r, &d, v.policy.Decide(facts, now), now)
 	return d
+}
+
+const (
+	// recordedFrom is the probability from which a candidate is recorded: below it, kinship aside, nothing turns on it.
+	recordedFrom = 0.01
+	// alwaysRecorded are the best of each corpus, however far off: they show what was nearest.
+	alwaysRecorded = 2
+)
+
+// worthRecording returns the candidates a decision keeps, with every term of their scores.
+func worthRecording(cs []deal.Match) []deal.Match {
+	var out []deal.Match
+	for i, c := range cs {
+		if i < alwaysRecorded || c.Probability >= recordedFrom || c.Verdict == deal.Related {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // input describes the customer to the matcher. The partner's own domain, and its distributor's, say nothing about the
