@@ -127,7 +127,7 @@ func TestPutRepeatedIndexed(t *testing.T) {
 	found := read(b.Engine, func(v *view) [2]int {
 		var n [2]int
 		for i, name := range []string{"Zanzibar Orchestra Foundation", "Quixotic Brewing Company"} {
-			for _, c := range search(v, &deal.Registration{Filing: deal.Filing{Customer: deal.Customer{Name: name}}}).accounts.Candidates {
+			for _, c := range search(v, ask(v, &deal.Registration{Filing: deal.Filing{Customer: deal.Customer{Name: name}}})).accounts.Candidates {
 				if c.ID == "acc-500" {
 					n[i]++
 				}
