@@ -181,7 +181,7 @@ func TestConvertAtSubmission(t *testing.T) {
 		if c.later {
 			b.clock.set(after.Time)
 		}
-		d := b.ask(by("P-1", zanzibar, c.change))
+		d := b.foreseen(by("P-1", zanzibar, c.change))
 		if d.Facts["reg.amount"] != c.amount || d.Facts["reg.rate_missing"] != c.missing {
 			t.Errorf("%s: amount %v, rate missing %v; want %v, %v", c.name, d.Facts["reg.amount"], d.Facts["reg.rate_missing"], c.amount, c.missing)
 		}

@@ -55,16 +55,14 @@ func (b *bench) file(f deal.Filing) (deal.Registration, deal.Decision) {
 	return r, d
 }
 
-// ask decides a filing on the view as it is, and commits nothing.
-func (b *bench) ask(f deal.Filing) deal.Decision {
+// foreseen is what a pre-check sees.
+func (b *bench) foreseen(f deal.Filing) deal.Decision {
 	b.t.Helper()
-	return read(b.Engine, func(v *view) deal.Decision {
-		r := deal.Registration{ID: deal.NewID(deal.RegistrationID), ReceivedAt: b.clock.now(), Filing: f, EmailDomain: f.Contact.EmailDomain(), Status: precheck}
-		if errs := v.admit(&r.Filing); len(errs) > 0 {
-			b.t.Fatal(errs)
-		}
-		return decide(v, &r, search(v, ask(v, &r)), b.clock.now())
-	})
+	d, err := b.foresee(f)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return d
 }
 
 var (
@@ -250,7 +248,7 @@ func TestConflicts(t *testing.T) {
 			f := c.filing
 			f.ExpectedCloseDate = deal.Date{Time: b.clock.now().AddDate(0, 3, 0).Truncate(24 * time.Hour)}
 			// First as a pre-check would, before the ends of windows are written down; then under the lock, after.
-			asked := b.ask(f)
+			asked := b.foreseen(f)
 			_, d := b.file(f)
 			for how, d := range map[string]deal.Decision{"asked": asked, "filed": d} {
 				var got []string

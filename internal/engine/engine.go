@@ -407,6 +407,22 @@ type Check struct {
 // Check answers a pre-check on the present view. It commits nothing and names nobody: three answers, each with one
 // fixed sentence, whatever the reason.
 func (e *Engine) Check(_ context.Context, _ Request, f deal.Filing) (Check, error) {
+	d, err := e.foresee(f)
+	switch {
+	case err != nil:
+		return Check{}, err
+	case d.Outcome == deal.Protect:
+		return Check{Advice: "file", Explanation: "Nothing we may tell you of speaks against filing this now."}, nil
+	case d.Route != nil && d.Route.Disposition == deal.Returned:
+		return Check{Advice: "file", Explanation: "File it with the fields named here.", Needs: d.Route.Needs}, nil
+	case d.Outcome == deal.Escalate:
+		return Check{Advice: "expect_review", Explanation: "A person would review this before it is answered."}, nil
+	}
+	return Check{Advice: "do_not_file", Explanation: "This would not be protected as it stands."}, nil
+}
+
+// foresee decides a filing on the present view as if it were the next to come, and commits nothing.
+func (e *Engine) foresee(f deal.Filing) (deal.Decision, error) {
 	public, personal := f.SplitPersonal()
 	now := e.now()
 	r := deal.Registration{ID: deal.NewID(deal.RegistrationID), DecisionID: deal.NewID(deal.DecisionID), CaseID: deal.NewID(deal.CaseID),
@@ -425,19 +441,10 @@ func (e *Engine) Check(_ context.Context, _ Request, f deal.Filing) (Check, erro
 		if errs := v.admit(&r.Filing); len(errs) > 0 {
 			return result{err: errs}
 		}
+		r.Sequence = v.head.Seq + 1
 		return result{d: decide(v, &r, search(v, ask(v, &r)), now)}
 	})
-	switch {
-	case got.err != nil:
-		return Check{}, got.err
-	case got.d.Outcome == deal.Protect:
-		return Check{Advice: "file", Explanation: "Nothing we may tell you of speaks against filing this now."}, nil
-	case got.d.Route != nil && got.d.Route.Disposition == deal.Returned:
-		return Check{Advice: "file", Explanation: "File it with the fields named here.", Needs: got.d.Route.Needs}, nil
-	case got.d.Outcome == deal.Escalate:
-		return Check{Advice: "expect_review", Explanation: "A person would review this before it is answered."}, nil
-	}
-	return Check{Advice: "do_not_file", Explanation: "This would not be protected as it stands."}, nil
+	return got.d, got.err
 }
 
 // PutResult counts what a Put did.

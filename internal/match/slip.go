@@ -14,7 +14,7 @@ const (
 )
 
 // slips mends slips of the finger in the words of business, before they are looked up as synonyms and legal forms:
-// "shiypard", "develoeprs", "coropration". A word nobody was seen to use, one letter off a word everybody uses, is that
+// "shiypard", "coropration". A word nobody was seen to use, one letter off a word everybody uses, is that
 // word. Names themselves are left as written; how near they are is what the matcher weighs.
 type slips struct {
 	count  map[string]int32    // in how many names a word as written occurs
