@@ -17,7 +17,7 @@ LABEL org.opencontainers.image.title="dibs" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /out/dibs /usr/local/bin/dibs
 COPY --from=build /src/LICENSE /src/NOTICE /licenses/
-# The database and the ledger's signing key. Keep both: without the key, no receipt can be signed with the old name.
+# The database and the ledger's signing key. Keep both: without the key the service does not start.
 COPY --from=build --chown=nonroot:nonroot /out/data /var/lib/dibs
 ENV DIBS_LISTEN=0.0.0.0:8080 \
     DIBS_DATABASE=sqlite:/var/lib/dibs/dibs.db

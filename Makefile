@@ -25,7 +25,8 @@ race: prepare ## Run every test under the race detector, in random order
 fuzz: ## Run every fuzz test for FUZZTIME (10s) each
 	@tools/fuzz $(FUZZTIME)
 
-bench: ## Run every benchmark
+bench: ## Measure one registration beside a no-op and a bare commit, write BENCHMARKS.md, and run every benchmark
+	$(GO) build -o bin/bench ./tools/bench && bin/bench
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 lint: ## Check format and style; the first run builds the linter, which takes minutes

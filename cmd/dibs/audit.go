@@ -12,6 +12,7 @@ import (
 
 	"github.com/gowebpki/jcs"
 
+	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/engine"
 	"github.com/dibs-deals/dibs/internal/ledger"
 	"github.com/dibs-deals/dibs/internal/store"
@@ -33,7 +34,7 @@ func (c *auditCheckpointCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	defer func() { _ = st.Close() }()
-	signer, err := c.openSigner()
+	signer, err := c.openSigner(ctx, st)
 	if err != nil {
 		return err
 	}
@@ -61,7 +62,7 @@ func (c *auditProveCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	defer func() { _ = st.Close() }()
-	signer, err := c.openSigner()
+	signer, err := c.openSigner(ctx, st)
 	if err != nil {
 		return err
 	}
@@ -85,9 +86,10 @@ func (c *auditProveCmd) Run(ctx context.Context, std stdio) error {
 
 type auditVerifyCmd struct {
 	databaseFlags
-	File   string   `arg:"" optional:"" type:"existingfile" help:"An answer with its receipt, or a receipt alone: verified offline, without a database."`
-	Key    []string `placeholder:"VKEY" help:"Verification key to trust for FILE. Without one the receipt's own is used, which shows only that it agrees with itself."`
-	Format string   `enum:"text,json" default:"text" help:"text or json."`
+	File       string   `arg:"" optional:"" type:"existingfile" help:"An answer with its receipt, or a receipt alone: verified offline, without a database."`
+	Checkpoint string   `type:"existingfile" placeholder:"FILE" help:"A checkpoint saved earlier (dibs audit checkpoint): the ledger must still begin with what it was then."`
+	Key        []string `placeholder:"VKEY" help:"Verification key to trust for FILE. Without one the receipt's own is used, which shows only that it agrees with itself."`
+	Format     string   `enum:"text,json" default:"text" help:"text or json."`
 }
 
 // Run verifies. It exits 1 when something is not as the ledger says.
@@ -109,6 +111,11 @@ func (c *auditVerifyCmd) ledger(ctx context.Context, std stdio, st store.Store) 
 	if err != nil {
 		return fmt.Errorf("the audit could not go on: %w", err)
 	}
+	if c.Checkpoint != "" {
+		if err := c.extends(ctx, st, &report); err != nil {
+			return err
+		}
+	}
 	if c.Format == "json" {
 		if err := writeJSON(std.out, report); err != nil {
 			return err
@@ -129,6 +136,43 @@ func (c *auditVerifyCmd) ledger(ctx context.Context, std stdio, st store.Store) 
 	}
 	if len(report.Problems) > 0 {
 		return errFound
+	}
+	return nil
+}
+
+// extends checks that the ledger still begins with what a saved checkpoint says: neither cut off nor written anew since.
+func (c *auditVerifyCmd) extends(ctx context.Context, st store.Store, report *engine.Report) error {
+	text, err := os.ReadFile(c.Checkpoint)
+	if err != nil {
+		return err
+	}
+	keys := c.Key
+	if len(keys) == 0 {
+		signers, err := st.Documents(ctx, deal.SignerDocument)
+		if err != nil {
+			return err
+		}
+		for _, d := range signers {
+			keys = append(keys, d.Body)
+		}
+	}
+	cp, err := ledger.OpenCheckpoint(string(text), keys...)
+	if err != nil {
+		return fmt.Errorf("--checkpoint %s: %w", c.Checkpoint, err)
+	}
+	found := func(format string, args ...any) {
+		report.Problems = append(report.Problems, engine.Problem{What: "history", Detail: fmt.Sprintf(format, args...)})
+	}
+	if cp.Size > report.Entries {
+		found("the checkpoint is of %d entries, the ledger has %d: entries are gone", cp.Size, report.Entries)
+		return nil
+	}
+	root, err := ledger.RootOf(cp.Size, func(ix []int64) ([]ledger.Hash, error) { return st.Nodes(ctx, ix) })
+	if err != nil {
+		return err
+	}
+	if root != cp.Root {
+		found("the first %d entries are not those of the checkpoint", cp.Size)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 type databaseFlags struct {
 	Database   string `default:"sqlite:dibs-data/dibs.db" env:"DIBS_DATABASE" placeholder:"URL" help:"Database: sqlite:PATH."`
 	SigningKey string `env:"DIBS_SIGNING_KEY" type:"path" placeholder:"FILE" help:"File of the ledger's signing key; made on first start. Default: ledger.key beside the database."`
+	RotateKey  bool   `name:"rotate-signing-key" help:"Go on with a new signing key when the file is not there. Receipts given so far stay valid under the old key, which is in the ledger."`
 	Origin     string `default:"dibs/ledger" env:"DIBS_ORIGIN" help:"Name of the ledger in its checkpoints, set when the signing key is made."`
 }
 
@@ -51,8 +53,8 @@ func (f *databaseFlags) openStore(ctx context.Context, create bool) (store.Store
 	return sqlite.Open(ctx, sqlite.Config{Path: path})
 }
 
-// openSigner opens the signing key; it is made when there is none.
-func (f *databaseFlags) openSigner() (*ledger.Signer, error) {
+// openSigner opens the signing key. It is made with a new ledger; one that has entries has a key somewhere.
+func (f *databaseFlags) openSigner(ctx context.Context, st store.Store) (*ledger.Signer, error) {
 	file := f.SigningKey
 	if file == "" {
 		path, err := f.path()
@@ -60,6 +62,13 @@ func (f *databaseFlags) openSigner() (*ledger.Signer, error) {
 			return nil, err
 		}
 		file = filepath.Join(filepath.Dir(path), "ledger.key")
+	}
+	head, err := st.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(file); head.Seq > 0 && !f.RotateKey && errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the ledger has %d entries and its signing key %s is not there: put it back, give --signing-key, or go on with a new one with --rotate-signing-key", head.Seq, file)
 	}
 	return ledger.OpenSigner(file, f.Origin)
 }
@@ -70,7 +79,7 @@ func (f *databaseFlags) openEngine(ctx context.Context, create bool, log *slog.L
 	if err != nil {
 		return nil, nil, err
 	}
-	signer, err := f.openSigner()
+	signer, err := f.openSigner(ctx, st)
 	if err == nil {
 		e, err = engine.Open(ctx, engine.Config{Store: st, Signer: signer, Policy: policy, Log: log})
 	}

@@ -210,10 +210,18 @@ func (c *demoCmd) explain(std stdio, e *engine.Engine, s *demoState, l net.Liste
 	fmt.Fprintf(out, "\n# What sales operations see: the evidence of every decision, and the cases waiting for a person\n")
 	fmt.Fprintf(out, "curl -sS '%s/v1/registrations?limit=5' -H 'Authorization: Bearer %s'\n", base, s.Keys["ops"])
 	fmt.Fprintf(out, "curl -sS '%s/v1/cases?status=open' -H 'Authorization: Bearer %s'\n", base, s.Keys["ops"])
-	fmt.Fprintf(out, "\n# Verify the whole ledger, from another terminal\ngo run ./cmd/dibs audit verify --database sqlite:%s\n", filepath.Join(relative(c.Dir), "dibs.db"))
+	fmt.Fprintf(out, "\n# Verify the whole ledger, from another terminal\n%s audit verify --database sqlite:%s\n", invoked(), filepath.Join(relative(c.Dir), "dibs.db"))
 	if !c.Setup {
 		fmt.Fprintln(out, "\nServing; Ctrl-C ends it, and the next start finds everything as it was.")
 	}
+}
+
+// invoked is how the reader started this program.
+func invoked() string {
+	if strings.Contains(os.Args[0], "go-build") {
+		return "go run ./cmd/dibs"
+	}
+	return os.Args[0]
 }
 
 // relative shortens a path below the working folder.

@@ -15,7 +15,7 @@ import (
 type keysCmd struct {
 	Create keysCreateCmd `cmd:"" help:"Make an API key and print it, once."`
 	List   keysListCmd   `cmd:"" help:"List the keys; their secrets are not kept."`
-	Revoke keysRevokeCmd `cmd:"" help:"End a key at once, on every process that serves the database."`
+	Revoke keysRevokeCmd `cmd:"" help:"End a key. A service that runs on the database knows within a second."`
 }
 
 // operator is the actor of what is done on the command line, by whoever may read the database's files.

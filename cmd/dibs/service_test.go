@@ -570,6 +570,35 @@ func TestProve(t *testing.T) {
 	if code, out, _ := dibs(t, "", nil, "audit", "checkpoint", "--database", db); code != exitOK || !strings.HasPrefix(out, "dibs/ledger\n3\n") {
 		t.Errorf("checkpoint: %d %s", code, out)
 	}
+	_, before, _ := dibs(t, "", nil, "audit", "checkpoint", "--database", db)
+	if code, _, _ := dibs(t, "id,name\nP-2,Two\n", nil, "import", "--database", db, "partners", "-"); code != exitOK {
+		t.Fatal("no second entry")
+	}
+	_, after, _ := dibs(t, "", nil, "audit", "checkpoint", "--database", db)
+	if code, out, errs := dibs(t, "", map[string]string{"cp": before}, "audit", "verify", "--database", db, "--checkpoint", "cp"); code != exitOK {
+		t.Errorf("against an earlier checkpoint: %d %s%s", code, out, errs)
+	}
+	// A ledger rolled back to where it was: everything in it agrees with itself, and the later checkpoint tells.
+	old := filepath.Join(t.TempDir(), "old.db")
+	if code, _, _ := dibs(t, "id,name\nP-1,One\n", nil, "import", "--database", "sqlite:"+old, "--signing-key", strings.TrimSuffix(strings.TrimPrefix(db, "sqlite:"), "dibs.db")+"ledger.key", "partners", "-"); code != exitOK {
+		t.Fatal("no older ledger")
+	}
+	if code, out, _ := dibs(t, "", map[string]string{"cp": after}, "audit", "verify", "--database", "sqlite:"+old, "--checkpoint", "cp"); code != exitFound || !strings.Contains(out, "entries are gone") {
+		t.Errorf("a ledger cut short: %d %s", code, out)
+	}
+	// A ledger whose key is lost goes on only when it is told to.
+	if err := os.Remove(strings.TrimSuffix(strings.TrimPrefix(db, "sqlite:"), "dibs.db") + "ledger.key"); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := dibs(t, "", nil, "keys", "create", "--database", db, "--role", "ops"); code != exitUsage || !strings.Contains(errs, "--rotate-signing-key") {
+		t.Errorf("without its key: %d %s", code, errs)
+	}
+	if code, _, errs := dibs(t, "", nil, "keys", "create", "--database", db, "--role", "ops", "--rotate-signing-key"); code != exitOK {
+		t.Errorf("with a new key: %d %s", code, errs)
+	}
+	if code, out, errs := dibs(t, "", map[string]string{"cp": before}, "audit", "verify", "--database", db, "--checkpoint", "cp"); code != exitOK {
+		t.Errorf("a checkpoint under the old key, which the ledger holds: %d %s%s", code, out, errs)
+	}
 	if code, _, errs := dibs(t, "", nil, "audit", "prove", "--database", db, "reg_none"); code != exitUsage || !strings.Contains(errs, "no registration") {
 		t.Errorf("of nothing: %d %s", code, errs)
 	}

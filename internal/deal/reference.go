@@ -169,7 +169,7 @@ func (p *Partner) SellsFor(country string, lines []string) bool {
 		return false
 	}
 	for _, l := range lines {
-		if len(p.Lines) > 0 && !slices.Contains(p.Lines, l) {
+		if len(p.Lines) > 0 && !slices.ContainsFunc(p.Lines, func(own string) bool { return Fold(own) == Fold(l) }) {
 			return false
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // Limits of one filing. They bound the work and the storage one request can cause.
@@ -167,8 +169,8 @@ func (f *Filing) Lines() []string {
 	var out []string
 	seen := map[string]bool{}
 	for _, p := range f.Products {
-		if p.Line != "" && !seen[p.Line] {
-			seen[p.Line] = true
+		if k := Fold(p.Line); k != "" && !seen[k] {
+			seen[k] = true
 			out = append(out, p.Line)
 		}
 	}
@@ -470,14 +472,26 @@ func meet(a, b []string) (shared []string, meets bool) {
 	}
 	in := make(map[string]bool, len(a))
 	for _, x := range a {
-		in[x] = true
+		in[Fold(x)] = true
 	}
 	for _, x := range b {
-		if in[x] {
+		if in[Fold(x)] {
 			shared = append(shared, x)
 		}
 	}
 	return shared, len(shared) > 0
+}
+
+// Fold returns the form in which codes that people write (product lines, industries) are compared: compatibility forms
+// and case undone, spaces at the ends and characters nobody sees taken out.
+func Fold(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Cf, r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, norm.NFKC.String(s))
+	return strings.Join(strings.Fields(s), " ")
 }
 
 // Protection is a time-limited claim to a scope. It holds in [StartsAt, EndsAt).

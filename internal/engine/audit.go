@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dibs-deals/dibs/internal/deal"
@@ -88,6 +89,9 @@ func Verify(ctx context.Context, st store.Store) (Report, error) {
 		return a.Report, err
 	}
 	a.Root = fmt.Sprintf("%x", root)
+	if head.Seq > 0 && (!head.At.Equal(now) || head.Registrations != a.numbered()) {
+		a.found(0, "head", "head says %s and %d registrations; the entries say %s and %d", head.At, head.Registrations, now, a.numbered())
+	}
 	if head.Seq != at.Seq || head.Chain != at.Chain || head.Seq > 0 && head.Root != root {
 		a.found(0, "head", "head is entry %d, chain %x, root %x; the entries lead to %d, %x, %x", head.Seq, head.Chain, head.Root, at.Seq, at.Chain, root)
 	}
@@ -201,6 +205,16 @@ func (a *auditor) fold(seq uint64, c *deal.Change) {
 	if c.Decision != nil && c.Decision.Sequence != seq {
 		a.found(seq, "decision", "says it is entry %d", c.Decision.Sequence)
 	}
+}
+
+// numbered counts the registrations that were given a number.
+func (a *auditor) numbered() (n uint64) {
+	for key := range a.state {
+		if strings.HasPrefix(key, "registration ") {
+			n++
+		}
+	}
+	return n
 }
 
 func (a *auditor) nodes(ctx context.Context, st store.Store, want []ledger.Node) error {

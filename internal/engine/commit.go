@@ -21,7 +21,7 @@ const (
 	maxExpiries = 1000
 	// followEvery is how often the view is brought up to what other processes have committed, and windows that have
 	// ended are written down, while nobody asks for anything.
-	followEvery = 500 * time.Millisecond
+	followEvery = 100 * time.Millisecond
 )
 
 // addition is one entry to be appended.

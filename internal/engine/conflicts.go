@@ -131,8 +131,7 @@ func (f *finder) claims(m matches) {
 // reckonsWith reports whether the claim stands before this registration: it holds, or it was filed earlier and waits. What
 // is decided again, when a holder before it has gone, does not wait for those behind it, nor for itself.
 func (f *finder) reckonsWith(claim *deal.Registration) bool {
-	filedBefore := f.r.Sequence == 0 || claim.Sequence < f.r.Sequence // a pre-check has no place yet
-	return claim.ID != f.r.ID && claim.ClaimAt(f.now) && (filedBefore || claim.HoldsAt(f.now))
+	return claim.ID != f.r.ID && claim.ClaimAt(f.now) && (claim.Sequence < f.r.Sequence || claim.HoldsAt(f.now))
 }
 
 // holdingWindow returns the window by which the registration holds, if it holds at all.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -136,7 +137,7 @@ func (v *view) searchOptions() (one, many match.Options) {
 type whom struct {
 	deal.Resolution
 	account  *deal.Account // the resolved account, when certain
-	possible []deal.Match  // accounts the customer may be, best first; only the certain ones when the resolution is
+	possible []deal.Match  // accounts the customer may be, best first; only the one when the resolution is certain
 }
 
 // resolve says who the customer is: an account the matcher is certain of (a given account id breaks a tie but proves
@@ -149,19 +150,15 @@ func resolve(v *view, r *deal.Registration, m matches, set policy.Settings) whom
 			w.possible = append(w.possible, c)
 		}
 	}
-	certain := slices.Clone(w.possible)
-	certain = slices.DeleteFunc(certain, func(c deal.Match) bool { return !best(c) })
-	if len(certain) > 0 {
-		top := certain[0]
-		if i := slices.IndexFunc(certain, func(c deal.Match) bool { return c.ID == r.Filing.Customer.AccountID }); i >= 0 {
-			top = certain[i]
-		}
-		w.Status, w.Probability, w.possible = "certain", top.Probability, certain
+	if i := w.chosen(r, best); i >= 0 {
+		top := w.possible[i]
+		w.Status, w.Probability, w.possible = "certain", top.Probability, []deal.Match{top}
 		w.Ref = deal.CustomerRef{AccountID: top.ID}
 		w.account = v.accounts[top.ID]
 		w.Disagrees = disagreements(&r.Filing.Customer, w.account)
 		return w
 	}
+	w.share(set.Possible)
 	if len(w.possible) > 0 {
 		w.Status, w.Probability = "possible", w.possible[0].Probability
 	}
@@ -179,6 +176,47 @@ func resolve(v *view, r *deal.Registration, m matches, set policy.Settings) whom
 	w.Ref = deal.CustomerRef{ProspectID: deal.ProspectID + strings.TrimPrefix(r.ID, deal.RegistrationID)}
 	w.NewProspect = true
 	return w
+}
+
+// chosen returns the place of the one account the customer certainly is, or -1. Where several fit so well that each would
+// be certain alone, it is the one that has exactly the name as filed, or the one the filing names by its id; else nobody can say.
+func (w *whom) chosen(r *deal.Registration, best func(deal.Match) bool) int {
+	one := func(is func(deal.Match) bool) (at, n int) {
+		at = -1
+		for i, c := range w.possible {
+			if best(c) && is(c) {
+				at, n = i, n+1
+			}
+		}
+		return at, n
+	}
+	filed := match.Normalise(r.Filing.Customer.Name)
+	for _, is := range []func(deal.Match) bool{
+		func(deal.Match) bool { return true },
+		func(c deal.Match) bool { return match.Normalise(c.Name) == filed },
+		func(c deal.Match) bool { return c.ID == r.Filing.Customer.AccountID },
+	} {
+		if at, n := one(is); n == 1 {
+			return at
+		}
+	}
+	return -1
+}
+
+// share divides one certainty among accounts that together claim more than one: the customer is at most one of them. Each
+// stays possible all the same; a person has to look whichever it is.
+func (w *whom) share(least float64) {
+	sum := 0.0
+	for _, c := range w.possible {
+		sum += c.Probability
+	}
+	if sum <= 1 {
+		return
+	}
+	w.possible = slices.Clone(w.possible)
+	for i := range w.possible {
+		w.possible[i].Probability = max(least, math.Round(w.possible[i].Probability/sum*1e6)/1e6)
+	}
 }
 
 func disagreements(c *deal.Customer, a *deal.Account) []string {

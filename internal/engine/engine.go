@@ -306,6 +306,20 @@ func salted(ps []deal.Personal) ([]store.Personal, error) {
 	return out, nil
 }
 
+// lines returns the product lines there are, by their folded form: those the policy declares and those of the catalogue.
+func (v *view) lines(declared []string) map[string]string {
+	out := make(map[string]string, len(declared)+8)
+	for _, l := range declared {
+		out[deal.Fold(l)] = l
+	}
+	for _, p := range v.products {
+		if _, ok := out[deal.Fold(p.Line)]; !ok || p.Line < out[deal.Fold(p.Line)] && !slices.Contains(declared, out[deal.Fold(p.Line)]) {
+			out[deal.Fold(p.Line)] = p.Line
+		}
+	}
+	return out
+}
+
 // admit checks a filing against the world: that its partner exists, that its products are sold. It fills in the line
 // of a known product.
 func (v *view) admit(f *deal.Filing) deal.FieldErrors {
@@ -316,24 +330,27 @@ func (v *view) admit(f *deal.Filing) deal.FieldErrors {
 	if f.DistributorID != "" && v.partners[f.DistributorID] == nil {
 		errs.Add("distributor_id", "no such partner")
 	}
+	if !v.model.Names(f.Customer.Name) {
+		errs.Add("customer.name", "%q names nobody; give the name of the end customer", f.Customer.Name)
+	}
+	set := v.policy.Settings()
+	known := v.lines(set.Lines)
 	f.Products = slices.Clone(f.Products)
 	for i := range f.Products {
 		p := &f.Products[i]
+		field := fmt.Sprintf("products[%d].", i)
+		line, sold := known[deal.Fold(p.Line)]
 		switch c := v.products[p.SKU]; {
-		case c != nil && p.Line != "" && p.Line != c.Line:
-			errs.Add(fmt.Sprintf("products[%d].line", i), "%s is of line %s", p.SKU, c.Line)
+		case c != nil && p.Line != "" && deal.Fold(p.Line) != deal.Fold(c.Line):
+			errs.Add(field+"line", "%s is of line %s", p.SKU, c.Line)
 		case c != nil:
 			p.Line = c.Line
 		case p.Line == "":
-			errs.Add(fmt.Sprintf("products[%d].sku", i), "%q is not in the catalogue; correct it or give a line", p.SKU)
-		}
-	}
-	set := v.policy.Settings()
-	if lines := set.Lines; len(lines) > 0 {
-		for i, p := range f.Products {
-			if p.Line != "" && !slices.Contains(lines, p.Line) && v.products[p.SKU] == nil {
-				errs.Add(fmt.Sprintf("products[%d].line", i), "%q is not one of %s", p.Line, strings.Join(lines, ", "))
-			}
+			errs.Add(field+"sku", "%q is not in the catalogue; correct it or give a line", p.SKU)
+		case sold:
+			p.Line = line
+		case len(known) > 0: // a line nobody sells would stand in no one's way
+			errs.Add(field+"line", "%q is not one of %s", p.Line, strings.Join(slices.Sorted(maps.Values(known)), ", "))
 		}
 	}
 	return append(errs, set.Validate(f.Custom)...)

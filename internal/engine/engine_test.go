@@ -503,7 +503,7 @@ func TestTamper(t *testing.T) {
 		`UPDATE entry SET leaf = x'00' WHERE seq = 2`, `UPDATE entry SET chain = zeroblob(32) WHERE seq = 2`,
 		`UPDATE personal SET value = 'Max' WHERE field = 'contact.name'`, `UPDATE personal SET salt = zeroblob(32) WHERE field = 'contact.name'`,
 		`DELETE FROM personal WHERE field = 'contact.name'`, `UPDATE node SET hash = zeroblob(32) WHERE i = 2`, `DELETE FROM node WHERE i = 0`,
-		`UPDATE head SET root = zeroblob(32)`, `UPDATE head SET chain = zeroblob(32)`,
+		`UPDATE head SET root = zeroblob(32)`, `UPDATE head SET at = at + 1`, `UPDATE head SET registrations = registrations + 1`, `UPDATE head SET chain = zeroblob(32)`,
 		`UPDATE registration SET doc = replace(doc, '"P-1"', '"P-2"')`, `UPDATE account SET doc = replace(doc, '"named":true', '"named":false')`,
 		`DELETE FROM account`, `UPDATE partner SET doc = replace(doc, 'gold', 'platinum') WHERE id = 'P-1'`,
 		`UPDATE document SET doc = replace(doc, 'certain', 'curtain')`,

@@ -97,7 +97,13 @@ func (e *Engine) existing(ctx context.Context, r deal.Registration, row *Existin
 		scope := scopeOf(&r, r.CustomerRef)
 		if row.ProtectedUntil.After(now) {
 			if held := holders(v, &r, scope, now); len(held) > 0 {
-				return addition{}, deal.FieldErrors{{Field: "number", Detail: "would hold what " + v.claims[held[0]].Number + " holds"}}
+				return addition{}, deal.FieldErrors{{Field: "customer_name", Detail: "would hold what " + v.claims[held[0]].Number + " holds: end one of them, then import again"}}
+			}
+			for _, c := range findConflicts(v, &r, m, who, deal.TerritoryResult{}, set, now) {
+				if other := v.claims[c.With]; (c.Kind == deal.HeldByOther || c.Kind == deal.OwnDuplicate && other.HoldsAt(now)) && c.Probability >= set.Possible {
+					return addition{}, deal.FieldErrors{{Field: "customer_name", Detail: fmt.Sprintf("is %q, which %s holds, with probability %.2f: end one of them, or give the account ids of both, then import again",
+						other.Filing.Customer.Name, other.Number, c.Probability)}}
+				}
 			}
 		} else {
 			r.Status = deal.StatusExpired

@@ -308,7 +308,7 @@ func coversAll(shared, all []string) bool {
 		return len(shared) == 0
 	}
 	for _, l := range all {
-		if !slices.Contains(shared, l) {
+		if !slices.ContainsFunc(shared, func(s string) bool { return deal.Fold(s) == deal.Fold(l) }) {
 			return false
 		}
 	}

@@ -27,7 +27,7 @@ func ImportRows(ctx context.Context, e *Engine, q Request, dryRun bool, rows fun
 		var got PutResult
 		var rejected map[int]deal.FieldErrors
 		if dryRun {
-			rejected = read(e, func(v *view) map[int]deal.FieldErrors { _, _, bad := mergeRows(v, batch); return bad })
+			rejected = read(e, func(v *view) (bad map[int]deal.FieldErrors) { _, got, bad = mergeRows(v, batch); return bad })
 		} else {
 			var err error
 			if got, rejected, err = e.putRows(ctx, q, batch, false); err != nil {

@@ -146,6 +146,29 @@ func (m *Model) plain(w []string) bool {
 	return true
 }
 
+// nobody are what people write where a name is asked for and they have none.
+var nobody = map[string]bool{"test": true, "na": true, "unknown": true, "tbd": true, "tba": true, "tbc": true, "xxx": true, "xx": true, "none": true, "null": true, "nil": true,
+	"nn": true, "customer": true, "endcustomer": true, "enduser": true, "client": true, "company": true, "confidential": true, "various": true, "misc": true, "other": true,
+	"anonymous": true, "notavailable": true, "notapplicable": true, "tobedefined": true, "tobedetermined": true, "unbekannt": true, "kunde": true, "asdf": true, "foo": true, "dummy": true, "prospect": true}
+
+// Names reports whether a text can be the name of an organisation: more than a legal form, a letter, or one of the words
+// that stand where somebody had no name to give.
+func (m *Model) Names(raw string) bool {
+	w := words(raw)
+	for len(w) > 0 && (dropped[w[0]] || w[0] == "co") {
+		w = w[1:]
+	}
+	if len(w) == 0 {
+		return false
+	}
+	core, form := m.core(w)
+	squash := strings.Join(core, "")
+	if _, bare := m.formOf[strings.Join(core, " ")]; bare || nobody[squash] || dropped[squash] {
+		return false
+	}
+	return utf8.RuneCountInString(squash) >= 2 || form != 0 || hasHan(squash)
+}
+
 // split cuts words at dividers.
 func split(w []string) (parts [][]string) {
 	start := 0

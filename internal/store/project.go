@@ -26,7 +26,11 @@ func Elements(r *deal.Registration) []Element {
 	if p == nil {
 		return nil
 	}
-	lines, sites := p.Scope.Lines, p.Scope.Sites
+	var lines []string
+	for _, l := range p.Scope.Lines {
+		lines = append(lines, deal.Fold(l))
+	}
+	sites := p.Scope.Sites
 	if len(lines) == 0 {
 		lines = []string{Everything}
 	}

@@ -1,0 +1,85 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+)
+
+// TestLineSpellings files one customer for one product line under many spellings of the line. There is one holder, with a
+// catalogue that knows the line and without.
+func TestLineSpellings(t *testing.T) {
+	for _, catalogue := range []bool{true, false} {
+		t.Run(fmt.Sprintf("catalogue=%v", catalogue), func(t *testing.T) {
+			b := newBench(t)
+			if !catalogue {
+				for _, sku := range []string{"SKU-network", "SKU-security"} {
+					if err := b.Delete(context.Background(), Request{Actor: deal.System}, deal.Products, []string{sku}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			holders, refused := 0, 0
+			for i, line := range []string{"network", "Network", "NETWORK", " network ", "ｎｅｔｗｏｒｋ", "net\u200bwork", "networks", "n\u0435twork"} {
+				f := filing(fmt.Sprintf("P-%d", i+1), zanzibar)
+				f.Products = []deal.Product{{Line: line}}
+				got, err := b.Register(context.Background(), request("key_1", line, f), f)
+				var wrong deal.FieldErrors
+				switch {
+				case errors.As(err, &wrong) && wrong[0].Field == "products[0].line":
+					refused++
+				case err != nil:
+					t.Fatal(err)
+				case b.answer(got).Status == deal.StatusProtected:
+					holders++
+				}
+			}
+			if want := map[bool][2]int{true: {1, 2}, false: {3, 0}}[catalogue]; holders != want[0] || refused != want[1] {
+				t.Errorf("%d holders, %d refused, want %v: without a catalogue another word is another line", holders, refused, want)
+			}
+			b.sound()
+		})
+	}
+}
+
+// TestTwoAccountsFitAlike files for one of two accounts that read the same but for the order of words. The one with the
+// name as filed is certain; where neither has it, nobody can say, and another's claim on either is looked at by a person.
+func TestTwoAccountsFitAlike(t *testing.T) {
+	of, university := &deal.Account{ID: "acc-of", Name: "University of Miami", Country: "US"}, &deal.Account{ID: "acc-u", Name: "Miami University", Country: "US"}
+	b := newBench(t, of, university)
+	first := b.register("P-1", deal.Customer{Name: "University of Miami", Country: "US"})
+	second := b.register("P-2", deal.Customer{Name: "Miami University", Country: "US"})
+	for id, want := range map[string]string{first.ID: "acc-of", second.ID: "acc-u"} {
+		if r, d, _, err := b.Registration(context.Background(), id); err != nil || r.CustomerRef.AccountID != want || d.Resolution.Status != "certain" {
+			t.Errorf("resolved to %+v, want %s (%v)", d.Resolution, want, err)
+		}
+	}
+	if first.Status != deal.StatusProtected || second.Decision.Outcome != deal.Escalate {
+		t.Errorf("first %s, second %s: one who files for another account that reads alike is neither refused nor granted", first.Status, second.Status)
+	}
+	third := b.register("P-3", deal.Customer{Name: "Miami University, The", Country: "US"})
+	if _, d, _, err := b.Registration(context.Background(), third.ID); err != nil || third.Status == deal.StatusProtected {
+		t.Errorf("third: %+v, %v", d.Resolution, err)
+	}
+	b.sound()
+}
+
+// TestImportedHolders imports two promises of one thing under two spellings. The second is refused, whether the two were
+// resolved to one account or not.
+func TestImportedHolders(t *testing.T) {
+	b := newBench(t)
+	row := func(number, partner, name string) Existing {
+		f := filing(partner, deal.Customer{Name: name, Country: "DE", City: "Lübeck"})
+		return Existing{Number: number, Status: deal.StatusProtected, ReceivedAt: start.AddDate(0, -1, 0), ProtectedFrom: start.AddDate(0, -1, 0), ProtectedUntil: start.AddDate(1, 0, 0), Filing: f}
+	}
+	errs := b.ImportExisting(context.Background(), deal.System, []Existing{row("OLD-1", "P-1", "Hafen Lübeck GmbH")})
+	b.put(&deal.Account{ID: "acc-3", Name: "Hafen Lübeck GmbH", Country: "DE", City: "Lübeck"})
+	errs = append(errs, b.ImportExisting(context.Background(), deal.System, []Existing{row("OLD-2", "P-2", "Hafen Luebeck GmbH"), row("OLD-3", "P-3", "Quixotic Brewing Company")})...)
+	if errs[0] != nil || errs[1] == nil || errs[2] != nil {
+		t.Errorf("imported: %v", errs)
+	}
+	b.sound()
+}
