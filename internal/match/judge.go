@@ -384,17 +384,39 @@ func (m *Model) verdict(p float64, gate string, e *evidence, t Thresholds) deal.
 func (m *Model) Judge(a, b *Query) deal.Match {
 	var e evidence
 	m.compare(a, b, nil, &e)
-	return m.match(&e, 0, DefaultThresholds)
+	return m.match(&e, 0, false, DefaultThresholds)
 }
 
-// match puts evidence in words. rivals is the logarithm of one plus the odds of all other candidates relative to this
+const (
+	// ownNameWeight is the weight from which a word that only one of two names has is a name of its own: a family name, a
+	// brand, a trade that few have.
+	ownNameWeight = 5.5
+	// twoNamesWeight is what that takes away when each side has one, in a corpus of repeats. Among accounts the one that fits
+	// better takes it away as a rival; there, nobody is a rival.
+	twoNamesWeight = 2.5
+)
+
+// twoNames reports whether each of a pair has a name of its own, and nothing but words connects them.
+func (m *Model) twoNames(e *evidence) bool {
+	l := &e.like
+	return l.a != nil && min(l.missA, l.missB)*m.maxWeight() >= ownNameWeight && !e.identified() && e.v[fDomainSame] == 0 && e.v[fPhoneSame]+e.v[fStreetSame] == 0
+}
+
+// match puts evidence in words. alone says that the record has no rivals by the nature of its corpus; else rivals is the logarithm of one plus the odds of all other candidates relative to this
 // one.
-func (m *Model) match(e *evidence, rivals float64, t Thresholds) deal.Match {
+func (m *Model) match(e *evidence, rivals float64, alone bool, t Thresholds) deal.Match {
 	z := e.logit - float64(m.weights.Rivals*rivals)
+	apart := alone && m.twoNames(e)
+	if apart {
+		z -= twoNamesWeight
+	}
 	out := deal.Match{ID: e.b.id, Name: e.b.display, Probability: m.weights.probability(z)}
 	gate, why := m.relation(e)
 	out.Verdict = m.verdict(out.Probability, gate, e, t)
 	out.Evidence = m.explain(e, rivals)
+	if apart {
+		out.Evidence = append(out.Evidence, deal.Score{Term: "two_names", Weight: -twoNamesWeight, Text: "each has a name of its own beside what they share"})
+	}
 	if gate != "" {
 		out.Evidence = append(out.Evidence, deal.Score{Term: "relation", Value: gate, Text: why})
 	}

@@ -144,7 +144,7 @@ func (m *Model) answer(q *Query, cands []scored, o Options, owners func(string) 
 		if !o.Repeats {
 			rivals = rivalry(cands, i)
 		}
-		out = append(out, m.match(&e, rivals, t))
+		out = append(out, m.match(&e, rivals, o.Repeats, t))
 	}
 	return out
 }
