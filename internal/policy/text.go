@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -57,7 +58,7 @@ func words(v ref.Val) string {
 		}
 		return "no"
 	case types.Double:
-		return strconv.FormatFloat(float64(x), 'f', -1, 64)
+		return strconv.FormatFloat(math.Round(float64(x)*100)/100, 'f', -1, 64) // hundredths: money and probabilities need no more in a sentence
 	case types.Int:
 		return strconv.FormatInt(int64(x), 10)
 	case types.String:
