@@ -306,6 +306,13 @@ func salted(ps []deal.Personal) ([]store.Personal, error) {
 	return out, nil
 }
 
+// knows reports whether an account has exactly this name.
+func (v *view) knows(name string) bool {
+	one, _ := v.searchOptions()
+	found := v.accountIndex.Search(v.model.Prepare(match.Record{Names: []string{name}}), one)
+	return slices.ContainsFunc(found.Candidates, func(c deal.Match) bool { return match.Normalise(c.Name) == match.Normalise(name) })
+}
+
 // lines returns the product lines there are, by their folded form: those the policy declares and those of the catalogue.
 func (v *view) lines(declared []string) map[string]string {
 	out := make(map[string]string, len(declared)+8)
@@ -330,7 +337,7 @@ func (v *view) admit(f *deal.Filing) deal.FieldErrors {
 	if f.DistributorID != "" && v.partners[f.DistributorID] == nil {
 		errs.Add("distributor_id", "no such partner")
 	}
-	if !v.model.Names(f.Customer.Name) {
+	if !v.model.Names(f.Customer.Name) && !v.knows(f.Customer.Name) {
 		errs.Add("customer.name", "%q names nobody; give the name of the end customer", f.Customer.Name)
 	}
 	set := v.policy.Settings()

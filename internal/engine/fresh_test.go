@@ -45,6 +45,19 @@ func TestLineSpellings(t *testing.T) {
 	}
 }
 
+// TestNobody refuses names that name nobody, unless the vendor has an account of that name.
+func TestNobody(t *testing.T) {
+	b := newBench(t, &deal.Account{ID: "acc-srl", Name: "SRL", Country: "JP"})
+	for name, admitted := range map[string]bool{"GmbH": false, "unknown": false, "n/a": false, "S.R.L.": true, "SRL": true} {
+		f := filing("P-1", deal.Customer{Name: name, Country: "JP"})
+		_, err := b.Register(context.Background(), request("key_1", name, f), f)
+		var wrong deal.FieldErrors
+		if refused := errors.As(err, &wrong) && wrong[0].Field == "customer.name"; refused == admitted || err != nil && !refused {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
 // TestTwoAccountsFitAlike files for one of two accounts that read the same but for the order of words. The one with the
 // name as filed is certain; where neither has it, nobody can say, and another's claim on either is looked at by a person.
 func TestTwoAccountsFitAlike(t *testing.T) {

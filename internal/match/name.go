@@ -151,22 +151,21 @@ var nobody = map[string]bool{"test": true, "na": true, "unknown": true, "tbd": t
 	"nn": true, "customer": true, "endcustomer": true, "enduser": true, "client": true, "company": true, "confidential": true, "various": true, "misc": true, "other": true,
 	"anonymous": true, "notavailable": true, "notapplicable": true, "tobedefined": true, "tobedetermined": true, "unbekannt": true, "kunde": true, "asdf": true, "foo": true, "dummy": true, "prospect": true}
 
-// Names reports whether a text can be the name of an organisation: more than a legal form, a letter, or one of the words
-// that stand where somebody had no name to give.
+// bareForms are the legal forms that people leave standing alone. Rarer ones are somebody's initials as often as not.
+var bareForms = map[string]bool{"gmbh": true, "mbh": true, "inc": true, "incorporated": true, "llc": true, "ltd": true, "limited": true, "corp": true, "corporation": true,
+	"company": true, "co": true, "plc": true, "llp": true, "kg": true, "ag": true, "sa": true, "sarl": true, "sas": true, "srl": true, "spa": true, "bv": true, "nv": true,
+	"pty": true, "pte": true, "kk": true, "oy": true, "株式会社": true, "有限会社": true, "ооо": true, "оао": true, "and": true, "the": true}
+
+// Names reports whether a text can be the name of an organisation: more than legal forms, a single letter, or one of the
+// words that stand where somebody had no name to give. A few real organisations are called like that.
 func (m *Model) Names(raw string) bool {
 	w := words(raw)
-	for len(w) > 0 && (dropped[w[0]] || w[0] == "co") {
-		w = w[1:]
-	}
-	if len(w) == 0 {
+	if !slices.ContainsFunc(w, func(t string) bool { return !bareForms[t] }) {
 		return false
 	}
 	core, form := m.core(w)
 	squash := strings.Join(core, "")
-	if _, bare := m.formOf[strings.Join(core, " ")]; bare || nobody[squash] || dropped[squash] {
-		return false
-	}
-	return utf8.RuneCountInString(squash) >= 2 || form != 0 || hasHan(squash)
+	return !nobody[squash] && (utf8.RuneCountInString(squash) >= 2 || form != 0 || hasHan(squash))
 }
 
 // split cuts words at dividers.

@@ -9,14 +9,9 @@ func TestNamesSomebody(t *testing.T) {
 			t.Errorf("%q names somebody", nobody)
 		}
 	}
-	for _, somebody := range []string{"3M", "HP", "7-Eleven", "IBM", "AT&T", "SAP SE", "BMW AG", "Test Rite International", "The Company Store", "Unknown Worlds Entertainment", "アマダ", "海尔", "O2", "E.ON", "Group 1 Automotive", "SA Water", "Co-op", "Ag Leader", "Partners Group", "X Corp", "Лукойл", "Corporation Service Company"} {
+	for _, somebody := range []string{"3M", "HP", "7-Eleven", "IBM", "AT&T", "SAP SE", "BMW AG", "Test Rite International", "The Company Store", "Unknown Worlds Entertainment", "アマダ", "海尔", "O2", "E.ON", "Group 1 Automotive", "SA Water", "Co-op", "Ag Leader", "Partners Group", "X Corp", "Лукойл", "Corporation Service Company", "C&A Corporation", "SE Corporation", "A&D Co., Ltd.", "Ca Inc", "BHD LLC"} {
 		if !m.Names(somebody) {
 			t.Errorf("%q names nobody", somebody)
-		}
-	}
-	for _, file := range []string{"Nordzucker AG", "Siemens Energy AG"} {
-		if !m.Names(file) {
-			t.Error(file)
 		}
 	}
 }
