@@ -77,11 +77,11 @@ func input(v *view, r *deal.Registration) match.Record {
 	var own []string
 	for _, id := range []string{r.Filing.PartnerID, r.Filing.DistributorID} {
 		if p := v.partners[id]; p != nil && p.Domain != "" {
-			own = append(own, strings.ToLower(p.Domain))
+			own = append(own, match.Domain(p.Domain))
 		}
 	}
-	rec.Domains = slices.DeleteFunc(rec.Domains, func(d string) bool { return slices.Contains(own, strings.ToLower(d)) })
-	if slices.Contains(own, rec.MailDomain) {
+	rec.Domains = slices.DeleteFunc(rec.Domains, func(d string) bool { return slices.Contains(own, match.Domain(d)) })
+	if slices.Contains(own, match.Domain(rec.MailDomain)) {
 		rec.MailDomain = ""
 	}
 	return rec

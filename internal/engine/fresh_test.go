@@ -45,6 +45,22 @@ func TestLineSpellings(t *testing.T) {
 	}
 }
 
+// TestOwnDomain files a customer with the partner's own web site, as a form filled in a hurry has it. It is no evidence: two
+// customers of one partner do not become one by it.
+func TestOwnDomain(t *testing.T) {
+	b := newBench(t)
+	signed, _ := deal.ParseDate("2026-01-01")
+	b.put(&deal.Partner{ID: "P-1", Name: "Partner 1", Tier: "gold", Status: "active", Domain: "partner-one.example", AgreementSignedAt: signed})
+	for _, site := range []string{"partner-one.example", "https://www.partner-one.example/about", "Shop.Partner-One.example"} {
+		f := filing("P-1", zanzibar)
+		f.Customer.Domain, f.Customer.Website = site, site
+		d := b.foreseen(f)
+		if len(d.Input.Domains) > 0 {
+			t.Errorf("%s: the partner's own domain is evidence: %v", site, d.Input.Domains)
+		}
+	}
+}
+
 // TestNobody refuses names that name nobody, unless the vendor has an account of that name.
 func TestNobody(t *testing.T) {
 	b := newBench(t, &deal.Account{ID: "acc-srl", Name: "SRL", Country: "JP"})

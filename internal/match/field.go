@@ -7,6 +7,10 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
+// Domain returns the registrable domain of a web address, host name or e-mail address, or nothing: the form in which
+// domains are compared.
+func Domain(s string) string { return siteDomain(s) }
+
 // siteDomain returns the registrable domain of a web address, host name or e-mail domain: example.co.uk of
 // https://www.shop.example.co.uk/about. It returns nothing for text without one.
 func siteDomain(s string) string {
