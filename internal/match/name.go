@@ -229,6 +229,9 @@ var cityMarks = strings.NewReplacer("市", "", "省", "")
 
 // core strips "the" and the legal forms from the ends of w, never the last word, and returns the innermost form.
 func (m *Model) core(w []string) ([]string, uint16) {
+	if len(w) == 0 { // brackets around nothing that is a word
+		return nil, 0
+	}
 	var form uint16
 	found := func(i uint16) {
 		if form == 0 || m.forms[form].class == "OTHER" {
