@@ -323,7 +323,7 @@ func (m *Model) romanised(w []string, native name, cut bool) (name, bool) {
 	core, _ := m.core(w)
 	n := name{form: native.form, role: latinName, cut: cut}
 	for _, t := range core {
-		if !dropped[t] {
+		if !dropped[t] && len(n.words) < maxWords {
 			n.words = append(n.words, m.word(romanise(t)))
 		}
 	}
