@@ -29,15 +29,11 @@ type auditCheckpointCmd struct{ databaseFlags }
 
 // Run prints C2SP tlog-checkpoint text.
 func (c *auditCheckpointCmd) Run(ctx context.Context, std stdio) error {
-	st, err := c.openStore(ctx, false)
+	st, signer, err := c.openSigned(ctx, false)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = st.Close() }()
-	signer, err := c.openSigner(ctx, st)
-	if err != nil {
-		return err
-	}
 	head, err := st.Head(ctx)
 	if err != nil {
 		return err
@@ -57,15 +53,11 @@ type auditProveCmd struct {
 
 // Run prints the receipt as JSON.
 func (c *auditProveCmd) Run(ctx context.Context, std stdio) error {
-	st, err := c.openStore(ctx, false)
+	st, signer, err := c.openSigned(ctx, false)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = st.Close() }()
-	signer, err := c.openSigner(ctx, st)
-	if err != nil {
-		return err
-	}
 	seq, err := strconv.ParseUint(c.ID, 10, 63)
 	if err != nil {
 		seqs, err := st.DecisionSeqs(ctx, c.ID)

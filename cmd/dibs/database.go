@@ -73,17 +73,26 @@ func (f *databaseFlags) openSigner(ctx context.Context, st store.Store) (*ledger
 	return ledger.OpenSigner(file, f.Origin)
 }
 
-// openEngine opens database, key and engine. close ends them in reverse order.
-func (f *databaseFlags) openEngine(ctx context.Context, create bool, log *slog.Logger, policy []byte) (e *engine.Engine, closeAll func() error, err error) {
+// openSigned opens the database and the key its ledger is signed with.
+func (f *databaseFlags) openSigned(ctx context.Context, create bool) (store.Store, *ledger.Signer, error) {
 	st, err := f.openStore(ctx, create)
 	if err != nil {
 		return nil, nil, err
 	}
 	signer, err := f.openSigner(ctx, st)
-	if err == nil {
-		e, err = engine.Open(ctx, engine.Config{Store: st, Signer: signer, Policy: policy, Log: log})
-	}
 	if err != nil {
+		return nil, nil, errors.Join(err, st.Close())
+	}
+	return st, signer, nil
+}
+
+// openEngine opens database, key and engine. close ends them in reverse order.
+func (f *databaseFlags) openEngine(ctx context.Context, create bool, log *slog.Logger, policy []byte) (e *engine.Engine, closeAll func() error, err error) {
+	st, signer, err := f.openSigned(ctx, create)
+	if err != nil {
+		return nil, nil, err
+	}
+	if e, err = engine.Open(ctx, engine.Config{Store: st, Signer: signer, Policy: policy, Log: log}); err != nil {
 		return nil, nil, errors.Join(err, st.Close())
 	}
 	return e, func() error {

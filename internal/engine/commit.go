@@ -231,6 +231,7 @@ func (e *Engine) commitOnce(batch []*proposal) error {
 	ctx := context.Background()
 	var seal *sealed
 	var after *ledger.Tree
+	var next store.Head // after the commit
 	err := e.cfg.Store.Commit(ctx, func(ctx context.Context, l store.Locked) (store.Append, error) {
 		head := l.Head()
 		if head != e.view.head {
@@ -294,7 +295,7 @@ func (e *Engine) commitOnce(batch []*proposal) error {
 			seal.nodes[n.Index] = n.Hash
 		}
 		after = tree
-		e.pending = add.Head
+		next = add.Head
 		return add, nil
 	})
 	if err != nil {
@@ -302,7 +303,7 @@ func (e *Engine) commitOnce(batch []*proposal) error {
 	}
 	if seal != nil {
 		e.view.mu.Lock()
-		e.view.head, e.view.tree = e.pending, after
+		e.view.head, e.view.tree = next, after
 		e.view.mu.Unlock()
 	}
 	for _, p := range batch {

@@ -23,13 +23,13 @@ type matches struct {
 	accounts, opportunities, claims match.Result
 }
 
-// Decide answers one registration as of now, from the view and nothing else: the same view, registration and instant
+// decide answers one registration as of now, from the view and nothing else: the same view, registration and instant
 // give the same decision. r carries no personal data.
 func decide(v *view, r *deal.Registration, m matches, now time.Time) deal.Decision {
 	set := v.policy.Settings()
 	d := deal.Decision{
 		ID: r.DecisionID, RegistrationID: r.ID, At: now,
-		Policy: v.policy.Ref(), Matcher: v.model.Ref(), Input: input(v, r).Input(),
+		Policy: v.policy.Ref(), Matcher: v.model.Ref(), Input: m.record.Input(),
 		Candidates: map[string][]deal.Match{},
 	}
 	for corpus, res := range map[string]match.Result{"accounts": m.accounts, "opportunities": m.opportunities, "registrations": m.claims} {

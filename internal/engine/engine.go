@@ -52,7 +52,6 @@ type Engine struct {
 	view    *view                // the committer's
 	current atomic.Pointer[view] // the same, for readers, who lock it
 	broken  atomic.Bool          // the view could not be read again after a failure
-	pending store.Head           // head of the commit under way
 
 	queue   chan *proposal
 	closing chan struct{}
@@ -194,14 +193,7 @@ func (e *Engine) Register(ctx context.Context, q Request, f deal.Filing) (Regist
 			return Registered{}, errors.Join(deal.ErrUnavailable, err)
 		}
 	}
-	public, personal := f.SplitPersonal()
-	r := deal.Registration{
-		ID: deal.NewID(deal.RegistrationID), DecisionID: deal.NewID(deal.DecisionID), CaseID: deal.NewID(deal.CaseID),
-		ReceivedAt: e.now(), Filing: public, EmailDomain: f.Contact.EmailDomain(), Status: deal.StatusReceived,
-	}
-	for _, p := range personal {
-		r.Given = append(r.Given, p.Field)
-	}
+	r, personal := newRegistration(f, deal.StatusReceived, e.now())
 	seen, question, err := e.ask(r)
 	if err != nil {
 		return Registered{}, err
@@ -220,6 +212,19 @@ func (e *Engine) Register(ctx context.Context, q Request, f deal.Filing) (Regist
 		return Registered{}, err
 	}
 	return e.registered(ctx, p)
+}
+
+// newRegistration makes a registration of a filing, without its personal data, which is returned beside it.
+func newRegistration(f deal.Filing, status deal.Status, received time.Time) (deal.Registration, []deal.Personal) {
+	public, personal := f.SplitPersonal()
+	r := deal.Registration{
+		ID: deal.NewID(deal.RegistrationID), DecisionID: deal.NewID(deal.DecisionID), CaseID: deal.NewID(deal.CaseID),
+		ReceivedAt: received.UTC().Truncate(time.Microsecond), Filing: public, EmailDomain: f.Contact.EmailDomain(), Status: status,
+	}
+	for _, p := range personal {
+		r.Given = append(r.Given, p.Field)
+	}
+	return r, personal
 }
 
 // ask admits the filing to the world as it is, and says what to look for there.
@@ -447,13 +452,8 @@ func (e *Engine) Check(_ context.Context, _ Request, f deal.Filing) (Check, erro
 
 // foresee decides a filing on the present view as if it were the next to come, and commits nothing.
 func (e *Engine) foresee(f deal.Filing) (deal.Decision, error) {
-	public, personal := f.SplitPersonal()
 	now := e.now()
-	r := deal.Registration{ID: deal.NewID(deal.RegistrationID), DecisionID: deal.NewID(deal.DecisionID), CaseID: deal.NewID(deal.CaseID),
-		ReceivedAt: now, Filing: public, EmailDomain: f.Contact.EmailDomain(), Status: precheck}
-	for _, p := range personal {
-		r.Given = append(r.Given, p.Field)
-	}
+	r, _ := newRegistration(f, precheck, now)
 	type result struct {
 		d   deal.Decision
 		err error
@@ -790,22 +790,22 @@ func (e *Engine) Registration(ctx context.Context, id string) (deal.Registration
 	if err != nil {
 		return r, deal.Decision{}, nil, err
 	}
-	ds, err := e.Decisions(ctx, id)
+	seqs, err := e.cfg.Store.DecisionSeqs(ctx, id)
 	if err != nil {
 		return r, deal.Decision{}, nil, err
 	}
-	if len(ds) == 0 {
+	if len(seqs) == 0 {
 		return r, deal.Decision{}, nil, fmt.Errorf("registration %s has no decision", id)
+	}
+	current, err := e.decision(ctx, seqs[len(seqs)-1])
+	if err != nil {
+		return r, deal.Decision{}, nil, err
 	}
 	personal, err := e.cfg.Store.Personal(ctx, r.Sequence)
 	if err != nil {
 		return r, deal.Decision{}, nil, err
 	}
-	data := make([]deal.Personal, len(personal))
-	for i, p := range personal {
-		data[i] = deal.Personal{Field: p.Field, Value: p.Value}
-	}
-	r.Filing.JoinPersonal(data)
+	r.Filing.JoinPersonal(store.Values(personal))
 	r.Status = r.StatusAt(e.now())
 	var file *deal.Case
 	if r.CaseID != "" {
@@ -815,7 +815,7 @@ func (e *Engine) Registration(ctx context.Context, id string) (deal.Registration
 		}
 		file = &c
 	}
-	return r, ds[len(ds)-1], file, nil
+	return r, current, file, nil
 }
 
 // Decisions returns all decisions of a registration, oldest first.

@@ -37,18 +37,12 @@ func (e *Engine) ImportExisting(ctx context.Context, actor deal.Actor, rows []Ex
 			continue
 		}
 		hash := sha256.Sum256(body)
-		public, personal := row.Filing.SplitPersonal()
+		r, personal := newRegistration(row.Filing, row.Status, row.ReceivedAt)
+		r.Number, r.CaseID, r.Imported = row.Number, "", true
 		secrets, err := salted(personal)
 		if err != nil {
 			out[i] = err
 			continue
-		}
-		r := deal.Registration{
-			ID: deal.NewID(deal.RegistrationID), DecisionID: deal.NewID(deal.DecisionID), Number: row.Number, ReceivedAt: row.ReceivedAt.UTC().Truncate(time.Microsecond),
-			Filing: public, EmailDomain: row.Filing.Contact.EmailDomain(), Status: row.Status, Imported: true,
-		}
-		for _, p := range personal {
-			r.Given = append(r.Given, p.Field)
 		}
 		// The number is the name under which the import is kept: the same row again is the same registration.
 		q := Request{Actor: actor, IdemKey: "import " + row.Number, Hash: hash[:]}

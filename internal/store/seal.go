@@ -100,12 +100,17 @@ func ChangeOf(e *Entry) (*deal.Change, error) {
 	if err != nil {
 		return nil, fmt.Errorf("entry %d: %w", e.Seq, err)
 	}
-	data := make([]deal.Personal, len(e.Personal))
-	for i, p := range e.Personal {
-		data[i] = deal.Personal{Field: p.Field, Value: p.Value}
-	}
-	c.JoinPersonal(data)
+	c.JoinPersonal(Values(e.Personal))
 	return c, nil
+}
+
+// Values returns personal data without its salts.
+func Values(ps []Personal) []deal.Personal {
+	out := make([]deal.Personal, len(ps))
+	for i, p := range ps {
+		out[i] = deal.Personal{Field: p.Field, Value: p.Value}
+	}
+	return out
 }
 
 // LeafOf returns the canonical leaf of an entry from what is stored of it. An auditor compares it with the leaf that
