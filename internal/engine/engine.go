@@ -39,7 +39,7 @@ type Config struct {
 	Store  store.Store
 	Signer *ledger.Signer
 	Policy []byte           // published when the database has no policy yet; nil: the library's default
-	Clock  func() time.Time // nil: the system clock
+	Clock  func() time.Time // nil: the system clock; called by several goroutines at once
 	Log    *slog.Logger     // nil: discard
 }
 

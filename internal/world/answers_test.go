@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 func TestAnswers(t *testing.T) {
 	ctx := context.Background()
 	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+	var ticks atomic.Int64
 	st, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(t.TempDir(), "dibs.db")})
 	if err != nil {
 		t.Fatal(err)
@@ -29,7 +31,7 @@ func TestAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := engine.Open(ctx, engine.Config{Store: st, Signer: signer, Clock: func() time.Time { now = now.Add(time.Second); return now }})
+	e, err := engine.Open(ctx, engine.Config{Store: st, Signer: signer, Clock: func() time.Time { return now.Add(time.Duration(ticks.Add(1)) * time.Second) }})
 	if err != nil {
 		t.Fatal(err)
 	}
