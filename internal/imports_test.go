@@ -33,6 +33,8 @@ var mayImport = map[string]string{
 	"internal/store/storetest": "internal/store internal/deal internal/ledger",
 	"internal/store/sqlite":    "internal/store internal/deal internal/ledger",
 
+	"internal/testserver": "",
+
 	"internal/engine": "internal/deal internal/ledger internal/match internal/territory internal/policy internal/store",
 	"internal/server": "api internal/deal internal/document internal/ledger internal/match internal/territory internal/policy internal/store internal/engine internal/intake",
 }
