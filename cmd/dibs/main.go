@@ -46,6 +46,7 @@ type commands struct {
 	Import  importCmd  `cmd:"" help:"Import reference data, existing registrations or a territory plan."`
 	Match   matchCmd   `cmd:"" help:"Match organisations offline: ranked candidates for each query, or a judgement for each pair."`
 	Policy  policyCmd  `cmd:"" help:"The policy library, and checks of policies and territory plans."`
+	Replay  replayCmd  `cmd:"" help:"Derive recorded decisions again and compare."`
 	Audit   auditCmd   `cmd:"" help:"Prove and verify what was decided."`
 	Keys    keysCmd    `cmd:"" help:"API keys and their roles."`
 	Health  healthCmd  `cmd:"" help:"Ask a running service whether it is ready."`

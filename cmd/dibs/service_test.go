@@ -255,6 +255,20 @@ func TestDemo(t *testing.T) {
 	if code, out, errs := dibs(t, "", nil, "audit", "verify", "--database", "sqlite:"+filepath.Join(dir, "dibs.db")); code != exitOK || !strings.Contains(out, "clean") {
 		t.Errorf("audit: %d %s%s", code, out, errs)
 	}
+	demo := "sqlite:" + filepath.Join(dir, "dibs.db")
+	var last engine.Answer
+	if err := json.Unmarshal(first[len(examples)-1], &last); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := dibs(t, "", nil, "replay", "--database", demo); code != exitOK || !strings.Contains(out, fmt.Sprintf("%d decisions derived again, 0 differ", len(examples))) {
+		t.Errorf("replay: %d %s%s", code, out, errs)
+	}
+	if code, out, errs := dibs(t, "", nil, "replay", "--database", demo, "--format", "json", last.ID); code != exitOK || !strings.Contains(out, `"decisions": 1`) {
+		t.Errorf("replay of one: %d %s%s", code, out, errs)
+	}
+	if code, _, errs := dibs(t, "", nil, "replay", "--database", demo, "reg_none"); code != exitUsage || !strings.Contains(errs, "no decision for reg_none") {
+		t.Errorf("replay of nothing: %d %s", code, errs)
+	}
 	other := t.TempDir()
 	if err := os.WriteFile(filepath.Join(other, "precious"), nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -567,7 +581,7 @@ func TestProve(t *testing.T) {
 	if code, out, errs := dibs(t, "", map[string]string{"r.json": receipt}, "audit", "verify", "r.json"); code != exitOK || !strings.Contains(out, "entry 2") {
 		t.Errorf("%d %s%s", code, out, errs)
 	}
-	if code, out, _ := dibs(t, "", nil, "audit", "checkpoint", "--database", db); code != exitOK || !strings.HasPrefix(out, "dibs/ledger\n3\n") {
+	if code, out, _ := dibs(t, "", nil, "audit", "checkpoint", "--database", db); code != exitOK || !strings.HasPrefix(out, "dibs/ledger\n4\n") {
 		t.Errorf("checkpoint: %d %s", code, out)
 	}
 	_, before, _ := dibs(t, "", nil, "audit", "checkpoint", "--database", db)

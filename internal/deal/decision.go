@@ -250,7 +250,7 @@ type Document struct {
 	Name        string    `json:"name"`
 	Version     int       `json:"version"`
 	Digest      string    `json:"digest"`
-	Body        string    `json:"body"`   // YAML
+	Body        string    `json:"body"`   // YAML; a key's line; JSON of a generation
 	Status      string    `json:"status"` // draft, live or retired
 	CreatedAt   time.Time `json:"created_at"`
 	CreatedBy   string    `json:"created_by"`
@@ -260,9 +260,10 @@ type Document struct {
 
 // The kinds of Document.
 const (
-	PolicyDocument    = "policy"
-	TerritoryDocument = "territories"
-	SignerDocument    = "signer" // the verification key of the ledger's checkpoints from its version on
+	PolicyDocument     = "policy"
+	TerritoryDocument  = "territories"
+	SignerDocument     = "signer"     // the verification key of the ledger's checkpoints from its version on
+	GenerationDocument = "generation" // which generation of this program decides from its version on
 )
 
 // The statuses of a Document.

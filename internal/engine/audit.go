@@ -279,34 +279,47 @@ func (c *comparer) Record(r deal.Record) error             { return c.row(string
 func (c *comparer) Registration(r deal.Registration) error { return c.row("registration "+r.ID, r) }
 func (c *comparer) Case(k deal.Case) error                 { return c.row("case "+k.ID, k) }
 
-// Replay folds the ledger from its beginning and derives every decision again, one at a time, in the order of the
-// ledger, as a single clerk would have. diff is called with every decision that comes out otherwise than recorded.
-func Replay(ctx context.Context, st store.Store, diff func(recorded, derived deal.Decision)) (replayed int, err error) {
+// Replayed is the result of deriving decisions again.
+type Replayed struct {
+	Decisions int `json:"decisions"` // derived again
+	Elsewhere int `json:"elsewhere"` // left out: another matcher decided them, which this program does not have
+	Differ    int `json:"differ"`    // came out otherwise than recorded
+}
+
+// Replay folds the ledger from its beginning and derives decisions again, one at a time, in the order of the ledger, as
+// a single clerk would have: those that want accepts, all if it is nil. diff is called with every decision that comes out
+// otherwise than recorded. Decisions of existing registrations, which were taken over and not made, are not derived.
+func Replay(ctx context.Context, st store.Store, want func(deal.Decision) bool, diff func(recorded, derived deal.Decision)) (out Replayed, err error) {
 	v := newView(match.Default())
 	for e, err := range st.Entries(ctx, 0) {
 		if err != nil {
-			return replayed, err
+			return out, err
 		}
 		c, err := deal.DecodeChange(e.Body)
 		if err != nil {
-			return replayed, fmt.Errorf("entry %d: %w", e.Seq, err)
+			return out, fmt.Errorf("entry %d: %w", e.Seq, err)
 		}
-		if e.Kind == deal.EntryDecided && c.Decision != nil && len(c.Registrations) > 0 {
-			again, err := redecide(v, c)
-			if err != nil {
-				return replayed, fmt.Errorf("entry %d: %w", e.Seq, err)
+		if e.Kind == deal.EntryDecided && c.Decision != nil && len(c.Registrations) > 0 && (want == nil || want(*c.Decision)) {
+			if c.Decision.Matcher != v.model.Ref() {
+				out.Elsewhere++
+			} else {
+				again, err := redecide(v, c)
+				if err != nil {
+					return out, fmt.Errorf("entry %d: %w", e.Seq, err)
+				}
+				if !equalJSON(again, c.Decision) {
+					out.Differ++
+					diff(*c.Decision, again)
+				}
+				out.Decisions++
 			}
-			if !equalJSON(again, c.Decision) {
-				diff(*c.Decision, again)
-			}
-			replayed++
 		}
 		if err := v.apply(c); err != nil {
-			return replayed, fmt.Errorf("entry %d: %w", e.Seq, err)
+			return out, fmt.Errorf("entry %d: %w", e.Seq, err)
 		}
 		v.head.Seq = e.Seq
 	}
-	return replayed, nil
+	return out, nil
 }
 
 // redecide derives a recorded decision again from the view before it.

@@ -169,7 +169,7 @@ func (e *Engine) follow() {
 			e.reload(err)
 		}
 	}
-	if end := e.view.nextEnd(); !end.IsZero() && !e.now().Before(end) {
+	if end := e.view.nextEnd(); !end.IsZero() && !e.now().Before(end) && !e.view.superseded() {
 		e.commit(nil)
 	}
 }
@@ -192,6 +192,10 @@ func (e *Engine) commit(batch []*proposal) {
 	err := e.commitOnce(live)
 	switch {
 	case err == nil:
+	case errors.Is(err, errSuperseded):
+		for _, p := range live {
+			p.err = errors.Join(deal.ErrUnavailable, err)
+		}
 	case errors.Is(err, store.ErrUnknown):
 		e.log.Error("commit: outcome unknown; reading the ledger again", "error", err, "requests", len(live))
 		e.reload(err)
@@ -238,6 +242,9 @@ func (e *Engine) commitOnce(batch []*proposal) error {
 			if err := e.catchUp(ctx, head, l.Entries(ctx, e.view.head.Seq)); err != nil {
 				return store.Append{}, err
 			}
+		}
+		if e.view.superseded() && !slices.ContainsFunc(batch, func(p *proposal) bool { return p.request.starts }) {
+			return store.Append{}, errSuperseded // the view is a true prefix of the ledger and stays
 		}
 		var keys []store.IdemKey
 		for _, p := range batch {

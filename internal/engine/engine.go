@@ -108,10 +108,17 @@ func load(ctx context.Context, st store.Store, m *match.Model) (*view, error) {
 	return v, nil
 }
 
-// start writes what an empty ledger begins with, and the signing key when it is a new one.
+// start writes what an empty ledger begins with, the signing key when it is a new one, and the taking over from an
+// earlier generation.
 func (e *Engine) start(ctx context.Context) error {
-	_, err := e.submit(ctx, Request{Actor: deal.System}, func(now time.Time) ([]addition, error) {
+	_, err := e.submit(ctx, Request{Actor: deal.System, starts: true}, func(now time.Time) ([]addition, error) {
 		var out []addition
+		mine := generationOf(e.model)
+		if takes, err := mine.takesOver(e.view.generation); err != nil {
+			return nil, err
+		} else if takes {
+			out = append(out, e.document(deal.EntryStart, deal.GenerationDocument, "dibs", mine.text(), true, deal.System, now))
+		}
 		key := e.cfg.Signer.Key()
 		if d, ok := e.view.live(deal.SignerDocument); !ok || d.Body != key {
 			out = append(out, e.document(deal.EntryStart, deal.SignerDocument, "ledger", key, true, deal.System, now))
@@ -167,6 +174,8 @@ type Request struct {
 	Actor   deal.Actor
 	IdemKey string // empty: the request is not kept for retries
 	Hash    []byte // SHA-256 of the request's bytes; compared when IdemKey was used before
+
+	starts bool // the program's own first request, which may begin a generation
 }
 
 // Registered is a committed answer to a registration.
@@ -688,7 +697,7 @@ func (e *Engine) Publish(ctx context.Context, q Request, kind string, version in
 	var live deal.Document
 	_, err := e.submit(ctx, q, func(now time.Time) ([]addition, error) {
 		d, ok := e.view.documents[kind][version]
-		if !ok || kind == deal.SignerDocument {
+		if !ok || kind != deal.PolicyDocument && kind != deal.TerritoryDocument {
 			return nil, fmt.Errorf("%s version %d: %w", kind, version, deal.ErrNotFound)
 		}
 		if d.Status == deal.DocumentLive {
@@ -882,7 +891,9 @@ type Readiness struct {
 
 // Ready asks the store.
 func (e *Engine) Ready(ctx context.Context) Readiness {
+	superseded := false
 	out := read(e, func(v *view) Readiness {
+		superseded = v.superseded()
 		r := Readiness{Position: v.head.Seq, Accounts: len(v.accounts), Claims: len(v.claims), Detail: "no territory plan is published"}
 		if v.policy != nil {
 			r.Policy = refText(v.policy.Ref())
@@ -896,6 +907,8 @@ func (e *Engine) Ready(ctx context.Context) Readiness {
 	switch {
 	case err != nil:
 		out.Detail = "the store cannot be asked"
+	case superseded:
+		out.Head, out.Detail = head.Seq, errSuperseded.Error()
 	case e.broken.Load():
 		out.Head, out.Detail = head.Seq, "the world could not be read from the store; see the log"
 	default:

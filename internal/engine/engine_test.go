@@ -149,7 +149,7 @@ func (b *bench) sound() {
 	if err != nil || len(report.Problems) > 0 {
 		b.t.Fatalf("audit: %v, %+v", err, report.Problems)
 	}
-	n, err := Replay(ctx, b.Store(), func(recorded, derived deal.Decision) {
+	n, err := Replay(ctx, b.Store(), nil, func(recorded, derived deal.Decision) {
 		x, _ := json.MarshalIndent(recorded, "", " ")
 		y, _ := json.MarshalIndent(derived, "", " ")
 		b.t.Errorf("entry %d is derived otherwise than recorded:\n%s", recorded.Sequence, firstDifference(string(x), string(y)))
@@ -157,7 +157,7 @@ func (b *bench) sound() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.t.Logf("%d entries verified, %d decisions derived again", report.Entries, n)
+	b.t.Logf("%d entries verified, %d decisions derived again", report.Entries, n.Decisions)
 }
 
 func firstDifference(a, b string) string {

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"container/heap"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,6 +47,8 @@ type view struct {
 
 	ends  endHeap         // of windows
 	taken map[string]bool // numbers of imported registrations that ours could come to be
+
+	generation generation // which decides; zero in a ledger that has none yet
 
 	policy    *policy.Policy
 	plan      *territory.Plan // nil while none is published
@@ -258,6 +261,11 @@ func (v *view) putDocument(d deal.Document) error {
 		return nil
 	}
 	switch d.Kind {
+	case deal.GenerationDocument:
+		v.generation = generation{}
+		if err := json.Unmarshal([]byte(d.Body), &v.generation); err != nil {
+			return fmt.Errorf("generation version %d: %w", d.Version, err)
+		}
 	case deal.PolicyDocument:
 		p, err := policy.Compile([]byte(d.Body))
 		if err != nil {

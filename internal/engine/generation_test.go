@@ -1,0 +1,83 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/match"
+)
+
+// deciding is the model of the present Generation. When it changes, decisions may: raise Generation with it.
+const deciding = "sha256:d1f9275da4cd3cf7a7f3aa828fc3e1b1fabe6e0c5f3f3abe342ee3a5395a9cfa"
+
+func TestGeneration(t *testing.T) {
+	if got := match.Default().Ref().Digest; got != deciding {
+		t.Errorf("the model is %s: raise Generation, and write the digest down here", got)
+	}
+}
+
+// publishGeneration writes a generation into the ledger, as another version of the program does when it starts.
+func (b *bench) publishGeneration(g generation) {
+	b.t.Helper()
+	_, err := b.submit(context.Background(), Request{Actor: deal.System, starts: true}, func(now time.Time) ([]addition, error) {
+		return []addition{b.document(deal.EntryStart, deal.GenerationDocument, "dibs", g.text(), true, deal.System, now)}, nil
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// TestRollingUpgrade has a later version take the ledger over while this one runs.
+func TestRollingUpgrade(t *testing.T) {
+	ctx := context.Background()
+	b := newBench(t)
+	f := filing("P-1", deal.Customer{Name: "Acme Industries", Country: "DE"})
+	before, err := b.Register(ctx, request("key_test", "before", f), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := generationOf(b.model)
+	next.Generation++
+	b.publishGeneration(next)
+
+	if _, err := b.Register(ctx, request("key_test", "after", f), f); !errors.Is(err, deal.ErrUnavailable) || !errors.Is(err, errSuperseded) {
+		t.Errorf("a superseded version answers: %v", err)
+	}
+	if again, err := b.Register(ctx, request("key_test", "before", f), f); err != nil || !bytes.Equal(again.Body, before.Body) {
+		t.Errorf("what was answered before is %s, %v", again.Body, err)
+	}
+	if r := b.Ready(ctx); r.Ready || !strings.Contains(r.Detail, "newer version") {
+		t.Errorf("readiness is %+v", r)
+	}
+	if _, err := Open(ctx, Config{Store: b.Store(), Signer: b.key, Clock: b.clock.now}); err == nil || !strings.Contains(err.Error(), "at least as new") {
+		t.Errorf("an old version starts on a newer ledger: %v", err)
+	}
+}
+
+// TestTakeover starts this version on a ledger that an earlier one decided, and beside one of its own number that
+// decides otherwise.
+func TestTakeover(t *testing.T) {
+	b := newBench(t)
+	earlier := generationOf(b.model)
+	earlier.Generation--
+	earlier.Matcher.Digest = "sha256:earlier"
+	b.publishGeneration(earlier)
+	b.close()
+	b.open()
+	if r := b.Ready(context.Background()); !r.Ready {
+		t.Errorf("readiness is %+v", r)
+	}
+	b.register("P-1", deal.Customer{Name: "Acme Industries", Country: "DE"})
+
+	other := generationOf(b.model)
+	other.Matcher.Digest = "sha256:other"
+	b.publishGeneration(other)
+	if _, err := Open(context.Background(), Config{Store: b.Store(), Signer: b.key, Clock: b.clock.now}); err == nil || !strings.Contains(err.Error(), "same generation") {
+		t.Errorf("two models under one generation: %v", err)
+	}
+}
