@@ -24,7 +24,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gowebpki/jcs"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/ledger"
@@ -328,7 +328,11 @@ func (v *view) knows(name string) bool {
 }
 
 // lines returns the product lines there are, by their folded form: those the policy declares and those of the catalogue.
-func (v *view) lines(declared []string) map[string]string {
+func (v *view) lines() map[string]string {
+	if known := v.sold.Load(); known != nil {
+		return *known
+	}
+	declared := v.policy.Settings().Lines
 	out := make(map[string]string, len(declared)+8)
 	for _, l := range declared {
 		out[deal.Fold(l)] = l
@@ -338,6 +342,7 @@ func (v *view) lines(declared []string) map[string]string {
 			out[deal.Fold(p.Line)] = p.Line
 		}
 	}
+	v.sold.Store(&out)
 	return out
 }
 
@@ -355,7 +360,7 @@ func (v *view) admit(f *deal.Filing) deal.FieldErrors {
 		errs.Add("customer.name", "%q names nobody; give the name of the end customer", f.Customer.Name)
 	}
 	set := v.policy.Settings()
-	known := v.lines(set.Lines)
+	known := v.lines()
 	f.Products = slices.Clone(f.Products)
 	for i := range f.Products {
 		p := &f.Products[i]
@@ -432,7 +437,9 @@ func canonical(v any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return jcs.Transform(b)
+	text := jsontext.Value(b)
+	err = text.Canonicalize()
+	return text, err
 }
 
 // Check is the coarse answer of a pre-check: what filing would most likely bring, in three words.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dibs-deals/dibs/internal/deal"
@@ -37,7 +38,8 @@ type view struct {
 	partners map[string]*deal.Partner
 	people   map[string]*deal.Person
 	products map[string]*deal.CatalogueProduct
-	rates    map[[2]string][]*deal.Rate // by currency pair, oldest first
+	sold     atomic.Pointer[map[string]string] // what lines returns; nil when it has to be worked out again
+	rates    map[[2]string][]*deal.Rate        // by currency pair, oldest first
 
 	claims     map[string]*deal.Registration // registrations others must reckon with
 	claimIndex *match.Index
@@ -100,6 +102,7 @@ func (v *view) putRecord(r deal.Record) {
 		v.people[r.ID] = r
 	case *deal.CatalogueProduct:
 		v.products[r.SKU] = r
+		v.sold.Store(nil)
 	case *deal.Rate:
 		pair := [2]string{r.From, r.To}
 		list := v.rates[pair]
@@ -172,6 +175,7 @@ func (v *view) deleteRecord(d deal.RecordRef) {
 		delete(v.people, d.Key)
 	case deal.Products:
 		delete(v.products, d.Key)
+		v.sold.Store(nil)
 	case deal.Rates:
 		for pair, list := range v.rates {
 			v.rates[pair] = slices.DeleteFunc(list, func(r *deal.Rate) bool { return r.Key() == d.Key })
@@ -272,6 +276,7 @@ func (v *view) putDocument(d deal.Document) error {
 			return fmt.Errorf("policy version %d: %w", d.Version, err)
 		}
 		v.policy = p.WithVersion(d.Version)
+		v.sold.Store(nil)
 	case deal.TerritoryDocument:
 		p, err := territory.Compile([]byte(d.Body))
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -20,6 +21,13 @@ type Signer struct {
 	origin string
 	signer note.Signer
 	verify string
+
+	mu   sync.Mutex // guards last
+	last struct {
+		size uint64
+		root Hash
+		text string
+	}
 }
 
 // NewSigner makes a new key. origin names the log, without spaces or plus signs. The returned secret is to be kept in
@@ -94,14 +102,21 @@ func OpenSigner(path, origin string) (*Signer, error) {
 func (s *Signer) Key() string { return s.verify }
 
 // Sign returns the signed checkpoint of a tree: C2SP tlog-checkpoint text. Ed25519 is deterministic, so the same tree
-// gives the same bytes for as long as the key lives.
+// gives the same bytes for as long as the key lives. All answers of one commit carry the checkpoint of one tree, which
+// is signed once.
 func (s *Signer) Sign(size uint64, root Hash) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last.text != "" && s.last.size == size && s.last.root == root {
+		return s.last.text, nil
+	}
 	text := s.origin + "\n" + strconv.FormatUint(size, 10) + "\n" + base64.StdEncoding.EncodeToString(root[:]) + "\n"
 	b, err := note.Sign(&note.Note{Text: text}, s.signer)
 	if err != nil {
 		return "", fmt.Errorf("signing the checkpoint of %d entries: %w", size, err)
 	}
-	return string(b), nil
+	s.last.size, s.last.root, s.last.text = size, root, string(b)
+	return s.last.text, nil
 }
 
 // Checkpoint is a verified statement of a log: it had this many leaves, and this was their root.
