@@ -377,3 +377,24 @@ func BenchmarkOpportunities(b *testing.B) {
 		}
 	}
 }
+
+// TestCrowd: those beyond the real ones are valid, distinct, and the same whenever they are asked for.
+func TestCrowd(t *testing.T) {
+	base := slices.Collect(Accounts())
+	c, again := NewCrowd(base), NewCrowd(base)
+	names := map[string]int{}
+	const n = 30000
+	for i := len(base); i < len(base)+n; i++ {
+		a := c.Account(i)
+		if errs := a.Validate(); len(errs) > 0 {
+			t.Fatalf("account %d: %v", i, errs)
+		}
+		if b := again.Account(i); !reflect.DeepEqual(a, b) {
+			t.Fatalf("account %d is %+v and %+v", i, a, b)
+		}
+		names[a.Name]++
+	}
+	if len(names) < n*95/100 {
+		t.Errorf("%d accounts have %d names", n, len(names))
+	}
+}

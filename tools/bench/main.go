@@ -46,18 +46,36 @@ func main() {
 	log.SetFlags(0)
 	child := flag.String("child", "", "")
 	dir := flag.String("dir", "", "")
-	rate := flag.Int("rate", 50, "requests a second of the open loop")
 	last := flag.Duration("for", 20*time.Second, "length of each open loop")
-	out := flag.String("out", "BENCHMARKS.md", "file whose table is written")
+	out := flag.String("out", "BENCHMARKS.md", "file whose tables are written")
+	accounts := flag.Int("accounts", 1_000_000, "accounts of the world of the replicas")
+	only := flag.String("only", "", "registration or replicas: write that table alone")
 	flag.Parse()
-	var err error
 	if *child != "" {
-		err = serve(*child, *dir)
-	} else {
-		err = measure(context.Background(), *rate, *last, *out)
+		if err := serve(*child, *dir); err != nil {
+			log.Fatal(err)
+		}
+		return
 	}
-	if err != nil {
-		log.Fatal(err)
+	ctx := context.Background()
+	for _, t := range []struct {
+		name string
+		make func() (string, error)
+	}{
+		{"registration", func() (string, error) { return measure(ctx, 50, *last) }},
+		{"replicas", func() (string, error) { return measureReplicas(ctx, *accounts, *last) }},
+	} {
+		if *only != "" && *only != t.name {
+			continue
+		}
+		table, err := t.make()
+		if err == nil {
+			fmt.Println(table)
+			err = write(*out, t.name, table)
+		}
+		if err != nil {
+			log.Fatalf("%s: %v", t.name, err)
+		}
 	}
 }
 
@@ -164,53 +182,52 @@ func populate(ctx context.Context, e *engine.Engine) (token string, err error) {
 
 // result is one row of the table.
 type result struct {
-	name              string
-	p50, p99          time.Duration // of the open loop
-	cpu               time.Duration // of the server, per request of the closed loop
-	perSecond         float64       // of the closed loop
-	requests, refused int
+	name      string
+	p50, p99  time.Duration // of the open loop
+	cpu       time.Duration // of the server, per request of the closed loop
+	perSecond float64       // of the closed loop
 }
 
-func measure(ctx context.Context, rate int, last time.Duration, out string) error {
+func measure(ctx context.Context, rate int, last time.Duration) (string, error) {
 	var results []result
 	for _, kind := range []string{"no-op", "one row", "dibs"} {
 		r, err := run(ctx, kind, rate, last)
 		if err != nil {
-			return fmt.Errorf("%s: %w", kind, err)
+			return "", fmt.Errorf("%s: %w", kind, err)
 		}
 		results = append(results, r)
 	}
 	floor := results[0].cpu + results[1].cpu
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s, %d cores, Go %s, load average %s at the end.\n\n", time.Now().UTC().Format(time.DateOnly), cpuModel(), runtime.NumCPU(), strings.TrimPrefix(runtime.Version(), "go"), loadAverage())
+	b.WriteString(machine())
 	fmt.Fprintf(&b, "Demo world: 59,515 accounts, 3,869 opportunities. %d requests a second for %s (p50, p99), then 16 connections as fast as they go (requests/s, CPU of the server process per request).\n\n", rate, last)
 	fmt.Fprintln(&b, "| POST /v1/registrations | p50 | p99 | requests/s | CPU per request | × (no-op + one row) |")
 	fmt.Fprintln(&b, "|---|---|---|---|---|---|")
 	for _, r := range results {
 		fmt.Fprintf(&b, "| %s | %s | %s | %.0f | %s | %.2f |\n", r.name, ms(r.p50), ms(r.p99), r.perSecond, us(r.cpu), float64(r.cpu)/float64(floor))
 	}
-	fmt.Print(b.String())
-	return write(out, b.String())
+	return b.String(), nil
+}
+
+// machine says where and when the figures were measured.
+func machine() string {
+	return fmt.Sprintf("%s, %s, %d cores, Go %s, load average %s at the end.\n\n", time.Now().UTC().Format(time.DateOnly), cpuModel(), runtime.NumCPU(), strings.TrimPrefix(runtime.Version(), "go"), loadAverage())
 }
 
 func ms(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d.Microseconds())/1000) }
 func us(d time.Duration) string { return fmt.Sprintf("%d µs", d.Microseconds()) }
 
-const (
-	begin = "<!-- registration: written by make bench -->"
-	end   = "<!-- end -->"
-)
-
-// write puts the table between its marks.
-func write(path, table string) error {
+// write puts a table between its marks.
+func write(path, name, table string) error {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
+	begin, end := "<!-- "+name+": written by make bench -->", "<!-- end of "+name+" -->"
 	head, rest, ok := strings.Cut(string(b), begin)
 	_, tail, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		return fmt.Errorf("%s has no marks for the table", path)
+		return fmt.Errorf("%s has no marks for the table %s", path, name)
 	}
 	return os.WriteFile(path, []byte(head+begin+"\n\n"+table+"\n"+end+tail), 0o600)
 }
@@ -222,25 +239,48 @@ func run(ctx context.Context, kind string, rate int, last time.Duration) (result
 		return r, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	cmd := exec.CommandContext(ctx, os.Args[0], "-child", kind, "-dir", dir)
+	p, err := launch(ctx, os.Args[0], "-child", kind, "-dir", dir)
+	if err != nil {
+		return r, err
+	}
+	defer p.kill()
+	base, token, _ := strings.Cut(p.first, " ")
+	g := newGenerator(demoAccounts(), base, token)
+	g.many(200, 4) // warm
+	r.p50, r.p99 = g.open(rate, last)
+	r.perSecond, r.cpu = g.closed(4000, 16, func() time.Duration { return cpuOf(p.cmd.Process.Pid) })
+	return r, g.err()
+}
+
+// process is a service under load.
+type process struct {
+	cmd   *exec.Cmd
+	first string // the first line it printed
+}
+
+// launch starts a program and waits for its first line.
+func launch(ctx context.Context, program string, args ...string) (*process, error) {
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		return r, err
+		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return r, err
+		return nil, err
 	}
-	defer func() { _ = cmd.Process.Signal(syscall.SIGKILL); _ = cmd.Wait() }()
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
-		return r, errors.New("it did not start")
+		return nil, fmt.Errorf("%s %s did not start", filepath.Base(program), strings.Join(args, " "))
 	}
-	base, token, _ := strings.Cut(strings.TrimSpace(line), " ")
-	g := newGenerator(base, token)
+	return &process{cmd, strings.TrimSpace(line)}, nil
+}
 
-	// Open loop: requests leave on time whatever the answers do, and latency counts from when they should have left.
-	g.many(200, 4) // warm
+func (p *process) kill() { _ = p.cmd.Process.Kill(); _ = p.cmd.Wait() }
+
+// open posts at a rate, each request on time whatever the answers do; latency counts from when it should have left.
+func (g *generator) open(rate int, last time.Duration) (p50, p99 time.Duration) {
 	n := int(last.Seconds() * float64(rate))
 	took := make([]time.Duration, n)
 	var wg sync.WaitGroup
@@ -255,19 +295,21 @@ func run(ctx context.Context, kind string, rate int, last time.Duration) (result
 	}
 	wg.Wait()
 	slices.Sort(took)
-	r.p50, r.p99 = took[n/2], took[n*99/100]
+	return took[n/2], took[n*99/100]
+}
 
-	const closed = 4000
-	before := cpuOf(cmd.Process.Pid)
-	start = time.Now()
-	g.many(closed, 16)
-	r.perSecond = closed / time.Since(start).Seconds()
-	r.cpu = (cpuOf(cmd.Process.Pid) - before) / closed
-	r.requests, r.refused = int(g.sent.Load()), int(g.bad.Load())
-	if r.refused > 0 {
-		return r, fmt.Errorf("%d of %d requests were not answered with 201; the first: %s", r.refused, r.requests, g.first.Load())
+// closed posts n requests over as many connections as workers, and returns the rate and what one cost of cpu.
+func (g *generator) closed(n, workers int, cpu func() time.Duration) (perSecond float64, each time.Duration) {
+	before, start := cpu(), time.Now()
+	g.many(n, workers)
+	return float64(n) / time.Since(start).Seconds(), (cpu() - before) / time.Duration(n)
+}
+
+func (g *generator) err() error {
+	if g.bad.Load() > 0 {
+		return fmt.Errorf("%d of %d requests were not answered with 201; the first: %s", g.bad.Load(), g.sent.Load(), g.first.Load())
 	}
-	return r, nil
+	return nil
 }
 
 // generator posts registrations of the world's organisations under many spellings.
@@ -282,11 +324,11 @@ type generator struct {
 	first       atomic.Value
 }
 
-func newGenerator(base, token string) *generator {
-	g := &generator{base: base, token: token, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}, Timeout: 30 * time.Second}, rng: rand.New(rand.NewPCG(3, 4))}
-	for a := range world.Accounts() {
-		g.accounts = append(g.accounts, a)
-	}
+// demoAccounts are the organisations of the demo's world.
+func demoAccounts() []*deal.Account { return slices.Collect(world.Accounts()) }
+
+func newGenerator(accounts []*deal.Account, base, token string) *generator {
+	g := &generator{base: base, token: token, accounts: accounts, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}, Timeout: 30 * time.Second}, rng: rand.New(rand.NewPCG(3, 4))}
 	for p := range world.Partners() {
 		if p.Status == "active" {
 			g.partners = append(g.partners, p.ID)
