@@ -89,7 +89,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 // load reads the world at one instant.
 func load(ctx context.Context, st store.Store, m *match.Model) (*view, error) {
 	v := newView(m)
-	head, err := st.Load(ctx, visitor{v})
+	head, err := st.Load(ctx, visitor{v}, store.Base{})
 	if err != nil {
 		return nil, err
 	}

@@ -67,6 +67,41 @@ func (s *Store) Commit(ctx context.Context, decide func(context.Context, store.L
 	return nil
 }
 
+// PutSnapshot implements store.Store.
+func (s *Store) PutSnapshot(ctx context.Context, p store.Snapshot) (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn == nil {
+		return errors.New("the database is closed")
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	tx := context.WithoutCancel(ctx)
+	if _, err := s.conn.ExecContext(tx, "BEGIN IMMEDIATE"); err != nil {
+		return fmt.Errorf("recording a snapshot: %w", err)
+	}
+	end := "ROLLBACK"
+	defer func() {
+		if _, eerr := s.conn.ExecContext(tx, end); eerr != nil {
+			err = errors.Join(err, fmt.Errorf("recording a snapshot: %w", eerr))
+		}
+	}()
+	if err := holdsBase(tx, s.conn, p.Base); err != nil {
+		return err
+	}
+	if _, err := s.conn.ExecContext(tx, `INSERT INTO snapshot (digest, seq, chain, format, bytes, at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING`,
+		p.Digest[:], p.Seq, p.Chain[:], p.Format, p.Bytes, p.At.UnixMicro()); err != nil {
+		return fmt.Errorf("recording a snapshot: %w", err)
+	}
+	if _, err := s.conn.ExecContext(tx, `DELETE FROM snapshot WHERE format = ? AND digest NOT IN
+		(SELECT digest FROM snapshot WHERE format = ? ORDER BY seq DESC, at DESC, digest LIMIT ?)`, p.Format, p.Format, store.KeptSnapshots); err != nil {
+		return fmt.Errorf("dropping old records of snapshots: %w", err)
+	}
+	end = "COMMIT"
+	return nil
+}
+
 type locked struct {
 	s    *Store
 	head store.Head

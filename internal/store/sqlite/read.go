@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -425,7 +426,7 @@ func (s *Store) Breaches(ctx context.Context, t time.Time) ([]store.Breach, erro
 }
 
 // Load implements store.Store.
-func (s *Store) Load(ctx context.Context, v store.Visitor) (store.Head, error) {
+func (s *Store) Load(ctx context.Context, v store.Visitor, base store.Base) (store.Head, error) {
 	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return store.Head{}, fmt.Errorf("loading: %w", err)
@@ -435,6 +436,11 @@ func (s *Store) Load(ctx context.Context, v store.Visitor) (store.Head, error) {
 	if err != nil {
 		return head, fmt.Errorf("loading the head: %w", err)
 	}
+	if base != (store.Base{}) {
+		if err := holdsBase(ctx, tx, base); err != nil {
+			return head, err
+		}
+	}
 	if err := docs(ctx, tx, `SELECT doc FROM document ORDER BY kind, version`, nil, v.Document); err != nil {
 		return head, fmt.Errorf("loading documents: %w", err)
 	}
@@ -442,6 +448,12 @@ func (s *Store) Load(ctx context.Context, v store.Visitor) (store.Head, error) {
 		return head, fmt.Errorf("loading keys: %w", err)
 	}
 	for _, kind := range deal.RecordKinds {
+		if kind == deal.Accounts && base != (store.Base{}) {
+			if err := s.accountsSince(ctx, tx, base.Seq, v); err != nil {
+				return head, fmt.Errorf("loading changes of accounts: %w", err)
+			}
+			continue
+		}
 		if err := s.records(ctx, tx, kind, `SELECT doc FROM `+tables[kind].name+` ORDER BY id`, nil, v.Record); err != nil {
 			return head, fmt.Errorf("loading %s: %w", kind, err)
 		}
@@ -453,4 +465,69 @@ func (s *Store) Load(ctx context.Context, v store.Visitor) (store.Head, error) {
 		return head, fmt.Errorf("loading cases: %w", err)
 	}
 	return head, nil
+}
+
+// holdsBase returns store.ErrBase unless the ledger has base.
+func holdsBase(ctx context.Context, q querier, base store.Base) error {
+	var chain []byte
+	err := q.QueryRowContext(ctx, `SELECT chain FROM entry WHERE seq = ?`, base.Seq).Scan(&chain)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return fmt.Errorf("%w: it has no entry %d", store.ErrBase, base.Seq)
+	case err != nil:
+		return fmt.Errorf("looking up entry %d: %w", base.Seq, err)
+	case !bytes.Equal(chain, base.Chain[:]):
+		return fmt.Errorf("%w: entry %d has another chain", store.ErrBase, base.Seq)
+	}
+	return nil
+}
+
+// accountsSince visits what entries after seq have done to accounts.
+func (s *Store) accountsSince(ctx context.Context, q querier, seq uint64, v store.Visitor) error {
+	return each(ctx, q, recordEntries, []any{seq}, func(scan func(...any) error) error {
+		e, err := s.scanEntry(scan)
+		if err != nil {
+			return err
+		}
+		c, err := deal.DecodeChange(e.Body)
+		if err != nil {
+			return fmt.Errorf("entry %d: %w", e.Seq, err)
+		}
+		for _, a := range c.Accounts {
+			if err := v.Record(a); err != nil {
+				return err
+			}
+		}
+		for _, d := range c.Deleted {
+			if d.Kind != deal.Accounts {
+				continue
+			}
+			if err := v.Deleted(d); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// recordEntries reads the entries of deal.RecordEntries after one.
+const recordEntries = entryColumns + `INDEXED BY entry_records WHERE seq > ? AND kind IN ('` + deal.EntryRecords + `', '` + deal.EntryDeleted + `') ORDER BY seq`
+
+// Snapshots implements store.Store.
+func (s *Store) Snapshots(ctx context.Context) ([]store.Snapshot, error) {
+	var out []store.Snapshot
+	err := each(ctx, s.read, `SELECT digest, seq, chain, format, bytes, at FROM snapshot ORDER BY seq DESC, at DESC, digest`, nil, func(scan func(...any) error) error {
+		var p store.Snapshot
+		var digest, chain []byte
+		var at int64
+		if err := scan(&digest, &p.Seq, &chain, &p.Format, &p.Bytes, &at); err != nil {
+			return err
+		}
+		copy(p.Digest[:], digest)
+		copy(p.Chain[:], chain)
+		p.At = fromMicros(at)
+		out = append(out, p)
+		return nil
+	})
+	return out, err
 }
