@@ -19,6 +19,10 @@ import (
 // the head again, and let the caller retry with the same Idempotency-Key.
 var ErrUnknown = errors.New("the outcome of the commit is unknown")
 
+// ErrRetry says that nothing was written, for a reason that passes by itself: the database starts again, another held the
+// ledger too long, this process held it too long. What was derived under the lock is to be dropped, and may be tried again.
+var ErrRetry = errors.New("nothing was written; try again")
+
 // ErrHolder says that the database refused a second live exclusive protection of one identical scope. The committer
 // should have seen it first; the entry was not written.
 var ErrHolder = errors.New("another registration holds this scope")
@@ -166,7 +170,8 @@ type Visitor interface {
 type Store interface {
 	// Commit locks the head, calls decide under the lock, and appends what it returns in one transaction. If decide
 	// fails, or returns no entries, nothing is written and its error is returned. ErrUnknown: see there. Any other
-	// error: nothing was written.
+	// error: nothing was written; ErrRetry among them, and only it, is worth trying again. decide is called once, or
+	// not at all.
 	Commit(ctx context.Context, decide func(context.Context, Locked) (Append, error)) error
 
 	// Head returns the end of the ledger without locking it.
