@@ -13,12 +13,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/store"
 	"github.com/dibs-deals/dibs/internal/store/tables"
 )
-
-var errNotFound = deal.ErrNotFound
 
 // begin is said out loud: the database's default may be another.
 const begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"

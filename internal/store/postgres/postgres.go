@@ -34,6 +34,7 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
+	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/store"
 	"github.com/dibs-deals/dibs/internal/store/tables"
 )
@@ -131,7 +132,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if s.write, err = pgxpool.NewWithConfig(ctx, writer); err != nil {
 		return nil, err
 	}
-	s.DB = db{s.read}
+	s.DB = readers{s.read}
 	return s, s.migrate(ctx, writer.ConnConfig)
 }
 
@@ -270,7 +271,12 @@ func (s *Store) hook(point string) error {
 
 // snapshot runs f in a transaction on a read connection that sees one instant.
 func (s *Store) snapshot(ctx context.Context, mode pgx.TxAccessMode, f func(db) error) error {
-	tx, err := s.read.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: mode})
+	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: mode}
+	tx, err := s.read.BeginTx(ctx, options)
+	if err != nil && lost(ctx, err) {
+		s.read.Reset()
+		tx, err = s.read.BeginTx(ctx, options)
+	}
 	if err != nil {
 		return err
 	}
@@ -287,25 +293,34 @@ func (s *Store) Load(ctx context.Context, v store.Visitor, base store.Base) (hea
 	return head, err
 }
 
-// Nodes implements store.Store.
-func (s *Store) Nodes(ctx context.Context, indexes []int64) ([]store.Hash, error) {
-	found := make(map[int64]store.Hash, len(indexes))
-	rows, err := s.read.Query(ctx, `SELECT i, hash FROM node WHERE i = ANY($1)`, indexes)
+// Nodes implements store.Store: all in one question.
+func (s *Store) Nodes(ctx context.Context, indexes []int64) (out []store.Hash, err error) {
+	rows, err := s.DB.Query(ctx, `SELECT i, hash FROM node WHERE i = ANY(?)`, indexes)
 	if err != nil {
 		return nil, err
 	}
-	var i int64
-	var hash []byte
-	if _, err := pgx.ForEachRow(rows, []any{&i, &hash}, func() error { found[i] = store.Hash(hash); return nil }); err != nil {
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	found := make(map[int64]store.Hash, len(indexes))
+	for rows.Next() {
+		var i int64
+		var hash []byte
+		if err := rows.Scan(&i, &hash); err != nil {
+			return nil, err
+		}
+		if len(hash) != len(store.Hash{}) {
+			return nil, fmt.Errorf("hash %d has %d bytes", i, len(hash))
+		}
+		found[i] = store.Hash(hash)
+	}
+	if err := rows.Err(); err != nil {
 		return nil, err
 	}
-	out := make([]store.Hash, len(indexes))
+	out = make([]store.Hash, len(indexes))
 	for n, i := range indexes {
-		h, ok := found[i]
-		if !ok {
-			return nil, fmt.Errorf("hash %d: %w", i, errNotFound)
+		var ok bool
+		if out[n], ok = found[i]; !ok {
+			return nil, fmt.Errorf("hash %d: %w", i, deal.ErrNotFound)
 		}
-		out[n] = h
 	}
 	return out, nil
 }

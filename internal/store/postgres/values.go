@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -11,11 +12,12 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/dibs-deals/dibs/internal/store/tables"
 )
 
-// db lends a connection, a transaction or a pool to what is shared with other engines.
+// db lends a connection or a transaction to what is shared with other engines.
 type db struct {
 	q interface {
 		Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
@@ -29,7 +31,43 @@ func (d db) Query(ctx context.Context, query string, args ...any) (tables.Rows, 
 	if err != nil {
 		return nil, err
 	}
-	return cursor{rows}, nil
+	return &cursor{Rows: rows}, nil
+}
+
+// readers is the pool of read connections.
+type readers struct{ *pgxpool.Pool }
+
+// Query implements tables.Querier. A connection that turns out to be lost before its first row, such as one from before a
+// restart of the server, is asked no more, nor are those like it, and the question is asked again.
+func (r readers) Query(ctx context.Context, query string, args ...any) (tables.Rows, error) {
+	args = bind(args)
+	for again := false; ; again = true {
+		rows, err := r.Pool.Query(ctx, numbered(query), args...)
+		c := &cursor{Rows: rows}
+		if err == nil {
+			if c.first = rows.Next(); c.first {
+				return c, nil
+			}
+			err = rows.Err()
+		}
+		if err == nil {
+			return c, nil
+		}
+		if again || !lost(ctx, err) {
+			return nil, err
+		}
+		r.Reset()
+	}
+}
+
+// lost reports whether err says that a connection is gone, not that it cannot be had.
+func lost(ctx context.Context, err error) bool {
+	var pg *pgconn.PgError
+	var connect *pgconn.ConnectError
+	if ctx.Err() != nil || errors.As(err, &connect) {
+		return false
+	}
+	return !errors.As(err, &pg) || strings.HasPrefix(pg.Code, "57P0")
 }
 
 // Exec implements tables.Execer.
@@ -39,10 +77,22 @@ func (d db) Exec(ctx context.Context, query string, args ...any) error {
 }
 
 // cursor gives texts back as they were before bind.
-type cursor struct{ pgx.Rows }
+type cursor struct {
+	pgx.Rows
+	first bool // the first row has been come to already
+}
+
+// Next implements tables.Rows.
+func (c *cursor) Next() bool {
+	if c.first {
+		c.first = false
+		return true
+	}
+	return c.Rows.Next()
+}
 
 // Scan implements tables.Rows.
-func (c cursor) Scan(dest ...any) error {
+func (c *cursor) Scan(dest ...any) error {
 	if err := c.Rows.Scan(dest...); err != nil {
 		return err
 	}
@@ -55,7 +105,7 @@ func (c cursor) Scan(dest ...any) error {
 }
 
 // Close implements tables.Rows.
-func (c cursor) Close() error {
+func (c *cursor) Close() error {
 	c.Rows.Close()
 	return nil
 }
