@@ -31,7 +31,9 @@ var mayImport = map[string]string{
 
 	"internal/store":           "internal/deal internal/ledger",
 	"internal/store/storetest": "internal/store internal/deal internal/ledger",
-	"internal/store/sqlite":    "internal/store internal/deal internal/ledger",
+	"internal/store/tables":    "internal/store internal/deal",
+	"internal/store/sqlite":    "internal/store internal/store/tables internal/deal internal/ledger",
+	"internal/store/postgres":  "internal/store internal/store/tables internal/deal",
 
 	"internal/testserver": "",
 

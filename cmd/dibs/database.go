@@ -11,67 +11,109 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/engine"
 	"github.com/dibs-deals/dibs/internal/ledger"
 	"github.com/dibs-deals/dibs/internal/store"
+	"github.com/dibs-deals/dibs/internal/store/postgres"
 	"github.com/dibs-deals/dibs/internal/store/sqlite"
 )
 
 // databaseFlags say where the database is, and its signing key. Every command that touches a database has them.
 type databaseFlags struct {
-	Database   string `default:"sqlite:dibs-data/dibs.db" env:"DIBS_DATABASE" placeholder:"URL" help:"Database: sqlite:PATH."`
-	SigningKey string `env:"DIBS_SIGNING_KEY" type:"path" placeholder:"FILE" help:"File of the ledger's signing key; made on first start. Default: ledger.key beside the database."`
+	Database   string `default:"sqlite:dibs-data/dibs.db" env:"DIBS_DATABASE" placeholder:"URL" help:"Database: sqlite:PATH, or postgres://USER@HOST/NAME for several replicas. Give a password in the environment: PGPASSWORD, PGPASSFILE, or the whole URL."`
+	SigningKey string `env:"DIBS_SIGNING_KEY" type:"path" placeholder:"FILE" help:"File of the ledger's signing key; made on first start, and the same for all replicas. Default: ledger.key beside the SQLite database, dibs-data/ledger.key with PostgreSQL."`
 	RotateKey  bool   `name:"rotate-signing-key" help:"Go on with a new signing key when the file is not there. Receipts given so far stay valid under the old key, which is in the ledger."`
 	Origin     string `default:"dibs/ledger" env:"DIBS_ORIGIN" help:"Name of the ledger in its checkpoints, set when the signing key is made."`
 }
 
-// path returns the file of the SQLite database.
-func (f *databaseFlags) path() (string, error) {
-	path, ok := strings.CutPrefix(f.Database, "sqlite:")
+// defaultFolder is where files are that have no place of their own.
+const defaultFolder = "dibs-data"
+
+// path returns the file of the SQLite database; ok is false for a PostgreSQL database.
+func (f *databaseFlags) path() (path string, ok bool, err error) {
+	path, ok = strings.CutPrefix(f.Database, "sqlite:")
 	switch {
 	case ok && path != "":
-		return path, nil
+		return path, true, nil
 	case strings.HasPrefix(f.Database, "postgres://"), strings.HasPrefix(f.Database, "postgresql://"):
-		return "", errors.New("this version has no PostgreSQL engine yet: use --database sqlite:PATH")
+		return "", false, nil
 	}
-	return "", fmt.Errorf("--database %q is not sqlite:PATH", f.Database)
+	kind, _, _ := strings.Cut(f.Database, ":") // what follows may hold a password
+	return "", false, fmt.Errorf("--database %s:… is neither sqlite:PATH nor postgres://USER@HOST/NAME", kind)
 }
 
 // openStore opens the database; create says whether one may be made.
 func (f *databaseFlags) openStore(ctx context.Context, create bool) (store.Store, error) {
-	path, err := f.path()
-	if err != nil {
+	path, file, err := f.path()
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if create {
+	case !file:
+		return postgres.Open(ctx, postgres.Config{URL: f.Database, Existing: !create})
+	case create:
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return nil, fmt.Errorf("folder of the database: %w", err)
 		}
-	} else if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("there is no database at %s: give --database, or make one with dibs serve", path)
+	default:
+		if _, err := os.Stat(path); err != nil {
+			return nil, fmt.Errorf("there is no database at %s: give --database, or make one with dibs serve", path)
+		}
 	}
 	return sqlite.Open(ctx, sqlite.Config{Path: path})
 }
 
-// openSigner opens the signing key. It is made with a new ledger; one that has entries has a key somewhere.
+// keyFile returns the file of the signing key.
+func (f *databaseFlags) keyFile() (string, error) {
+	if f.SigningKey != "" {
+		return f.SigningKey, nil
+	}
+	path, file, err := f.path()
+	if err != nil {
+		return "", err
+	}
+	folder := defaultFolder
+	if file {
+		folder = filepath.Dir(path)
+	}
+	return filepath.Join(folder, "ledger.key"), nil
+}
+
+// openSigner opens the signing key. It is made with a new ledger; one that has entries has a key somewhere, and no other
+// is good.
 func (f *databaseFlags) openSigner(ctx context.Context, st store.Store) (*ledger.Signer, error) {
-	file := f.SigningKey
-	if file == "" {
-		path, err := f.path()
-		if err != nil {
-			return nil, err
-		}
-		file = filepath.Join(filepath.Dir(path), "ledger.key")
+	file, err := f.keyFile()
+	if err != nil {
+		return nil, err
 	}
 	head, err := st.Head(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := os.Stat(file); head.Seq > 0 && !f.RotateKey && errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the ledger has %d entries and its signing key %s is not there: put it back, give --signing-key, or go on with a new one with --rotate-signing-key", head.Seq, file)
+		return nil, fmt.Errorf("the ledger has %d entries and its signing key %s is not there: put it back, give --signing-key (all replicas have one key), or go on with a new one with --rotate-signing-key", head.Seq, file)
 	}
-	return ledger.OpenSigner(file, f.Origin)
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return nil, fmt.Errorf("folder of the signing key: %w", err)
+	}
+	signer, err := ledger.OpenSigner(file, f.Origin)
+	if err != nil || f.RotateKey {
+		return signer, err
+	}
+	keys, err := st.Documents(ctx, deal.SignerDocument)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range keys {
+		if d.Status == deal.DocumentLive && d.Body != signer.Key() {
+			return nil, fmt.Errorf("%w: its key is %s, and %s holds %s", errOtherKey, d.Body, file, signer.Key())
+		}
+	}
+	return signer, nil
 }
+
+// errOtherKey says what to do about engine.ErrOtherKey.
+var errOtherKey = fmt.Errorf("%w; give --signing-key with the file the other replicas have, or change the key with --rotate-signing-key", engine.ErrOtherKey)
 
 // openSigned opens the database and the key its ledger is signed with.
 func (f *databaseFlags) openSigned(ctx context.Context, create bool) (store.Store, *ledger.Signer, error) {
@@ -92,7 +134,10 @@ func (f *databaseFlags) openEngine(ctx context.Context, create bool, log *slog.L
 	if err != nil {
 		return nil, nil, err
 	}
-	if e, err = engine.Open(ctx, engine.Config{Store: st, Signer: signer, Policy: policy, Log: log}); err != nil {
+	if e, err = engine.Open(ctx, engine.Config{Store: st, Signer: signer, RotateKey: f.RotateKey, Policy: policy, Log: log}); err != nil {
+		if errors.Is(err, engine.ErrOtherKey) {
+			err = fmt.Errorf("%w: %w", errOtherKey, err)
+		}
 		return nil, nil, errors.Join(err, st.Close())
 	}
 	return e, func() error {

@@ -22,6 +22,7 @@ import (
 
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/engine"
+	"github.com/dibs-deals/dibs/internal/testserver"
 	"github.com/dibs-deals/dibs/internal/world"
 )
 
@@ -282,9 +283,25 @@ func TestDemo(t *testing.T) {
 // at once, and kills the service in the middle. What was acknowledged is there after the restart, retries get it, and
 // every customer has one holder.
 func TestKill(t *testing.T) {
-	db := "sqlite:" + filepath.Join(t.TempDir(), "dibs.db")
-	p := start(t, "dibs serves on", "serve", "--database", db, "--listen", "127.0.0.1:0", "--log-level", "error")
-	key := regexp.MustCompile(`dibs_\S+`).FindString(p.said)
+	t.Run("SQLite", func(t *testing.T) {
+		testKill(t, 1, "--database", "sqlite:"+filepath.Join(t.TempDir(), "dibs.db"))
+	})
+	// Two replicas: one is frozen for a while, and killed later, and the other goes on.
+	t.Run("PostgreSQL", func(t *testing.T) {
+		testKill(t, 2, "--database", testserver.NewPostgres(t).Database(t), "--signing-key", filepath.Join(t.TempDir(), "ledger.key"))
+	})
+}
+
+func testKill(t *testing.T, replicas int, database ...string) {
+	serve := func() *process {
+		return start(t, "dibs serves on", append([]string{"serve", "--listen", "127.0.0.1:0", "--log-level", "error"}, database...)...)
+	}
+	with := func(args ...string) []string { return append(args, database...) }
+	p := []*process{serve()}
+	key := regexp.MustCompile(`dibs_\S+`).FindString(p[0].said)
+	for len(p) < replicas {
+		p = append(p, serve())
+	}
 	load := func(kind deal.RecordKind, rows ...deal.Record) {
 		var b bytes.Buffer
 		enc := json.NewEncoder(&b)
@@ -298,7 +315,7 @@ func TestKill(t *testing.T) {
 			t.Fatal(err)
 		}
 		// Beside the running service: it follows.
-		if code, out, errs := dibs(t, "", nil, "import", "--database", db, string(kind), file); code != exitOK {
+		if code, out, errs := dibs(t, "", nil, with("import", string(kind), file)...); code != exitOK {
 			t.Fatalf("import %s: %d %s%s", kind, code, out, errs)
 		}
 	}
@@ -310,18 +327,18 @@ func TestKill(t *testing.T) {
 	}
 	load(deal.Partners, partners...)
 	load(deal.Accounts, accounts...)
-	_, token, errs := func() (int, string, string) {
-		return dibs(t, "", nil, "keys", "create", "--database", db, "--role", "portal", "--partner", "*")
-	}()
+	_, token, errs := dibs(t, "", nil, with("keys", "create", "--role", "portal", "--partner", "*")...)
 	if token = strings.TrimSpace(token); token == "" {
 		t.Fatal(errs)
 	}
-	waitFor(t, func() bool {
-		s, _, err := call("GET", p.base+"/v1/registrations", token, "", "")
-		return err == nil && s == 200
-	})
-	if status, body, err := call("GET", p.base+"/v1/partners/P-39", key, "", ""); err != nil || status != 200 {
-		t.Fatalf("what was imported before the key is not there: %d %s %v", status, body, err)
+	for _, p := range p {
+		waitFor(t, func() bool {
+			s, _, err := call("GET", p.base+"/v1/registrations", token, "", "")
+			return err == nil && s == 200
+		})
+		if status, body, err := call("GET", p.base+"/v1/partners/P-39", key, "", ""); err != nil || status != 200 {
+			t.Fatalf("what was imported before the key is not there: %d %s %v", status, body, err)
+		}
 	}
 
 	type post struct {
@@ -341,10 +358,24 @@ func TestKill(t *testing.T) {
 	}
 	rng.Shuffle(len(posts), func(i, j int) { posts[i], posts[j] = posts[j], posts[i] })
 	acked := make([]atomic.Pointer[[]byte], len(posts))
-	send := func(base string, from int, stop func() bool) {
+	try := func(base string, i int) bool {
+		status, body, err := call("POST", base+"/v1/registrations", token, fmt.Sprintf("post-%d", i), posts[i].body)
+		switch {
+		case err != nil || status == 503:
+			return false
+		case status == 201:
+			if prior := acked[i].Swap(&body); prior != nil && !bytes.Equal(*prior, body) {
+				t.Errorf("post %d was answered twice, differently:\n%s\n%s", i, *prior, body)
+			}
+			return true
+		}
+		t.Errorf("post %d: %d %s", i, status, body)
+		return false
+	}
+	// send posts them all; a step along, each goes to another replica than before.
+	send := func(step int, stop func() bool) {
 		var wg sync.WaitGroup
 		var next atomic.Int64
-		next.Store(int64(from))
 		for range 32 {
 			wg.Go(func() {
 				for !stop() {
@@ -352,16 +383,7 @@ func TestKill(t *testing.T) {
 					if i >= len(posts) {
 						return
 					}
-					status, body, err := call("POST", base+"/v1/registrations", token, fmt.Sprintf("post-%d", i), posts[i].body)
-					switch {
-					case err != nil || status == 503:
-					case status == 201:
-						if prior := acked[i].Swap(&body); prior != nil && !bytes.Equal(*prior, body) {
-							t.Errorf("post %d was answered twice, differently:\n%s\n%s", i, *prior, body)
-						}
-					default:
-						t.Errorf("post %d: %d %s", i, status, body)
-					}
+					try(p[(i+step)%replicas].base, i)
 				}
 			})
 		}
@@ -377,18 +399,34 @@ func TestKill(t *testing.T) {
 	}
 	var dead atomic.Bool
 	go func() {
+		defer dead.Store(true)
+		if replicas > 1 {
+			waitFor(t, func() bool { return count() > 300 })
+			if err := p[0].Process.Signal(syscall.SIGSTOP); err != nil {
+				t.Error(err)
+			}
+			began := time.Now()
+			for i := len(posts) - 20; i < len(posts); i++ {
+				if !try(p[1].base, i) {
+					t.Errorf("beside a frozen replica post %d is not answered", i)
+				}
+			}
+			t.Logf("beside a frozen replica: 20 posts, one by one, in %s", time.Since(began))
+			if err := p[0].Process.Signal(syscall.SIGCONT); err != nil {
+				t.Error(err)
+			}
+		}
 		waitFor(t, func() bool { return count() > 700 })
-		p.kill()
-		dead.Store(true)
+		p[0].kill()
 	}()
-	send(p.base, 0, dead.Load)
-	<-p.done
+	send(0, dead.Load)
+	<-p[0].done
 	before := count()
 	if before == 0 || before == len(posts) {
 		t.Fatalf("killed after %d answers: not in the middle", before)
 	}
-	p = start(t, "dibs serves on", "serve", "--database", db, "--listen", "127.0.0.1:0", "--log-level", "error")
-	send(p.base, 0, func() bool { return false }) // every one again: answered ones must get the same bytes
+	p[0] = serve()
+	send(1, func() bool { return false }) // every one again: answered ones must get the same bytes
 	if n := count(); n != len(posts) {
 		t.Fatalf("%d of %d answered", n, len(posts))
 	}
@@ -404,7 +442,7 @@ func TestKill(t *testing.T) {
 			holders[posts[i].customer] = append(holders[posts[i].customer], posts[i].body)
 		}
 		if i%50 == 0 {
-			if status, body, err := call("GET", p.base+"/v1/registrations/"+a.ID, token, "", ""); err != nil || status != 200 || !bytes.Contains(body, []byte(a.Number)) {
+			if status, body, err := call("GET", p[i/50%replicas].base+"/v1/registrations/"+a.ID, token, "", ""); err != nil || status != 200 || !bytes.Contains(body, []byte(a.Number)) {
 				t.Errorf("an acknowledged registration cannot be read: %d %s %v", status, body, err)
 			}
 		}
@@ -415,8 +453,10 @@ func TestKill(t *testing.T) {
 		}
 	}
 	t.Logf("killed after %d answers; %v", before, outcomes)
-	p.stop()
-	if code, out, errs := dibs(t, "", nil, "audit", "verify", "--database", db); code != exitOK || !strings.Contains(out, "clean") {
+	for _, p := range p {
+		p.stop()
+	}
+	if code, out, errs := dibs(t, "", nil, "audit", "verify", database[0], database[1]); code != exitOK || !strings.Contains(out, "clean") {
 		t.Errorf("audit: %d %s%s", code, out, errs)
 	}
 }
@@ -484,13 +524,79 @@ func TestServe(t *testing.T) {
 	if code != exitUsage || !strings.Contains(errs, "other.yaml") {
 		t.Errorf("with a broken policy: %d %s", code, errs)
 	}
-	for _, bad := range []string{"mysql://x", "sqlite:", "postgres://localhost/x"} {
+	for _, bad := range []string{"mysql://x", "sqlite:", "dibs.db"} {
 		if code, _, errs := dibs(t, "", nil, "serve", "--database", bad, "--listen", "127.0.0.1:0"); code != exitUsage || !strings.Contains(errs, "sqlite:PATH") {
 			t.Errorf("%s: %d %s", bad, code, errs)
 		}
 	}
 	if code, _, errs := dibs(t, "", nil, "audit", "verify", "--database", "sqlite:"+filepath.Join(t.TempDir(), "none.db")); code != exitUsage || !strings.Contains(errs, "no database") {
 		t.Errorf("audit of nothing: %d %s", code, errs)
+	}
+}
+
+// TestReplicas starts replicas on one PostgreSQL database, and looks at what is refused, and that no password is shown.
+func TestReplicas(t *testing.T) {
+	server := testserver.NewPostgres(t)
+	db := server.Database(t)
+	if err := server.Exec("postgres", "CREATE ROLE app LOGIN SUPERUSER PASSWORD 'S3cr%t/p@ss'"); err != nil {
+		t.Fatal(err)
+	}
+	db = strings.Replace(db, "dibs@", "app:S3cr%25t%2Fp%40ss@", 1)
+	quiet := func(what, text string) {
+		t.Helper()
+		for _, secret := range []string{"S3cr%t/p@ss", "S3cr%25t%2Fp%40ss", "S3cr"} {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s shows the password: %s", what, text)
+			}
+		}
+	}
+	key, other := filepath.Join(t.TempDir(), "ledger.key"), filepath.Join(t.TempDir(), "ledger.key")
+	if code, _, errs := dibs(t, "", nil, "audit", "verify", "--database", db); code != exitUsage || !strings.Contains(errs, "nothing of dibs in it") {
+		t.Errorf("audit of an empty database: %d %s", code, errs)
+	}
+	// Both at once, on an empty database, with one key file.
+	var ps [2]*process
+	var wg sync.WaitGroup
+	for i := range ps {
+		wg.Go(func() {
+			ps[i] = start(t, "dibs serves on", "serve", "--database", db, "--signing-key", key, "--listen", "127.0.0.1:0", "--log-level", "debug")
+		})
+	}
+	wg.Wait()
+	if (ps[0].said == "") || strings.Count(ps[0].said+ps[1].said, "admin key") == 0 {
+		t.Errorf("they say %s%s", ps[0].said, ps[1].said)
+	}
+	for _, p := range ps {
+		quiet("serve", p.said)
+	}
+	for _, c := range []struct{ what, says, db, key string }{
+		{"a replica without the key", "--rotate-signing-key", db, other},
+		{"a wrong password", "failed", strings.Replace(db, "S3cr", "S3crX", 1) + "&require_auth=scram-sha-256", key},
+		{"a URL that is none", "%40", strings.Replace(db, "%25t", "%zz", 1), key},
+		{"a parameter that is none", "xxxxx", strings.Replace(db, "?", "?connect_timeout=S3cr%25t%2Fp%40ss&", 1), key},
+		{"a limit that is none", "lock_timeout", db + "&lock_timeout=soon", key},
+		{"a database that is not there", "does not exist", strings.Replace(db, "/db", "/nodb", 1), key},
+	} {
+		code, out, errs := dibs(t, "", nil, "keys", "create", "--role", "ops", "--database", c.db, "--signing-key", c.key)
+		if code != exitUsage || !strings.Contains(errs, c.says) {
+			t.Errorf("%s: %d %s", c.what, code, errs)
+		}
+		quiet(c.what, out+errs)
+	}
+	if code, _, errs := dibs(t, "", nil, "keys", "create", "--role", "ops", "--database", "sqlite:"+filepath.Join(filepath.Dir(other), "dibs.db")); code != exitUsage {
+		t.Errorf("no database: %d %s", code, errs)
+	}
+	if code, _, _ := dibs(t, "id,name\nP-1,One\n", nil, "import", "--database", "sqlite:"+filepath.Join(filepath.Dir(other), "dibs.db"), "partners", "-"); code != exitOK {
+		t.Fatal("no key of its own")
+	}
+	if code, _, errs := dibs(t, "", nil, "keys", "create", "--role", "ops", "--database", db, "--signing-key", other); code != exitUsage || !strings.Contains(errs, "the file the other replicas have") {
+		t.Errorf("a replica with a key of its own: %d %s", code, errs)
+	}
+	for _, p := range ps {
+		p.stop()
+	}
+	if code, out, errs := dibs(t, "", nil, "audit", "verify", "--database", db); code != exitOK || !strings.Contains(out, "clean") {
+		t.Errorf("audit: %d %s%s", code, out, errs)
 	}
 }
 

@@ -140,3 +140,6 @@ const (
 	EntryKey          = "key.created"
 	EntryKeyRevoked   = "key.revoked"
 )
+
+// RecordEntries are the kinds of entry that change reference data. No other kind does.
+var RecordEntries = []string{EntryRecords, EntryDeleted}

@@ -240,7 +240,7 @@ func (a *auditor) nodes(ctx context.Context, st store.Store, want []ledger.Node)
 // tables compares the rows people query with the state the entries lead to.
 func (a *auditor) tables(ctx context.Context, st store.Store, head store.Head) error {
 	c := comparer{a: a}
-	loaded, err := st.Load(ctx, &c)
+	loaded, err := st.Load(ctx, &c, store.Base{})
 	if err != nil {
 		return err
 	}
@@ -276,6 +276,7 @@ func (c *comparer) Document(d deal.Document) error {
 }
 func (c *comparer) Key(k deal.Key) error                   { return c.row("key "+k.ID, k) }
 func (c *comparer) Record(r deal.Record) error             { return c.row(string(r.Kind())+" "+r.Key(), r) }
+func (c *comparer) Deleted(deal.RecordRef) error           { return nil }
 func (c *comparer) Registration(r deal.Registration) error { return c.row("registration "+r.ID, r) }
 func (c *comparer) Case(k deal.Case) error                 { return c.row("case "+k.ID, k) }
 

@@ -22,6 +22,10 @@ const (
 	// followEvery is how often the view is brought up to what other processes have committed, and windows that have
 	// ended are written down, while nobody asks for anything.
 	followEvery = 100 * time.Millisecond
+	// A commit that the store says is worth trying again is: after firstWait, then after twice as long, and so on, until
+	// retryFor has passed since the first try. A restart of a database takes about as long.
+	firstWait = 25 * time.Millisecond
+	retryFor  = 3 * time.Second
 )
 
 // addition is one entry to be appended.
@@ -189,10 +193,15 @@ func (e *Engine) commit(batch []*proposal) {
 	if len(batch) > 0 && len(live) == 0 {
 		return
 	}
-	err := e.commitOnce(live)
+	err := e.commitAgain(live)
 	switch {
 	case err == nil:
 	case errors.Is(err, errSuperseded):
+		for _, p := range live {
+			p.err = errors.Join(deal.ErrUnavailable, err)
+		}
+	case errors.Is(err, store.ErrRetry): // none of them is at fault
+		e.log.Error("commit failed", "error", err, "requests", len(live))
 		for _, p := range live {
 			p.err = errors.Join(deal.ErrUnavailable, err)
 		}
@@ -205,8 +214,15 @@ func (e *Engine) commit(batch []*proposal) {
 	case len(live) > 1:
 		e.log.Warn("commit failed; trying each request alone", "error", err, "requests", len(live))
 		e.reload(err)
-		for _, p := range live {
+		for i, p := range live {
 			e.commit([]*proposal{p})
+			if errors.Is(p.err, store.ErrRetry) {
+				for _, next := range live[i+1:] { // they would only wait as long, one after the other
+					next.err = p.err
+					close(next.done)
+				}
+				return
+			}
 		}
 		return
 	default:
@@ -224,11 +240,30 @@ func (e *Engine) commit(batch []*proposal) {
 // errDiverged: what the view holds is not a prefix of the ledger.
 var errDiverged = errors.New("the view is not a prefix of the ledger")
 
+// commitAgain commits, again and again while the store asks for it, for retryFor.
+func (e *Engine) commitAgain(batch []*proposal) error {
+	began := time.Now()
+	for wait := firstWait; ; wait *= 2 {
+		err := e.commitOnce(batch)
+		if !errors.Is(err, store.ErrRetry) {
+			return err
+		}
+		if e.dirty {
+			e.reload(err)
+		}
+		if time.Since(began)+wait > retryFor {
+			return err
+		}
+		e.log.Warn("commit failed; trying again", "error", err, "requests", len(batch))
+		time.Sleep(wait)
+	}
+}
+
 func (e *Engine) commitOnce(batch []*proposal) error {
 	if e.view == nil || e.broken.Load() {
 		e.reload(errDiverged)
 		if e.broken.Load() {
-			return errors.New("the world cannot be read from the store")
+			return fmt.Errorf("%w: the world cannot be read from the store", store.ErrRetry)
 		}
 	}
 	// The commit is not the caller's to cut short: once begun it runs to a known end, within the store's own limits.
@@ -237,6 +272,7 @@ func (e *Engine) commitOnce(batch []*proposal) error {
 	var after *ledger.Tree
 	var next store.Head // after the commit
 	err := e.cfg.Store.Commit(ctx, func(ctx context.Context, l store.Locked) (store.Append, error) {
+		e.dirty = true
 		head := l.Head()
 		if head != e.view.head {
 			if err := e.catchUp(ctx, head, l.Entries(ctx, e.view.head.Seq)); err != nil {
@@ -308,6 +344,7 @@ func (e *Engine) commitOnce(batch []*proposal) error {
 	if err != nil {
 		return err
 	}
+	e.dirty = false
 	if seal != nil {
 		e.view.mu.Lock()
 		e.view.head, e.view.tree = next, after
@@ -498,5 +535,6 @@ func (e *Engine) reload(cause error) {
 	}
 	e.current.Store(v)
 	e.view = v
+	e.dirty = false
 	e.broken.Store(false)
 }

@@ -38,10 +38,16 @@ import (
 type Config struct {
 	Store  store.Store
 	Signer *ledger.Signer
-	Policy []byte           // published when the database has no policy yet; nil: the library's default
-	Clock  func() time.Time // nil: the system clock; called by several goroutines at once
-	Log    *slog.Logger     // nil: discard
+	// RotateKey lets Signer take the place of another key, by an entry of the ledger. Without it a ledger that is signed
+	// with another key is refused: replicas sign with one.
+	RotateKey bool
+	Policy    []byte           // published when the database has no policy yet; nil: the library's default
+	Clock     func() time.Time // nil: the system clock; called by several goroutines at once
+	Log       *slog.Logger     // nil: discard
 }
+
+// ErrOtherKey says that the ledger is signed with another key than the one given.
+var ErrOtherKey = errors.New("the ledger is signed with another key")
 
 // Engine is the one writer of a store in this process. All methods are safe for concurrent use.
 type Engine struct {
@@ -50,6 +56,7 @@ type Engine struct {
 	model *match.Model
 
 	view    *view                // the committer's
+	dirty   bool                 // the committer's: the view may hold what a failed commit derived
 	current atomic.Pointer[view] // the same, for readers, who lock it
 	broken  atomic.Bool          // the view could not be read again after a failure
 
@@ -89,7 +96,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 // load reads the world at one instant.
 func load(ctx context.Context, st store.Store, m *match.Model) (*view, error) {
 	v := newView(m)
-	head, err := st.Load(ctx, visitor{v})
+	head, err := st.Load(ctx, visitor{v}, store.Base{})
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +127,9 @@ func (e *Engine) start(ctx context.Context) error {
 			out = append(out, e.document(deal.EntryStart, deal.GenerationDocument, "dibs", mine.text(), true, deal.System, now))
 		}
 		key := e.cfg.Signer.Key()
-		if d, ok := e.view.live(deal.SignerDocument); !ok || d.Body != key {
+		if d, ok := e.view.live(deal.SignerDocument); ok && d.Body != key && !e.cfg.RotateKey {
+			return nil, fmt.Errorf("%w: its key is %s, this one is %s", ErrOtherKey, d.Body, key)
+		} else if !ok || d.Body != key {
 			out = append(out, e.document(deal.EntryStart, deal.SignerDocument, "ledger", key, true, deal.System, now))
 		}
 		if _, ok := e.view.live(deal.PolicyDocument); !ok {

@@ -22,6 +22,7 @@ import (
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/ledger"
 	"github.com/dibs-deals/dibs/internal/store"
+	"github.com/dibs-deals/dibs/internal/store/postgres"
 	"github.com/dibs-deals/dibs/internal/store/sqlite"
 	"github.com/dibs-deals/dibs/internal/world"
 )
@@ -39,15 +40,23 @@ func (c *clock) advance(d time.Duration) { c.us.Add(d.Microseconds()) }
 type bench struct {
 	*Engine
 	t     testing.TB
-	path  string
+	path  string // of the SQLite database
+	url   string // of the PostgreSQL database, if it is one
 	clock *clock
 	hook  atomic.Pointer[func(string) error]
 	key   *ledger.Signer
 }
 
+// newBench makes a bench on SQLite.
 func newBench(t testing.TB, accounts ...*deal.Account) *bench {
 	t.Helper()
-	b := &bench{t: t, path: filepath.Join(t.TempDir(), "dibs.db"), clock: &clock{}}
+	return newBenchAt(t, "", accounts...)
+}
+
+// newBenchAt makes a bench on the PostgreSQL database at the URL; none: on SQLite.
+func newBenchAt(t testing.TB, url string, accounts ...*deal.Account) *bench {
+	t.Helper()
+	b := &bench{t: t, path: filepath.Join(t.TempDir(), "dibs.db"), url: url, clock: &clock{}}
 	b.clock.set(start)
 	var err error
 	if b.key, _, err = ledger.NewSigner("dibs.example/test"); err != nil {
@@ -75,18 +84,34 @@ func newBench(t testing.TB, accounts ...*deal.Account) *bench {
 }
 
 func (b *bench) open() {
-	st, err := sqlite.Open(context.Background(), sqlite.Config{Path: b.path, Hook: func(p string) error {
+	hook := func(p string) error {
 		if f := b.hook.Load(); f != nil {
 			return (*f)(p)
 		}
 		return nil
-	}})
+	}
+	var st store.Store
+	var err error
+	if b.url == "" {
+		st, err = sqlite.Open(context.Background(), sqlite.Config{Path: b.path, Hook: hook})
+	} else {
+		st, err = postgres.Open(context.Background(), postgres.Config{URL: b.url, Hook: hook})
+	}
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	if b.Engine, err = Open(context.Background(), Config{Store: st, Signer: b.key, Clock: b.clock.now}); err != nil {
 		b.t.Fatal(err)
 	}
+}
+
+// replica opens another engine on the bench's database.
+func (b *bench) replica() *bench {
+	b.t.Helper()
+	r := &bench{t: b.t, path: b.path, url: b.url, clock: b.clock, key: b.key}
+	r.open()
+	b.t.Cleanup(r.close)
+	return r
 }
 
 func (b *bench) close() {
@@ -197,11 +222,14 @@ func customers(t testing.TB, n, around int) (picked []*deal.Account, all []*deal
 	return picked, all
 }
 
-// TestOneHolder has 40 partners register the same 25 customers at once, under many spellings. Each customer has one
+// TestOneHolder has 40 partners register the same 25 customers at once, under many spellings, with two replicas. Each customer has one
 // holder, and every decision is the one that a serial run in the order of the ledger gives.
-func TestOneHolder(t *testing.T) {
+func TestOneHolder(t *testing.T) { testOneHolder(t, "") }
+
+func testOneHolder(t *testing.T, url string) {
 	picked, all := customers(t, 25, 4000)
-	b := newBench(t, all...)
+	b := newBenchAt(t, url, all...)
+	replicas := []*bench{b, b.replica()}
 	type claim struct {
 		partner  string
 		customer int
@@ -223,7 +251,7 @@ func TestOneHolder(t *testing.T) {
 			<-gate
 			a := picked[c.customer]
 			f := filing(c.partner, deal.Customer{Name: c.name, Country: a.Country, Region: a.Region, City: a.City, PostalCode: a.PostalCode})
-			got, err := b.Register(context.Background(), request("key_"+c.partner, fmt.Sprint(i), f), f)
+			got, err := replicas[i%2].Register(context.Background(), request("key_"+c.partner, fmt.Sprint(i), f), f)
 			if err != nil {
 				t.Errorf("%s for %q: %v", c.partner, c.name, err)
 				return
@@ -272,15 +300,18 @@ func brief(by map[string][]deal.Match) string {
 }
 
 // TestSameKey sends one request many times at once. One registration comes of it, and everybody gets its bytes.
-func TestSameKey(t *testing.T) {
-	b := newBench(t)
+func TestSameKey(t *testing.T) { testSameKey(t, "") }
+
+func testSameKey(t *testing.T, url string) {
+	b := newBenchAt(t, url)
+	replicas := []*bench{b, b.replica()}
 	f := filing("P-1", deal.Customer{Name: "Zanzibar Orchestra Foundation", Country: "DE"})
 	var wg sync.WaitGroup
 	got := make([]Registered, 64)
 	for i := range got {
 		wg.Go(func() {
 			var err error
-			if got[i], err = b.Register(context.Background(), request("key_1", "same", f), f); err != nil {
+			if got[i], err = replicas[i%2].Register(context.Background(), request("key_1", "same", f), f); err != nil {
 				t.Error(err)
 			}
 		})
@@ -321,10 +352,12 @@ func TestSameKey(t *testing.T) {
 
 // TestBrokenCommit breaks the commit under a crowd of requests. What was acknowledged is there; what was not is either
 // there or not, and the retry tells the same as the ledger.
-func TestBrokenCommit(t *testing.T) {
+func TestBrokenCommit(t *testing.T) { testBrokenCommit(t, func() string { return "" }) }
+
+func testBrokenCommit(t *testing.T, url func() string) {
 	for _, point := range []string{"locked", "written", "committed"} {
 		t.Run(point, func(t *testing.T) {
-			b := newBench(t)
+			b := newBenchAt(t, url())
 			var calls atomic.Int64
 			hook := func(p string) error {
 				if p == point && calls.Add(1)%3 != 0 {

@@ -362,6 +362,8 @@ func (l visitor) Record(r deal.Record) error {
 	return nil
 }
 
+func (l visitor) Deleted(d deal.RecordRef) error { l.v.deleteRecord(d); return nil }
+
 func (l visitor) Registration(r deal.Registration) error {
 	l.v.putRegistration(&r)
 	return nil

@@ -58,6 +58,9 @@ func (b *Batch) Add(e Entry, c *deal.Change, events ...Event) error {
 			return fmt.Errorf("entry %d: %s is personal and not committed to", e.Seq, p.Field)
 		}
 	}
+	if len(c.Accounts)+len(c.Deleted) > 0 && !slices.Contains(deal.RecordEntries, e.Kind) {
+		return fmt.Errorf("entry %d: a %s does not change reference data", e.Seq, e.Kind) // who reads only deal.RecordEntries would miss it
+	}
 	var err error
 	if e.Body, err = c.Public().Encode(); err != nil {
 		return fmt.Errorf("encoding entry %d: %w", e.Seq, err)

@@ -19,9 +19,16 @@ import (
 // the head again, and let the caller retry with the same Idempotency-Key.
 var ErrUnknown = errors.New("the outcome of the commit is unknown")
 
+// ErrRetry says that nothing was written, for a reason that passes by itself: the database starts again, another held the
+// ledger too long, this process held it too long. What was derived under the lock is to be dropped, and may be tried again.
+var ErrRetry = errors.New("nothing was written; try again")
+
 // ErrHolder says that the database refused a second live exclusive protection of one identical scope. The committer
 // should have seen it first; the entry was not written.
 var ErrHolder = errors.New("another registration holds this scope")
+
+// ErrBase says that the ledger does not hold the entry a Base names: the base is of another history.
+var ErrBase = errors.New("the base is not of this ledger")
 
 // Hash is a SHA-256 digest.
 type Hash = [32]byte
@@ -136,12 +143,24 @@ type Page struct {
 	Limit int    // at most this many rows; the caller sets it
 }
 
+// Base is what a reader of the world already has: every account as it was after entry Seq, whose chain was Chain. The
+// zero Base is nothing.
+type Base struct {
+	Seq   uint64
+	Chain Hash
+}
+
 // Visitor receives the state of the world while Load reads it. Order: documents, keys, then records by kind, then
 // registrations, then cases.
 type Visitor interface {
 	Document(deal.Document) error
 	Key(deal.Key) error
+	// Record is called with every row, each once. On top of a Base it is called for accounts, in the order of the
+	// ledger, with the after-images of the entries after the base instead: with none, one or several of an account.
 	Record(deal.Record) error
+	// Deleted is called in that order too, for an account that an entry after the base has deleted; it may never have
+	// been there. Without a Base it is not called.
+	Deleted(deal.RecordRef) error
 	Registration(deal.Registration) error
 	Case(deal.Case) error
 }
@@ -151,13 +170,16 @@ type Visitor interface {
 type Store interface {
 	// Commit locks the head, calls decide under the lock, and appends what it returns in one transaction. If decide
 	// fails, or returns no entries, nothing is written and its error is returned. ErrUnknown: see there. Any other
-	// error: nothing was written.
+	// error: nothing was written; ErrRetry among them, and only it, is worth trying again. decide is called once, or
+	// not at all.
 	Commit(ctx context.Context, decide func(context.Context, Locked) (Append, error)) error
 
 	// Head returns the end of the ledger without locking it.
 	Head(ctx context.Context) (Head, error)
-	// Load visits the whole current state at one instant and returns the head of that instant.
-	Load(ctx context.Context, v Visitor) (Head, error)
+	// Load visits the whole current state at one instant and returns the head of that instant. On top of a base that
+	// is not zero it visits of accounts only what has happened to them since; see Visitor. A base whose entry is not in
+	// the ledger, or has another chain there, is ErrBase, and nothing is visited.
+	Load(ctx context.Context, v Visitor, base Base) (Head, error)
 
 	Entry(ctx context.Context, seq uint64) (Entry, error)
 	// Entries yields entries after seq in order, without a lock; it ends at the head.
@@ -191,8 +213,27 @@ type Store interface {
 	// Breaches lists pairs of live exclusive holders of overlapping scope at t: the one-holder report. It is empty.
 	Breaches(ctx context.Context, t time.Time) ([]Breach, error)
 
+	// PutSnapshot records that a snapshot was published. One that is of no entry of the ledger is ErrBase; one with a
+	// digest that is recorded stays as it is. Of each format the newest KeptSnapshots stay. It is no part of the ledger.
+	PutSnapshot(ctx context.Context, s Snapshot) error
+	// Snapshots returns the recorded snapshots: the latest sequence first, of one sequence the last recorded first.
+	Snapshots(ctx context.Context) ([]Snapshot, error)
+
 	Close() error
 }
+
+// Snapshot is the record of a picture of the accounts and their index that was published outside the database, where
+// anybody may change it: only bytes with this digest are the picture.
+type Snapshot struct {
+	Base
+	Digest Hash
+	Format string    // what can read it: the layout's version and the matcher's
+	Bytes  int64     // its size
+	At     time.Time // when it was published; microseconds, UTC
+}
+
+// KeptSnapshots is how many records of snapshots of one format a store keeps.
+const KeptSnapshots = 8
 
 // Difference is a row that is not what the entries lead to.
 type Difference struct {

@@ -5,21 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-)
+	"slices"
+	"time"
 
-// The reads that every registration, or every page about one, makes. Reading a statement's text costs more than
-// running it, so these are read once for each connection.
-const (
-	queryHead         = `SELECT seq, chain, root, at, registrations FROM head WHERE id = 1`
-	queryEntry        = entryColumns + `WHERE seq = ?`
-	queryAnswered     = entryColumns + `WHERE key_id = ? AND idem_key = ?`
-	queryNode         = `SELECT hash FROM node WHERE i = ?`
-	queryPersonal     = `SELECT field, salt, value FROM personal WHERE seq = ? ORDER BY n`
-	queryRegistration = `SELECT doc FROM registration WHERE id = ?`
-	queryDecisionSeqs = `SELECT seq FROM decision WHERE registration_id = ? ORDER BY seq`
+	"github.com/dibs-deals/dibs/internal/store/tables"
 )
-
-var hotReads = []string{queryHead, queryEntry, queryAnswered, queryNode, queryPersonal, queryRegistration, queryDecisionSeqs}
 
 // readers is the pool of read connections with the hot reads prepared. A statement is prepared on each connection of
 // the pool when it first runs there, and stays until Close.
@@ -29,13 +19,13 @@ type readers struct {
 }
 
 func openReaders(ctx context.Context, dsn string, connections int) (_ *readers, err error) {
-	r := &readers{prepared: make(map[string]*sql.Stmt, len(hotReads))}
+	r := &readers{prepared: make(map[string]*sql.Stmt, len(tables.HotReads))}
 	if r.DB, err = sql.Open("sqlite", dsn); err != nil {
 		return nil, err
 	}
 	r.SetMaxOpenConns(connections)
 	r.SetMaxIdleConns(connections)
-	for _, query := range hotReads {
+	for _, query := range tables.HotReads {
 		st, err := r.PrepareContext(ctx, query)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", query, err), r.Close())
@@ -45,27 +35,19 @@ func openReaders(ctx context.Context, dsn string, connections int) (_ *readers, 
 	return r, nil
 }
 
-// QueryContext is that of sql.DB.
-func (r *readers) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+// Query implements tables.Querier.
+func (r *readers) Query(ctx context.Context, query string, args ...any) (tables.Rows, error) {
 	if st := r.prepared[query]; st != nil {
-		return st.QueryContext(ctx, args...)
+		return st.QueryContext(ctx, bind(args)...)
 	}
-	return r.DB.QueryContext(ctx, query, args...)
-}
-
-// QueryRowContext is that of sql.DB.
-func (r *readers) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	if st := r.prepared[query]; st != nil {
-		return st.QueryRowContext(ctx, args...)
-	}
-	return r.DB.QueryRowContext(ctx, query, args...)
+	return r.QueryContext(ctx, query, bind(args)...)
 }
 
 // Close closes the statements and the connections.
 func (r *readers) Close() error { return errors.Join(closeAll(r.prepared), r.DB.Close()) }
 
-// writer is the write connection. Whoever uses it holds Store.mu. Writes and reads of one row are prepared when they
-// first run; a read of many rows is not, because it may still be open when the same one is asked again.
+// writer is the write connection. Whoever uses it holds Store.mu. Writes and the hot reads are prepared when they first
+// run; other reads are not, because one may still be open when it is asked again.
 type writer struct {
 	*sql.Conn
 	prepared map[string]*sql.Stmt // by text
@@ -84,21 +66,37 @@ func (w *writer) prepare(ctx context.Context, query string) error {
 	return nil
 }
 
-// exec runs a statement that is prepared once.
-func (w *writer) exec(ctx context.Context, query string, args ...any) error {
+// Exec runs a statement that is prepared once.
+func (w *writer) Exec(ctx context.Context, query string, args ...any) error {
 	if err := w.prepare(ctx, query); err != nil {
 		return err
 	}
-	_, err := w.prepared[query].ExecContext(ctx, args...)
+	_, err := w.prepared[query].ExecContext(ctx, bind(args)...)
 	return err
 }
 
-// QueryRowContext is that of sql.Conn.
-func (w *writer) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	if err := w.prepare(ctx, query); err != nil {
-		return w.Conn.QueryRowContext(ctx, query, args...) // whose Row says what is wrong
+// Query implements tables.Querier.
+func (w *writer) Query(ctx context.Context, query string, args ...any) (tables.Rows, error) {
+	if !slices.Contains(tables.HotReads, query) {
+		return w.QueryContext(ctx, query, bind(args)...)
 	}
-	return w.prepared[query].QueryRowContext(ctx, args...)
+	if err := w.prepare(ctx, query); err != nil {
+		return nil, err
+	}
+	return w.prepared[query].QueryContext(ctx, bind(args)...)
+}
+
+// bind makes, in place, of arguments what the columns of this engine hold.
+func bind(args []any) []any {
+	for i, a := range args {
+		switch a := a.(type) {
+		case time.Time:
+			args[i] = a.UnixMicro()
+		case tables.JSON:
+			args[i] = string(a)
+		}
+	}
+	return args
 }
 
 // Close closes the statements and the connection.

@@ -8,18 +8,8 @@ import (
 	"strings"
 
 	"github.com/dibs-deals/dibs/internal/store"
+	"github.com/dibs-deals/dibs/internal/store/tables"
 )
-
-// projected are the tables that follow from the entries, each with the expression that names a row. The ledger's own
-// tables are verified by their hashes.
-var projected = []struct{ table, key string }{
-	{"registration", "id"}, {"holder", "registration_id || ' ' || line || ' ' || site"}, {"decision", "seq"},
-	{"escalation", "id"}, {"account", "id"}, {"opportunity", "id"}, {"partner", "id"}, {"person", "id"},
-	{"product", "id"}, {"rate", "id"}, {"document", "kind || ' ' || version"}, {"api_key", "id"},
-}
-
-// maxDifferences bounds what is reported of one table.
-const maxDifferences = 20
 
 // Reproject implements store.Store.
 func (s *Store) Reproject(ctx context.Context) (out []store.Difference, err error) {
@@ -40,49 +30,22 @@ func (s *Store) Reproject(ctx context.Context) (out []store.Difference, err erro
 		}
 	}
 	// Both sides are read in this one transaction, so commits meanwhile do not show as differences.
-	for after, more := uint64(0), true; more; {
-		var entries []store.Entry
-		err := each(ctx, again.conn, strings.Replace(entryColumns, "FROM entry", "FROM kept.entry", 1)+`WHERE seq > ? ORDER BY seq LIMIT 200`, []any{after}, func(scan func(...any) error) error {
-			e, err := again.scanEntry(scan)
-			entries = append(entries, e)
-			return err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("reading entries after %d: %w", after, err)
-		}
-		for _, e := range entries {
-			after = e.Seq
-			if e.Personal, err = personal(ctx, again.conn, strings.Replace(queryPersonal, "FROM personal", "FROM kept.personal", 1), e.Seq); err != nil {
-				return nil, err
-			}
-			c, err := store.ChangeOf(&e)
-			if err != nil {
-				return nil, err
-			}
-			if err := again.project(ctx, e.Seq, c); err != nil {
-				return nil, fmt.Errorf("projecting entry %d: %w", e.Seq, err)
-			}
-		}
-		more = len(entries) > 0
+	if err := s.On(kept{again.conn}).Reproject(ctx, rowWriter{ctx, again.conn}, func() error { return nil }); err != nil {
+		return nil, err
 	}
-	for _, t := range projected {
-		for _, d := range []struct{ what, rows, others string }{{"changed or extra", "kept", "main"}, {"changed or missing", "main", "kept"}} {
-			q := fmt.Sprintf("SELECT %s FROM (SELECT * FROM %s.%s EXCEPT SELECT * FROM %s.%s) LIMIT %d", t.key, d.rows, t.table, d.others, t.table, maxDifferences)
-			err := each(ctx, again.conn, q, nil, func(scan func(...any) error) error {
-				var key string
-				if err := scan(&key); err != nil {
-					return err
-				}
-				out = append(out, store.Difference{Table: t.table, Row: key, What: d.what})
-				return nil
-			})
-			if err != nil {
-				return nil, fmt.Errorf("comparing %s: %w", t.table, err)
-			}
-		}
+	if out, err = tables.Compare(ctx, again.conn, "kept", "main"); err != nil {
+		return nil, err
 	}
 	_, err = again.conn.ExecContext(ctx, "ROLLBACK")
 	return out, err
+}
+
+// kept reads the ledger of the database attached beside the connection's own.
+type kept struct{ *writer }
+
+// Query implements tables.Querier.
+func (k kept) Query(ctx context.Context, query string, args ...any) (tables.Rows, error) {
+	return k.writer.QueryContext(ctx, strings.Replace(query, "FROM ", "FROM kept.", 1), bind(args)...)
 }
 
 func quote(s string) string {

@@ -17,21 +17,16 @@ import (
 	"runtime"
 	"sync"
 
-	"github.com/klauspost/compress/zstd"
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
-	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/store"
+	"github.com/dibs-deals/dibs/internal/store/tables"
 )
 
 //go:embed migrations/*.sql
 var migrations embed.FS
-
-// compressFrom is the size of an entry's body from which it is compressed: imports are, decisions are read too often
-// and gain too little.
-const compressFrom = 16 << 10
 
 // Config says where the database is.
 type Config struct {
@@ -43,13 +38,12 @@ type Config struct {
 
 // Store implements store.Store.
 type Store struct {
-	cfg     Config
-	write   *sql.DB // of one connection, which conn has
-	read    *readers
-	mu      sync.Mutex // holds conn
-	conn    *writer    // nil once closed
-	encoder *zstd.Encoder
-	decoder *zstd.Decoder
+	*tables.Reader
+	cfg   Config
+	write *sql.DB // of one connection, which conn has
+	read  *readers
+	mu    sync.Mutex // holds conn
+	conn  *writer    // nil once closed
 }
 
 var _ store.Store = (*Store)(nil)
@@ -61,13 +55,11 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 			err = fmt.Errorf("database %s: %w", cfg.Path, err)
 		}
 	}()
-	s := &Store{cfg: cfg}
-	if s.encoder, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest)); err != nil {
+	codec, err := tables.NewCodec()
+	if err != nil {
 		return nil, err
 	}
-	if s.decoder, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0)); err != nil {
-		return nil, err
-	}
+	s := &Store{cfg: cfg, Reader: &tables.Reader{Codec: codec, RecordsHint: "INDEXED BY entry_records"}}
 	if s.write, err = sql.Open("sqlite", dsn(cfg.Path, "journal_mode(WAL)", "synchronous(FULL)")); err != nil {
 		return nil, err
 	}
@@ -88,6 +80,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if s.read, err = openReaders(ctx, dsn(cfg.Path, "query_only(1)"), 2*runtime.GOMAXPROCS(0)); err != nil {
 		return nil, err
 	}
+	s.DB = s.read
 	return s, nil
 }
 
@@ -126,10 +119,7 @@ func (s *Store) Close() error {
 	if s.read != nil {
 		errs = append(errs, s.read.Close())
 	}
-	if s.decoder != nil {
-		s.decoder.Close()
-		s.decoder = nil
-	}
+	s.Codec.Close()
 	return errors.Join(errs...)
 }
 
@@ -138,14 +128,6 @@ func (s *Store) hook(point string) error {
 		return nil
 	}
 	return s.cfg.Hook(point)
-}
-
-// domainError gives driver errors their meaning.
-func domainError(err error) error {
-	if errors.Is(err, sql.ErrNoRows) {
-		return deal.ErrNotFound
-	}
-	return err
 }
 
 // isUnique reports whether err is the refusal of a duplicate.

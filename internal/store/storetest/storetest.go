@@ -3,8 +3,10 @@ package storetest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -31,6 +33,8 @@ func Run(t *testing.T, open func(t *testing.T) (db store.Store, reopen func() st
 		"Records":         testRecords,
 		"Documents":       testDocuments,
 		"Load":            testLoad,
+		"LoadOnBase":      testLoadOnBase,
+		"Snapshots":       testSnapshots,
 		"Gap":             testGap,
 		"NotFound":        testNotFound,
 		"LargeAndStrange": testLargeAndStrange,
@@ -459,6 +463,7 @@ type counter map[string]int
 func (c counter) Document(deal.Document) error         { c["document"]++; return nil }
 func (c counter) Key(deal.Key) error                   { c["key"]++; return nil }
 func (c counter) Record(r deal.Record) error           { c[string(r.Kind())]++; return nil }
+func (c counter) Deleted(r deal.RecordRef) error       { c["deleted "+string(r.Kind)]++; return nil }
 func (c counter) Registration(deal.Registration) error { c["registration"]++; return nil }
 func (c counter) Case(deal.Case) error                 { c["case"]++; return nil }
 
@@ -482,7 +487,7 @@ func testLoad(t *testing.T, db store.Store, reopen func() store.Store) {
 		default:
 		}
 		c := counter{}
-		head, err := db.Load(ctx, c)
+		head, err := db.Load(ctx, c, store.Base{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -490,6 +495,134 @@ func testLoad(t *testing.T, db store.Store, reopen func() store.Store) {
 			t.Fatalf("%d accounts at head %d", c["accounts"], head.Seq)
 		}
 	}
+}
+
+// world is the state of the world as Load gives it: every row as JSON by its name.
+type world map[string]string
+
+func (w world) put(name string, v any) error {
+	b, err := json.Marshal(v)
+	w[name] = string(b)
+	return err
+}
+
+func (w world) Document(d deal.Document) error {
+	return w.put(fmt.Sprint("document ", d.Kind, d.Version), d)
+}
+func (w world) Key(k deal.Key) error                   { return w.put("key "+k.ID, k) }
+func (w world) Record(r deal.Record) error             { return w.put(string(r.Kind())+" "+r.Key(), r) }
+func (w world) Deleted(r deal.RecordRef) error         { delete(w, string(r.Kind)+" "+r.Key); return nil }
+func (w world) Registration(r deal.Registration) error { return w.put("registration "+r.ID, r) }
+func (w world) Case(c deal.Case) error                 { return w.put("case "+c.ID, c) }
+
+// testLoadOnBase: whatever entry the base is of, the base and what Load adds to it are the world as it is now.
+func testLoadOnBase(t *testing.T, db store.Store, _ func() store.Store) {
+	accounts := func(name string, ids ...string) (c deal.Change) {
+		for _, id := range ids {
+			c.Accounts = append(c.Accounts, &deal.Account{ID: id, Name: name, Domains: []string{"x.example"}})
+		}
+		return c
+	}
+	gone := func(kind deal.RecordKind, keys ...string) item {
+		it := item{entry: store.Entry{Kind: deal.EntryDeleted}}
+		for _, k := range keys {
+			it.change.Deleted = append(it.change.Deleted, deal.RecordRef{Kind: kind, Key: k})
+		}
+		return it
+	}
+	mixed := accounts("of a mixed import", "c", "d")
+	mixed.Partners = []*deal.Partner{{ID: "a", Name: "Partner", Status: "active"}}
+	mixed.People = []*deal.Person{{ID: "p", Name: "Person", Email: "person@vendor.example"}}
+	large := deal.Change{} // its body is compressed
+	for i := range 2000 {
+		large.Accounts = append(large.Accounts, &deal.Account{ID: fmt.Sprint("large-", i), Name: "Large"})
+	}
+	items := []item{
+		{change: accounts("first", "a", "b")},
+		{entry: store.Entry{Kind: deal.EntryDocument}, change: deal.Change{Documents: []deal.Document{{Kind: deal.PolicyDocument, Version: 1, Status: "live"}}}},
+		{change: mixed},
+		gone(deal.Accounts, "a", "c"),
+		regItem(registration("reg_a", "P", "b")),
+		{change: large},
+		gone(deal.Partners, "a"), // no account, though it has the id of one that comes back
+		{change: accounts("again", "a", "d")},
+		gone(deal.Accounts, "d", "large-7"),
+		{change: accounts("last", "b")},
+	}
+	bases := []store.Base{{}}
+	pictures := []world{{}}
+	for _, it := range items {
+		add := must(t, db, it)
+		w := world{}
+		if _, err := db.Load(ctx, w, store.Base{}); err != nil {
+			t.Fatal(err)
+		}
+		bases, pictures = append(bases, store.Base{Seq: add.Head.Seq, Chain: add.Head.Chain}), append(pictures, w)
+	}
+	now := pictures[len(items)]
+	for i, base := range bases {
+		w := world{}
+		for name, row := range pictures[i] {
+			if strings.HasPrefix(name, string(deal.Accounts)) {
+				w[name] = row
+			}
+		}
+		head, err := db.Load(ctx, w, base)
+		if err != nil || head.Seq != uint64(len(items)) || !maps.Equal(w, now) {
+			t.Errorf("on entry %d: head %d, %d rows, want %d; %v", base.Seq, head.Seq, len(w), len(now), err)
+		}
+	}
+	seen := counter{}
+	if _, err := db.Load(ctx, seen, bases[8]); err != nil || seen["accounts"] != 1 || seen["deleted accounts"] != 2 || seen["people"] != 1 {
+		t.Errorf("visited %v, %v", seen, err)
+	}
+	for what, base := range map[string]store.Base{
+		"an entry to come": {Seq: 11, Chain: bases[10].Chain}, "another chain": {Seq: 9, Chain: bases[8].Chain}, "a chain of no entry": {Chain: bases[1].Chain},
+	} {
+		seen := counter{}
+		if _, err := db.Load(ctx, seen, base); !errors.Is(err, store.ErrBase) || len(seen) > 0 {
+			t.Errorf("on %s: visited %v, %v", what, seen, err)
+		}
+	}
+}
+
+func testSnapshots(t *testing.T, db store.Store, reopen func() store.Store) {
+	if got, err := db.Snapshots(ctx); err != nil || len(got) != 0 {
+		t.Fatalf("of an empty database: %v, %v", got, err)
+	}
+	var want []store.Snapshot
+	put := func(s store.Snapshot) {
+		t.Helper()
+		if err := db.PutSnapshot(ctx, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range store.KeptSnapshots + 2 {
+		add := must(t, db, item{change: deal.Change{Accounts: []*deal.Account{{ID: "a", Name: "x"}}}})
+		s := store.Snapshot{Base: store.Base{Seq: add.Head.Seq, Chain: add.Head.Chain}, Digest: store.Hash{1, byte(i)}, Format: "1 m", Bytes: 1 << 40, At: start.Add(time.Duration(i))}
+		s.At = s.At.Truncate(time.Microsecond)
+		put(s)
+		want = slices.Insert(want, 0, s)
+	}
+	want = want[:store.KeptSnapshots]
+	again := want[0]
+	again.Bytes, again.At = 7, start.Add(time.Hour) // the same bytes published again
+	put(again)
+	other := store.Snapshot{Base: want[3].Base, Digest: store.Hash{2}, Format: "2 m", At: start.Add(2 * time.Hour)}
+	put(other) // another format has a list of its own
+	want = slices.Insert(want, 3, other)
+	if got, err := reopen().Snapshots(ctx); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v\n%+v, want\n%+v", err, got, want)
+	}
+	for what, base := range map[string]store.Base{"an entry to come": {Seq: 99, Chain: want[0].Chain}, "another chain": {Seq: 2, Chain: want[0].Chain}, "nothing": {}} {
+		if err := db.PutSnapshot(ctx, store.Snapshot{Base: base, Digest: store.Hash{3}, Format: "1 m", At: start}); !errors.Is(err, store.ErrBase) {
+			t.Errorf("of %s: %v", what, err)
+		}
+	}
+	if got, err := db.Snapshots(ctx); err != nil || len(got) != len(want) {
+		t.Errorf("after refusals: %d records, %v", len(got), err)
+	}
+	must(t, db, item{change: deal.Change{Accounts: []*deal.Account{{ID: "b", Name: "x"}}}}) // and the writer goes on
 }
 
 func testGap(t *testing.T, db store.Store, _ func() store.Store) {

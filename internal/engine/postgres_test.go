@@ -1,0 +1,158 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/ledger"
+	"github.com/dibs-deals/dibs/internal/store"
+	"github.com/dibs-deals/dibs/internal/testserver"
+)
+
+// TestPostgres holds the promises that depend on the database's commits to PostgreSQL too.
+func TestPostgres(t *testing.T) {
+	server := testserver.NewPostgres(t)
+	t.Run("OneHolder", func(t *testing.T) { testOneHolder(t, server.Database(t)) })
+	t.Run("SameKey", func(t *testing.T) { testSameKey(t, server.Database(t)) })
+	t.Run("BrokenCommit", func(t *testing.T) { testBrokenCommit(t, func() string { return server.Database(t) }) })
+	t.Run("Restart", func(t *testing.T) { testRestart(t, server) })
+}
+
+// testRestart ends the server under a crowd of requests, in good order and by a crash. Nothing acknowledged is lost, and
+// retries end in one sound ledger.
+func testRestart(t *testing.T, server *testserver.Postgres) {
+	ctx := context.Background()
+	b := newBenchAt(t, server.Database(t))
+	replicas := []*bench{b, b.replica()}
+	for _, end := range []struct {
+		name string
+		stop func() error
+	}{{"stop", server.Stop}, {"crash", server.Crash}} {
+		t.Run(end.name, func(t *testing.T) {
+			const n = 200
+			began := make(chan struct{}, n)
+			var wg sync.WaitGroup
+			acked := make([][]byte, n)
+			var mu sync.Mutex
+			failed := 0
+			post := func(i int) error {
+				f := filing(fmt.Sprintf("P-%d", 1+i%40), deal.Customer{Name: fmt.Sprintf("Quixotic Brewing %c%c", 'A'+i%3, 'a'+i%5), Country: "DE", City: "Ulm"})
+				got, err := replicas[i%2].Register(ctx, request("key_1", fmt.Sprint(end.name, i), f), f)
+				if err == nil {
+					acked[i] = got.Body
+				}
+				return err
+			}
+			for w := range 8 {
+				wg.Go(func() {
+					for i := w; i < n; i += 8 {
+						began <- struct{}{}
+						if err := post(i); err != nil {
+							if !errors.Is(err, deal.ErrUnavailable) {
+								t.Errorf("%d: %v", i, err)
+							}
+							mu.Lock()
+							failed++
+							mu.Unlock()
+						}
+					}
+				})
+			}
+			for range n / 4 {
+				<-began
+			}
+			if err := errors.Join(end.stop(), server.Start()); err != nil {
+				t.Fatal(err)
+			}
+			wg.Wait()
+			t.Logf("%d of %d told to retry", failed, n)
+			for i := range acked {
+				before := acked[i]
+				if err := post(i); err != nil {
+					t.Fatalf("retry of %d: %v", i, err)
+				}
+				if before != nil && string(before) != string(acked[i]) {
+					t.Errorf("%d was answered twice, differently:\n%s\n%s", i, before, acked[i])
+				}
+			}
+			b.sound()
+		})
+	}
+}
+
+// passing fails commits for a reason that passes.
+type passing struct {
+	store.Store
+	fails int // commits to fail before the lock, and as many after deciding
+}
+
+func (p *passing) Commit(ctx context.Context, decide func(context.Context, store.Locked) (store.Append, error)) error {
+	p.fails--
+	switch {
+	case p.fails >= 0 && p.fails%2 == 1:
+		return fmt.Errorf("%w: before the lock", store.ErrRetry)
+	case p.fails >= 0:
+		return p.Store.Commit(ctx, func(ctx context.Context, l store.Locked) (store.Append, error) {
+			if _, err := decide(ctx, l); err != nil {
+				return store.Append{}, err
+			}
+			return store.Append{}, fmt.Errorf("%w: after deciding", store.ErrRetry)
+		})
+	}
+	return p.Store.Commit(ctx, decide)
+}
+
+// TestRetry fails commits for a reason that passes: the caller does not notice while it passes soon, and is told to retry
+// when it does not.
+func TestRetry(t *testing.T) {
+	b := newBench(t)
+	p := &passing{Store: b.Store()}
+	e, err := Open(context.Background(), Config{Store: p, Signer: b.key, Clock: b.clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = e.Close(context.Background()) }()
+	p.fails = 4
+	f := filing("P-1", deal.Customer{Name: "Zanzibar Orchestra Foundation", Country: "DE"})
+	if _, err := e.Register(context.Background(), request("key_1", "soon", f), f); err != nil || p.fails > 0 {
+		t.Errorf("%v, with %d failures to come", err, p.fails)
+	}
+	p.fails = 1 << 30
+	began := time.Now()
+	if _, err := e.Register(context.Background(), request("key_1", "never", f), f); !errors.Is(err, deal.ErrUnavailable) || time.Since(began) > retryFor+time.Second {
+		t.Errorf("%v after %s", err, time.Since(began))
+	}
+	p.fails = 0
+	if _, err := e.Register(context.Background(), request("key_1", "never", f), f); err != nil {
+		t.Error(err)
+	}
+	b.sound()
+}
+
+// TestOtherKey: a replica with a signing key of its own is refused, unless the key is to be changed.
+func TestOtherKey(t *testing.T) {
+	b := newBench(t)
+	other, _, err := ledger.NewSigner("dibs.example/test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{Store: b.Store(), Signer: other, Clock: b.clock.now}
+	if _, err := Open(context.Background(), cfg); !errors.Is(err, ErrOtherKey) || !strings.Contains(err.Error(), b.key.Key()) {
+		t.Errorf("got %v", err)
+	}
+	cfg.RotateKey = true
+	e, err := Open(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = e.Close(context.Background()) }()
+	if d, err := e.Live(deal.SignerDocument); err != nil || d.Body != other.Key() {
+		t.Errorf("the live key is %+v, %v", d, err)
+	}
+}

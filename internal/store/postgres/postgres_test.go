@@ -1,0 +1,458 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/ledger"
+	"github.com/dibs-deals/dibs/internal/store"
+	"github.com/dibs-deals/dibs/internal/store/storetest"
+	"github.com/dibs-deals/dibs/internal/testserver"
+)
+
+// server is one for all tests that do not break it.
+var server *testserver.Postgres
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		var err error
+		if server, err = testserver.StartPostgres("fsync=off"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer func() { _ = server.Remove() }()
+		return m.Run()
+	}())
+}
+
+func open(tb testing.TB, cfg Config) *Store {
+	tb.Helper()
+	s, err := Open(context.Background(), cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func TestConformance(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) (store.Store, func() store.Store) {
+		url := server.Database(t)
+		reopen := func() store.Store { return open(t, Config{URL: url}) }
+		return reopen(), reopen
+	})
+}
+
+// oneEntry appends an entry on top of whatever the head is. after, if not nil, is called under the lock.
+func oneEntry(ctx context.Context, s *Store, after func(store.Locked) error) error {
+	return s.Commit(ctx, func(ctx context.Context, l store.Locked) (store.Append, error) {
+		tree := ledger.NewTree()
+		for e, err := range l.Entries(ctx, 0) {
+			if err != nil {
+				return store.Append{}, err
+			}
+			if _, err := tree.Append(e.Leaf); err != nil {
+				return store.Append{}, err
+			}
+		}
+		b, err := store.NewBatch(l.Head(), tree)
+		if err != nil {
+			return store.Append{}, err
+		}
+		if err := b.Add(store.Entry{Kind: "x", Actor: deal.System}, &deal.Change{}); err != nil {
+			return store.Append{}, err
+		}
+		if after != nil {
+			if err := after(l); err != nil {
+				return store.Append{}, err
+			}
+		}
+		add, _, err := b.Done()
+		return add, err
+	})
+}
+
+func headIs(t *testing.T, s *Store, want uint64) {
+	t.Helper()
+	var h store.Head
+	err := errors.New("not asked")
+	for range 200 { // a server that starts again refuses for a moment, and what is committed late is seen late
+		if h, err = s.Head(context.Background()); err == nil && h.Seq >= want {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err != nil || h.Seq != want {
+		t.Errorf("the head is at %d, want %d (%v)", h.Seq, want, err)
+	}
+}
+
+// again commits until it succeeds, which it must soon.
+func again(t *testing.T, s *Store) {
+	t.Helper()
+	err := errors.New("not tried")
+	for range 200 {
+		if err = oneEntry(context.Background(), s, nil); err == nil || !errors.Is(err, store.ErrRetry) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err != nil {
+		t.Errorf("the next commit: %v", err)
+	}
+}
+
+// TestBrokenCommit breaks a commit at every point. Before the commit nothing may be there; after it everything must be,
+// and the caller must be told that it does not know.
+func TestBrokenCommit(t *testing.T) {
+	for _, c := range []struct {
+		point   string
+		there   uint64
+		unknown bool
+	}{{"locked", 0, false}, {"written", 0, false}, {"committed", 1, true}} {
+		t.Run(c.point, func(t *testing.T) {
+			boom, broken := errors.New("boom"), true
+			s := open(t, Config{URL: server.Database(t), Hook: func(p string) error {
+				if broken && p == c.point {
+					return boom
+				}
+				return nil
+			}})
+			if err := oneEntry(context.Background(), s, nil); !errors.Is(err, boom) || errors.Is(err, store.ErrUnknown) != c.unknown {
+				t.Fatalf("got %v", err)
+			}
+			broken = false
+			headIs(t, s, c.there)
+			again(t, s)
+			headIs(t, s, c.there+1)
+		})
+	}
+}
+
+// TestFence has a replica stop while it holds the head. The server ends its session, others go on, and when the replica
+// wakes up it is told that nothing was written.
+func TestFence(t *testing.T) {
+	url := server.Database(t)
+	frozen, other := open(t, Config{URL: url}), open(t, Config{URL: url})
+	frozen.freeze = true
+	took := make(chan time.Duration, 1)
+	err := oneEntry(context.Background(), frozen, func(store.Locked) error {
+		began := time.Now()
+		if err := oneEntry(context.Background(), other, nil); err != nil {
+			t.Errorf("another commits: %v", err)
+		}
+		took <- time.Since(began)
+		return nil
+	})
+	if !errors.Is(err, store.ErrRetry) || errors.Is(err, store.ErrUnknown) {
+		t.Errorf("the fenced replica is told %v", err)
+	}
+	if d := <-took; d > time.Second {
+		t.Errorf("another had to wait for %s", d)
+	}
+	headIs(t, other, 1)
+	again(t, frozen)
+	headIs(t, other, 2)
+
+	// Fenced before it reads under the lock.
+	err = frozen.Commit(context.Background(), func(ctx context.Context, l store.Locked) (store.Append, error) {
+		if err := oneEntry(context.Background(), other, nil); err != nil {
+			t.Errorf("another commits: %v", err)
+		}
+		_, err := l.Answered(ctx, []store.IdemKey{{KeyID: "k", Key: "k"}})
+		return store.Append{}, err
+	})
+	if !errors.Is(err, store.ErrRetry) {
+		t.Errorf("the fenced replica is told %v", err)
+	}
+	headIs(t, other, 3)
+}
+
+// TestAtWork: a replica that decides for longer than the limit, and is at work, is not fenced.
+func TestAtWork(t *testing.T) {
+	s := open(t, Config{URL: server.Database(t) + "&idle_in_transaction_session_timeout=60ms"})
+	busy := time.NewTimer(300 * time.Millisecond)
+	if err := oneEntry(context.Background(), s, func(store.Locked) error { <-busy.C; return nil }); err != nil {
+		t.Errorf("at work: %v", err)
+	}
+	headIs(t, s, 1)
+}
+
+// TestTurns: a replica does not wait for its turn for ever, nor for longer than its caller does.
+func TestTurns(t *testing.T) {
+	url := server.Database(t) + "&lock_timeout=100"
+	s, other := open(t, Config{URL: url}), open(t, Config{URL: url})
+	err := oneEntry(context.Background(), s, func(store.Locked) error {
+		if err := oneEntry(context.Background(), other, nil); !errors.Is(err, store.ErrRetry) {
+			t.Errorf("the head is held: %v", err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+		defer cancel()
+		if err := oneEntry(ctx, other, nil); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, store.ErrRetry) {
+			t.Errorf("the caller has stopped waiting: %v", err)
+		}
+		if err := oneEntry(ctx, s, nil); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the caller has stopped waiting for this process: %v", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	headIs(t, s, 1)
+	again(t, other)
+}
+
+// TestTerminated ends the session of a commit before the writing, and at the COMMIT.
+func TestTerminated(t *testing.T) {
+	ctx := context.Background()
+	s := open(t, Config{URL: server.Database(t)})
+	terminate := func() {
+		if _, err := s.read.Exec(ctx, `SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'`); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := oneEntry(ctx, s, func(store.Locked) error { terminate(); return nil }); !errors.Is(err, store.ErrRetry) || errors.Is(err, store.ErrUnknown) {
+		t.Errorf("terminated while deciding: %v", err)
+	}
+	headIs(t, s, 0)
+	again(t, s)
+	hooked := open(t, Config{URL: s.cfg.URL, Hook: func(p string) error {
+		if p == "written" {
+			terminate()
+		}
+		return nil
+	}})
+	if err := oneEntry(ctx, hooked, nil); err == nil {
+		t.Error("a commit on a session that was ended succeeded")
+	}
+	headIs(t, s, 1)
+}
+
+// standby starts a server that waits for a standby that is not there. waiting returns once n commits wait for it, and the
+// session of one.
+func standby(t *testing.T) (s *Store, waiting func(n int) (pid int)) {
+	t.Helper()
+	p := testserver.NewPostgres(t, "fsync=off")
+	s = open(t, Config{URL: p.Database(t)})
+	if err := p.Exec("postgres", "SET synchronous_commit = local", "ALTER SYSTEM SET synchronous_standby_names = 'missing'", "SELECT pg_reload_conf()"); err != nil {
+		t.Fatal(err)
+	}
+	return s, func(n int) (pid int) {
+		for range 1000 {
+			var now int
+			err := s.read.QueryRow(context.Background(), `SELECT count(*), COALESCE(max(pid), 0) FROM pg_stat_activity WHERE wait_event = 'SyncRep'`).Scan(&now, &pid)
+			if err != nil {
+				t.Error(err)
+			}
+			if now == n {
+				return pid
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		t.Errorf("there are never %d commits that wait for the standby", n)
+		return 0
+	}
+}
+
+// TestWaitCutShort: a commit that waits for a standby is committed here, and may be lost in a failover. Whatever ends the
+// waiting early, the outcome is unknown, and the entry is there later.
+func TestWaitCutShort(t *testing.T) {
+	ctx := context.Background()
+	s, waiting := standby(t)
+	cut := func(how string) func() {
+		return func() {
+			if pid := waiting(1); pid > 0 {
+				if _, err := s.read.Exec(ctx, how, pid); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+	n := uint64(0)
+	for _, c := range []struct {
+		name  string
+		limit time.Duration
+		cut   func()
+	}{
+		{"cancelled", time.Minute, cut(`SELECT pg_cancel_backend($1)`)},
+		{"terminated", time.Minute, cut(`SELECT pg_terminate_backend($1)`)},
+		{"limit", 300 * time.Millisecond, func() {}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			waiting(0)
+			s.cfg.CommitLimit = c.limit
+			done := make(chan error, 1)
+			go func() { done <- oneEntry(ctx, s, nil) }()
+			c.cut()
+			if err := <-done; !errors.Is(err, store.ErrUnknown) {
+				t.Errorf("got %v", err)
+			}
+			n++
+			headIs(t, s, n)
+		})
+	}
+	// A caller that stops waiting does not cut the commit short.
+	t.Run("caller", func(t *testing.T) {
+		waiting(0)
+		s.cfg.CommitLimit = time.Minute
+		asked, cancel := context.WithCancel(ctx)
+		done := make(chan error, 1)
+		go func() { done <- oneEntry(asked, s, nil) }()
+		pid := waiting(1)
+		cancel()
+		select {
+		case err := <-done:
+			t.Errorf("the commit ended with its caller: %v", err)
+		case <-time.After(50 * time.Millisecond):
+		}
+		if _, err := s.read.Exec(ctx, `SELECT pg_cancel_backend($1)`, pid); err != nil {
+			t.Error(err)
+		}
+		if err := <-done; !errors.Is(err, store.ErrUnknown) {
+			t.Errorf("got %v", err)
+		}
+		headIs(t, s, n+1)
+	})
+}
+
+// TestCrash has the server crash while a COMMIT is on its way, and while the replica decides.
+func TestCrash(t *testing.T) {
+	ctx := context.Background()
+	p := testserver.NewPostgres(t, "fsync=off")
+	s := open(t, Config{URL: p.Database(t)})
+	again(t, s)
+	if err := oneEntry(ctx, s, func(store.Locked) error { return p.Crash() }); err == nil {
+		t.Error("a commit on a server that crashed succeeded")
+	} else if _, err := s.Head(ctx); err == nil || errors.Is(err, deal.ErrNotFound) {
+		t.Errorf("a server that is not there says %v", err)
+	}
+	if err := oneEntry(ctx, s, nil); !errors.Is(err, store.ErrRetry) {
+		t.Errorf("connection refused: %v", err)
+	}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	headIs(t, s, 1)
+	again(t, s)
+	headIs(t, s, 2)
+
+	// In the middle of commits that follow each other: what was acknowledged is there, what was refused is not.
+	acked, unknown := uint64(2), uint64(0)
+	crashed := make(chan error, 1)
+	for n := 0; ; n++ {
+		if n == 20 {
+			go func() { crashed <- p.Crash() }()
+		}
+		err := oneEntry(ctx, s, nil)
+		if err == nil {
+			acked++
+			continue
+		}
+		if errors.Is(err, store.ErrUnknown) {
+			unknown++
+		}
+		break
+	}
+	if err := errors.Join(<-crashed, p.Start()); err != nil {
+		t.Fatal(err)
+	}
+	again(t, s)
+	h, err := s.Head(ctx)
+	if n := h.Seq - 1; err != nil || n < acked || n > acked+unknown {
+		t.Errorf("%d entries are there, %d acknowledged, %d unknown (%v)", n, acked, unknown, err)
+	}
+}
+
+// TestRefused: what the server refuses is a clean no, and not worth trying again.
+func TestRefused(t *testing.T) {
+	ctx := context.Background()
+	s := open(t, Config{URL: server.Database(t)})
+	again(t, s)
+	gone, err := s.Entry(ctx, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A second entry 1, as a replica would write that did not look at the head.
+	if _, err := s.write.Exec(ctx, `UPDATE head SET seq = 0, at = NULL, chain = '', root = ''`); err != nil {
+		t.Fatal(err)
+	}
+	err = s.Commit(ctx, func(_ context.Context, l store.Locked) (store.Append, error) {
+		h := store.Head{Seq: 1, Chain: gone.Chain, At: gone.At}
+		return store.Append{Entries: []store.Entry{gone}, Changes: []*deal.Change{{}}, Head: h}, nil
+	})
+	if err == nil || errors.Is(err, store.ErrRetry) || errors.Is(err, store.ErrUnknown) {
+		t.Errorf("a sequence given twice: %v", err)
+	}
+	headIs(t, s, 0)
+}
+
+// TestSettings looks at what the sessions are told, and that readers cannot write.
+func TestSettings(t *testing.T) {
+	ctx := context.Background()
+	url := server.Database(t)
+	name := url[strings.LastIndex(url, "/")+1 : strings.Index(url, "?")]
+	if err := server.Exec("postgres", "ALTER DATABASE "+name+" SET synchronous_commit = off", "ALTER DATABASE "+name+" SET default_transaction_isolation = 'serializable'"); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, Config{URL: url + "&lock_timeout=2s&pool_max_conns=3"})
+	for setting, want := range map[string]string{"synchronous_commit": "on", "idle_in_transaction_session_timeout": "400ms", "lock_timeout": "2s", "statement_timeout": "20s", "application_name": "dibs"} {
+		var got string
+		if err := s.write.QueryRow(ctx, "SELECT current_setting($1)", setting).Scan(&got); err != nil || got != want {
+			t.Errorf("%s is %s, want %s (%v)", setting, got, want, err)
+		}
+	}
+	if _, err := s.read.Exec(ctx, "DELETE FROM head"); !isCode(err, "25006") {
+		t.Errorf("a read connection can write: %v", err)
+	}
+	if n := s.read.Config().MaxConns; n != 3 {
+		t.Errorf("%d connections read", n)
+	}
+	err := oneEntry(ctx, s, func(l store.Locked) error {
+		var level string
+		err := l.(*locked).t.conn.QueryRow(ctx, "SHOW transaction_isolation").Scan(&level)
+		if level != "read committed" { // a later statement must see what others have committed before the lock was had
+			t.Errorf("commits are %s", level)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	var undocumented []string
+	rows, err := s.read.Query(ctx, `SELECT c.relname || COALESCE('.' || a.attname, '') FROM pg_class c
+		LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+		WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND c.relname <> 'goose_db_version' AND (col_description(c.oid, a.attnum) IS NULL OR obj_description(c.oid) IS NULL)`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if undocumented, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil || len(undocumented) > 0 {
+		t.Errorf("without a comment: %v (%v)", undocumented, err)
+	}
+	var compression string
+	if err := s.read.QueryRow(ctx, `SELECT attcompression FROM pg_attribute WHERE attrelid = 'entry'::regclass AND attname = 'body'`).Scan(&compression); err != nil || compression != "l" {
+		t.Errorf("bodies are compressed with %q (%v)", compression, err)
+	}
+}
+
+// TestTexts: what text columns cannot hold comes back as it was, and ordinary text is left alone.
+func TestTexts(t *testing.T) {
+	for _, s := range []string{"", "plain", "株式会社 é", "a\x00b", "\x00", "\xff\xfe", "a\xc3", mark, mark + "0", mark + "x00", "a" + mark + "\x00\xff", mark + mark} {
+		e := escape(s)
+		if !utf8.ValidString(e) || strings.Contains(e, "\x00") || unescape(e) != s {
+			t.Errorf("%q as %q comes back as %q", s, e, unescape(e))
+		}
+		if utf8.ValidString(s) && !strings.ContainsAny(s, "\x00"+mark) && e != s {
+			t.Errorf("%q became %q", s, e)
+		}
+	}
+}

@@ -1,0 +1,140 @@
+package postgres
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dibs-deals/dibs/internal/store/tables"
+)
+
+// run is what one statement does: many rows put into a table, or many groups deleted from it.
+type run struct {
+	table   *tables.Table
+	deletes []string
+	columns []column
+	keys    map[string]struct{} // of the rows, where a second of one key would replace the first
+	size    int                 // of its bytes, roughly
+}
+
+// maxRun bounds what one statement carries: an array of more than 1 GB cannot be sent.
+const maxRun = 16 << 20
+
+// writer collects the rows of a commit as few statements. For each table they take effect in the order in which they
+// came; tables are written in an order in which a row comes after what it refers to.
+type writer struct{ runs map[*tables.Table][]*run }
+
+func newWriter() *writer { return &writer{map[*tables.Table][]*run{}} }
+
+func (w *writer) last(t *tables.Table) *run {
+	if runs := w.runs[t]; len(runs) > 0 {
+		return runs[len(runs)-1]
+	}
+	return nil
+}
+
+func (w *writer) begin(t *tables.Table) *run {
+	r := &run{table: t}
+	w.runs[t] = append(w.runs[t], r)
+	return r
+}
+
+// Put implements tables.Writer.
+func (w *writer) Put(t *tables.Table, row ...any) error {
+	if len(row) != len(t.Columns) {
+		return fmt.Errorf("%d values for %d columns of %s", len(row), len(t.Columns), t.Name)
+	}
+	key := ""
+	if t.Replaces() {
+		key = keyOf(t, row)
+	}
+	r := w.last(t)
+	if r != nil {
+		if _, twice := r.keys[key]; twice || r.deletes != nil || r.size > maxRun {
+			r = nil
+		}
+	}
+	if r == nil {
+		r = w.begin(t)
+		r.keys = map[string]struct{}{}
+		r.columns = make([]column, len(t.Columns))
+		for i, c := range t.Columns {
+			r.columns[i].Type = c.Type
+		}
+	}
+	if key != "" {
+		r.keys[key] = struct{}{}
+	}
+	for i, v := range row {
+		if err := r.columns[i].add(v); err != nil {
+			return fmt.Errorf("%s: %w", t.Columns[i].Name, err)
+		}
+		switch v := v.(type) {
+		case []byte:
+			r.size += len(v)
+		case tables.JSON:
+			r.size += len(v)
+		}
+	}
+	return nil
+}
+
+// keyOf names a row. The columns of a key come first.
+func keyOf(t *tables.Table, row []any) string {
+	if s, ok := row[0].(string); ok && len(t.Key) == 1 {
+		return s
+	}
+	return fmt.Sprintf("%q", row[:len(t.Key)])
+}
+
+// Delete implements tables.Writer.
+func (w *writer) Delete(t *tables.Table, group string) error {
+	r := w.last(t)
+	if r == nil || r.deletes == nil {
+		r = w.begin(t)
+	}
+	r.deletes = append(r.deletes, escape(group))
+	return nil
+}
+
+// order is the order in which tables are written.
+var order = append(append([]*tables.Table{tables.Entry, tables.Personal, tables.Node, tables.Event}, tables.Projected...), tables.Head)
+
+// queue adds the statements to a batch.
+func (w *writer) queue(b *pgx.Batch) {
+	for _, t := range order {
+		for _, r := range w.runs[t] {
+			if r.deletes != nil {
+				b.Queue(statements[t].remove, r.deletes)
+				continue
+			}
+			args := make([]any, len(r.columns))
+			for i := range r.columns {
+				args[i] = r.columns[i].argument()
+			}
+			b.Queue(statements[t].put, args...)
+		}
+	}
+}
+
+type statement struct{ put, remove string }
+
+// statements are those of each table.
+var statements = func() map[*tables.Table]statement {
+	out := map[*tables.Table]statement{}
+	for _, t := range order {
+		var arrays, values []string
+		for i, c := range t.Columns {
+			array, cast := arrayOf(c.Type)
+			arrays = append(arrays, fmt.Sprintf("$%d::%s", i+1, array))
+			values = append(values, c.Name+cast)
+		}
+		out[t] = statement{
+			put: fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM unnest(%s) AS r(%s)%s",
+				t.Name, t.Names(), strings.Join(values, ", "), strings.Join(arrays, ", "), t.Names(), t.OnConflict()),
+			remove: fmt.Sprintf("DELETE FROM %s WHERE %s = ANY($1::text[])", t.Name, t.Group),
+		}
+	}
+	return out
+}()

@@ -1,0 +1,217 @@
+package tables
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/store"
+)
+
+// Writer takes the rows of a commit. What it is given for one table must take effect in that order.
+type Writer interface {
+	// Put writes a row: one value for each column.
+	Put(t *Table, row ...any) error
+	// Delete deletes the rows of a group.
+	Delete(t *Table, group string) error
+}
+
+// Append gives w everything that add is: entries, the rows that follow from them, hashes, events and the head. head is the
+// end of the ledger as it is.
+func (c *Codec) Append(w Writer, head store.Head, add *store.Append) error {
+	for i := range add.Entries {
+		e := &add.Entries[i]
+		if e.Seq != head.Seq+1+uint64(i) {
+			return fmt.Errorf("entry %d does not follow head %d", e.Seq, head.Seq)
+		}
+		encoding, body := c.pack(e.Body)
+		if err := w.Put(Entry, e.Seq, e.At, e.Kind, e.Subject, e.Actor.KeyID, e.Actor.Role, null(e.IdemKey), e.RequestHash, e.Answer, encoding, body, e.Leaf, e.Chain[:], e.Size); err != nil {
+			return fmt.Errorf("writing entry %d: %w", e.Seq, err)
+		}
+		for n, p := range e.Personal {
+			if err := w.Put(Personal, e.Seq, n, p.Field, p.Salt, p.Value); err != nil {
+				return fmt.Errorf("writing personal data of entry %d: %w", e.Seq, err)
+			}
+		}
+		if err := Project(w, e.Seq, add.Changes[i]); err != nil {
+			return fmt.Errorf("projecting entry %d: %w", e.Seq, err)
+		}
+	}
+	for i := range add.Nodes {
+		if err := w.Put(Node, add.Nodes[i].Index, add.Nodes[i].Hash[:]); err != nil {
+			return fmt.Errorf("writing hash %d: %w", add.Nodes[i].Index, err)
+		}
+	}
+	for _, ev := range add.Events {
+		if err := w.Put(Event, ev.ID, ev.Seq, ev.Type, ev.Subject, ev.At, ev.Body); err != nil {
+			return fmt.Errorf("writing event %s: %w", ev.ID, err)
+		}
+	}
+	h := add.Head
+	if err := w.Put(Head, 1, h.Seq, h.Chain[:], h.Root[:], h.At, h.Registrations); err != nil {
+		return fmt.Errorf("writing the head: %w", err)
+	}
+	return nil
+}
+
+// Project gives w what an entry changes in the tables people query.
+func Project(w Writer, seq uint64, c *deal.Change) error {
+	for i := range c.Registrations {
+		if err := putRegistration(w, &c.Registrations[i]); err != nil {
+			return fmt.Errorf("registration %s: %w", c.Registrations[i].ID, err)
+		}
+	}
+	if d := c.Decision; d != nil {
+		disposition := ""
+		if d.Route != nil {
+			disposition = string(d.Route.Disposition)
+		}
+		if err := w.Put(Decision, seq, d.ID, d.RegistrationID, d.At, string(d.Outcome), null(disposition), strings.Join(d.ReasonCodes, " "), d.Policy.Name, d.Policy.Version); err != nil {
+			return fmt.Errorf("decision %s: %w", d.ID, err)
+		}
+	}
+	for i := range c.Cases {
+		k := &c.Cases[i]
+		if err := put(w, Escalation, k, k.ID, k.RegistrationID, k.Status, k.Terms.Queue, k.OpenedAt, instantOrNull(k.DueAt), null(k.Assignee), k.Version); err != nil {
+			return fmt.Errorf("case %s: %w", k.ID, err)
+		}
+	}
+	var err error
+	c.Records(func(r deal.Record) {
+		if err != nil {
+			return
+		}
+		t, ok := records[r.Kind()]
+		if !ok {
+			err = fmt.Errorf("no table for %s", r.Kind())
+			return
+		}
+		if perr := put(w, t.Table, r, append([]any{r.Key()}, t.values(r)...)...); perr != nil {
+			err = fmt.Errorf("%s %s: %w", r.Kind(), r.Key(), perr)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range c.Deleted {
+		t, ok := records[r.Kind]
+		if !ok {
+			return fmt.Errorf("no table for %s", r.Kind)
+		}
+		if err := w.Delete(t.Table, r.Key); err != nil {
+			return fmt.Errorf("%s %s: %w", r.Kind, r.Key, err)
+		}
+	}
+	// The one that stops being live comes before the one that starts: the database allows one.
+	for _, live := range []bool{false, true} {
+		for i := range c.Documents {
+			if d := &c.Documents[i]; (d.Status == deal.DocumentLive) == live {
+				if err := put(w, Document, d, d.Kind, d.Version, d.Name, d.Digest, d.Status); err != nil {
+					return fmt.Errorf("%s version %d: %w", d.Kind, d.Version, err)
+				}
+			}
+		}
+	}
+	for i := range c.Keys {
+		k := &c.Keys[i]
+		if err := put(w, APIKey, k, k.ID, k.Role, k.CreatedAt, instantOrNull(k.RevokedAt)); err != nil {
+			return fmt.Errorf("key %s: %w", k.ID, err)
+		}
+	}
+	return nil
+}
+
+// put writes a row whose last column is the document itself.
+func put(w Writer, t *Table, doc any, row ...any) error {
+	text, err := json.Marshal(doc)
+	if err != nil {
+		return err
+	}
+	return w.Put(t, append(row, JSON(text))...)
+}
+
+func putRegistration(w Writer, r *deal.Registration) error {
+	window := r.Protection
+	if r.Status == deal.StatusEscalated {
+		window = r.Hold
+	}
+	var from, until any
+	if window != nil {
+		from, until = window.StartsAt, window.EndsAt
+	}
+	f := &r.Filing
+	var amount, currency any
+	if !f.Amount.IsZero() {
+		amount, currency = f.Amount.Value.String(), f.Amount.Currency
+	}
+	if err := put(w, Registration, r, r.ID, r.Number, f.PartnerID, null(f.DistributorID), string(r.Status), r.CustomerRef.Key(), f.Customer.Name, null(r.CustomerRef.AccountID), null(f.ExternalID),
+		amount, currency, r.ReceivedAt, from, until, r.DecisionID, null(r.CaseID), r.Sequence, r.Version); err != nil {
+		return err
+	}
+	if r.Version > r.Sequence { // a new registration has no cells yet
+		if err := w.Delete(Holder, r.ID); err != nil {
+			return err
+		}
+	}
+	for _, el := range store.Elements(r) {
+		if err := w.Put(Holder, r.ID, el.Customer, el.Line, el.Site, el.Shared, from, until); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func instantOrNull(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t
+}
+
+// compressFrom is the size of an entry's body from which it is compressed: imports are, decisions are read too often
+// and gain too little.
+const compressFrom = 16 << 10
+
+// Codec packs the bodies of entries and reads them again. It is safe for concurrent use.
+type Codec struct {
+	encoder *zstd.Encoder
+	decoder *zstd.Decoder
+}
+
+// NewCodec makes a codec. The caller closes it.
+func NewCodec() (*Codec, error) {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest))
+	if err != nil {
+		return nil, err
+	}
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0))
+	if err != nil {
+		return nil, err
+	}
+	return &Codec{enc, dec}, nil
+}
+
+// Close frees what the codec holds.
+func (c *Codec) Close() { c.decoder.Close() }
+
+// pack returns the body as it is stored, and how: 0 plain, 1 zstd.
+func (c *Codec) pack(body []byte) (encoding int, packed []byte) {
+	if len(body) < compressFrom {
+		return 0, body
+	}
+	return 1, c.encoder.EncodeAll(body, nil)
+}
+
+func (c *Codec) unpack(encoding int, packed []byte) ([]byte, error) {
+	switch encoding {
+	case 0:
+		return packed, nil
+	case 1:
+		return c.decoder.DecodeAll(packed, nil)
+	}
+	return nil, fmt.Errorf("encoding %d is of a later version of dibs", encoding)
+}
