@@ -134,6 +134,9 @@ func (p *Postgres) Kill() error { return p.proc.end(syscall.SIGKILL) }
 // Remove ends the server and removes its folder.
 func (p *Postgres) Remove() error { return errors.Join(p.Crash(), os.RemoveAll(p.Dir)) }
 
+// PID returns the id of the postmaster, whose children do the work.
+func (p *Postgres) PID() int { return p.proc.cmd.Process.Pid }
+
 // URL returns the address of a database of the server. Parameters are added to it.
 func (p *Postgres) URL(database string, params ...string) string {
 	q := url.Values{"sslmode": {"disable"}}

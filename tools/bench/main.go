@@ -11,7 +11,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -137,6 +136,10 @@ func serve(kind, dir string) error {
 			return c.JSONBlob(http.StatusCreated, b)
 		})
 		h = e
+	case "commit":
+		if h, err = committer(ctx, dir); err != nil {
+			return err
+		}
 	}
 	fmt.Printf("http://%s %s\n", l.Addr(), token)
 	return (&http.Server{Handler: h, ReadHeaderTimeout: time.Second}).Serve(l)
@@ -256,6 +259,7 @@ func run(ctx context.Context, kind string, rate int, last time.Duration) (result
 type process struct {
 	cmd   *exec.Cmd
 	first string // the first line it printed
+	port  int    // where it listens, if that was said
 }
 
 // launch starts a program and waits for its first line.
@@ -274,7 +278,7 @@ func launch(ctx context.Context, program string, args ...string) (*process, erro
 	if err != nil {
 		return nil, fmt.Errorf("%s %s did not start", filepath.Base(program), strings.Join(args, " "))
 	}
-	return &process{cmd, strings.TrimSpace(line)}, nil
+	return &process{cmd: cmd, first: strings.TrimSpace(line)}, nil
 }
 
 func (p *process) kill() { _ = p.cmd.Process.Kill(); _ = p.cmd.Wait() }
@@ -401,18 +405,24 @@ func (g *generator) many(n, workers int) {
 }
 
 // cpuOf returns the CPU time a process has used.
-func cpuOf(pid int) time.Duration {
+func cpuOf(pid int) time.Duration { return ticks(pid, 11) }
+
+// reapedBy returns the CPU time its ended children had used.
+func reapedBy(pid int) time.Duration { return ticks(pid, 13) }
+
+// ticks adds two neighbouring fields of /proc/PID/stat, counted from the state of the process.
+func ticks(pid, field int) time.Duration {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0
 	}
 	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+2:]))
-	var ticks int64
-	for _, i := range []int{11, 12} {
+	var sum int64
+	for _, i := range []int{field, field + 1} {
 		n, _ := strconv.ParseInt(f[i], 10, 64)
-		ticks += n
+		sum += n
 	}
-	return time.Duration(ticks) * time.Second / 100
+	return time.Duration(sum) * time.Second / 100
 }
 
 func cpuModel() string {
