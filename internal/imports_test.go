@@ -23,7 +23,9 @@ var mayImport = map[string]string{
 	"internal/deal":      "",
 	"internal/ledger":    "",
 	"internal/document":  "",
-	"internal/match":     "internal/deal",
+	"internal/flat":      "",
+	"internal/match":     "internal/deal internal/flat",
+	"internal/book":      "internal/deal internal/flat",
 	"internal/territory": "internal/deal internal/document",
 	"internal/policy":    "internal/deal internal/document",
 	"internal/intake":    "internal/deal",
@@ -37,7 +39,7 @@ var mayImport = map[string]string{
 
 	"internal/testserver": "",
 
-	"internal/engine": "internal/deal internal/ledger internal/match internal/territory internal/policy internal/store",
+	"internal/engine": "internal/book internal/deal internal/ledger internal/match internal/territory internal/policy internal/store",
 	"internal/server": "api internal/deal internal/document internal/ledger internal/match internal/territory internal/policy internal/store internal/engine internal/intake",
 }
 
