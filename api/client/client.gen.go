@@ -454,6 +454,45 @@ func (e PersonRoles) Valid() bool {
 	}
 }
 
+// Defines values for ReadinessRedis.
+const (
+	Down ReadinessRedis = "down"
+	Off  ReadinessRedis = "off"
+	Up   ReadinessRedis = "up"
+)
+
+// Valid indicates whether the value is a known member of the ReadinessRedis enum.
+func (e ReadinessRedis) Valid() bool {
+	switch e {
+	case Down:
+		return true
+	case Off:
+		return true
+	case Up:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReadinessSource.
+const (
+	Redis ReadinessSource = "redis"
+	Store ReadinessSource = "store"
+)
+
+// Valid indicates whether the value is a known member of the ReadinessSource enum.
+func (e ReadinessSource) Valid() bool {
+	switch e {
+	case Redis:
+		return true
+	case Store:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RegistrationInputType.
 const (
 	Design      RegistrationInputType = "design"
@@ -1380,14 +1419,29 @@ type Readiness struct {
 	Detail string `json:"detail,omitempty,omitzero"`
 
 	// Head sequence of the last entry
-	Head   int64  `json:"head"`
+	Head int64 `json:"head"`
+
+	// Lag entries of the ledger that this process has not applied
+	Lag    int64  `json:"lag"`
 	Policy string `json:"policy"`
 
 	// Position sequence this process has applied
-	Position    int64  `json:"position"`
-	Ready       bool   `json:"ready"`
-	Territories string `json:"territories"`
+	Position int64 `json:"position"`
+	Ready    bool  `json:"ready"`
+
+	// Redis whether Redis answers; the service is ready with any
+	Redis ReadinessRedis `json:"redis"`
+
+	// Source what this process read the accounts from when it started
+	Source      ReadinessSource `json:"source"`
+	Territories string          `json:"territories"`
 }
+
+// ReadinessRedis whether Redis answers; the service is ready with any
+type ReadinessRedis string
+
+// ReadinessSource what this process read the accounts from when it started
+type ReadinessSource string
 
 // Receipt Verified offline with `dibs audit verify`.
 type Receipt struct {

@@ -14,6 +14,7 @@ import (
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/engine"
 	"github.com/dibs-deals/dibs/internal/ledger"
+	"github.com/dibs-deals/dibs/internal/replica"
 	"github.com/dibs-deals/dibs/internal/store"
 	"github.com/dibs-deals/dibs/internal/store/postgres"
 	"github.com/dibs-deals/dibs/internal/store/sqlite"
@@ -130,21 +131,48 @@ func (f *databaseFlags) openSigned(ctx context.Context, create bool) (store.Stor
 
 // openEngine opens database, key and engine. close ends them in reverse order.
 func (f *databaseFlags) openEngine(ctx context.Context, create bool, log *slog.Logger, policy []byte) (e *engine.Engine, closeAll func() error, err error) {
+	e, _, closeAll, err = f.openReplica(ctx, create, log, policy, "")
+	return e, closeAll, err
+}
+
+// openReplica is openEngine with the other replicas of the database, which it meets in the Redis that url names; nil
+// without one.
+func (f *databaseFlags) openReplica(ctx context.Context, create bool, log *slog.Logger, policy []byte, url string) (e *engine.Engine, r *replica.Replica, closeAll func() error, err error) {
 	st, signer, err := f.openSigned(ctx, create)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	if e, err = engine.Open(ctx, engine.Config{Store: st, Signer: signer, RotateKey: f.RotateKey, Policy: policy, Log: log}); err != nil {
+	cfg := engine.Config{Store: st, Signer: signer, RotateKey: f.RotateKey, Policy: policy, Log: log}
+	if url != "" {
+		if r, err = replica.New(replica.Config{URL: url, Store: st, Origin: f.Origin, Log: log}); err != nil {
+			return nil, nil, nil, errors.Join(fmt.Errorf("--redis: %w", err), st.Close())
+		}
+		cfg.Peers = r
+	}
+	closeAll = func() error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
+		defer cancel()
+		var errs []error
+		if e != nil {
+			errs = append(errs, e.Close(ctx))
+		}
+		if r != nil {
+			errs = append(errs, r.Close())
+		}
+		return errors.Join(append(errs, st.Close())...)
+	}
+	if e, err = engine.Open(ctx, cfg); err != nil {
 		if errors.Is(err, engine.ErrOtherKey) {
 			err = fmt.Errorf("%w: %w", errOtherKey, err)
 		}
-		return nil, nil, errors.Join(err, st.Close())
+		return nil, nil, nil, errors.Join(err, closeAll())
 	}
-	return e, func() error {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
-		defer cancel()
-		return errors.Join(e.Close(ctx), st.Close())
-	}, nil
+	return e, r, closeAll, nil
+}
+
+// redisFlags say where the replicas of a database meet.
+type redisFlags struct {
+	Redis string `env:"DIBS_REDIS" placeholder:"URL" help:"Redis for several replicas: redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss:// with TLS, redis+sentinel://HOST,HOST/MASTER, redis+cluster://HOST,HOST. Holds nothing that cannot be lost."`
 }
 
 // newLog writes JSON lines; a command that is not a service says only what went wrong.

@@ -60,7 +60,7 @@ func (c *demoCmd) Run(ctx context.Context, std stdio) error {
 	if c.Setup {
 		return done()
 	}
-	err = serveOn(ctx, log, e, listener, 600)
+	err = serveOn(ctx, log, e, nil, listener, 600)
 	return errors.Join(err, done())
 }
 

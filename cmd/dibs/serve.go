@@ -15,6 +15,7 @@ import (
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/engine"
 	"github.com/dibs-deals/dibs/internal/policy"
+	"github.com/dibs-deals/dibs/internal/replica"
 	"github.com/dibs-deals/dibs/internal/server"
 )
 
@@ -24,6 +25,7 @@ const drainFor = 20 * time.Second
 // serveCmd is dibs serve. Its fields are the whole configuration of the service; each is also an environment variable.
 type serveCmd struct {
 	databaseFlags
+	redisFlags
 	Listen          string     `default:"127.0.0.1:8080" env:"DIBS_LISTEN" help:"Address to serve on. Put TLS in front of anything that is not loopback."`
 	Policy          string     `env:"DIBS_POLICY" type:"path" placeholder:"FILE" help:"Policy to publish on an empty database. On any other it must be the live one."`
 	ChecksPerMinute int        `default:"60" env:"DIBS_CHECKS_PER_MINUTE" help:"Pre-checks an API key may ask in a minute."`
@@ -42,15 +44,15 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	defer func() { _ = listener.Close() }()
-	e, done, err := c.openEngine(ctx, true, log, body)
+	e, r, done, err := c.openReplica(ctx, true, log, body, c.Redis)
 	if err != nil {
 		return err
 	}
-	err = c.serve(ctx, std, log, e, body, listener)
+	err = c.serve(ctx, std, log, e, r, body, listener)
 	return errors.Join(err, done())
 }
 
-func (c *serveCmd) serve(ctx context.Context, std stdio, log *slog.Logger, e *engine.Engine, body []byte, listener net.Listener) error {
+func (c *serveCmd) serve(ctx context.Context, std stdio, log *slog.Logger, e *engine.Engine, r *replica.Replica, body []byte, listener net.Listener) error {
 	if body != nil {
 		live, err := e.Live(deal.PolicyDocument)
 		if err != nil {
@@ -77,16 +79,25 @@ func (c *serveCmd) serve(ctx context.Context, std stdio, log *slog.Logger, e *en
 		fmt.Fprintln(std.out, "No territory plan is published: until one is, every customer counts as partner territory (dibs import territories FILE).")
 	}
 	fmt.Fprintf(std.out, "dibs serves on http://%s with policy %s, %d accounts, ledger at entry %d\n", listener.Addr(), ready.Policy, ready.Accounts, ready.Head)
-	return serveOn(ctx, log, e, listener, c.ChecksPerMinute)
+	return serveOn(ctx, log, e, r, listener, c.ChecksPerMinute)
 }
 
-// serveOn runs the HTTP service on the listener until ctx ends.
-func serveOn(ctx context.Context, log *slog.Logger, e *engine.Engine, l net.Listener, checks int) error {
+// serveOn runs the HTTP service on the listener until ctx ends, with the other replicas if r is not nil.
+func serveOn(ctx context.Context, log *slog.Logger, e *engine.Engine, r *replica.Replica, l net.Listener, checks int) error {
 	tel, err := server.OpenTelemetry(ctx, version)
 	if err != nil {
 		return fmt.Errorf("telemetry: %w", err)
 	}
-	err = server.New(server.Config{Engine: e, Log: log, Telemetry: tel, Version: version, ChecksPerMinute: checks}).Run(ctx, l)
+	cfg := server.Config{Engine: e, Log: log, Telemetry: tel, Version: version, ChecksPerMinute: checks}
+	if r != nil {
+		tel.Registry.MustRegister(r)
+		cfg.Budget = r
+		running, stop := context.WithCancel(context.WithoutCancel(ctx)) // until the last request is answered, and told of
+		ended := make(chan struct{})
+		go func() { defer close(ended); r.Run(running, e) }()
+		defer func() { stop(); <-ended }()
+	}
+	err = server.New(cfg).Run(ctx, l)
 	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if ferr := tel.Close(flush); ferr != nil {

@@ -300,6 +300,13 @@ func (b *base) decode(r uint32) *deal.Account {
 	return a
 }
 
+// apart returns the same base for another to fold: who folds b adds to its words, perhaps at this moment.
+func (b *base) apart() *base {
+	c := *b
+	c.words, c.codes = c.words[:len(c.words):len(c.words)], nil
+	return &c
+}
+
 func (b *base) bytes() int {
 	n := cap(b.blob) + 4*(cap(b.off)+cap(b.slots)+cap(b.childHash)+cap(b.childOf))
 	for _, w := range b.words {

@@ -134,18 +134,28 @@ func (b *Book) Delete(id string) {
 }
 
 func (b *Book) change(id string, a *deal.Account) {
-	y := b.young
-	if old := y.accounts[id]; old != nil && old.ParentID != "" {
-		i := slices.Index(y.children[old.ParentID], id)
-		if y.children[old.ParentID] = slices.Delete(y.children[old.ParentID], i, i+1); len(y.children[old.ParentID]) == 0 {
-			delete(y.children, old.ParentID)
+	b.young.set(id, a)
+	b.tidy()
+}
+
+func (l *layer) set(id string, a *deal.Account) {
+	if old := l.accounts[id]; old != nil && old.ParentID != "" {
+		i := slices.Index(l.children[old.ParentID], id)
+		if l.children[old.ParentID] = slices.Delete(l.children[old.ParentID], i, i+1); len(l.children[old.ParentID]) == 0 {
+			delete(l.children, old.ParentID)
 		}
 	}
-	y.accounts[id] = a
+	l.accounts[id] = a
 	if a != nil && a.ParentID != "" {
-		y.children[a.ParentID] = append(y.children[a.ParentID], id)
+		l.children[a.ParentID] = append(l.children[a.ParentID], id)
 	}
-	b.tidy()
+}
+
+// add takes over the changes of a newer layer.
+func (l *layer) add(newer *layer) {
+	for id, a := range newer.accounts {
+		l.set(id, a)
+	}
 }
 
 // foldFrom is how many changes are folded at least: a fold copies the whole base.
@@ -178,11 +188,8 @@ func (b *Book) take(next *base) {
 		return
 	}
 	b.full = true
-	newer := b.young
+	frozen.add(b.young)
 	b.young = frozen
-	for id, a := range newer.accounts {
-		b.change(id, a)
-	}
 }
 
 // settle waits for a fold that is under way. Tests use it.
@@ -208,6 +215,16 @@ func (b *Book) Picture() Picture {
 		p.changes = append(p.changes, maps.Clone(b.young.accounts))
 	}
 	return p
+}
+
+// Clone returns a book of the same accounts that can be changed apart from b.
+func (b *Book) Clone() *Book {
+	c := &Book{base: b.base.apart(), young: newLayer(), n: b.n, full: b.full}
+	if b.frozen != nil {
+		c.young.add(b.frozen)
+	}
+	c.young.add(b.young)
+	return c
 }
 
 // Bytes returns the memory the base's arrays hold.

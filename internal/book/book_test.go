@@ -133,6 +133,16 @@ func TestBook(t *testing.T) {
 			if step%10 == 5 {
 				compare(t, b, want)
 			}
+			if step%100 == 65 { // a clone goes its own way
+				c, then := b.Clone(), maps.Clone(want)
+				x := some(rng, "id-2")
+				c.Put(x)
+				then["id-2"] = x
+				c.Delete("id-3")
+				delete(then, "id-3")
+				compare(t, b, want)
+				compare(t, c, then)
+			}
 			if step%100 == 15 {
 				p, then := b.Picture(), maps.Clone(want)
 				b.Delete("id-1") // the picture is of before

@@ -21,10 +21,7 @@ const Version = 1
 func (p Picture) Sections() [][]byte {
 	b := p.base
 	if len(p.changes) > 0 {
-		// A fold of the book's own may be adding words at this moment; this one must not add to the same list.
-		old := *b
-		old.words, old.codes = old.words[:len(old.words):len(old.words)], nil
-		if b = fold(&old, p.changes...); b == nil {
+		if b = fold(b.apart(), p.changes...); b == nil {
 			return nil
 		}
 	}

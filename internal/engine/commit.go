@@ -128,6 +128,7 @@ func (e *Engine) run() {
 	defer close(e.stopped)
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
+	signal := signal{wake: e.wake()}
 	for {
 		var batch []*proposal
 		select {
@@ -135,6 +136,17 @@ func (e *Engine) run() {
 			batch = append(batch, p)
 		case <-tick.C:
 			e.follow()
+			continue
+		case <-signal.wake:
+			before := e.view.head.Seq
+			e.follow()
+			signal.heard(e.view.head.Seq > before)
+			continue
+		case <-signal.pause:
+			signal.wake, signal.pause = e.wake(), nil
+			continue
+		case to := <-e.pictures:
+			to <- e.picture()
 			continue
 		case <-e.closing:
 			// Whoever got into the queue is answered; nobody else gets in.
@@ -160,6 +172,37 @@ func (e *Engine) run() {
 	}
 }
 
+// signal is what others say has been committed. It is not believed but looked up, and one that was wrong makes deaf for
+// a while, so that a liar costs little; what is missed then is found at the next tick.
+type signal struct {
+	wake  <-chan struct{}  // nil while deaf
+	pause <-chan time.Time // ends the deafness
+	deaf  time.Duration    // how long, the last time
+}
+
+func (s *signal) heard(right bool) {
+	if right {
+		s.deaf = 0
+		return
+	}
+	s.deaf = min(max(2*s.deaf, time.Millisecond), followEvery)
+	s.wake, s.pause = nil, time.After(s.deaf)
+}
+
+func (e *Engine) wake() <-chan struct{} {
+	if e.cfg.Peers == nil {
+		return nil
+	}
+	return e.cfg.Peers.Wake()
+}
+
+// moved tells the others' messenger where the view is.
+func (e *Engine) moved(own bool) {
+	if e.cfg.Peers != nil {
+		e.cfg.Peers.Moved(e.view.head, own)
+	}
+}
+
 // follow keeps an idle view current.
 func (e *Engine) follow() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -168,6 +211,8 @@ func (e *Engine) follow() {
 	switch {
 	case err != nil:
 		e.log.Error("following the ledger", "error", err)
+	case e.broken.Load():
+		e.reload(errBroken)
 	case head != e.view.head:
 		if err := e.catchUp(ctx, head, e.cfg.Store.Entries(ctx, e.view.head.Seq)); err != nil {
 			e.reload(err)
@@ -240,6 +285,9 @@ func (e *Engine) commit(batch []*proposal) {
 // errDiverged: what the view holds is not a prefix of the ledger.
 var errDiverged = errors.New("the view is not a prefix of the ledger")
 
+// errBroken: the world had to be read again, and could not.
+var errBroken = errors.New("the world could not be read")
+
 // commitAgain commits, again and again while the store asks for it, for retryFor.
 func (e *Engine) commitAgain(batch []*proposal) error {
 	began := time.Now()
@@ -261,7 +309,7 @@ func (e *Engine) commitAgain(batch []*proposal) error {
 
 func (e *Engine) commitOnce(batch []*proposal) error {
 	if e.view == nil || e.broken.Load() {
-		e.reload(errDiverged)
+		e.reload(errBroken)
 		if e.broken.Load() {
 			return fmt.Errorf("%w: the world cannot be read from the store", store.ErrRetry)
 		}
@@ -347,8 +395,9 @@ func (e *Engine) commitOnce(batch []*proposal) error {
 	e.dirty = false
 	if seal != nil {
 		e.view.mu.Lock()
-		e.view.head, e.view.tree = next, after
+		e.view.settle(next, after)
 		e.view.mu.Unlock()
+		e.moved(true)
 	}
 	for _, p := range batch {
 		if p.err == nil && seal != nil && p.entry.Size == 0 { // written by this commit, itself or by its twin in the batch
@@ -517,24 +566,8 @@ func (e *Engine) catchUp(ctx context.Context, head store.Head, entries func(func
 		return fmt.Errorf("%w: at entry %d", errDiverged, at.Seq)
 	}
 	e.view.mu.Lock()
-	e.view.head, e.view.tree = head, tree
+	e.view.settle(head, tree)
 	e.view.mu.Unlock()
+	e.moved(false)
 	return nil
-}
-
-// reload throws the view away and reads the world again. While that is not possible nothing is decided.
-func (e *Engine) reload(cause error) {
-	e.log.Warn("reading the world again from the store", "cause", cause)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	v, err := load(ctx, e.cfg.Store, e.model)
-	if err != nil {
-		e.log.Error("the world cannot be read; no decision is made until it can", "error", err)
-		e.broken.Store(true)
-		return
-	}
-	e.current.Store(v)
-	e.view = v
-	e.dirty = false
-	e.broken.Store(false)
 }

@@ -99,7 +99,7 @@ func route(v *view, d *deal.Decision, verdict policy.Verdict, now time.Time) *de
 			}
 		}
 	case "account":
-		if a := v.accounts[d.Resolution.Ref.AccountID]; a != nil {
+		if a := v.account(d.Resolution.Ref.AccountID); a != nil {
 			t.Person = v.present(a.Owner, now)
 		}
 	case "territory":

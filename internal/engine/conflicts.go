@@ -154,7 +154,7 @@ func (f *finder) knownDifferent(claim *deal.Registration) bool {
 func (f *finder) family(m matches) {
 	relations := map[string]string{} // account id → relation
 	for _, a := range f.w.possible {
-		acc := f.v.accounts[a.ID]
+		acc := f.v.account(a.ID)
 		up := f.v.ancestors(acc)
 		for _, id := range up {
 			relations[id] = "parent"
@@ -205,7 +205,7 @@ func (v *view) descendants(id string) []string {
 	for level := []string{id}; len(level) > 0 && len(out) < 1000; {
 		var next []string
 		for _, p := range level {
-			for _, c := range v.children[p] {
+			for _, c := range v.accounts.Children(p) {
 				if c != id && !slices.Contains(out, c) {
 					out = append(out, c)
 					next = append(next, c)
@@ -253,7 +253,7 @@ func (f *finder) opportunity(o *deal.Opportunity, p float64, evidence []deal.Sco
 // accounts finds what the accounts themselves say: reserved to direct sales, buying already.
 func (f *finder) accounts() {
 	for _, m := range f.w.possible {
-		a := f.v.accounts[m.ID]
+		a := f.v.account(m.ID)
 		c := deal.Conflict{With: a.ID, Overlap: deal.Overlap{Meets: true}, Probability: m.Probability, Status: a.Status, Evidence: m.Evidence}
 		if a.Named {
 			c.Kind = deal.NamedAccount

@@ -58,7 +58,7 @@ func (b *bench) file(f deal.Filing) (deal.Registration, deal.Decision) {
 // foreseen is what a pre-check sees.
 func (b *bench) foreseen(f deal.Filing) deal.Decision {
 	b.t.Helper()
-	d, err := b.foresee(f)
+	d, err := b.Foresee(f)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -146,7 +146,7 @@ func resolve(v *view, r *deal.Registration, m matches, set policy.Settings) whom
 	w := whom{Resolution: deal.Resolution{Status: "none", Truncated: m.accounts.Truncated || m.claims.Truncated || m.opportunities.Truncated}}
 	best := func(c deal.Match) bool { return c.Verdict == deal.Same && c.Probability >= set.Certain }
 	for _, c := range m.accounts.Candidates {
-		if c.Probability >= set.Possible && v.accounts[c.ID] != nil {
+		if c.Probability >= set.Possible && v.accounts.Has(c.ID) {
 			w.possible = append(w.possible, c)
 		}
 	}
@@ -154,7 +154,7 @@ func resolve(v *view, r *deal.Registration, m matches, set policy.Settings) whom
 		top := w.possible[i]
 		w.Status, w.Probability, w.possible = "certain", top.Probability, []deal.Match{top}
 		w.Ref = deal.CustomerRef{AccountID: top.ID}
-		w.account = v.accounts[top.ID]
+		w.account = v.account(top.ID)
 		w.Disagrees = disagreements(&r.Filing.Customer, w.account)
 		return w
 	}
@@ -165,7 +165,7 @@ func resolve(v *view, r *deal.Registration, m matches, set policy.Settings) whom
 	for _, c := range m.claims.Candidates {
 		if claim := v.claims[c.ID]; claim != nil && best(c) {
 			w.Ref = claim.CustomerRef
-			if w.account = v.accounts[claim.CustomerRef.AccountID]; w.account != nil {
+			if w.account = v.account(claim.CustomerRef.AccountID); w.account != nil {
 				w.Status, w.Probability = "certain", c.Probability
 				w.possible = []deal.Match{{ID: w.account.ID, Name: w.account.Name, Probability: c.Probability, Verdict: deal.Same}}
 				w.Disagrees = disagreements(&r.Filing.Customer, w.account)
@@ -257,7 +257,7 @@ func (v *view) ancestors(a *deal.Account) []string {
 	var out []string
 	for id := a.ParentID; id != "" && len(out) < maxFamily && !slices.Contains(out, id) && id != a.ID; {
 		out = append(out, id)
-		p := v.accounts[id]
+		p := v.account(id)
 		if p == nil {
 			break
 		}

@@ -44,6 +44,7 @@ type Config struct {
 	Policy    []byte           // published when the database has no policy yet; nil: the library's default
 	Clock     func() time.Time // nil: the system clock; called by several goroutines at once
 	Log       *slog.Logger     // nil: discard
+	Peers     Peers            // nil: there are none, or they are heard of by asking the store
 }
 
 // ErrOtherKey says that the ledger is signed with another key than the one given.
@@ -57,20 +58,25 @@ type Engine struct {
 
 	view    *view                // the committer's
 	dirty   bool                 // the committer's: the view may hold what a failed commit derived
+	strange bool                 // the committer's: the view is not of this ledger; nothing of it is kept
 	current atomic.Pointer[view] // the same, for readers, who lock it
 	broken  atomic.Bool          // the view could not be read again after a failure
+	warm    atomic.Bool          // the view was read on top of a snapshot
+	format  func() string        // of snapshots
 
-	queue   chan *proposal
-	closing chan struct{}
-	stopped chan struct{}
-	closed  sync.Once
+	queue    chan *proposal
+	pictures chan chan<- picture
+	closing  chan struct{}
+	stopped  chan struct{}
+	closed   sync.Once
 }
 
 // Open reads the world from the store and starts the committer. An empty database gets its first entries: the ledger's
 // key, and the policy of cfg.
 func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	e := &Engine{cfg: cfg, log: cfg.Log, model: match.Default(),
-		queue: make(chan *proposal, 4*maxBatch), closing: make(chan struct{}), stopped: make(chan struct{})}
+		queue: make(chan *proposal, 4*maxBatch), pictures: make(chan chan<- picture), closing: make(chan struct{}), stopped: make(chan struct{})}
+	e.format = sync.OnceValue(func() string { return snapshotFormat(e.model) })
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -80,39 +86,14 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	if cfg.Policy == nil {
 		e.cfg.Policy = policy.Default()
 	}
-	v, err := load(ctx, cfg.Store, e.model)
-	if err != nil {
+	if err := e.readWorld(ctx); err != nil {
 		return nil, fmt.Errorf("reading the world: %w", err)
 	}
-	e.view = v
-	e.current.Store(v)
 	go e.run()
 	if err := e.start(ctx); err != nil {
 		return nil, errors.Join(err, e.Close(ctx))
 	}
 	return e, nil
-}
-
-// load reads the world at one instant.
-func load(ctx context.Context, st store.Store, m *match.Model) (*view, error) {
-	v := newView(m)
-	head, err := st.Load(ctx, visitor{v}, store.Base{})
-	if err != nil {
-		return nil, err
-	}
-	v.indexAccounts(slices.Collect(maps.Values(v.accounts)))
-	edge, err := st.Nodes(ctx, ledger.EdgeIndexes(head.Seq))
-	if err != nil {
-		return nil, fmt.Errorf("edge of the Merkle tree: %w", err)
-	}
-	if v.tree, err = ledger.OpenTree(head.Seq, edge); err != nil {
-		return nil, err
-	}
-	if root, err := v.tree.Root(); err != nil || head.Seq > 0 && root != head.Root {
-		return nil, errors.Join(fmt.Errorf("the stored hashes do not lead to the root of entry %d: run dibs audit verify", head.Seq), err)
-	}
-	v.head = head
-	return v, nil
 }
 
 // start writes what an empty ledger begins with, the signing key when it is a new one, and the taking over from an
@@ -461,7 +442,7 @@ type Check struct {
 // Check answers a pre-check on the present view. It commits nothing and names nobody: three answers, each with one
 // fixed sentence, whatever the reason.
 func (e *Engine) Check(_ context.Context, _ Request, f deal.Filing) (Check, error) {
-	d, err := e.foresee(f)
+	d, err := e.Foresee(f)
 	switch {
 	case err != nil:
 		return Check{}, err
@@ -475,8 +456,8 @@ func (e *Engine) Check(_ context.Context, _ Request, f deal.Filing) (Check, erro
 	return Check{Advice: "do_not_file", Explanation: "This would not be protected as it stands."}, nil
 }
 
-// foresee decides a filing on the present view as if it were the next to come, and commits nothing.
-func (e *Engine) foresee(f deal.Filing) (deal.Decision, error) {
+// Foresee decides a filing on the present view as if it were the next to come, and commits nothing.
+func (e *Engine) Foresee(f deal.Filing) (deal.Decision, error) {
 	now := e.now()
 	r, _ := newRegistration(f, precheck, now)
 	type result struct {
@@ -597,7 +578,7 @@ func equalJSON(a, b any) bool {
 func (v *view) record(kind deal.RecordKind, key string) deal.Record {
 	switch kind {
 	case deal.Accounts:
-		return known(v.accounts[key])
+		return known(v.account(key))
 	case deal.Opportunities:
 		return known(v.opportunities[key])
 	case deal.Partners:
@@ -903,6 +884,9 @@ type Readiness struct {
 	Policy   string `json:"policy"`
 	Plan     string `json:"territories"`
 	Detail   string `json:"detail,omitempty"` // why not ready, or what is missing
+	Lag      uint64 `json:"lag"`              // entries of the store that the view has not applied
+	Source   string `json:"source"`           // what the accounts were read from at the start: redis or store
+	Redis    string `json:"redis"`            // off, up or down; the service is ready with any
 }
 
 // Ready asks the store.
@@ -910,7 +894,7 @@ func (e *Engine) Ready(ctx context.Context) Readiness {
 	superseded := false
 	out := read(e, func(v *view) Readiness {
 		superseded = v.superseded()
-		r := Readiness{Position: v.head.Seq, Accounts: len(v.accounts), Claims: len(v.claims), Detail: "no territory plan is published"}
+		r := Readiness{Position: v.head.Seq, Accounts: v.accounts.Len(), Claims: len(v.claims), Detail: "no territory plan is published", Source: "store", Redis: "off"}
 		if v.policy != nil {
 			r.Policy = refText(v.policy.Ref())
 		}
@@ -929,6 +913,15 @@ func (e *Engine) Ready(ctx context.Context) Readiness {
 		out.Head, out.Detail = head.Seq, "the world could not be read from the store; see the log"
 	default:
 		out.Ready, out.Head = true, head.Seq
+	}
+	if out.Head > out.Position {
+		out.Lag = out.Head - out.Position
+	}
+	if e.warm.Load() {
+		out.Source = "redis"
+	}
+	if e.cfg.Peers != nil {
+		out.Redis = e.cfg.Peers.State()
 	}
 	return out
 }

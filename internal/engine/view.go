@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/dibs-deals/dibs/internal/book"
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/ledger"
 	"github.com/dibs-deals/dibs/internal/match"
@@ -27,9 +28,11 @@ type view struct {
 	head  store.Head
 	tree  *ledger.Tree
 
-	accounts     map[string]*deal.Account
+	accounts     *book.Book
 	accountIndex *match.Index
-	children     map[string][]string // account id → ids of its direct subsidiaries, sorted
+	changes      uint64     // of accounts, since the view was read
+	settled      uint64     // what changes was at base: more means that accounts hold what may never have been committed
+	base         store.Base // the last committed entry that was applied
 
 	opportunities map[string]*deal.Opportunity
 	oppsOf        map[string][]string // account id → opportunity ids, sorted
@@ -61,7 +64,7 @@ type view struct {
 func newView(m *match.Model) *view {
 	return &view{
 		model: m, tree: ledger.NewTree(),
-		accounts: map[string]*deal.Account{}, accountIndex: match.NewIndex(m), children: map[string][]string{},
+		accounts: book.New(), accountIndex: match.NewIndex(m),
 		opportunities: map[string]*deal.Opportunity{}, oppsOf: map[string][]string{}, oppIndex: match.NewIndex(m),
 		partners: map[string]*deal.Partner{}, people: map[string]*deal.Person{}, products: map[string]*deal.CatalogueProduct{}, rates: map[[2]string][]*deal.Rate{},
 		claims: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, taken: map[string]bool{},
@@ -93,7 +96,8 @@ func (v *view) apply(c *deal.Change) error {
 func (v *view) putRecord(r deal.Record) {
 	switch r := r.(type) {
 	case *deal.Account:
-		v.putAccount(r)
+		v.accounts.Put(r) // indexing it is indexAccounts', which may have many
+		v.changes++
 	case *deal.Opportunity:
 		v.putOpportunity(r)
 	case *deal.Partner:
@@ -134,15 +138,12 @@ func (v *view) indexAccounts(list []*deal.Account) {
 	})
 }
 
-// putAccount keeps the account's attributes; indexing it is indexAccounts', which may have many.
-func (v *view) putAccount(a *deal.Account) {
-	if old := v.accounts[a.ID]; old != nil && old.ParentID != a.ParentID {
-		removeSorted(v.children, old.ParentID, a.ID)
-	}
-	v.accounts[a.ID] = a
-	if a.ParentID != "" {
-		insertSorted(v.children, a.ParentID, a.ID)
-	}
+// account returns the account with the id, or nil.
+func (v *view) account(id string) *deal.Account { return v.accounts.Get(id) }
+
+// settle says that the view is what the ledger says at head. The caller holds mu, or is alone.
+func (v *view) settle(head store.Head, tree *ledger.Tree) {
+	v.head, v.tree, v.settled, v.base = head, tree, v.changes, store.Base{Seq: head.Seq, Chain: head.Chain}
 }
 
 func (v *view) putOpportunity(o *deal.Opportunity) {
@@ -151,17 +152,22 @@ func (v *view) putOpportunity(o *deal.Opportunity) {
 	if o.AccountID != "" {
 		insertSorted(v.oppsOf, o.AccountID, o.ID)
 	} else {
-		v.oppIndex.Upsert(match.Record{ID: o.ID, Names: []string{o.AccountName}})
+		v.oppIndex.Upsert(opportunityRecord(o))
 	}
+}
+
+// opportunityRecord is how an opportunity that names no account is found.
+func opportunityRecord(o *deal.Opportunity) match.Record {
+	return match.Record{ID: o.ID, Names: []string{o.AccountName}}
 }
 
 func (v *view) deleteRecord(d deal.RecordRef) {
 	switch d.Kind {
 	case deal.Accounts:
-		if a := v.accounts[d.Key]; a != nil {
-			removeSorted(v.children, a.ParentID, a.ID)
-			delete(v.accounts, d.Key)
+		if v.accounts.Has(d.Key) {
+			v.accounts.Delete(d.Key)
 			v.accountIndex.Delete(d.Key)
+			v.changes++
 		}
 	case deal.Opportunities:
 		if o := v.opportunities[d.Key]; o != nil {
@@ -199,6 +205,15 @@ func removeSorted(m map[string][]string, key, id string) {
 
 // putRegistration keeps r if it is a claim now or may be read as one at any later instant, else forgets it.
 func (v *view) putRegistration(r *deal.Registration) {
+	if v.keepClaim(r) {
+		v.claimIndex.Upsert(claimRecord(r))
+	} else {
+		v.claimIndex.Delete(r.ID)
+	}
+}
+
+// keepClaim is putRegistration without the index. It reports whether r is a claim.
+func (v *view) keepClaim(r *deal.Registration) bool {
 	v.keepNumber(r)
 	if old := v.claims[r.ID]; old != nil {
 		delete(v.claims, r.ID)
@@ -209,8 +224,7 @@ func (v *view) putRegistration(r *deal.Registration) {
 		}
 	}
 	if !isClaim(r) {
-		v.claimIndex.Delete(r.ID)
-		return
+		return false
 	}
 	v.claims[r.ID] = r
 	v.claimsOf[r.CustomerRef.Key()] = v.inOrder(v.claimsOf[r.CustomerRef.Key()], r)
@@ -221,7 +235,7 @@ func (v *view) putRegistration(r *deal.Registration) {
 	if at := endOf(r); !at.IsZero() {
 		heap.Push(&v.ends, end{at, r.ID})
 	}
-	v.claimIndex.Upsert(claimRecord(r))
+	return true
 }
 
 // isClaim reports whether the registration's status makes it a claim while its window, if any, is open.
@@ -346,25 +360,4 @@ func endOf(r *deal.Registration) time.Time {
 		return r.Protection.EndsAt
 	}
 	return time.Time{}
-}
-
-// visitor fills a view from a store.
-type visitor struct {
-	v *view
-}
-
-func (l visitor) Document(d deal.Document) error { return l.v.putDocument(d) }
-func (l visitor) Key(k deal.Key) error           { l.v.keys[k.ID] = k; return nil }
-func (l visitor) Case(deal.Case) error           { return nil }
-
-func (l visitor) Record(r deal.Record) error {
-	l.v.putRecord(r) // accounts are indexed together, once all are there
-	return nil
-}
-
-func (l visitor) Deleted(d deal.RecordRef) error { l.v.deleteRecord(d); return nil }
-
-func (l visitor) Registration(r deal.Registration) error {
-	l.v.putRegistration(&r)
-	return nil
 }

@@ -293,19 +293,33 @@ func (b *slowBody) Read(p []byte) (int, error) {
 	return b.ReadCloser.Read(p)
 }
 
-// limiter holds a rate for each API key. Keys are made by an admin, so there are not many.
+// limiter holds a rate for each API key. Keys are made by an admin, so there are not many. Each replica counts what it has
+// allowed itself, whatever becomes of the common count: a key may never have more than its rate of one replica.
 type limiter struct {
 	perMinute int
+	common    Budget // of all replicas; nil: there is none
 	mu        *sync.Mutex
 	keys      map[string]*rate.Limiter
 }
 
-func newLimiter(perMinute int) limiter {
-	return limiter{perMinute: perMinute, mu: &sync.Mutex{}, keys: map[string]*rate.Limiter{}}
+func newLimiter(perMinute int, common Budget) limiter {
+	return limiter{perMinute: perMinute, common: common, mu: &sync.Mutex{}, keys: map[string]*rate.Limiter{}}
 }
 
 // allow reports whether the key may call now.
-func (l limiter) allow(keyID string) bool {
+func (l limiter) allow(ctx context.Context, keyID string) bool {
+	if !l.own(keyID) {
+		return false
+	}
+	if l.common == nil {
+		return true
+	}
+	allowed, known := l.common.Allow(ctx, "checks:"+keyID, l.perMinute)
+	return allowed || !known
+}
+
+// own reports whether this replica's own count lets the key call now.
+func (l limiter) own(keyID string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.keys[keyID]

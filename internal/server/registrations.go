@@ -85,7 +85,7 @@ func splice(object []byte, name string, value []byte) []byte {
 // Check advises before filing.
 func (s handlers) Check(ctx context.Context, r api.CheckRequestObject) (api.CheckResponseObject, error) {
 	c := callOf(ctx)
-	if !s.checks.allow(c.key.ID) {
+	if !s.checks.allow(ctx, c.key.ID) {
 		return nil, problem{code: "rate-limited", detail: "this key has used up its pre-checks of the minute; a registration is not limited", retry: "10"}
 	}
 	f, wrong := s.filing(c, r.Body)

@@ -46,7 +46,15 @@ type Config struct {
 	Log             *slog.Logger // nil: discard
 	Telemetry       *Telemetry   // nil: own metrics, no traces
 	Version         string
-	ChecksPerMinute int // pre-checks an API key may ask in a minute, in bursts of as many; 0: 60
+	ChecksPerMinute int    // pre-checks an API key may ask in a minute, in bursts of as many; 0: 60
+	Budget          Budget // counts them over all replicas; nil: each counts its own
+}
+
+// Budget counts over all replicas what a name may have in a minute.
+type Budget interface {
+	// Allow takes one of perMinute that the name may have. known is false when nobody can say soon: then this replica's
+	// own count decides alone.
+	Allow(ctx context.Context, name string, perMinute int) (allowed, known bool)
 }
 
 // Server answers the API.
@@ -78,7 +86,7 @@ func New(cfg Config) *Server {
 	if cfg.ChecksPerMinute == 0 {
 		cfg.ChecksPerMinute = 60
 	}
-	s.checks = newLimiter(cfg.ChecksPerMinute)
+	s.checks = newLimiter(cfg.ChecksPerMinute, cfg.Budget)
 	s.tel.observe(s.engine)
 	ops, err := operations(api.Spec)
 	if err != nil {

@@ -3,6 +3,7 @@ package server
 import (
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/dibs-deals/dibs/api/client"
 	"github.com/dibs-deals/dibs/internal/engine"
+	"github.com/dibs-deals/dibs/internal/replica"
+	"github.com/dibs-deals/dibs/internal/testserver"
 )
 
 // TestService: health, readiness, metrics and the page, as probes and people ask for them.
@@ -130,6 +133,72 @@ func TestChecksAreLimited(t *testing.T) {
 	}
 	w.want(200, w.call("any", "POST", "/v1/checks", filing("P-001", "Kraftwerk Nord GmbH")))
 	w.want(201, w.register("portal", "1", filing("P-001", "Kraftwerk Nord GmbH")))
+}
+
+// TestChecksAreCommon: what a key asks of one replica counts at the others. With Redis flushed or gone a replica still
+// counts what it has allowed itself, and goes on.
+func TestChecksAreCommon(t *testing.T) {
+	w := newWorld(t)
+	redis := testserver.NewRedis(t)
+	var peers []*httptest.Server
+	var replicas []*replica.Replica
+	// counts waits until Redis answers the replica: until connections are made, or it is asked again after a failure.
+	counts := func(r *replica.Replica) {
+		t.Helper()
+		for range 4000 {
+			if _, known := r.Allow(t.Context(), "anything", 10_000); known {
+				return
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		t.Fatal("Redis does not count")
+	}
+	for range 2 {
+		r, err := replica.New(replica.Config{URL: redis.URL(), Store: w.engine.Store(), Origin: "test.dibs.dev/log"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = r.Close() })
+		replicas = append(replicas, r)
+		counts(r)
+		peers = append(peers, httptest.NewServer(New(Config{Engine: w.engine, Version: "test", ChecksPerMinute: 30, Budget: r}).Handler()))
+		t.Cleanup(peers[len(peers)-1].Close)
+	}
+	ask := func(at, times int) (answered int) {
+		t.Helper()
+		for range times {
+			w.http.URL = peers[at].URL
+			switch g := w.call("portal", "POST", "/v1/checks", filing("P-001", "Kraftwerk Nord GmbH")); g.status {
+			case 200:
+				answered++
+			case 429:
+			default:
+				t.Fatal(g)
+			}
+		}
+		return answered
+	}
+	url := w.http.URL
+	defer func() { w.http.URL = url }()
+	first, second := ask(0, 20), ask(1, 40)
+	if first != 20 || first+second < 30 || first+second > 36 {
+		t.Errorf("of 30 a minute %d and %d were answered", first, second)
+	}
+	if err := errors.Join(redis.Kill(), redis.Start()); err != nil { // it has forgotten everything
+		t.Fatal(err)
+	}
+	counts(replicas[0])
+	third := ask(0, 60)
+	if third > 14 { // 10 of its own are left, and those of the seconds that have passed
+		t.Errorf("after a flush one replica answers %d more", third)
+	}
+	if err := redis.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	w.http.URL = peers[1].URL
+	if g := w.call("any", "POST", "/v1/checks", filing("P-001", "Kraftwerk Nord GmbH")); g.status != 200 {
+		t.Errorf("without Redis: %v", g)
+	}
 }
 
 // TestShutdown: a request that runs when the service is told to stop is answered; one that comes later is not taken.

@@ -123,6 +123,7 @@ func (t *Telemetry) observe(e *engine.Engine) {
 	ready := gauge("dibs_ready", "1 when a decision could be made now.")
 	position := gauge("dibs_ledger_position", "Sequence of the last ledger entry this process has applied.")
 	head := gauge("dibs_ledger_head", "Sequence of the last ledger entry in the store.")
+	lag := gauge("dibs_replica_lag_entries", "Ledger entries in the store that this process has not applied.")
 	accounts := gauge("dibs_index_accounts", "Accounts in the index.")
 	claims := gauge("dibs_claims", "Registrations that are live claims.")
 	must(t.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
@@ -136,10 +137,11 @@ func (t *Telemetry) observe(e *engine.Engine) {
 		o.ObserveInt64(ready, up)
 		o.ObserveInt64(position, int64(r.Position))
 		o.ObserveInt64(head, int64(r.Head))
+		o.ObserveInt64(lag, int64(r.Lag))
 		o.ObserveInt64(accounts, int64(r.Accounts))
 		o.ObserveInt64(claims, int64(r.Claims))
 		return nil
-	}, ready, position, head, accounts, claims))
+	}, ready, position, head, lag, accounts, claims))
 }
 
 // decided counts a fresh decision by what its answer says.
