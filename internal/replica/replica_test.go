@@ -25,6 +25,7 @@ import (
 	"github.com/dibs-deals/dibs/internal/ledger"
 	"github.com/dibs-deals/dibs/internal/replica"
 	"github.com/dibs-deals/dibs/internal/store"
+	"github.com/dibs-deals/dibs/internal/store/postgres"
 	"github.com/dibs-deals/dibs/internal/store/sqlite"
 	"github.com/dibs-deals/dibs/internal/testserver"
 	"github.com/dibs-deals/dibs/internal/world"
@@ -35,7 +36,7 @@ var ctx = context.Background()
 // site is one database, one Redis, and as many processes on them as a test starts.
 type site struct {
 	t      *testing.T
-	path   string
+	open   func() (store.Store, error)
 	redis  *testserver.Redis
 	client *redis.Client
 	key    *ledger.Signer
@@ -43,7 +44,8 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	s := &site{t: t, path: filepath.Join(t.TempDir(), "dibs.db"), redis: testserver.NewRedis(t)}
+	path := filepath.Join(t.TempDir(), "dibs.db")
+	s := &site{t: t, open: func() (store.Store, error) { return sqlite.Open(ctx, sqlite.Config{Path: path}) }, redis: testserver.NewRedis(t)}
 	var err error
 	if s.key, _, err = ledger.NewSigner("dibs.example/test"); err != nil {
 		t.Fatal(err)
@@ -75,7 +77,7 @@ func (c *counting) Head(ctx context.Context) (store.Head, error) {
 // start starts a process. One that is alone does not know Redis; one that runs sends, hears and publishes.
 func (s *site) start(alone, runs bool) *process {
 	s.t.Helper()
-	st, err := sqlite.Open(ctx, sqlite.Config{Path: s.path})
+	st, err := s.open()
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -221,8 +223,21 @@ func spellings(rows []deal.Record) (out []string) {
 
 // TestWarmStart starts on top of a snapshot, with everything that can happen to an account after it, and decides as one
 // that has read everything.
-func TestWarmStart(t *testing.T) {
-	s := newSite(t)
+func TestWarmStart(t *testing.T) { onBoth(t, testWarmStart) }
+
+// onBoth runs a test on either engine of the store.
+func onBoth(t *testing.T, test func(*testing.T, *site)) {
+	t.Run("SQLite", func(t *testing.T) { test(t, newSite(t)) })
+	t.Run("PostgreSQL", func(t *testing.T) {
+		s := newSite(t)
+		server := testserver.NewPostgres(t)
+		url := server.Database(t)
+		s.open = func() (store.Store, error) { return postgres.Open(ctx, postgres.Config{URL: url}) }
+		test(t, s)
+	})
+}
+
+func testWarmStart(t *testing.T, s *site) {
 	rows := accounts(3000)
 	a := s.start(false, false)
 	a.put(t, append(partners(), rows...)...)
@@ -513,8 +528,9 @@ func TestNothingSecret(t *testing.T) {
 }
 
 // TestSignal: what one replica commits wakes the others, and theirs it.
-func TestSignal(t *testing.T) {
-	s := newSite(t)
+func TestSignal(t *testing.T) { onBoth(t, testSignal) }
+
+func testSignal(t *testing.T, s *site) {
 	a := s.start(false, true)
 	a.put(t, partners()...)
 	b := s.start(false, true)
