@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	jsonv2 "github.com/go-json-experiment/json"
+
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/store"
 )
@@ -394,10 +396,11 @@ func (r *Reader) Cases(ctx context.Context, f store.CaseFilter) ([]deal.Case, er
 	return list[deal.Case](ctx, r.DB, `SELECT doc FROM escalation`+q, w.args)
 }
 
+// decodeRecord reads a record as json.Marshal wrote it, several times as fast as json.Unmarshal would: there are millions.
 func decodeRecord(kind deal.RecordKind) func([]byte) (deal.Record, error) {
 	return func(text []byte) (deal.Record, error) {
 		r := deal.NewRecord(kind)
-		return r, json.Unmarshal(text, r)
+		return r, jsonv2.Unmarshal(text, r)
 	}
 }
 
