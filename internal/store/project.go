@@ -7,6 +7,12 @@ const Everything = "*"
 
 // Element is one cell of a live claim: an engine keeps them under a unique constraint, so that the database itself
 // refuses two exclusive holders of one identical scope.
+//
+// A cell's customer is the account or prospect the claim was resolved to. A web domain or a tax number is no cell, however
+// exact: companies of a group rightly hold side by side under the group's domain or its one tax number, and whether two
+// filings that share one are certainly of one customer is for the matcher and the policy's threshold to say. Where they
+// say so, both filings are resolved to one customer, and share its cells; where they do not, a constraint would refuse
+// what the policy rightly grants.
 type Element struct {
 	Customer   string
 	Line, Site string

@@ -1,6 +1,6 @@
 // Command bench measures what a registration costs, beside the least it could cost, in one run on one machine: an Echo
-// handler that reads and writes the same JSON and does nothing, and one committed row of the same bytes. It prints the
-// table and writes it into BENCHMARKS.md.
+// handler that reads and writes the same JSON and does nothing, and one committed row of the same bytes. It also measures
+// the group commit on PostgreSQL, and replicas. It prints the tables and writes them into BENCHMARKS.md.
 //
 // Server and load generator are separate processes, so that CPU per request is the server's alone.
 package main
@@ -48,7 +48,7 @@ func main() {
 	last := flag.Duration("for", 20*time.Second, "length of each open loop")
 	out := flag.String("out", "BENCHMARKS.md", "file whose tables are written")
 	accounts := flag.Int("accounts", 1_000_000, "accounts of the world of the replicas")
-	only := flag.String("only", "", "registration or replicas: write that table alone")
+	only := flag.String("only", "", "registration, commit or replicas: write that table alone")
 	flag.Parse()
 	if *child != "" {
 		if err := serve(*child, *dir); err != nil {
@@ -62,6 +62,7 @@ func main() {
 		make func() (string, error)
 	}{
 		{"registration", func() (string, error) { return measure(ctx, 50, *last) }},
+		{"commit", func() (string, error) { return measureCommits(ctx) }},
 		{"replicas", func() (string, error) { return measureReplicas(ctx, *accounts, *last) }},
 	} {
 		if *only != "" && *only != t.name {
