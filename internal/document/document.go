@@ -160,6 +160,12 @@ func (r *Reader) Add(p Path, format string, args ...any) {
 	r.fail(line, col, p.String(), format, args...)
 }
 
+// Place returns the line and column at which Add would report something wrong at p.
+func (r *Reader) Place(p Path) (line, column int) {
+	_, line, column, _ = r.find(p)
+	return line, column
+}
+
 // AddWithin reports something wrong inside the scalar at a path: at a line (from 1) and column (from 0) of its
 // value, as a parser of that value counts.
 func (r *Reader) AddWithin(p Path, line, col int, format string, args ...any) {

@@ -11,11 +11,11 @@ import (
 type box struct {
 	country, region, industry, line set
 	postal                          prefixes
-	employees                       span
+	employees, revenue              span
 }
 
 // everywhere is the box that asks for nothing.
-var everywhere = box{country: anything, region: anything, industry: anything, line: anything, employees: span{0, math.MaxInt64}}
+var everywhere = box{country: anything, region: anything, industry: anything, line: anything, employees: span{0, math.MaxInt64}, revenue: span{0, math.MaxInt64}}
 
 // set is the values asked for, or with not those ruled out.
 type set struct {
@@ -141,14 +141,24 @@ func minus(boxes []box, ex *box) []box {
 				out = append(out, n)
 			}
 		}
-		if !ex.employees.any() {
-			for _, s := range []span{{b.employees.lo, min(b.employees.hi, ex.employees.lo)}, {max(b.employees.lo, ex.employees.hi), b.employees.hi}} {
-				if s.lo < s.hi {
-					n := b
-					n.employees = s
-					out = append(out, n)
-				}
-			}
+		for _, get := range []func(*box) *span{func(b *box) *span { return &b.employees }, func(b *box) *span { return &b.revenue }} {
+			out = append(out, outside(b, get, *get(ex))...)
+		}
+	}
+	return out
+}
+
+// outside returns the parts of b below and above the range an exclusion asks for.
+func outside(b box, get func(*box) *span, ex span) (out []box) {
+	if ex.any() {
+		return nil
+	}
+	is := *get(&b)
+	for _, s := range []span{{is.lo, min(is.hi, ex.lo)}, {max(is.lo, ex.hi), is.hi}} {
+		if s.lo < s.hi {
+			n := b
+			*get(&n) = s
+			out = append(out, n)
 		}
 	}
 	return out
