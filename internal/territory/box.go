@@ -167,3 +167,29 @@ func outside(b box, get func(*box) *span, ex span) (out []box) {
 func allOf(list []string, f func(string) bool) bool {
 	return !slices.ContainsFunc(list, func(s string) bool { return !f(s) })
 }
+
+// intersect returns the box of those in both. One that is empty has an empty list of values or an empty range.
+func intersect(a, b *box) box {
+	out := box{country: a.country.and(b.country), region: a.region.and(b.region), industry: a.industry.and(b.industry), line: a.line.and(b.line),
+		employees: a.employees.and(b.employees), revenue: a.revenue.and(b.revenue), postal: prefixes{asked: a.postal.asked || b.postal.asked, out: union(a.postal.out, b.postal.out)}}
+	for _, p := range [][2]*prefixes{{&a.postal, &b.postal}, {&b.postal, &a.postal}} {
+		for _, v := range p[0].in {
+			if !p[1].asked || slices.ContainsFunc(p[1].in, func(begin string) bool { return strings.HasPrefix(v, begin) }) {
+				out.postal.in = append(out.postal.in, v)
+			}
+		}
+	}
+	return out
+}
+
+func (s set) and(o set) set {
+	if s.not && o.not {
+		return set{not: true, values: union(s.values, o.values)}
+	}
+	if s.not {
+		s, o = o, s
+	}
+	return only(slices.DeleteFunc(slices.Clone(s.values), func(v string) bool { return !o.has(v) }))
+}
+
+func (s span) and(o span) span { return span{max(s.lo, o.lo), min(s.hi, o.hi)} }

@@ -13,7 +13,9 @@ type bitmap struct{ words, sum []uint64 }
 
 func newWords(n int) []uint64 { return make([]uint64, (n+63)/64) }
 
-func mark(words []uint64, i int)  { words[i>>6] |= 1 << (i & 63) }
+func mark(words []uint64, i int)          { words[i>>6] |= 1 << (i & 63) }
+func marked(words []uint64, i int32) bool { return words[i>>6]>>(i&63)&1 == 1 }
+
 func erase(words []uint64, i int) { words[i>>6] &^= 1 << (i & 63) }
 
 func seal(words []uint64) *bitmap {

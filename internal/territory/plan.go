@@ -346,6 +346,7 @@ func (c *compiler) universe() {
 			}
 		}
 	}
+	c.p.universe.line, c.p.universe.column = c.r.Place(path("universe"))
 	c.p.universe.countries, c.p.universe.regions, c.p.universe.industries, c.p.universe.home = u.Country, u.Region, folded(u.Industry), home
 }
 

@@ -9,6 +9,7 @@ type universe struct {
 	regions               map[string][]string      // country → its regions
 	postal                map[string]*postalPlaces // country → its postal codes
 	home                  map[string]string        // account → its country
+	line, column          int                      // where the document says it
 }
 
 // postalPlaces is what is known of the postal codes of one country.
