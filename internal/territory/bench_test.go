@@ -84,7 +84,7 @@ func partition(n int) []territoryDoc {
 				split(country, high, k-k/2)
 				return
 			}
-			if len(*lists[at]) < 2 || at == 1 && len(a.regions) < 16 || at == 0 && len(a.postal) < 100 {
+			if len(*lists[at]) < 2 || at == 1 && len(a.regions) < 16 || at == 0 && len(a.postal) < 100 || at == 1 && slices.Contains(lettered, country) {
 				continue // a plan goes by regions or by postal codes, or it would have to say which lie in which
 			}
 			values := *lists[at]

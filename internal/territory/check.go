@@ -86,12 +86,12 @@ func (w *Witness) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// Bounds of one check. What is beyond them is said to be undecided, never passed over.
+// Bounds of one check. What is beyond them is reported, as severely as what could be there, to be undecided, never passed over.
 const (
-	maxFindings = 500       // of one kind
-	maxGaps     = 10        // parts of one country's gap
-	maxPairs    = 5_000_000 // pairs of territories looked at for overlaps
-	maxNodes    = 200_000   // of one search
+	maxFindings = 500     // of one kind and severity
+	maxGaps     = 10      // parts of one country's gap
+	maxPairs    = 500_000 // pairs of territories looked at for overlaps
+	maxNodes    = 200_000 // of one search
 )
 
 // Check proves what a reader of the plan cannot see: that it covers every customer of its universe, that no two
@@ -131,35 +131,35 @@ func Problems(findings []Finding) error {
 	return errs
 }
 
-// report adds a finding. A severity of allow drops it.
-func (c *checker) report(f Finding) bool {
-	if f.Severity == "allow" {
-		return true
+// report adds a finding, unless it is allowed or one too many.
+func (c *checker) report(f Finding) {
+	is := tally{f.Kind, f.Severity}
+	if f.Severity == "allow" || c.full(is) {
+		return
 	}
-	if c.found[f.Kind]++; c.found[f.Kind] == maxFindings+1 {
-		f = Finding{Kind: f.Kind, Severity: SeverityNote, Line: f.Line, Column: f.Column, Message: fmt.Sprintf("there are more than %d of these; the rest is not listed", maxFindings)}
-	}
-	if c.found[f.Kind] > maxFindings+1 {
-		return false
+	if c.found[is]++; c.full(is) {
+		f = Finding{Kind: f.Kind, Severity: f.Severity, Line: f.Line, Column: f.Column, Message: fmt.Sprintf("there are more than %d of these; no more are listed", maxFindings)}
 	}
 	c.out = append(c.out, f)
-	return c.found[f.Kind] <= maxFindings
 }
+
+// tally is what findings are counted by: a flood of mild ones must not hide an error.
+type tally struct{ kind, severity string }
+
+func (c *checker) full(t tally) bool { return c.found[t] > maxFindings }
 
 // severity is what the plan asks for, or error where it does not say.
 func severity(asked string) string { return cmp.Or(asked, SeverityError) }
 
 // milder is one step down.
 func milder(s string) string {
-	return map[string]string{SeverityError: SeverityWarn, SeverityWarn: SeverityNote}[s]
-}
-
-func (c *checker) undecided(t *Territory, what string) {
-	f := Finding{Kind: Undecided, Severity: SeverityWarn, Line: 1, Column: 1, Message: what}
-	if t != nil {
-		f.Line, f.Column, f.Territories = t.line, t.column, []string{t.ID}
+	switch s {
+	case SeverityError:
+		return SeverityWarn
+	case SeverityWarn:
+		return SeverityNote
 	}
-	c.report(f)
+	return "allow"
 }
 
 // gaps looks for customers of the universe that nobody covers, country by country.
@@ -201,7 +201,7 @@ func (c *checker) gaps() {
 func (c *checker) gap(s *space, f Finding) {
 	parts, more := s.uncovered()
 	if s.spent() {
-		f.Kind, f.Severity = Undecided, SeverityWarn
+		f.Kind = Undecided
 		f.Message = fmt.Sprintf("whether all of %s is covered takes too long to find out", s.country)
 		c.report(f)
 		return
@@ -211,7 +211,7 @@ func (c *checker) gap(s *space, f Finding) {
 		if last := i == maxGaps-1; last && (more || len(parts) > maxGaps) {
 			f.Message += fmt.Sprintf("; there is more of %s that none covers", s.country)
 		}
-		if !c.report(f) || i == maxGaps-1 {
+		if c.report(f); i == maxGaps-1 {
 			return
 		}
 	}
@@ -240,35 +240,35 @@ func (c *checker) overlaps() {
 				sev := across
 				if ts[u].tierNo == ts[t].tierNo {
 					sev = within
+					if ts[u].Priority != ts[t].Priority {
+						sev = milder(sev) // the author has said which wins
+					}
 				}
-				if told[u] || sev == "allow" {
+				if told[u] || sev == "allow" || c.full(tally{Overlap, sev}) {
 					continue
 				}
 				if pairs++; pairs > maxPairs {
-					c.undecided(&ts[t], "there are too many overlaps to look at from here on")
+					c.report(Finding{Kind: Undecided, Severity: sev, Line: ts[t].line, Column: ts[t].column, Territories: []string{ts[t].ID},
+						Message: "too many territories may overlap to look at them all; the rest was not looked at"})
 					return
 				}
-				w := c.meet(i, j)
-				if w == nil {
-					continue
-				}
-				told[u] = true
-				if !c.report(c.overlap(&ts[t], &ts[u], sev, w)) {
-					return
+				if w := c.meet(i, j); w != nil {
+					told[u] = true
+					c.report(overlap(&ts[t], &ts[u], sev, w))
 				}
 			}
 		}
 	}
 }
 
-func (c *checker) overlap(t, u *Territory, sev string, w *Witness) Finding {
+// overlap is the finding that t and u both cover w; t wins.
+func overlap(t, u *Territory, sev string, w *Witness) Finding {
 	settled := "only their ids tell which wins"
 	switch {
 	case t.tierNo != u.tierNo:
 		settled = fmt.Sprintf("%s wins by its tier", t.ID)
 	case t.Priority != u.Priority:
 		settled = fmt.Sprintf("%s wins by its priority", t.ID)
-		sev = milder(sev)
 	case t.narrow != u.narrow:
 		settled = fmt.Sprintf("%s wins only because it asks for more", t.ID)
 	}
@@ -280,7 +280,7 @@ func (c *checker) overlap(t, u *Territory, sev string, w *Witness) Finding {
 	if t.tierNo != u.tierNo || t.Priority != u.Priority {
 		fix = ""
 	}
-	return Finding{Kind: Overlap, Severity: cmp.Or(sev, SeverityNote), Line: later.line, Column: later.column, Territories: []string{t.ID, u.ID}, Witness: w,
+	return Finding{Kind: Overlap, Severity: sev, Line: later.line, Column: later.column, Territories: []string{t.ID, u.ID}, Witness: w,
 		Message: fmt.Sprintf("%s and %s (tier %s) both cover %s: %s%s", t.ID, u.ID, strings.Join(slices.Compact([]string{t.Tier, u.Tier}), " and "), w, settled, fix)}
 }
 
@@ -294,9 +294,7 @@ func (c *checker) shadows() {
 		if c.over(t) {
 			continue // history
 		}
-		if !c.report(c.shadow(t, sev)) {
-			return
-		}
+		c.report(c.shadow(t, sev))
 	}
 }
 
@@ -309,7 +307,7 @@ func (c *checker) shadow(t int, sev string) Finding {
 		return f
 	}
 	if is.spent {
-		f.Kind, f.Severity = Undecided, SeverityWarn
+		f.Kind, f.Severity = Undecided, sev
 		f.Message = fmt.Sprintf("whether %s ever wins takes too long to find out", x.ID)
 		return f
 	}
@@ -329,7 +327,7 @@ func (c *checker) shadow(t int, sev string) Finding {
 	}
 	if blank := c.wins(t, true); blank.won != nil {
 		f.Kind, f.Severity, f.Witness = Fallback, SeverityNote, blank.won
-		f.Message = fmt.Sprintf("%s wins only where something is unknown of the customer, such as %s and nothing more; earlier territories cover everyone known", x.ID, blank.won)
+		f.Message = fmt.Sprintf("%s wins only where something is unknown of the customer, such as: %s, and nothing else known; earlier territories cover everyone known", x.ID, blank.won)
 		return f
 	}
 	f.Severity = sev

@@ -305,13 +305,13 @@ func (c *compiler) window(at document.Path, d effectiveDoc) (from, to time.Time)
 		}
 		t, err := time.Parse(time.RFC3339, s)
 		if err != nil {
-			c.add(at.Of(field), "%q is not a day (2027-02-01) or an instant (2027-02-01T00:00:00Z)", s)
+			c.add(at.Of(field), "%q is not a day (write 2027-02-01) or an instant (2027-02-01T00:00:00Z)", s)
 		}
 		return t
 	}
 	from, to = read("from", d.From), read("to", d.To)
 	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
-		c.add(at, "ends before it begins")
+		c.add(at, "ends before it begins: to is the first day after the last")
 	}
 	return from, to
 }
@@ -404,9 +404,16 @@ func (c *compiler) postalPrefix(at document.Path, v string) bool {
 
 func (c *compiler) country(at document.Path, v string) {
 	if !deal.IsCountry(v) {
-		c.add(at, "%q is not an ISO 3166-1 alpha-2 country code such as DE or US", v)
+		hint := ""
+		if is := mistaken[v]; is != "" {
+			hint = "; did you mean " + is + "?"
+		}
+		c.add(at, "%q is not an ISO 3166-1 alpha-2 country code such as DE or US%s", v, hint)
 	}
 }
+
+// mistaken are codes people write for countries that have another.
+var mistaken = map[string]string{"UK": "GB", "EN": "GB", "EL": "GR", "SF": "FI", "Germany": "DE", "France": "FR", "USA": "US", "DACH": "DE, AT, CH"}
 
 var regionForm = regexp.MustCompile(`^[A-Z]{2}-[A-Z0-9]{1,3}$`)
 
@@ -429,6 +436,9 @@ func (c *compiler) within(at document.Path, v string, universe []string, what st
 	hint := ""
 	if n := document.Nearest(v, universe); n != "" {
 		hint = "; did you mean " + n + "?"
+	}
+	if hint == "" {
+		hint = "; add it there, or correct it here"
 	}
 	c.add(at, "universe.%s does not list %q%s", what, v, hint)
 }
@@ -458,7 +468,7 @@ func (c *compiler) territories() {
 		if !idForm.MatchString(d.ID) {
 			c.add(at.Of("id"), "%q is not an id: letters, digits and - _ . :, 100 at most", d.ID)
 		} else if ids[d.ID] {
-			c.add(at.Of("id"), "%s is the id of another territory", d.ID)
+			c.add(at.Of("id"), "%s is the id of another territory; give each its own", d.ID)
 		}
 		ids[d.ID] = true
 		t := c.territory(at, d)
@@ -479,7 +489,12 @@ func (c *compiler) territory(at document.Path, d *territoryDoc) Territory {
 	t := Territory{ID: d.ID, Title: d.Title, Tier: d.Tier, Priority: d.Priority, Coverage: d.Coverage,
 		Owner: deal.Owner{Rep: d.Owner.Rep, Manager: d.Owner.Manager, Queue: d.Owner.Queue, PartnerID: d.Owner.PartnerID}}
 	var known bool
-	if t.tierNo, known = c.tier[d.Tier]; !known {
+	t.tierNo, known = c.tier[d.Tier]
+	switch {
+	case known || len(c.doc.Tiers) == 0: // which is an error of its own
+	case d.Tier == "":
+		c.add(at, "say which tier it is in: tier: %s", strings.Join(c.doc.Tiers, " or "))
+	default:
 		hint := ""
 		if n := document.Nearest(d.Tier, c.doc.Tiers); n != "" {
 			hint = "; did you mean " + n + "?"
@@ -522,7 +537,7 @@ func (c *compiler) territory(at document.Path, d *territoryDoc) Territory {
 		}
 	}
 	if len(t.boxes) == 0 {
-		c.add(at.Of("exclude"), "the exclusions leave nothing of this territory")
+		c.add(at.Of("exclude"), "the exclusions leave nothing of this territory; remove it, or exclude less")
 	}
 	return t
 }

@@ -20,7 +20,7 @@ type checker struct {
 	x        *index
 	from, to int64 // the days looked at, in Unix seconds: [from, to)
 	out      []Finding
-	found    map[string]int // findings by kind
+	found    map[tally]int
 
 	countries, lines, industries []string            // what there is; the last is a value of no plan where the universe is open
 	regions                      map[string][]string // country → likewise
@@ -51,7 +51,7 @@ func (k kin) ids() (account string, ancestors []string) {
 }
 
 func newChecker(p *Plan, asOf time.Time) *checker {
-	c := &checker{p: p, x: p.index, from: asOf.Unix(), to: math.MaxInt64, found: map[string]int{}, regions: map[string][]string{}, listed: map[string]bool{}, who: map[kin][]uint64{}}
+	c := &checker{p: p, x: p.index, from: asOf.Unix(), to: math.MaxInt64, found: map[tally]int{}, regions: map[string][]string{}, listed: map[string]bool{}, who: map[kin][]uint64{}}
 	if !p.to.IsZero() {
 		c.to = p.to.Unix()
 	}
@@ -692,8 +692,12 @@ func (s *space) describe(p part) string {
 			spans = append(spans, s.levels[l][i].spans...)
 		}
 		slices.SortFunc(spans, func(a, b span) int { return int(max(-1, min(1, a.lo-b.lo))) })
-		for _, x := range spans {
-			values = append(values, s.c.numbers(l, x))
+		for i := range spans {
+			if i+1 < len(spans) && spans[i].hi == spans[i+1].lo {
+				spans[i+1].lo = spans[i].lo
+				continue
+			}
+			values = append(values, s.c.numbers(l, spans[i]))
 		}
 		if len(values) > 6 {
 			values = append(values[:5:5], fmt.Sprintf("and %d more", len(values)-5))
