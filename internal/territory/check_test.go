@@ -1,6 +1,7 @@
 package territory
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -215,4 +216,87 @@ func uncoveredTwice(p *Plan, c Customer) bool {
 	}
 	c.AccountID, c.Ancestors = "", nil
 	return p.Winner(&c, c.Lines[0]) < 0
+}
+
+// A large plan that is in order has no findings. Mistakes planted in it are all found, and nothing else is.
+func TestCheckPlanted(t *testing.T) {
+	t.Parallel()
+	docs := partition(2000)
+	whole := compile(t, string(render(docs)))
+	check := func(docs []territoryDoc) []Finding { return compile(t, string(render(docs))).Check(whole.from) }
+	if found := whole.Check(whole.from); len(found) > 0 {
+		t.Fatalf("a partition has %d findings, such as %+v", len(found), found[0])
+	}
+	rand.New(rand.NewPCG(9, 9)).Shuffle(len(docs), func(i, j int) { docs[i], docs[j] = docs[j], docs[i] })
+	const n = 8
+
+	gaps := map[string]bool{}
+	for _, f := range check(docs[n:]) {
+		c := f.Witness.Customer()
+		for _, x := range []struct {
+			into *string
+			v    string
+		}{{&c.Region, regionsOf(c.Country)[3]}, {&c.PostalCode, "33333"}, {&c.Industry, bigIndustries[3]}} {
+			*x.into = cmp.Or(*x.into, x.v) // what a witness leaves out may be anything
+		}
+		c.Employees = max(c.Employees, 0)
+		line := cmp.Or(f.Witness.Line, bigLines[3])
+		id := whole.Territories()[whole.Winner(&c, line)].ID
+		if f.Kind != Gap || !slices.ContainsFunc(docs[:n], func(d territoryDoc) bool { return d.ID == id }) {
+			t.Errorf("%s is not missing: %s", id, f.Message)
+		}
+		gaps[c.Country] = true
+	}
+	for _, d := range docs[:n] {
+		if !gaps[d.Include.Country[0]] {
+			t.Errorf("the gap %s left is not found", d.ID)
+		}
+	}
+
+	buried := slices.Clone(docs)
+	for i, d := range docs[:n] { // under several territories that cover it together
+		d.ID, d.Priority = fmt.Sprint("BURIED", i), -1
+		d.Include = boxDoc{Country: d.Include.Country, Industry: bigIndustries[i : i+1]}
+		buried = append(buried, d)
+	}
+	shadowed := map[string]bool{}
+	for _, f := range check(buried) {
+		switch {
+		case f.Kind == Shadowed && f.Severity == SeverityError:
+			shadowed[f.Territories[0]] = true
+		case f.Kind != Overlap && f.Kind != Fallback || f.Severity == SeverityError || !strings.HasPrefix(f.Territories[len(f.Territories)-1], "BURIED"):
+			t.Errorf("not planted: %+v", f)
+		case f.Kind == Fallback:
+			shadowed[f.Territories[0]] = true
+		}
+	}
+	if len(shadowed) != n {
+		t.Errorf("%d of %d buried territories are found", len(shadowed), n)
+	}
+
+	wide := map[string]bool{}
+	widened := slices.Clone(docs)
+	for i := range widened {
+		if d := &widened[i]; d.Include.Employees != "" && len(wide) < n {
+			d.Include.Employees = ""
+			wide[d.ID] = false
+		}
+	}
+	for _, f := range check(widened) {
+		touches := false
+		for _, id := range f.Territories {
+			if _, is := wide[id]; is {
+				touches = true
+				wide[id] = wide[id] || f.Kind == Overlap
+			}
+		}
+		if !touches && f.Kind != Shadowed { // who is inside a widened one never wins
+			t.Errorf("not planted: %+v", f)
+		}
+	}
+	for id, found := range wide {
+		if !found {
+			t.Errorf("%s was widened, and no overlap of it is found", id)
+		}
+	}
 }
