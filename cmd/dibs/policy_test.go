@@ -80,7 +80,7 @@ func TestPolicyCommands(t *testing.T) {
 	flawed = strings.Replace(flawed, "owner: {queue: q}}", "owner: {queue: q}, include: {country: [DE]}}\n  - {id: U, tier: a, coverage: direct, owner: {rep: u-1}, include: {country: [DE]}}", 1)
 	code, out, _ = runPolicy(t, flawed, "check", "-")
 	for _, want := range []string{
-		"-:4:1: error: gap: no territory covers country FR; such as: country FR\n",
+		"-:4:11: error: gap: no territory covers country FR\n",
 		"-:8:5: error: overlap: T and U (tier a) both cover country DE: only their ids tell which wins",
 		"-:8:5: error: shadowed: U never wins: earlier territories cover everyone it covers; country DE, for one, goes to T.",
 		"-:8:5: warn: ownerless: U is nobody's once u-1 leaves",

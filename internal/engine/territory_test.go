@@ -26,7 +26,9 @@ territories:
 // A customer's revenue is the account's, else what the partner says of it, else unknown.
 func TestTerritoryByRevenue(t *testing.T) {
 	t.Parallel()
-	said := func(value int64, currency string) deal.Money { return deal.Money{Value: decimal.New(value, 0), Currency: currency} }
+	said := func(value int64, currency string) deal.Money {
+		return deal.Money{Value: decimal.New(value, 0), Currency: currency}
+	}
 	for _, c := range []struct {
 		name    string
 		account string // of the account; the account is left out when it is -

@@ -207,7 +207,11 @@ func (c *checker) gap(s *space, f Finding) {
 		return
 	}
 	for i, part := range parts {
-		f.Witness, f.Message = part.witness, fmt.Sprintf("no territory covers %s; such as: %s", s.describe(part), part.witness)
+		whom, one := s.describe(part), part.witness.String()
+		f.Witness, f.Message = part.witness, "no territory covers "+whom
+		if strings.ReplaceAll(whom, ";", ",") != one {
+			f.Message += "; such as: " + one
+		}
 		if last := i == maxGaps-1; last && (more || len(parts) > maxGaps) {
 			f.Message += fmt.Sprintf("; there is more of %s that none covers", s.country)
 		}
