@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/document"
 	"github.com/dibs-deals/dibs/internal/engine"
 	"github.com/dibs-deals/dibs/internal/intake"
 	"github.com/dibs-deals/dibs/internal/store"
@@ -320,7 +321,11 @@ func (c *importCmd) plan(ctx context.Context, std stdio, e *engine.Engine, in io
 		return errFound
 	}
 	if d, err = e.Publish(ctx, q, deal.TerritoryDocument, d.Version); err != nil {
-		return err
+		if _, is := errors.AsType[document.Errors](err); !is {
+			return err
+		}
+		fmt.Fprintln(std.err, err)
+		return errFound
 	}
 	fmt.Fprintf(std.out, "territory plan %s version %d is live\n", d.Name, d.Version)
 	return nil

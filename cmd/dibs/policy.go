@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/dibs-deals/dibs/internal/document"
 	"github.com/dibs-deals/dibs/internal/policy"
@@ -110,9 +111,11 @@ type checkReport struct {
 	Rules  int             `json:"rules,omitempty"`
 	Areas  int             `json:"territories,omitempty"`
 	Errors document.Errors `json:"errors"`
+
+	Findings []territory.Finding `json:"findings,omitempty"` // of a territory plan that can be read
 }
 
-// Run compiles the document, as publishing it would, and prints what is wrong.
+// Run compiles and checks the document, as publishing it would, and prints what is wrong.
 func (c *policyCheckCmd) Run(std stdio) error {
 	body, err := readDocument(c.File, std.in)
 	if err != nil {
@@ -124,6 +127,7 @@ func (c *policyCheckCmd) Run(std stdio) error {
 		var p *territory.Plan
 		if p, err = territory.Compile(body); err == nil {
 			report.Name, report.Digest, report.Areas = p.Ref().Name, p.Ref().Digest, len(p.Territories())
+			report.Findings = p.Check(time.Now())
 		}
 	} else {
 		var p *policy.Policy
@@ -133,6 +137,12 @@ func (c *policyCheckCmd) Run(std stdio) error {
 	}
 	if err != nil && !errors.As(err, &report.Errors) {
 		return err
+	}
+	wrong := len(report.Errors) > 0 || territory.Problems(report.Findings) != nil
+	if c.Format == "text" {
+		for _, f := range report.Findings {
+			fmt.Fprintf(std.out, "%s:%d:%d: %s: %s: %s\n", c.File, f.Line, f.Column, f.Severity, f.Kind, f.Message)
+		}
 	}
 	switch {
 	case c.Format == "json":
@@ -145,10 +155,12 @@ func (c *policyCheckCmd) Run(std stdio) error {
 		}
 	case report.Kind == "policy":
 		fmt.Fprintf(std.out, "%s: policy %s is in order: %d rules, %s\n", c.File, report.Name, report.Rules, report.Digest)
+	case wrong:
+		fmt.Fprintf(std.out, "%s: territory plan %s must not be published as it is; what is meant so, the plan allows in its field policy\n", c.File, report.Name)
 	default:
 		fmt.Fprintf(std.out, "%s: territory plan %s is in order: %d territories, %s\n", c.File, report.Name, report.Areas, report.Digest)
 	}
-	if len(report.Errors) > 0 {
+	if wrong {
 		return errFound
 	}
 	return nil

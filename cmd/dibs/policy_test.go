@@ -75,4 +75,31 @@ func TestPolicyCommands(t *testing.T) {
 	if code != exitFound || !strings.Contains(out, `"kind": "territories"`) || !strings.Contains(out, `"line": 6`) {
 		t.Errorf("check of a broken plan: %d %s", code, out)
 	}
+
+	flawed := strings.Replace(plan, "tiers: [a]\n", "universe: {country: [DE, FR]}\ntiers: [a]\n", 1)
+	flawed = strings.Replace(flawed, "owner: {queue: q}}", "owner: {queue: q}, include: {country: [DE]}}\n  - {id: U, tier: a, coverage: direct, owner: {rep: u-1}, include: {country: [DE]}}", 1)
+	code, out, _ = runPolicy(t, flawed, "check", "-")
+	for _, want := range []string{
+		"-:4:11: error: gap: no territory covers country FR\n",
+		"-:8:5: error: overlap: T and U (tier a) both cover country DE: only their ids tell which wins",
+		"-:8:5: error: shadowed: U never wins: earlier territories cover everyone it covers; country DE, for one, goes to T.",
+		"-:8:5: warn: ownerless: U is nobody's once u-1 leaves",
+		"must not be published",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("check of a flawed plan lacks %s:\n%s", want, out)
+		}
+	}
+	if code != exitFound {
+		t.Errorf("check of a flawed plan: %d", code)
+	}
+	report = checkReport{}
+	code, out, _ = runPolicy(t, flawed, "check", "-", "--format", "json")
+	if code != exitFound || json.Unmarshal([]byte(out), &report) != nil || len(report.Errors) != 0 || len(report.Findings) != 4 || report.Findings[0].Witness.Country != "FR" {
+		t.Errorf("check of a flawed plan as JSON: %d %s", code, out)
+	}
+	allowed := strings.Replace(flawed, "tiers: [a]\n", "policy: {gap: warn, overlap_within_tier: allow, shadowed: warn}\ntiers: [a]\n", 1)
+	if code, out, _ := runPolicy(t, allowed, "check", "-"); code != exitOK || !strings.Contains(out, "warn: gap: ") || strings.Contains(out, "overlap") || !strings.Contains(out, "is in order: 2 territories") {
+		t.Errorf("check of a flawed plan that allows it: %d %s", code, out)
+	}
 }

@@ -126,7 +126,33 @@ func (r *Reader) syntax(err error) {
 		return
 	}
 	line, _ := strconv.Atoi(m[1])
+	column := 1
+	for _, c := range cures {
+		if !strings.Contains(m[2], c.of) {
+			continue
+		}
+		for l := max(line, 1); l <= min(line+1, len(r.lines)); l++ { // the parser names the line before in some cases
+			if at := c.where.FindStringIndex(r.lines[l-1]); at != nil {
+				line, column = l, len([]rune(r.lines[l-1][:at[1]]))
+				break
+			}
+		}
+		r.fail(max(line, 1), column, "", "not YAML: %s: %s", m[2], c.cure)
+		return
+	}
 	r.fail(max(line, 1), 1, "", "not YAML: %s", m[2])
+}
+
+// cures say what to do about what a parser of YAML complains of, and where in the line that is: where a match ends.
+var cures = []struct {
+	of    string
+	where *regexp.Regexp
+	cure  string
+}{
+	{"tab character", regexp.MustCompile(`\t`), "indent with spaces"},
+	{"cannot start any token", regexp.MustCompile("^\\s*\t|[:\\[,{-]\\s+[>@`%|]"), "put a text that begins with a sign in quotes (\">=5000\"), and indent with spaces, not tabs"},
+	{"mapping values are not allowed", regexp.MustCompile(`^[^:]*:[^:]*:`), "put a text with a colon in quotes, and begin the fields of one mapping in the same column"},
+	{"did not find expected", regexp.MustCompile(`^\s*\S`), "look for a bracket or quote that is not closed, or a line that is not indented like its neighbours"},
 }
 
 func (r *Reader) fail(line, col int, path, format string, args ...any) {
@@ -158,6 +184,12 @@ func (r *Reader) Err() error {
 func (r *Reader) Add(p Path, format string, args ...any) {
 	_, line, col, _ := r.find(p)
 	r.fail(line, col, p.String(), format, args...)
+}
+
+// Place returns the line and column at which Add would report something wrong at p.
+func (r *Reader) Place(p Path) (line, column int) {
+	_, line, column, _ = r.find(p)
+	return line, column
 }
 
 // AddWithin reports something wrong inside the scalar at a path: at a line (from 1) and column (from 0) of its
@@ -365,6 +397,10 @@ func (r *Reader) read(n *yaml.Node, p Path, v reflect.Value, depth int) {
 		})
 	case reflect.Slice:
 		if n.Kind != yaml.SequenceNode {
+			if v.Type().Elem().Kind() == reflect.Struct {
+				bad("a list; begin each item with a hyphen: - {…}")
+				return
+			}
 			bad("a list; write [a, b]")
 			return
 		}
@@ -388,14 +424,14 @@ func (r *Reader) read(n *yaml.Node, p Path, v reflect.Value, depth int) {
 	case reflect.Int, reflect.Int64:
 		i, err := parseInt(n)
 		if err != nil {
-			bad("a whole number")
+			bad("a whole number; write digits, such as 90")
 			return
 		}
 		v.SetInt(i)
 	case reflect.Float64:
 		f, err := parseFloat(n)
 		if err != nil {
-			bad("a number")
+			bad("a number; write digits, such as 1500.50")
 			return
 		}
 		v.SetFloat(f)
@@ -435,7 +471,7 @@ func (r *Reader) scalar(n *yaml.Node, p Path, s *Scalar, bad func(string)) {
 	case n.ShortTag() == "!!int":
 		i, err := parseInt(n)
 		if err != nil {
-			bad("a whole number")
+			bad("a whole number; write digits, such as 90")
 			return
 		}
 		s.Value = i
@@ -453,7 +489,7 @@ func (r *Reader) scalar(n *yaml.Node, p Path, s *Scalar, bad func(string)) {
 
 func (r *Reader) mapping(n *yaml.Node, p Path, bad func(string), each func(key string, kn, vn *yaml.Node)) {
 	if n.Kind != yaml.MappingNode {
-		bad("a mapping of fields to values")
+		bad("a mapping of fields to values; write {field: value}")
 		return
 	}
 	seen := make(map[string]bool, len(n.Content)/2)

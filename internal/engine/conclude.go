@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -103,7 +104,7 @@ func route(v *view, d *deal.Decision, verdict policy.Verdict, now time.Time) *de
 			t.Person = v.present(a.Owner, now)
 		}
 	case "territory":
-		t.Person = v.present(d.Territory.Owner.Rep, now)
+		t.Person = cmp.Or(v.present(d.Territory.Owner.Rep, now), v.present(d.Territory.Owner.Manager, now))
 		t.PartnerID = d.Territory.Owner.PartnerID
 		if t.Queue == "" {
 			t.Queue = d.Territory.Owner.Queue

@@ -18,6 +18,7 @@ const coverage = `apiVersion: dealreg/v1
 kind: TerritoryPlan
 metadata: {name: small, title: Small, owner: ops, timezone: Europe/Berlin, currency: EUR}
 universe: {country: [DE, FR, AT, CH]}
+policy: {gap: allow}
 tiers: [field]
 territories:
   - {id: DE, tier: field, coverage: partner, owner: {queue: de}, include: {country: [DE]}, exclude: [{postcode: ["10"]}]}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/match"
 	"github.com/dibs-deals/dibs/internal/policy"
@@ -246,7 +248,23 @@ func findTerritory(v *view, r *deal.Registration, w whom, amount float64, amount
 	if q.Employees == 0 {
 		q.Employees = -1
 	}
+	q.Revenue = v.revenue(r, w.account)
 	return v.plan.Find(q)
+}
+
+// revenue returns what the customer turns over in a year, in whole units of the policy's currency; -1 when nobody knows or there
+// is no rate for it.
+func (v *view) revenue(r *deal.Registration, a *deal.Account) int64 {
+	most := decimal.New(1, 18) // more than there is: it must fit
+	if a != nil && a.AnnualRevenue != "" {
+		if d, err := decimal.NewFromString(a.AnnualRevenue); err == nil {
+			return decimal.Min(d, most).IntPart()
+		}
+	}
+	if x, ok := v.convert(r.Filing.Customer.AnnualRevenue, v.policy.Settings().Currency, r.ReceivedAt); ok {
+		return int64(min(x, 1e18))
+	}
+	return -1
 }
 
 // maxFamily bounds the walk up a chain of parents, which imported data may have closed into a ring.

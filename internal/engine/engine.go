@@ -689,8 +689,14 @@ func (e *Engine) SaveDocument(ctx context.Context, q Request, kind string, body 
 	return saved, nil
 }
 
-// Publish makes a saved version live, from the next entry on. Publishing the live version again changes nothing.
+// Publish makes a saved version live, from the next entry on. Publishing the live version again changes nothing. A
+// territory plan whose check finds errors is not published: the error names each with line and column.
 func (e *Engine) Publish(ctx context.Context, q Request, kind string, version int) (deal.Document, error) {
+	if kind == deal.TerritoryDocument {
+		if err := e.checkPlan(version); err != nil {
+			return deal.Document{}, err
+		}
+	}
 	var live deal.Document
 	_, err := e.submit(ctx, q, func(now time.Time) ([]addition, error) {
 		d, ok := e.view.documents[kind][version]
@@ -709,6 +715,20 @@ func (e *Engine) Publish(ctx context.Context, q Request, kind string, version in
 		return deal.Document{}, err
 	}
 	return live, nil
+}
+
+// checkPlan proves a saved plan, outside the committer: a large one takes seconds. One there is not is Publish's to
+// report, and the one that is live has been published already.
+func (e *Engine) checkPlan(version int) error {
+	d := read(e, func(v *view) deal.Document { return v.documents[deal.TerritoryDocument][version] })
+	if d.Body == "" || d.Status == deal.DocumentLive {
+		return nil
+	}
+	p, err := territory.Compile([]byte(d.Body))
+	if err != nil {
+		return err
+	}
+	return territory.Problems(p.Check(e.now()))
 }
 
 // CreateKey makes an API key and returns its token, which is shown once and not kept.

@@ -11,11 +11,11 @@ import (
 type box struct {
 	country, region, industry, line set
 	postal                          prefixes
-	employees                       span
+	employees, revenue              span
 }
 
 // everywhere is the box that asks for nothing.
-var everywhere = box{country: anything, region: anything, industry: anything, line: anything, employees: span{0, math.MaxInt64}}
+var everywhere = box{country: anything, region: anything, industry: anything, line: anything, employees: span{0, math.MaxInt64}, revenue: span{0, math.MaxInt64}}
 
 // set is the values asked for, or with not those ruled out.
 type set struct {
@@ -141,14 +141,24 @@ func minus(boxes []box, ex *box) []box {
 				out = append(out, n)
 			}
 		}
-		if !ex.employees.any() {
-			for _, s := range []span{{b.employees.lo, min(b.employees.hi, ex.employees.lo)}, {max(b.employees.lo, ex.employees.hi), b.employees.hi}} {
-				if s.lo < s.hi {
-					n := b
-					n.employees = s
-					out = append(out, n)
-				}
-			}
+		for _, get := range []func(*box) *span{func(b *box) *span { return &b.employees }, func(b *box) *span { return &b.revenue }} {
+			out = append(out, outside(b, get, *get(ex))...)
+		}
+	}
+	return out
+}
+
+// outside returns the parts of b below and above the range an exclusion asks for.
+func outside(b box, get func(*box) *span, ex span) (out []box) {
+	if ex.any() {
+		return nil
+	}
+	is := *get(&b)
+	for _, s := range []span{{is.lo, min(is.hi, ex.lo)}, {max(is.lo, ex.hi), is.hi}} {
+		if s.lo < s.hi {
+			n := b
+			*get(&n) = s
+			out = append(out, n)
 		}
 	}
 	return out
@@ -157,3 +167,29 @@ func minus(boxes []box, ex *box) []box {
 func allOf(list []string, f func(string) bool) bool {
 	return !slices.ContainsFunc(list, func(s string) bool { return !f(s) })
 }
+
+// intersect returns the box of those in both. One that is empty has an empty list of values or an empty range.
+func intersect(a, b *box) box {
+	out := box{country: a.country.and(b.country), region: a.region.and(b.region), industry: a.industry.and(b.industry), line: a.line.and(b.line),
+		employees: a.employees.and(b.employees), revenue: a.revenue.and(b.revenue), postal: prefixes{asked: a.postal.asked || b.postal.asked, out: union(a.postal.out, b.postal.out)}}
+	for _, p := range [][2]*prefixes{{&a.postal, &b.postal}, {&b.postal, &a.postal}} {
+		for _, v := range p[0].in {
+			if !p[1].asked || slices.ContainsFunc(p[1].in, func(begin string) bool { return strings.HasPrefix(v, begin) }) {
+				out.postal.in = append(out.postal.in, v)
+			}
+		}
+	}
+	return out
+}
+
+func (s set) and(o set) set {
+	if s.not && o.not {
+		return set{not: true, values: union(s.values, o.values)}
+	}
+	if s.not {
+		s, o = o, s
+	}
+	return only(slices.DeleteFunc(slices.Clone(s.values), func(v string) bool { return !o.has(v) }))
+}
+
+func (s span) and(o span) span { return span{max(s.lo, o.lo), min(s.hi, o.hi)} }

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// The plans shown in the documentation are real ones.
+// The plans shown in the documentation are real ones, and in order.
 func TestDocumentationExamples(t *testing.T) {
-	b, err := os.ReadFile("../../docs/policy.md")
+	b, err := os.ReadFile("../../docs/territories.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -17,7 +17,10 @@ func TestDocumentationExamples(t *testing.T) {
 		body, _, _ := strings.Cut(part, "```")
 		if IsPlan([]byte(body)) {
 			n++
-			compile(t, body)
+			p := compile(t, body)
+			if err := Problems(p.Check(p.from)); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 	if n == 0 {

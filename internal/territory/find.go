@@ -19,6 +19,7 @@ type Customer struct {
 	PostalCode string
 	Industry   string
 	Employees  int64    // -1 unknown
+	Revenue    int64    // a year, in the policy's currency, whole; -1 unknown
 	Lines      []string // product lines of the deal; none means all of them
 
 	Amount      float64 // in the policy's currency
@@ -57,12 +58,15 @@ func (p *Plan) knownLines(universe []string) {
 }
 
 func (x *index) query(c *Customer, line string) query {
-	staff := x.staff.unknown
+	staff, money := x.staff.unknown, x.money.unknown
 	if c.Employees >= 0 {
 		staff = x.staff.at(c.Employees)
 	}
+	if c.Revenue >= 0 {
+		money = x.money.at(c.Revenue)
+	}
 	return query{x.dims.country.get(c.Country), x.dims.region.get(c.Region), x.postal.get(c.PostalCode), x.dims.industry.get(fold(c.Industry)),
-		staff, x.dims.line.get(fold(line)), x.day.at(c.Day.Unix()), x.open}
+		staff, money, x.dims.line.get(fold(line)), x.day.at(c.Day.Unix()), x.open}
 }
 
 // Winner returns the place in Territories of the one that wins for one product line, or -1 when none covers the
@@ -70,6 +74,9 @@ func (x *index) query(c *Customer, line string) query {
 // names are spelt in lower case, as normalised ones are.
 func (p *Plan) Winner(c *Customer, line string) int {
 	x := p.index
+	known := *c
+	p.universe.complete(&known)
+	c = &known
 	q := x.query(c, line)
 	best := int32(-1)
 	for i := q.next(0); i >= 0; i = q.next(int(x.first[x.owner[i]+1])) {
@@ -102,7 +109,7 @@ func (x *index) strongest(c *Customer, line string, best int32, boxes []int32) i
 func (x *index) covers(i int32, c *Customer, line string) bool {
 	b := &x.boxes[i]
 	return b.country.has(c.Country) && b.region.has(c.Region) && b.postal.has(postal(c.PostalCode)) && b.industry.has(fold(c.Industry)) &&
-		b.employees.has(c.Employees) && b.line.has(fold(line)) && x.days[i].lo <= c.Day.Unix() && c.Day.Unix() < x.days[i].hi
+		b.employees.has(c.Employees) && b.revenue.has(c.Revenue) && b.line.has(fold(line)) && x.days[i].lo <= c.Day.Unix() && c.Day.Unix() < x.days[i].hi
 }
 
 // bars reports whether the territory excludes the customer's account by name.
@@ -175,6 +182,7 @@ func (t *Territory) settle(c *Customer) string {
 // every territory that covers the customer.
 func (p *Plan) Find(c Customer) deal.TerritoryResult {
 	c.Country, c.Region = strings.ToUpper(c.Country), strings.ToUpper(c.Region)
+	p.universe.complete(&c)
 	if !p.from.IsZero() && c.Day.Before(p.from) || !p.to.IsZero() && !c.Day.Before(p.to) {
 		return deal.TerritoryResult{Status: None, Coverage: Unknown, Why: "The plan is not in force on this day."}
 	}
@@ -318,10 +326,11 @@ const (
 	noPostalCode
 	noIndustry
 	noEmployees
+	noRevenue
 	noAmount
 )
 
-var unknownNames = []string{"country", "region", "postal_code", "industry", "employees", "amount"}
+var unknownNames = []string{"country", "region", "postal_code", "industry", "employees", "annual_revenue", "amount"}
 
 func (u unknowns) names() (out []string) {
 	for i, name := range unknownNames {
@@ -334,7 +343,7 @@ func (u unknowns) names() (out []string) {
 
 // unknown returns the fields of the customer that are unknown.
 func (c *Customer) unknown() (u unknowns) {
-	for i, is := range []bool{c.Country == "", c.Region == "", c.PostalCode == "", c.Industry == "", c.Employees < 0, !c.AmountKnown} {
+	for i, is := range []bool{c.Country == "", c.Region == "", c.PostalCode == "", c.Industry == "", c.Employees < 0, c.Revenue < 0, !c.AmountKnown} {
 		if is {
 			u |= 1 << i
 		}
@@ -344,7 +353,7 @@ func (c *Customer) unknown() (u unknowns) {
 
 // asks returns the fields the box asks for.
 func (b *box) asks() (u unknowns) {
-	for i, any := range []bool{b.country.any(), b.region.any(), b.postal.any(), b.industry.any(), b.employees.any()} {
+	for i, any := range []bool{b.country.any(), b.region.any(), b.postal.any(), b.industry.any(), b.employees.any(), b.revenue.any()} {
 		if !any {
 			u |= 1 << i
 		}
@@ -363,7 +372,7 @@ func (p *Plan) couldChange(c *Customer, q query, winner int32) (out unknowns) {
 	if lacks &^= noAmount; lacks == 0 {
 		return out
 	}
-	for i := range 5 { // the query begins with these five dimensions, in this order
+	for i := range 6 { // the query begins with these six dimensions, in this order
 		if lacks>>i&1 == 1 {
 			q[i] = x.all
 		}
@@ -378,7 +387,7 @@ func (p *Plan) couldChange(c *Customer, q query, winner int32) (out unknowns) {
 		consider(i)
 	}
 	if c.AccountID != "" {
-		q[7] = x.all // the territories that name accounts, too
+		q[8] = x.all // the territories that name accounts, too
 		for _, i := range x.named[c.AccountID] {
 			if q.has(i) {
 				consider(int(i))

@@ -13,7 +13,9 @@ type bitmap struct{ words, sum []uint64 }
 
 func newWords(n int) []uint64 { return make([]uint64, (n+63)/64) }
 
-func mark(words []uint64, i int)  { words[i>>6] |= 1 << (i & 63) }
+func mark(words []uint64, i int)          { words[i>>6] |= 1 << (i & 63) }
+func marked(words []uint64, i int32) bool { return words[i>>6]>>(i&63)&1 == 1 }
+
 func erase(words []uint64, i int) { words[i>>6] &^= 1 << (i & 63) }
 
 func seal(words []uint64) *bitmap {
@@ -192,6 +194,7 @@ type index struct {
 	dims   struct{ country, region, industry, line *setIndex }
 	postal *prefixIndex
 	staff  *rangeIndex
+	money  *rangeIndex // revenue
 	day    *rangeIndex
 	open   *bitmap            // boxes of territories that do not name their accounts
 	all    *bitmap            // every box
@@ -238,6 +241,7 @@ func buildIndex(ts []Territory) *index {
 	x.dims.line = buildSet(x.boxes, func(b *box) *set { return &b.line })
 	x.postal = buildPrefixes(x.boxes)
 	x.staff = buildRange(len(x.boxes), func(i int) span { return x.boxes[i].employees })
+	x.money = buildRange(len(x.boxes), func(i int) span { return x.boxes[i].revenue })
 	x.day = buildRange(len(x.boxes), func(i int) span { return x.days[i] })
 	open, all := newWords(len(x.boxes)), newWords(len(x.boxes))
 	for i, t := range x.owner {
@@ -251,7 +255,7 @@ func buildIndex(ts []Territory) *index {
 }
 
 // query is a customer's bitmap in every dimension.
-type query [8]*bitmap
+type query [9]*bitmap
 
 // next returns the first box at or after from that is set in all of the query, or -1.
 func (q *query) next(from int) int {
@@ -264,10 +268,10 @@ func (q *query) next(from int) int {
 		return at<<6 + bits.TrailingZeros64(w)
 	}
 	at++
-	// Postal code and country leave the fewest candidates: most words are empty after these two of eight.
+	// Postal code and country leave the fewest candidates: most words are empty after these two of nine.
 	postal, country := q[2].words[:n], q[0].words[:n]
 	for s := at >> 6; s < len(q[0].sum); s++ {
-		m := q[0].sum[s] & q[1].sum[s] & q[2].sum[s] & q[3].sum[s] & q[4].sum[s] & q[5].sum[s] & q[6].sum[s] & q[7].sum[s]
+		m := q[0].sum[s] & q[1].sum[s] & q[2].sum[s] & q[3].sum[s] & q[4].sum[s] & q[5].sum[s] & q[6].sum[s] & q[7].sum[s] & q[8].sum[s]
 		if s == at>>6 {
 			m = m >> (at & 63) << (at & 63)
 		}
@@ -288,5 +292,5 @@ func (q *query) next(from int) int {
 func (q *query) has(i int32) bool { return q.word(int(i>>6))>>(i&63)&1 == 1 }
 
 func (q *query) word(i int) uint64 {
-	return q[0].words[i] & q[1].words[i] & q[2].words[i] & q[3].words[i] & q[4].words[i] & q[5].words[i] & q[6].words[i] & q[7].words[i]
+	return q[0].words[i] & q[1].words[i] & q[2].words[i] & q[3].words[i] & q[4].words[i] & q[5].words[i] & q[6].words[i] & q[7].words[i] & q[8].words[i]
 }

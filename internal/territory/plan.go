@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -73,15 +74,21 @@ type effectiveDoc struct {
 }
 
 // universeDoc says what there is: the values territories may use, and what a complete plan would cover.
+//
+// A mapping says what lies within what: regions within their country, accounts within their country, postal codes
+// within a region. A country's postal codes, keyed by the country, are all it has.
 type universeDoc struct {
-	Country   []string            `yaml:"country"`
-	Region    map[string][]string `yaml:"region"`
-	Industry  []string            `yaml:"industry"`
-	Employees employeesDoc        `yaml:"employees"`
-	Line      []string            `yaml:"product_line"`
+	Country    []string            `yaml:"country"`
+	Region     map[string][]string `yaml:"region"`
+	PostalCode map[string][]string `yaml:"postcode"`
+	Industry   []string            `yaml:"industry"`
+	Employees  numbersDoc          `yaml:"employees"`
+	Revenue    numbersDoc          `yaml:"revenue"`
+	Line       []string            `yaml:"product_line"`
+	Accounts   map[string][]string `yaml:"accounts"`
 }
 
-type employeesDoc struct {
+type numbersDoc struct {
 	Breakpoints []int64 `yaml:"breakpoints"`
 }
 
@@ -118,6 +125,7 @@ type boxDoc struct {
 	PostalCode []string `yaml:"postcode"`
 	Industry   []string `yaml:"industry"`
 	Employees  string   `yaml:"employees"`
+	Revenue    string   `yaml:"revenue"` // a year, in the policy's currency
 	Line       []string `yaml:"product_line"`
 }
 
@@ -147,6 +155,7 @@ type Territory struct {
 	boxes         []box
 	named, barred []string // account ids
 	family        bool     // the ids stand for their subsidiaries too
+	line, column  int      // where the document says it
 }
 
 // Plan is a compiled territory plan: immutable, and safe for concurrent use.
@@ -158,6 +167,8 @@ type Plan struct {
 	from, to    time.Time
 	lines       []string // of the universe, or those the territories mention
 	closed      bool     // there are no other lines: the universe lists them
+	universe    universe
+	lint        lintDoc
 	territories []Territory
 	index       *index
 	body        []byte
@@ -220,6 +231,7 @@ func Compile(doc []byte) (*Plan, error) {
 	c.metadata(doc)
 	c.universe()
 	c.lint()
+	c.p.lint = c.doc.Policy
 	c.territories()
 	if err := c.r.Err(); err != nil {
 		return nil, err
@@ -232,7 +244,7 @@ func Compile(doc []byte) (*Plan, error) {
 var (
 	nameForm  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 	idForm    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$`)
-	rangeForm = regexp.MustCompile(`^(?:>=\s*(\d+)|<\s*(\d+)|(\d+)\s*\.\.\s*(\d+))$`)
+	rangeForm = regexp.MustCompile(`^(?:>=\s*(\d[\d_]*)|<\s*(\d[\d_]*)|(\d[\d_]*)\s*\.\.\s*(\d[\d_]*))$`)
 )
 
 func (c *compiler) metadata(doc []byte) {
@@ -293,13 +305,13 @@ func (c *compiler) window(at document.Path, d effectiveDoc) (from, to time.Time)
 		}
 		t, err := time.Parse(time.RFC3339, s)
 		if err != nil {
-			c.add(at.Of(field), "%q is not a day (2027-02-01) or an instant (2027-02-01T00:00:00Z)", s)
+			c.add(at.Of(field), "%q is not a day (write 2027-02-01) or an instant (2027-02-01T00:00:00Z)", s)
 		}
 		return t
 	}
 	from, to = read("from", d.From), read("to", d.To)
 	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
-		c.add(at, "ends before it begins")
+		c.add(at, "ends before it begins: to is the first day after the last")
 	}
 	return from, to
 }
@@ -309,24 +321,99 @@ func (c *compiler) universe() {
 	for i, v := range u.Country {
 		c.country(path("universe", "country", i), v)
 	}
-	for country, regions := range u.Region {
+	for _, country := range sorted(u.Region) {
 		c.within(path("universe", "region", country), country, u.Country, "country")
-		for i, v := range regions {
+		for i, v := range u.Region[country] {
 			c.region(path("universe", "region", country, i), v, []string{country})
 		}
 	}
-	for i, b := range u.Employees.Breakpoints {
-		if b < 0 || i > 0 && b <= u.Employees.Breakpoints[i-1] {
-			c.add(path("universe", "employees", "breakpoints", i), "breakpoints rise from 0 on")
+	c.postalCodes()
+	home := map[string]string{}
+	for _, country := range sorted(u.Accounts) {
+		c.country(path("universe", "accounts", country), country)
+		c.within(path("universe", "accounts", country), country, u.Country, "country")
+		for i, id := range u.Accounts[country] {
+			if other, twice := home[id]; twice {
+				c.add(path("universe", "accounts", country, i), "%s is in %s already: an account is in one country", id, other)
+			}
+			home[id] = country
+		}
+	}
+	for field, breakpoints := range map[string][]int64{"employees": u.Employees.Breakpoints, "revenue": u.Revenue.Breakpoints} {
+		for i, b := range breakpoints {
+			if b < 0 || i > 0 && b <= breakpoints[i-1] {
+				c.add(path("universe", field, "breakpoints", i), "breakpoints rise from 0 on")
+			}
+		}
+	}
+	c.p.universe.line, c.p.universe.column = c.r.Place(path("universe"))
+	c.p.universe.countries, c.p.universe.regions, c.p.universe.industries, c.p.universe.home = u.Country, u.Region, folded(u.Industry), home
+}
+
+// postalCodes reads which postal codes there are, and in which region they lie.
+func (c *compiler) postalCodes() {
+	u := &c.doc.Universe
+	c.p.universe.postal = map[string]*postalPlaces{}
+	for _, key := range sorted(u.PostalCode) {
+		at := path("universe", "postcode", key)
+		country, region := key, ""
+		if len(key) > 2 {
+			if c.region(at, key, nil); !regionForm.MatchString(key) {
+				continue
+			}
+			country, region = key[:2], key
+			c.within(at, key, u.Region[country], "region."+country)
+		} else if !deal.IsCountry(key) {
+			c.add(at, "%q is neither a country (DE), whose postal codes these are, nor a region (DE-BY) they lie in", key)
+			continue
+		}
+		c.within(at, country, u.Country, "country")
+		places := c.p.universe.postal[country]
+		if places == nil {
+			places = &postalPlaces{region: map[string]string{}}
+			c.p.universe.postal[country] = places
+		}
+		for i, v := range u.PostalCode[key] {
+			code := postal(v)
+			if !c.postalPrefix(at.Of(i), v) {
+				continue
+			}
+			if region == "" {
+				places.all = append(places.all, code)
+				continue
+			}
+			if other, twice := places.region[code]; twice {
+				c.add(at.Of(i), "%s lies in %s already: a postal code lies in one region", v, other)
+			}
+			places.region[code] = region
+			places.longest = max(places.longest, len(code))
 		}
 	}
 }
 
+func sorted[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }
+
+// postalPrefix reports whether v can begin a postal code.
+func (c *compiler) postalPrefix(at document.Path, v string) bool {
+	ok := postal(v) != "" && len(postal(v)) <= maxPostal
+	if !ok {
+		c.add(at, "%q is not the beginning of a postal code", v)
+	}
+	return ok
+}
+
 func (c *compiler) country(at document.Path, v string) {
 	if !deal.IsCountry(v) {
-		c.add(at, "%q is not an ISO 3166-1 alpha-2 country code such as DE or US", v)
+		hint := ""
+		if is := mistaken[v]; is != "" {
+			hint = "; did you mean " + is + "?"
+		}
+		c.add(at, "%q is not an ISO 3166-1 alpha-2 country code such as DE or US%s", v, hint)
 	}
 }
+
+// mistaken are codes people write for countries that have another.
+var mistaken = map[string]string{"UK": "GB", "EN": "GB", "EL": "GR", "SF": "FI", "Germany": "DE", "France": "FR", "USA": "US", "DACH": "DE, AT, CH"}
 
 var regionForm = regexp.MustCompile(`^[A-Z]{2}-[A-Z0-9]{1,3}$`)
 
@@ -349,6 +436,9 @@ func (c *compiler) within(at document.Path, v string, universe []string, what st
 	hint := ""
 	if n := document.Nearest(v, universe); n != "" {
 		hint = "; did you mean " + n + "?"
+	}
+	if hint == "" {
+		hint = "; add it there, or correct it here"
 	}
 	c.add(at, "universe.%s does not list %q%s", what, v, hint)
 }
@@ -378,10 +468,12 @@ func (c *compiler) territories() {
 		if !idForm.MatchString(d.ID) {
 			c.add(at.Of("id"), "%q is not an id: letters, digits and - _ . :, 100 at most", d.ID)
 		} else if ids[d.ID] {
-			c.add(at.Of("id"), "%s is the id of another territory", d.ID)
+			c.add(at.Of("id"), "%s is the id of another territory; give each its own", d.ID)
 		}
 		ids[d.ID] = true
-		c.p.territories = append(c.p.territories, c.territory(at, d))
+		t := c.territory(at, d)
+		t.line, t.column = c.r.Place(at)
+		c.p.territories = append(c.p.territories, t)
 	}
 	slices.SortFunc(c.p.territories, func(a, b Territory) int {
 		return cmp.Or(compare(&a, &b), strings.Compare(a.ID, b.ID))
@@ -397,7 +489,12 @@ func (c *compiler) territory(at document.Path, d *territoryDoc) Territory {
 	t := Territory{ID: d.ID, Title: d.Title, Tier: d.Tier, Priority: d.Priority, Coverage: d.Coverage,
 		Owner: deal.Owner{Rep: d.Owner.Rep, Manager: d.Owner.Manager, Queue: d.Owner.Queue, PartnerID: d.Owner.PartnerID}}
 	var known bool
-	if t.tierNo, known = c.tier[d.Tier]; !known {
+	t.tierNo, known = c.tier[d.Tier]
+	switch {
+	case known || len(c.doc.Tiers) == 0: // which is an error of its own
+	case d.Tier == "":
+		c.add(at, "say which tier it is in: tier: %s", strings.Join(c.doc.Tiers, " or "))
+	default:
 		hint := ""
 		if n := document.Nearest(d.Tier, c.doc.Tiers); n != "" {
 			hint = "; did you mean " + n + "?"
@@ -440,7 +537,7 @@ func (c *compiler) territory(at document.Path, d *territoryDoc) Territory {
 		}
 	}
 	if len(t.boxes) == 0 {
-		c.add(at.Of("exclude"), "the exclusions leave nothing of this territory")
+		c.add(at.Of("exclude"), "the exclusions leave nothing of this territory; remove it, or exclude less")
 	}
 	return t
 }
@@ -503,11 +600,7 @@ func (c *compiler) box(at document.Path, d *boxDoc, countries []string) (box, in
 	}) {
 		b.region = only(d.Region)
 	}
-	if list("postcode", d.PostalCode, func(at document.Path, v string) {
-		if postal(v) == "" || len(postal(v)) > maxPostal {
-			c.add(at, "%q is not the beginning of a postal code", v)
-		}
-	}) {
+	if list("postcode", d.PostalCode, func(at document.Path, v string) { c.postalPrefix(at, v) }) {
 		if len(countries) != 1 {
 			c.add(at.Of("postcode"), "postal codes repeat between countries: name exactly one country beside them")
 		}
@@ -523,19 +616,24 @@ func (c *compiler) box(at document.Path, d *boxDoc, countries []string) (box, in
 	if list("product_line", d.Line, func(at document.Path, v string) { c.within(at, v, u.Line, "product_line") }) {
 		b.line = only(folded(d.Line))
 	}
-	if d.Employees != "" {
-		lo, hi, ok := parseRange(d.Employees)
-		if !ok {
-			c.add(at.Of("employees"), "%q is not a range: write \">=5000\", \"<100\" or \"100..5000\", which is 100 to 4999", d.Employees)
+	numbers := func(field, text string, into *span) {
+		if text == "" {
+			return
 		}
-		if b.employees = (span{lo, hi}); !b.employees.any() { // >=0 asks for nothing
+		lo, hi, ok := parseRange(text)
+		if !ok {
+			c.add(at.Of(field), "%q is not a range: write \">=5000\", \"<100\" or \"100..5000\", which is 100 to 4999", text)
+		}
+		if *into = (span{lo, hi}); !into.any() { // >=0 asks for nothing
 			dims++
 		}
 	}
+	numbers("employees", d.Employees, &b.employees)
+	numbers("revenue", d.Revenue, &b.revenue)
 	return b, dims
 }
 
-// parseRange reads >=a, <b or a..b, which is [a, b).
+// parseRange reads >=a, <b or a..b, which is [a, b). Digits may be grouped: 50_000_000.
 func parseRange(s string) (lo, hi int64, ok bool) {
 	m := rangeForm.FindStringSubmatch(strings.TrimSpace(s))
 	if m == nil {
@@ -545,7 +643,7 @@ func parseRange(s string) (lo, hi int64, ok bool) {
 	var err error
 	read := func(s string, into *int64) {
 		if s != "" && err == nil {
-			*into, err = strconv.ParseInt(s, 10, 64)
+			*into, err = strconv.ParseInt(strings.ReplaceAll(s, "_", ""), 10, 64)
 		}
 	}
 	read(m[1]+m[3], &lo)

@@ -229,18 +229,22 @@ func asked(values []string, v string, same func(asked, v string) bool) truth {
 func equal(a, b string) bool { return a == b }
 
 func (d *boxDoc) read(c *Customer, line string) []truth {
-	staff := yes
-	if d.Employees != "" && d.Employees != ">=0" { // which asks for nothing
-		lo, hi, _ := parseRange(d.Employees)
-		switch {
-		case c.Employees < 0:
-			staff = maybe
-		case c.Employees < lo || c.Employees >= hi:
-			staff = no
+	number := func(text string, v int64) truth {
+		if text == "" || text == ">=0" { // which asks for nothing
+			return yes
 		}
+		lo, hi, _ := parseRange(text)
+		switch {
+		case v < 0:
+			return maybe
+		case v < lo || v >= hi:
+			return no
+		}
+		return yes
 	}
 	return []truth{asked(d.Country, c.Country, equal), asked(d.Region, c.Region, equal), asked(d.Industry, c.Industry, equal), asked(d.Line, line, equal),
-		asked(d.PostalCode, c.PostalCode, func(a, v string) bool { return strings.HasPrefix(v, a) }), staff}
+		asked(d.PostalCode, c.PostalCode, func(a, v string) bool { return strings.HasPrefix(v, a) }),
+		number(d.Employees, c.Employees), number(d.Revenue, c.Revenue)}
 }
 
 func (d *territoryDoc) reads(c *Customer, line string) bool {
@@ -267,7 +271,7 @@ func (d *territoryDoc) reads(c *Customer, line string) bool {
 
 func (d *territoryDoc) narrowness() (n int) {
 	i := d.Include
-	for _, is := range []bool{i.Country != nil, i.Region != nil, i.PostalCode != nil, i.Industry != nil, i.Line != nil, i.Employees != "" && i.Employees != ">=0"} {
+	for _, is := range []bool{i.Country != nil, i.Region != nil, i.PostalCode != nil, i.Industry != nil, i.Line != nil, i.Employees != "" && i.Employees != ">=0", i.Revenue != "" && i.Revenue != ">=0"} {
 		if is {
 			n++
 		}
@@ -319,9 +323,10 @@ func randomBox(r *rand.Rand, ask int, country []string) boxDoc {
 	if pick() && (len(b.Country) == 1 || len(country) == 1) {
 		b.PostalCode = some(r, somePostals)
 	}
-	if pick() {
-		a := r.IntN(5) * 100
-		b.Employees = []string{fmt.Sprintf(">=%d", a), fmt.Sprintf("<%d", a+1), fmt.Sprintf("%d..%d", a, a+1+r.IntN(300))}[r.IntN(3)]
+	for _, into := range []*string{&b.Employees, &b.Revenue} {
+		if a := r.IntN(5) * 100; pick() {
+			*into = []string{fmt.Sprintf(">=%d", a), fmt.Sprintf("<%d", a+1), fmt.Sprintf("%d..%d", a, a+1+r.IntN(300))}[r.IntN(3)]
+		}
 	}
 	return b
 }
@@ -341,18 +346,39 @@ func (d boxDoc) yaml() string {
 	if d.Employees != "" {
 		parts = append(parts, `employees: "`+d.Employees+`"`)
 	}
+	if d.Revenue != "" {
+		parts = append(parts, `revenue: "`+d.Revenue+`"`)
+	}
 	return "{" + strings.Join(parts, ", ") + "}"
+}
+
+// lies says where some postal codes lie, and lying says it again.
+const lies = "universe:\n  postcode: {DE-BY: [\"8\", \"94\"], DE-BW: [\"803\"], US-CA: [\"9\"]}\n"
+
+func lying(c Customer) Customer {
+	if len(c.Region) > 2 && c.Country == "" {
+		c.Country = strings.Split(c.Region, "-")[0]
+	}
+	if c.Region == "" {
+		for _, l := range []struct{ country, begins, region string }{{"DE", "803", "DE-BW"}, {"DE", "8", "DE-BY"}, {"DE", "94", "DE-BY"}, {"US", "9", "US-CA"}} {
+			if c.Country == l.country && strings.HasPrefix(c.PostalCode, l.begins) {
+				c.Region = l.region
+				break
+			}
+		}
+	}
+	return c
 }
 
 func randomPlan(r *rand.Rand, n int) ([]territoryDoc, string) {
 	var s strings.Builder
-	s.WriteString("apiVersion: dealreg/v1\nkind: TerritoryPlan\nmetadata: {name: random, timezone: UTC}\ntiers: [a, b, c]\nterritories:\n")
+	s.WriteString("apiVersion: dealreg/v1\nkind: TerritoryPlan\nmetadata: {name: random, timezone: UTC}\n" + lies + "tiers: [a, b, c]\nterritories:\n")
 	var out []territoryDoc
 	for i := range n {
 		d := territoryDoc{ID: fmt.Sprintf("T%03d", i), Tier: []string{"a", "b", "c"}[r.IntN(3)], Priority: r.IntN(2), Coverage: []string{"direct", "partner"}[r.IntN(2)]}
 		d.Include = randomBox(r, 4, nil)
 		for range r.IntN(3) {
-			if ex := randomBox(r, 3, d.Include.Country); ex.yaml() != "{}" && ex.yaml() != `{employees: ">=0"}` {
+			if ex := randomBox(r, 3, d.Include.Country); ex.yaml() != "{}" && !strings.Contains(ex.yaml(), `">=0"`) {
 				d.Exclude = append(d.Exclude, ex)
 			}
 		}
@@ -403,11 +429,9 @@ func randomCustomer(r *rand.Rand) Customer {
 		}
 		return list[r.IntN(len(list))]
 	}
-	c := Customer{Country: or(someCountries, "JP"), Region: or(someRegions, "JP-13"), Industry: or(someIndustries, "energy"), Employees: int64(r.IntN(900)) - 100,
+	c := Customer{Country: or(someCountries, "JP"), Region: or(someRegions, "JP-13"), Industry: or(someIndustries, "energy"), Employees: int64(r.IntN(900)) - 100, Revenue: int64(r.IntN(700)) - 100,
 		PostalCode: or([]string{"80331", "81000", "8", "94105", "A1B2", "90", "7"}, "55555"), AccountID: or(someAccounts, "acc-9"), Lines: []string{or(someLines, "cloud")}}
-	if c.Employees < 0 {
-		c.Employees = -1
-	}
+	c.Employees, c.Revenue = max(c.Employees, -1), max(c.Revenue, -1)
 	if c.Lines[0] == "" {
 		c.Lines[0] = "cloud"
 	}
@@ -448,8 +472,9 @@ func TestAgainstPlainReading(t *testing.T) {
 		for range 400 {
 			c := randomCustomer(r)
 			var want []string
+			full := lying(c)
 			for i := range docs {
-				if docs[i].reads(&c, c.Lines[0]) {
+				if docs[i].reads(&full, c.Lines[0]) {
 					want = append(want, docs[i].ID)
 				}
 			}
@@ -573,75 +598,4 @@ func FuzzCompile(f *testing.F) {
 		}
 		p.Find(Customer{Country: "DE", PostalCode: "80331", Employees: 10, Day: spring})
 	})
-}
-
-// bigPlan is a plan of n territories as large vendors have them: bands of size, industry and postal area by country.
-func bigPlan(n int) string {
-	r := rand.New(rand.NewPCG(3, 4))
-	countries := []string{"DE", "AT", "CH", "FR", "GB", "NL", "BE", "ES", "IT", "PL", "SE", "NO", "DK", "FI", "US", "CA", "BR", "JP", "AU", "IN"}
-	bands := []string{"<50", "50..500", "500..5000", ">=5000"}
-	var s strings.Builder
-	s.WriteString("apiVersion: dealreg/v1\nkind: TerritoryPlan\nmetadata: {name: big, timezone: UTC}\ntiers: [a, b, c]\nterritories:\n")
-	for i := range n {
-		fmt.Fprintf(&s, "  - {id: T%06d, tier: %s, coverage: partner, owner: {queue: q}, include: {country: [%s], employees: %q, industry: [ind%d, ind%d], postcode: [%q]}",
-			i, []string{"a", "b", "c"}[r.IntN(3)], countries[r.IntN(len(countries))], bands[r.IntN(4)], r.IntN(20), r.IntN(20), fmt.Sprint(r.IntN(100)))
-		if r.IntN(5) == 0 {
-			fmt.Fprintf(&s, ", exclude: [{product_line: [line%d]}]", r.IntN(8))
-		}
-		if r.IntN(50) == 0 {
-			fmt.Fprintf(&s, ", accounts: {include: [acc%d]}", r.IntN(1000))
-		}
-		s.WriteString("}\n")
-	}
-	return s.String()
-}
-
-func someCustomers() []Customer {
-	r := rand.New(rand.NewPCG(5, 6))
-	out := make([]Customer, 256)
-	for i := range out {
-		out[i] = Customer{Country: []string{"DE", "FR", "US", "JP"}[r.IntN(4)], PostalCode: fmt.Sprint(10000 + r.IntN(90000)), Industry: fmt.Sprintf("ind%d", r.IntN(20)),
-			Employees: int64(r.IntN(10000)), AccountID: fmt.Sprintf("acc%d", r.IntN(2000)), Day: spring, Lines: []string{"line1"}}
-	}
-	return out
-}
-
-func TestWinnerDoesNotAllocate(t *testing.T) {
-	p := compile(t, bigPlan(1000))
-	cs := someCustomers()
-	i := 0
-	if n := testing.AllocsPerRun(1000, func() { p.Winner(&cs[i%len(cs)], "line1"); i++ }); n > 0 {
-		t.Errorf("a lookup allocates %v times", n)
-	}
-}
-
-func BenchmarkWinner10k(b *testing.B) {
-	p := compile(b, bigPlan(10_000))
-	cs := someCustomers()
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		p.Winner(&cs[i&255], "line1")
-		i++
-	}
-}
-
-func BenchmarkFind10k(b *testing.B) {
-	p := compile(b, bigPlan(10_000))
-	cs := someCustomers()
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		p.Find(cs[i&255])
-		i++
-	}
-}
-
-func BenchmarkCompile10k(b *testing.B) {
-	doc := []byte(bigPlan(10_000))
-	for b.Loop() {
-		if _, err := Compile(doc); err != nil {
-			b.Fatal(err)
-		}
-	}
 }
