@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"iter"
 	"math"
 	"slices"
-	"sort"
 	"strings"
 	"unsafe"
 )
@@ -14,7 +14,7 @@ import (
 // segment holds records in flat arrays that never change: about seven allocations however many records there are, and
 // no pointers for the garbage collector to follow.
 type segment struct {
-	blob []byte   // the records, one after another; see encode
+	blob []byte   // the records, one after another in the order of their ids; see encode
 	off  []uint32 // where each record begins; one more than records
 	mass []uint16 // the weight of each record's main name, in 1/64 nat
 	city []uint16 // a tag of each record's city; 0: none
@@ -200,17 +200,6 @@ func (s *segment) wordText(w uint32) string {
 	return unsafe.String(unsafe.SliceData(s.text[lo:hi]), hi-lo)
 }
 
-// lookup returns the number of a word.
-func (s *segment) lookup(t string) (uint32, bool) {
-	i := s.lowerBound(t)
-	return uint32(i), i < s.vocabulary() && s.wordText(uint32(i)) == t
-}
-
-// lowerBound returns the first word not before t.
-func (s *segment) lowerBound(t string) int {
-	return sort.Search(s.vocabulary(), func(i int) bool { return s.wordText(uint32(i)) >= t })
-}
-
 // postings returns the records that have a word, rising.
 func (s *segment) postings(w uint32) []uint32 { return s.post[s.postOff[w]:s.postOff[w+1]] }
 
@@ -366,9 +355,20 @@ func (d *reader) read(s *segment, r uint32) *Query {
 	return q
 }
 
+// forget drops what would keep a merged segment alive.
+func (d *reader) forget() {
+	clear(d.words)
+	clear(d.q.names)
+	clear(d.q.domains)
+	clear(d.q.parents)
+	d.q = Query{names: d.q.names[:0], domains: d.q.domains[:0], parents: d.q.parents[:0]}
+}
+
 // id returns the id of record r, sharing the segment's memory.
-func (s *segment) id(r uint32) string {
-	b := s.blob[s.off[r]:s.off[r+1]]
+func (s *segment) id(r uint32) string { return recordID(s.blob[s.off[r]:s.off[r+1]]) }
+
+// recordID returns the id of an encoded record, sharing its memory.
+func recordID(b []byte) string {
 	_, n := binary.Uvarint(b)
 	b = b[n:]
 	size, n := binary.Uvarint(b)
@@ -441,8 +441,39 @@ func (q *Query) massTag() uint16 {
 	return uint16(min(math.MaxUint16, q.names[0].mass*64))
 }
 
+// record returns the encoded record r.
+func (b *builder) record(r uint32) []byte { return b.blob[b.off[r]:b.off[r+1]] }
+
+// arrange puts the records in the order of their ids, those of one id as they came. It returns the encoded records in that order.
+func (b *builder) arrange() iter.Seq[[]byte] {
+	ids := func(x, y uint32) int { return strings.Compare(recordID(b.record(x)), recordID(b.record(y))) }
+	order := make([]uint32, len(b.mass))
+	for i := range order {
+		order[i] = uint32(i)
+	}
+	if !slices.IsSortedFunc(order, ids) {
+		slices.SortStableFunc(order, ids)
+		mass, city, place := make([]uint16, len(order)), make([]uint16, len(order)), make([]uint32, len(order))
+		for i, r := range order {
+			mass[i], city[i], place[r] = b.mass[r], b.city[r], uint32(i)
+		}
+		b.mass, b.city = mass, city
+		for i := range b.keys {
+			b.keys[i].id = place[b.keys[i].id]
+		}
+	}
+	return func(yield func([]byte) bool) {
+		for _, r := range order {
+			if !yield(b.record(r)) {
+				return
+			}
+		}
+	}
+}
+
 // build lays the records out. The builder must not be used afterwards.
 func (b *builder) build() *segment {
+	records := b.arrange()
 	s := &segment{mass: slices.Clip(b.mass), city: slices.Clip(b.city), off: make([]uint32, 1, len(b.off))}
 	order := make([]uint32, len(b.vocab))
 	for i := range order {
@@ -468,9 +499,11 @@ func (b *builder) build() *segment {
 	var seen []uint32
 	type hit struct{ word, record uint32 }
 	hits := make([]hit, 0, 3*len(b.mass))
-	for r := range b.mass {
+	r := -1
+	for record := range records {
+		r++
 		seen = seen[:0]
-		s.blob = renumber(s.blob, b.blob[b.off[r]:b.off[r+1]], func(w uint32) uint32 {
+		s.blob = renumber(s.blob, record, func(w uint32) uint32 {
 			w = rank[w]
 			if !slices.Contains(seen, w) {
 				seen = append(seen, w)
