@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"unsafe"
 )
 
@@ -43,7 +44,7 @@ type table struct {
 type entry struct{ hash, id uint32 }
 
 func newTable(e []entry) table {
-	slices.SortFunc(e, func(a, b entry) int { return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.id, b.id)) })
+	sortEntries(e)
 	e = slices.Compact(e)
 	bits := uint(2)
 	for 1<<bits < len(e)/4 && bits < 28 {
@@ -68,6 +69,34 @@ func newTable(e []entry) table {
 		t.start[i] += t.start[i-1]
 	}
 	return t
+}
+
+// sortEntries sorts by hash, and those of one hash by number: many by the digits of the hash, least first.
+func sortEntries(e []entry) {
+	byID := func(a, b entry) int { return cmp.Compare(a.id, b.id) }
+	if len(e) < 1<<12 {
+		slices.SortFunc(e, func(a, b entry) int { return cmp.Or(cmp.Compare(a.hash, b.hash), byID(a, b)) })
+		return
+	}
+	if !slices.IsSortedFunc(e, byID) {
+		slices.SortFunc(e, byID)
+	}
+	from, to := e, make([]entry, len(e))
+	for shift := 0; shift < 32; shift += 8 { // four passes, so that the last ends where it began
+		var at [257]int
+		for _, x := range from {
+			at[x.hash>>shift&255+1]++
+		}
+		for d := range 255 {
+			at[d+1] += at[d]
+		}
+		for _, x := range from {
+			d := x.hash >> shift & 255
+			to[at[d]] = x
+			at[d]++
+		}
+		from, to = to, from
+	}
 }
 
 // find returns the numbers stored under a hash, rising.
@@ -417,6 +446,7 @@ func newBuilder() *builder { return &builder{number: map[string]uint32{}, off: [
 
 func (b *builder) add(q *Query) {
 	r := uint32(len(b.mass))
+	b.blob, b.keys = roomFor(b.blob, 4096), roomFor(b.keys, 256)
 	b.blob = encode(b.blob, q, func(w word) uint32 {
 		if i, ok := b.number[w.text]; ok {
 			return i
@@ -431,6 +461,15 @@ func (b *builder) add(q *Query) {
 	b.mass = append(b.mass, q.massTag())
 	b.city = append(b.city, cityTag(q.city))
 	keysOf(q, func(h uint32) { b.keys = append(b.keys, entry{h, r}) })
+}
+
+// roomFor makes room for n more elements, and doubles a list that is full: append adds a quarter to long ones, and copies
+// them four times as often.
+func roomFor[T any](l []T, n int) []T {
+	if cap(l)-len(l) < n && len(l) > n {
+		return slices.Grow(l, len(l))
+	}
+	return l
 }
 
 // massTag returns the weight of the main name in 1/64 nat.
@@ -475,13 +514,13 @@ func (b *builder) arrange() iter.Seq[[]byte] {
 func (b *builder) build() *segment {
 	records := b.arrange()
 	s := &segment{mass: slices.Clip(b.mass), city: slices.Clip(b.city), off: make([]uint32, 1, len(b.off))}
-	order := make([]uint32, len(b.vocab))
-	for i := range order {
-		order[i] = uint32(i)
-	}
-	slices.SortFunc(order, func(x, y uint32) int { return strings.Compare(b.vocab[x].text, b.vocab[y].text) })
+	var beside sync.WaitGroup // with many records the tables are made while these are written
+	defer beside.Wait()
+	beside.Go(func() { s.keys = newTable(b.keys) })
+	order := b.alphabet()
 	rank := make([]uint32, len(order))
 	s.textOff = make([]uint32, 1, len(order)+1)
+	s.weight, s.kind = make([]float32, 0, len(order)), make([]kind, 0, len(order))
 	for i, w := range order {
 		rank[w] = uint32(i)
 		v := &b.vocab[w]
@@ -491,7 +530,16 @@ func (b *builder) build() *segment {
 		s.kind = append(s.kind, v.kind)
 	}
 	b.number = nil
-	s.text, s.weight, s.kind = slices.Clip(s.text), slices.Clip(s.weight), slices.Clip(s.kind)
+	s.text = slices.Clip(s.text)
+	beside.Go(func() {
+		edits := make([]entry, 0, 6*len(order))
+		for w := range order {
+			if s.kind[w]&(pairOf|number) == 0 {
+				edited(s.wordText(uint32(w)), func(h uint32) { edits = append(edits, entry{h, uint32(w)}) })
+			}
+		}
+		s.edits = newTable(edits)
+	})
 
 	// Renumber the words of every record, and count them for the postings.
 	s.blob = make([]byte, 0, len(b.blob)+len(b.blob)/16)
@@ -525,15 +573,30 @@ func (b *builder) build() *segment {
 		s.post[count[h.word]] = h.record
 		count[h.word]++
 	}
-	var edits []entry
-	for w := range order {
-		if s.kind[w]&(pairOf|number) == 0 {
-			edited(s.wordText(uint32(w)), func(h uint32) { edits = append(edits, entry{h, uint32(w)}) })
-		}
-	}
-	s.edits = newTable(edits)
-	s.keys = newTable(b.keys)
 	return s
+}
+
+// alphabet returns the numbers of the vocabulary's words in byte order.
+func (b *builder) alphabet() []uint32 {
+	type begin struct {
+		lead uint64
+		word uint32
+	}
+	begins := make([]begin, len(b.vocab))
+	for i := range begins {
+		begins[i] = begin{leading8(b.vocab[i].text), uint32(i)}
+	}
+	slices.SortFunc(begins, func(x, y begin) int {
+		if x.lead != y.lead {
+			return cmp.Compare(x.lead, y.lead)
+		}
+		return strings.Compare(b.vocab[x.word].text, b.vocab[y.word].text)
+	})
+	order := make([]uint32, len(begins))
+	for i := range begins {
+		order[i] = begins[i].word
+	}
+	return order
 }
 
 // renumber copies an encoded record with its words numbered anew.
