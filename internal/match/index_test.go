@@ -72,7 +72,7 @@ func answer(t testing.TB, r Result) string {
 // with those of an index built at once from what is live, and a refreshed answer with a new one.
 func TestSearchDependsOnTheLiveSetOnly(t *testing.T) {
 	m := Default()
-	narrow := limits{open: 40, first: 60, join: 80, scan: 120, key: 6, shortlist: 8}
+	narrow := limits{open: 40, first: 60, join: 80, scan: 120, key: 6, shortlist: 8, closing: 5, pass: 1 << 12, few: 3}
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()

@@ -3,6 +3,7 @@ package match
 import (
 	"cmp"
 	"math"
+	"math/bits"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -19,9 +20,13 @@ type limits struct {
 	scan      int // postings of these and further words read for records already known
 	key       int // records of one key; a key that more share tells nothing
 	shortlist int // candidates that are judged
+
+	// What follows decides on work and not on answers. From closing postings on it pays to ask whether they must be read, and
+	// before a word with 1/pass as many as there is room for touched records. Up to few records are looked up one by one.
+	closing, pass, few int
 }
 
-var standardLimits = limits{open: 6_000, first: 60_000, join: 30_000, scan: 98_000, key: 2_000, shortlist: 48}
+var standardLimits = limits{open: 6_000, first: 60_000, join: 30_000, scan: 98_000, key: 2_000, shortlist: 48, closing: 1_000, pass: 8, few: 256}
 
 const (
 	maxQueryWords  = 32
@@ -102,11 +107,14 @@ type search struct {
 	count int   // how many were touched
 	known []sum // those of them that may still reach the shortlist, by slot, once no other may and they are few
 	rest  []rest
-	refs  []ref // of the terms
+	least uint32 // a rank that the last of a full shortlist has at least; 0: unknown
+	refs  []ref  // of the terms
 	hits  []hit
 
 	filter   [1 << 10]uint64 // a bit for each known or touched record, by the end of its number; see mark
-	readers  []reader        // of each hit
+	in       [1 << 13]uint32 // for each record of a block the common lists it is in
+	common   []common
+	readers  []reader // of each hit
 	near     []near
 	seen     []ref
 	evidence []evidence
@@ -341,6 +349,23 @@ func (s *search) noted(slot uint32) bool {
 // spread hashes the number of a record for the table of touched records.
 func spread(slot uint32) uint32 { return slot * 2654435761 >> 7 }
 
+// reserve makes the table large enough for the records of the words that are opened.
+func (s *search) reserve(me *memo) {
+	n := 0
+	for i := range s.terms[:me.open] {
+		n += s.terms[i].live
+	}
+	size := len(s.table)
+	for size < 2*n {
+		size *= 2
+	}
+	if size > len(s.room) {
+		s.room = make([]sum, size)
+	}
+	s.table = s.room[:size]
+	clear(s.table)
+}
+
 // grow makes the table of touched records four times as large.
 func (s *search) grow() {
 	n := len(s.table)
@@ -520,6 +545,7 @@ func (s *search) retrieve(q *Query, r *Result) *memo {
 	s.plan(q)
 
 	me.budget = s.limits.budget(s.terms)
+	s.reserve(me)
 
 	// Keys.
 	key := func(h uint32, weight float64) {
@@ -618,14 +644,16 @@ func (l limits) budget(terms []term) (b budget) {
 		break
 	}
 	spent = 0
+	joined := 0
 	b.join = -1
 	for b.scan = b.open; b.scan < len(terms); b.scan++ {
 		if !terms[b.scan].exact {
 			continue
 		}
-		if spent += terms[b.scan].live; spent > l.join && b.join < 0 {
+		if spent += terms[b.scan].live; (spent > l.join || joined == maxCommon-partners) && b.join < 0 {
 			b.join = b.scan
 		}
+		joined++
 		if spent > l.scan {
 			break
 		}
@@ -646,6 +674,9 @@ const (
 	commonShare = 60
 )
 
+// maxCommon is how many common words are read together at most.
+const maxCommon = 32
+
 // partners is how many of the common words after one are looked at for a record that has nothing else.
 const partners = 4
 
@@ -662,59 +693,82 @@ func (s *search) read(me *memo) {
 			s.rest[i].postings += s.terms[i].live
 		}
 	}
-	closed, marked := false, false
-	for i := range s.terms[:me.scan] {
+	s.least = 0
+	closed := false
+	for i := range s.terms[:me.open] {
 		t := &s.terms[i]
-		if i >= me.open && !t.exact {
-			continue
-		}
-		if s.rest[i].postings > worthClosing+2*s.count {
-			if closed = s.closes(me, i) || closed || i >= me.join; closed && s.prune(me, i) {
+		if s.worthwhile(i) {
+			if closed = closed || s.closes(me, i); closed && s.prune(me, i) {
 				s.readKnown(me, i)
 				return
 			}
-			marked = false
 		}
-		closed = closed || i >= me.join
-		if !marked && (closed || i >= me.open) {
+		for _, f := range t.refs {
+			p := s.parts[f.part]
+			for _, rec := range p.postings(f.word) {
+				switch {
+				case closed:
+					s.touched(p.base+rec, t.weight)
+				case p.deaths == 0 || !p.isDead(rec):
+					s.touch(p.base+rec, t.weight)
+				}
+			}
+		}
+	}
+	from := me.open
+	if from < me.join && !closed {
+		if s.worthwhile(from) {
+			s.least = s.last(me)
+		}
+		if !s.closes(me, from) {
+			s.join(me)
+			from = me.join
+		}
+	}
+	for i := from; i < me.scan; i++ {
+		t := &s.terms[i]
+		if !t.exact {
+			continue
+		}
+		if i == from || s.worthwhile(i) {
+			if s.prune(me, i) {
+				s.readKnown(me, i)
+				return
+			}
 			s.mark()
-			marked = true
 		}
-		switch {
-		case closed:
-			for _, f := range t.refs {
-				p := s.parts[f.part]
-				for _, rec := range p.postings(f.word) {
-					if slot := p.base + rec; s.noted(slot) {
-						s.touched(slot, t.weight)
-					}
+		for _, f := range t.refs {
+			p := s.parts[f.part]
+			for _, rec := range p.postings(f.word) {
+				if slot := p.base + rec; s.noted(slot) {
+					s.touched(slot, t.weight)
 				}
 			}
-		case i < me.open:
-			for _, f := range t.refs {
-				p := s.parts[f.part]
-				for _, rec := range p.postings(f.word) {
-					if p.deaths == 0 || !p.isDead(rec) {
-						s.touch(p.base+rec, t.weight)
-					}
-				}
-			}
-		default:
-			s.join(me, i)
 		}
 	}
 }
 
-const (
-	worthClosing = 1000 // postings from which it pays to ask whether they must be read
-	fewKnown     = 256  // records that are looked up one by one
-)
+// worthwhile reports whether reading the i-th term may cost more than looking at all that was touched.
+func (s *search) worthwhile(i int) bool {
+	return s.rest[i].postings > s.limits.closing && s.limits.pass*s.terms[i].live > len(s.table)
+}
+
+// last returns a rank that the last of a full shortlist has at least, or 0. The records touched so far are none that only
+// common words led to: more may be asked of those later, and they would make room.
+func (s *search) last(me *memo) uint32 {
+	me.top = max(me.top, s.lead(me, s.table))
+	s.rank(me, s.table)
+	if len(s.hits) < s.limits.shortlist {
+		return 0
+	}
+	s.shorten(me)
+	return me.last.rank
+}
 
 // closes reports whether no record that was not touched can reach the shortlist by the terms from the i-th on.
 func (s *search) closes(me *memo, i int) bool {
 	me.top = max(me.top, s.lead(me, s.table))
-	floor := me.floor(i >= me.open)
-	return s.rest[i].weight < me.gainFor(floor)
+	return s.rest[i].weight < me.gainFor(max(s.least, me.floor(i >= me.open)))
 }
 
 // lead returns a rank that the best of the touched records has at least: that of one with the largest gain.
@@ -734,15 +788,22 @@ func (s *search) lead(me *memo, touched []sum) (top uint32) {
 // collects them.
 func (s *search) prune(me *memo, i int) bool {
 	s.known = s.known[:0]
-	need, common := me.gainFor(me.floor(false)), me.gainFor(me.floor(true))
-	need -= min(need, s.rest[i].weight)
-	common -= min(common, s.rest[i].weight)
+	floor := [2]uint32{max(s.least, me.floor(false)), max(s.least, me.floor(true))}
+	rest := s.rest[i].weight
+	need := [2]uint32{me.gainFor(floor[0]), me.gainFor(floor[1])}
+	for class := range need {
+		need[class] -= min(need[class], rest)
+	}
 	for _, c := range s.table {
-		if c.slot != 0 && c.gain() >= need && (c.weight < onlyCommon || c.gain() >= common) {
+		class := c.weight >> 31
+		if c.slot == 0 || c.gain() < need[class] {
+			continue
+		}
+		if p, rec := s.record(c.slot - 1); me.reaches(floor[class], c.gain()+rest, p.mass[rec]) {
 			s.known = append(s.known, c)
 		}
 	}
-	if len(s.known) <= fewKnown {
+	if len(s.known) <= s.limits.few {
 		slices.SortFunc(s.known, func(a, b sum) int { return cmp.Compare(a.slot, b.slot) })
 		return true
 	}
@@ -750,7 +811,7 @@ func (s *search) prune(me *memo, i int) bool {
 	for size < 4*len(s.known) {
 		size *= 2
 	}
-	if size < len(s.table) {
+	if size <= len(s.table) {
 		s.table = s.table[:size]
 		s.fill()
 	}
@@ -778,46 +839,118 @@ func (s *search) readKnown(me *memo, i int) {
 	}
 }
 
-// join reads one common word for the records that were touched, are in the query's city, or have another common word.
-func (s *search) join(me *memo, i int) {
-	t := &s.terms[i]
-	for _, f := range t.refs {
-		p := s.parts[f.part]
-		others := s.otherLists(i, f.part)
-		for _, rec := range p.postings(f.word) {
-			if p.deaths > 0 && p.isDead(rec) {
+// common is a list of postings in one part of a word that is not opened.
+type common struct {
+	postings []uint32
+	weight   uint32
+	joins    bool   // it is read for new records
+	partners uint32 // a bit for each list that makes a record of this one new
+}
+
+// join reads the common words up to me.join for the records that were touched, are in the query's city, or have another
+// common word.
+func (s *search) join(me *memo) {
+	s.mark()
+	for n, p := range s.parts {
+		lists := s.common[:0]
+		number := 0 // of the word among the common ones
+		var of [maxCommon]int
+		for i := me.open; i < len(s.terms) && number < maxCommon; i++ {
+			t := &s.terms[i]
+			if !t.exact {
 				continue
 			}
-			slot := p.base + rec
-			if s.noted(slot) && s.touched(slot, t.weight) {
-				continue
+			for _, f := range t.refs {
+				if f.part == n {
+					of[len(lists)] = number
+					lists = append(lists, common{postings: p.postings(f.word), weight: t.weight, joins: i < me.join})
+				}
 			}
-			joins := me.tag != 0 && p.city[rec] == me.tag
-			for k := 0; k < len(others) && !joins; k++ {
-				joins = advance(&others[k], rec)
+			number++
+		}
+		for i := range lists {
+			for j := i + 1; j < len(lists) && of[j] <= of[i]+partners; j++ {
+				lists[i].partners |= 1 << j
 			}
-			if joins {
-				s.touch(slot, t.weight|onlyCommon)
-				s.note(slot)
+		}
+		s.joinIn(me, p, lists)
+		clear(lists)
+		s.common = lists[:0]
+	}
+}
+
+// joinIn reads the lists of one part, a block of records at a time: it notes who is in which list, and then looks at each.
+func (s *search) joinIn(me *memo, p *part, lists []common) {
+	joined := 0
+	for joined < len(lists) && lists[joined].joins {
+		joined++
+	}
+	if joined == 0 {
+		return
+	}
+	lists = lists[:min(len(lists), joined+partners)]
+	var at [maxCommon]int
+	for {
+		first := uint32(math.MaxUint32)
+		for i := range lists[:joined] {
+			if at[i] < len(lists[i].postings) {
+				first = min(first, lists[i].postings[at[i]])
+			}
+		}
+		if first == math.MaxUint32 {
+			return
+		}
+		first -= first % uint32(len(s.in))
+		end := uint64(first) + uint64(len(s.in))
+		var block [maxCommon][]uint32
+		for i := range lists {
+			l := lists[i].postings
+			k := at[i]
+			for k < len(l) && l[k] < first {
+				k++
+			}
+			from := k
+			for k < len(l) && uint64(l[k]) < end {
+				s.in[l[k]-first] |= 1 << i
+				k++
+			}
+			block[i], at[i] = l[from:k], k
+		}
+		for i := range lists[:joined] {
+			for _, rec := range block[i] {
+				in := s.in[rec-first]
+				if in&(1<<i-1) != 0 || p.deaths > 0 && p.isDead(rec) {
+					continue // seen in a list before, or gone
+				}
+				in &= 1<<joined - 1
+				slot := p.base + rec
+				if s.noted(slot) && s.touched(slot, weightOf(lists, in)) {
+					continue
+				}
+				if me.tag == 0 || p.city[rec] != me.tag {
+					for in != 0 && s.in[rec-first]&lists[bits.TrailingZeros32(in)].partners == 0 {
+						in &= in - 1
+					}
+				}
+				if in != 0 {
+					s.touch(slot, weightOf(lists, in)|onlyCommon)
+				}
+			}
+		}
+		for i := range lists {
+			for _, rec := range block[i] {
+				s.in[rec-first] = 0
 			}
 		}
 	}
 }
 
-// otherLists returns the postings in one part of the common words after the i-th.
-func (s *search) otherLists(i, part int) (out [][]uint32) {
-	for j, n := i+1, 0; j < len(s.terms) && n < partners; j++ {
-		if !s.terms[j].exact {
-			continue
-		}
-		n++
-		for _, f := range s.terms[j].refs {
-			if f.part == part {
-				out = append(out, s.parts[part].postings(f.word))
-			}
-		}
+// weightOf returns the weights of a set of lists together.
+func weightOf(lists []common, in uint32) (sum uint32) {
+	for ; in != 0; in &= in - 1 {
+		sum += lists[bits.TrailingZeros32(in)].weight
 	}
-	return out
+	return sum
 }
 
 // advance moves a rising list to rec by doubling steps and reports whether it is there.
@@ -889,8 +1022,8 @@ func (s *search) choose(me *memo) {
 			break
 		}
 	}
-	if len(s.hits) > s.limits.shortlist {
-		s.shorten(me)
+	if n := s.limits.shortlist; len(s.hits) > n || len(s.hits) == n && s.least > 0 {
+		s.shorten(me) // or others may have been dropped before
 	}
 	if me.cut {
 		me.lastID = strings.Clone(s.idOf(me.last))
