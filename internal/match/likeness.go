@@ -47,7 +47,7 @@ func similarity(x, y *word, cut bool) float64 {
 	if (x.kind|y.kind)&pairOf != 0 {
 		return 0
 	}
-	if la <= 5 && shortened[a] == b {
+	if la <= 5 && (x.kind|y.kind)&place != 0 && shortened[a] == b {
 		return 0.95
 	}
 	if (x.kind|y.kind)&number != 0 {

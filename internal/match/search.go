@@ -117,6 +117,7 @@ type search struct {
 	readers  []reader // of each hit
 	near     []near
 	seen     []ref
+	texts    []string
 	evidence []evidence
 }
 
@@ -481,32 +482,48 @@ type near struct {
 
 // misspelt follows the nearest words within the edit distance.
 func (s *search) misspelt(w *word) {
-	found, seen := s.near[:0], s.seen[:0]
+	seen := s.seen[:0]
 	edited(w.text, func(h uint32) {
 		for i, p := range s.parts {
 			for _, id := range p.edits.find(h) {
-				if r := (ref{i, id}); slices.Contains(seen, r) {
-					continue
-				} else if len(seen) < maxNear { // enough to spare most work
-					seen = append(seen, r)
-				}
-				x := word{text: p.wordText(id), kind: p.kind[id]}
-				if x.text == w.text || slices.ContainsFunc(found, func(f near) bool { return f.text == x.text }) {
-					continue
-				}
-				x.weight = float64(p.weight[id])
-				if sim := similarity(w, &x, false); sim > 0.6 && p.liveFrequency(id) > 0 {
-					found = append(found, near{x.text, sim, x.weight})
-				}
+				seen = append(seen, ref{i, id})
 			}
 		}
 	})
+	slices.SortFunc(seen, func(a, b ref) int { return cmp.Or(cmp.Compare(a.part, b.part), cmp.Compare(a.word, b.word)) })
+	seen = slices.Compact(seen)
+	// The words lie far apart: where they begin, and then their letters, are fetched side by side.
+	texts := s.texts[:0]
+	for _, r := range seen {
+		texts = append(texts, s.parts[r.part].wordText(r.word))
+	}
+	found := s.near[:0]
+	for i, r := range seen {
+		x := word{text: texts[i]}
+		if x.text == w.text || apart(w.text, x.text) || len(s.parts) > 1 && slices.ContainsFunc(found, func(f near) bool { return f.text == x.text }) {
+			continue
+		}
+		p := s.parts[r.part]
+		x.weight, x.kind = float64(p.weight[r.word]), p.kind[r.word]
+		if sim := similarity(w, &x, false); sim > 0.6 && p.liveFrequency(r.word) > 0 {
+			found = append(found, near{x.text, sim, x.weight})
+		}
+	}
 	slices.SortFunc(found, func(a, b near) int { return cmp.Or(cmp.Compare(b.sim, a.sim), strings.Compare(a.text, b.text)) })
 	for _, f := range found[:min(len(found), maxNear)] {
 		s.follow(f.text, f.sim*(w.weight+f.w)/2, false)
 	}
 	clear(found) // which would keep merged segments alive
-	s.near, s.seen = found[:0], seen[:0]
+	clear(texts)
+	s.near, s.seen, s.texts = found[:0], seen[:0], texts[:0]
+}
+
+// apart reports words that similarity would call unrelated, by their lengths.
+func apart(a, b string) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	return len(b)-len(a) > 2 && len(a) > 5 && !strings.HasPrefix(b, a)
 }
 
 // longer follows the words that w begins, if they are not too many to mean anything.
@@ -756,8 +773,28 @@ func (s *search) worthwhile(i int) bool {
 // last returns a rank that the last of a full shortlist has at least, or 0. The records touched so far are none that only
 // common words led to: more may be asked of those later, and they would make room.
 func (s *search) last(me *memo) uint32 {
-	me.top = max(me.top, s.lead(me, s.table))
-	s.rank(me, s.table)
+	// Some of those that gained most are enough.
+	const width, some = 1 << 4, 256
+	var number [1 << 9]int // of records, by gain
+	class := func(c sum) int { return min(int(c.gain()/width), len(number)-1) }
+	for _, c := range s.table {
+		if c.slot != 0 {
+			number[class(c)]++
+		}
+	}
+	least, n := len(number), 0
+	for n < 2*s.limits.shortlist && least > 0 {
+		least--
+		n += number[least]
+	}
+	s.known = s.known[:0]
+	for _, c := range s.table {
+		if c.slot != 0 && (class(c) > least || class(c) == least && len(s.known) < some) {
+			s.known = append(s.known, c)
+		}
+	}
+	s.rank(me, s.known)
+	s.known = s.known[:0]
 	if len(s.hits) < s.limits.shortlist {
 		return 0
 	}
@@ -799,7 +836,8 @@ func (s *search) prune(me *memo, i int) bool {
 		if c.slot == 0 || c.gain() < need[class] {
 			continue
 		}
-		if p, rec := s.record(c.slot - 1); me.reaches(floor[class], c.gain()+rest, p.mass[rec]) {
+		p, rec := s.record(c.slot - 1)
+		if g := c.gain() + rest; me.reaches(floor[class], g, p.mass[rec]) && (me.tag == 0 || rank(g, me, p.mass[rec], p.city[rec]) >= floor[class]) {
 			s.known = append(s.known, c)
 		}
 	}
@@ -855,7 +893,8 @@ func (s *search) join(me *memo) {
 		lists := s.common[:0]
 		number := 0 // of the word among the common ones
 		var of [maxCommon]int
-		for i := me.open; i < len(s.terms) && number < maxCommon; i++ {
+		i := me.open
+		for ; i < len(s.terms) && number < maxCommon; i++ {
 			t := &s.terms[i]
 			if !t.exact {
 				continue
@@ -873,14 +912,15 @@ func (s *search) join(me *memo) {
 				lists[i].partners |= 1 << j
 			}
 		}
-		s.joinIn(me, p, lists)
+		s.joinIn(me, p, lists, s.rest[min(i, me.scan)].weight)
 		clear(lists)
 		s.common = lists[:0]
 	}
 }
 
 // joinIn reads the lists of one part, a block of records at a time: it notes who is in which list, and then looks at each.
-func (s *search) joinIn(me *memo, p *part, lists []common) {
+// beyond is what a record can gain by further words.
+func (s *search) joinIn(me *memo, p *part, lists []common, beyond uint32) {
 	joined := 0
 	for joined < len(lists) && lists[joined].joins {
 		joined++
@@ -888,7 +928,11 @@ func (s *search) joinIn(me *memo, p *part, lists []common) {
 	if joined == 0 {
 		return
 	}
+	for _, l := range lists[min(len(lists), joined+partners):] {
+		beyond += l.weight
+	}
 	lists = lists[:min(len(lists), joined+partners)]
+	need := me.gainFor(max(s.least, me.floor(true)))
 	var at [maxCommon]int
 	for {
 		first := uint32(math.MaxUint32)
@@ -926,6 +970,9 @@ func (s *search) joinIn(me *memo, p *part, lists []common) {
 				slot := p.base + rec
 				if s.noted(slot) && s.touched(slot, weightOf(lists, in)) {
 					continue
+				}
+				if weightOf(lists, s.in[rec-first])+beyond < need {
+					continue // it cannot reach the shortlist
 				}
 				if me.tag == 0 || p.city[rec] != me.tag {
 					for in != 0 && s.in[rec-first]&lists[bits.TrailingZeros32(in)].partners == 0 {
