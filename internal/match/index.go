@@ -245,10 +245,9 @@ func (s *segment) wordsOf(r uint32) (out []uint32) {
 
 // locate finds the live record with an id. The caller holds write or mu.
 func (x *Index) locate(id string) (location, bool) {
-	h := hashKey(keyID, id)
 	for _, p := range x.parts {
-		for _, r := range p.keys.find(h) {
-			if !p.isDead(r) && p.id(r) == id {
+		for r, to := p.find(id); r < to; r++ {
+			if !p.isDead(r) {
 				return location{p, r}, true
 			}
 		}
@@ -406,10 +405,8 @@ func (x *Index) mergeAll(old []*part, died [][]uint64) {
 		for w := range o.dead {
 			for since := o.dead[w] &^ died[i][w]; since != 0; since &= since - 1 {
 				id := o.id(uint32(64*w + bits.TrailingZeros64(since)))
-				for _, r := range p.keys.find(hashKey(keyID, id)) {
-					if p.id(r) == id {
-						location{p, r}.kill()
-					}
+				for r, to := p.find(id); r < to; r++ {
+					location{p, r}.kill()
 				}
 			}
 		}

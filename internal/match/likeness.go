@@ -85,7 +85,7 @@ func similarity(x, y *word, cut bool) float64 {
 	if lb >= 8 {
 		limit = 2
 	}
-	d := distance(a, b, limit)
+	d := distance(a, b)
 	if d == 2 && la == lb && swapped(a, b) {
 		d = 1
 	}
@@ -99,9 +99,8 @@ func similarity(x, y *word, cut bool) float64 {
 	return s
 }
 
-// distance returns the edit distance of two different words, a not the longer; or, when it is more than limit and two,
-// anything that is.
-func distance(a, b string, limit int) int {
+// distance returns the edit distance of two different words, a not the longer, if it is one or two; else three or more.
+func distance(a, b string) int {
 	if !isASCII(a) || !isASCII(b) {
 		return levenshtein.ComputeDistance(a, b)
 	}
@@ -111,14 +110,28 @@ func distance(a, b string, limit int) int {
 	for a != "" && a[len(a)-1] == b[len(b)-1] {
 		a, b = a[:len(a)-1], b[:len(b)-1]
 	}
-	// What is left differs at both ends, so that one edit leaves one letter at most, and two from each end.
-	if len(b) <= 1 || a == "" {
+	// What is left differs at both ends: one edit is one letter, two are one at each end. The rest need not be measured.
+	if len(b) == 1 || a == "" {
 		return len(b)
 	}
-	if limit == 1 && len(b) > 2 {
+	if !twoEdits(a, b) {
 		return 3
 	}
 	return levenshtein.ComputeDistance(a, b)
+}
+
+// twoEdits reports whether words that differ at both ends may be two edits apart, one at each end.
+func twoEdits(a, b string) bool {
+	headA, tailA, midB := a[:len(a)-1], a[1:], b[1:len(b)-1]
+	switch len(b) - len(a) {
+	case 0: // two letters other, or one moved from end to end
+		return headA[1:] == midB || tailA == b[:len(b)-1] || headA == b[1:]
+	case 1: // one more and one other
+		return tailA == midB || headA == midB
+	case 2: // two more
+		return a == midB
+	}
+	return false
 }
 
 // numerals are the number words people write for digits.

@@ -114,9 +114,10 @@ type search struct {
 	filter   [1 << 10]uint64 // a bit for each known or touched record, by the end of its number; see mark
 	in       [1 << 13]uint32 // for each record of a block the common lists it is in
 	common   []common
+	fetched  byte     // keeps fetch from being optimised away
 	readers  []reader // of each hit
 	near     []near
-	seen     []ref
+	ids      []uint32
 	texts    []string
 	evidence []evidence
 }
@@ -142,6 +143,7 @@ func (x *Index) Search(q *Query, o Options) Result {
 	s.evidence = grown(s.evidence, len(s.hits))
 	s.readers = grown(s.readers, len(s.hits))
 	size := 0
+	s.fetch()
 	for i, h := range s.hits {
 		p, rec := s.record(h.slot)
 		b := s.readers[i].read(p.segment, rec)
@@ -160,6 +162,17 @@ func (x *Index) Search(q *Query, o Options) Result {
 	}
 	r.Candidates = x.m.answer(memo.judged, o, func(c scored) *evidence { return &s.evidence[c.hit] })
 	return r
+}
+
+// fetch touches the encoded hits, which lie far apart, so that they come side by side.
+func (s *search) fetch() {
+	n := byte(0)
+	for _, h := range s.hits {
+		p, rec := s.record(h.slot)
+		from, to := p.off[rec], p.off[rec+1]
+		n ^= p.blob[from] ^ p.blob[(from+to)/2] ^ p.blob[to-1]
+	}
+	s.fetched = n
 }
 
 // forget drops what would keep merged segments alive.
@@ -482,40 +495,34 @@ type near struct {
 
 // misspelt follows the nearest words within the edit distance.
 func (s *search) misspelt(w *word) {
-	seen := s.seen[:0]
-	edited(w.text, func(h uint32) {
-		for i, p := range s.parts {
-			for _, id := range p.edits.find(h) {
-				seen = append(seen, ref{i, id})
+	found, ids, texts := s.near[:0], s.ids, s.texts
+	for i, p := range s.parts {
+		ids, texts = ids[:0], texts[:0]
+		edited(w.text, func(h uint32) { ids = append(ids, p.edits.find(h)...) })
+		slices.Sort(ids)
+		ids = slices.Compact(ids)
+		// The words lie far apart: where they begin, and then their letters, are fetched side by side.
+		for _, id := range ids {
+			texts = append(texts, p.wordText(id))
+		}
+		for k, id := range ids {
+			x := word{text: texts[k]}
+			if x.text == w.text || apart(w.text, x.text) || i > 0 && slices.ContainsFunc(found, func(f near) bool { return f.text == x.text }) {
+				continue
+			}
+			x.weight, x.kind = float64(p.weight[id]), p.kind[id]
+			if sim := similarity(w, &x, false); sim > 0.6 && p.liveFrequency(id) > 0 {
+				found = append(found, near{x.text, sim, x.weight})
 			}
 		}
-	})
-	slices.SortFunc(seen, func(a, b ref) int { return cmp.Or(cmp.Compare(a.part, b.part), cmp.Compare(a.word, b.word)) })
-	seen = slices.Compact(seen)
-	// The words lie far apart: where they begin, and then their letters, are fetched side by side.
-	texts := s.texts[:0]
-	for _, r := range seen {
-		texts = append(texts, s.parts[r.part].wordText(r.word))
-	}
-	found := s.near[:0]
-	for i, r := range seen {
-		x := word{text: texts[i]}
-		if x.text == w.text || apart(w.text, x.text) || len(s.parts) > 1 && slices.ContainsFunc(found, func(f near) bool { return f.text == x.text }) {
-			continue
-		}
-		p := s.parts[r.part]
-		x.weight, x.kind = float64(p.weight[r.word]), p.kind[r.word]
-		if sim := similarity(w, &x, false); sim > 0.6 && p.liveFrequency(r.word) > 0 {
-			found = append(found, near{x.text, sim, x.weight})
-		}
+		clear(texts) // which would keep merged segments alive
 	}
 	slices.SortFunc(found, func(a, b near) int { return cmp.Or(cmp.Compare(b.sim, a.sim), strings.Compare(a.text, b.text)) })
 	for _, f := range found[:min(len(found), maxNear)] {
 		s.follow(f.text, f.sim*(w.weight+f.w)/2, false)
 	}
-	clear(found) // which would keep merged segments alive
-	clear(texts)
-	s.near, s.seen, s.texts = found[:0], seen[:0], texts[:0]
+	clear(found)
+	s.near, s.ids, s.texts = found[:0], ids, texts
 }
 
 // apart reports words that similarity would call unrelated, by their lengths.

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"math"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"unsafe"
@@ -128,7 +129,6 @@ func (t *table) find(h uint32) []uint32 {
 
 // The kinds of key a record is found by. Each is hashed with its text.
 const (
-	keyID      = 'i'
 	keySquash  = 's' // a name as one word
 	keyPrefix  = 'p' // the first prefixLength bytes of it, which a cut field keeps
 	keyAcronym = 'a'
@@ -164,7 +164,6 @@ func cityTag(city string) uint16 {
 
 // keysOf visits the keys of a prepared record besides its words.
 func keysOf(q *Query, visit func(hash uint32)) {
-	visit(hashKey(keyID, q.id))
 	for i := range q.names {
 		n := &q.names[i]
 		if len(n.words) > 1 { // one word is found as a word
@@ -395,6 +394,15 @@ func (d *reader) forget() {
 
 // id returns the id of record r, sharing the segment's memory.
 func (s *segment) id(r uint32) string { return recordID(s.blob[s.off[r]:s.off[r+1]]) }
+
+// find returns the records with an id, from..to: one as a rule, none, or several of which the last counts.
+func (s *segment) find(id string) (from, to uint32) {
+	n := s.records()
+	from = uint32(sort.Search(n, func(r int) bool { return s.id(uint32(r)) >= id }))
+	for to = from; to < uint32(n) && s.id(to) == id; to++ {
+	}
+	return from, to
+}
 
 // recordID returns the id of an encoded record, sharing its memory.
 func recordID(b []byte) string {
