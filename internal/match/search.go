@@ -26,7 +26,7 @@ type limits struct {
 	closing, pass, few int
 }
 
-var standardLimits = limits{open: 6_000, first: 60_000, join: 30_000, scan: 98_000, key: 2_000, shortlist: 48, closing: 1_000, pass: 8, few: 256}
+var standardLimits = limits{open: 4_000, first: 60_000, join: 20_000, scan: 98_000, key: 2_000, shortlist: 48, closing: 1_000, pass: 8, few: 256}
 
 const (
 	maxQueryWords  = 32
@@ -744,22 +744,25 @@ func (s *search) read(me *memo) {
 		if s.worthwhile(from) {
 			s.least = s.last(me)
 		}
-		if !s.closes(me, from) {
+		if s.rest[from].postings <= s.limits.closing || !s.closes(me, from) {
 			s.join(me)
 			from = me.join
 		}
 	}
+	marked := false
 	for i := from; i < me.scan; i++ {
 		t := &s.terms[i]
 		if !t.exact {
 			continue
 		}
-		if i == from || s.worthwhile(i) {
-			if s.prune(me, i) {
-				s.readKnown(me, i)
-				return
-			}
+		again := s.worthwhile(i)
+		if again && s.prune(me, i) {
+			s.readKnown(me, i)
+			return
+		}
+		if again || !marked {
 			s.mark()
+			marked = true
 		}
 		for _, f := range t.refs {
 			p := s.parts[f.part]
@@ -838,16 +841,14 @@ func (s *search) prune(me *memo, i int) bool {
 	for class := range need {
 		need[class] -= min(need[class], rest)
 	}
-	for _, c := range s.table {
-		class := c.weight >> 31
-		if c.slot == 0 || c.gain() < need[class] {
-			continue
+	s.blocks(s.table, &need, func(block []sum, mass, city []uint16) {
+		for i, c := range block {
+			class, g := c.weight>>31, c.gain()+rest
+			if me.reaches(floor[class], g, mass[i]) && (me.tag == 0 || rank(g, me, mass[i], city[i]) >= floor[class]) {
+				s.known = append(s.known, c)
+			}
 		}
-		p, rec := s.record(c.slot - 1)
-		if g := c.gain() + rest; me.reaches(floor[class], g, p.mass[rec]) && (me.tag == 0 || rank(g, me, p.mass[rec], p.city[rec]) >= floor[class]) {
-			s.known = append(s.known, c)
-		}
-	}
+	})
 	if len(s.known) <= s.limits.few {
 		slices.SortFunc(s.known, func(a, b sum) int { return cmp.Compare(a.slot, b.slot) })
 		return true
@@ -1097,16 +1098,8 @@ func (s *search) rank(me *memo, touched []sum) {
 		}
 	}
 	raise()
-	// The masses lie far apart: they are fetched side by side, a block at a time.
-	var block [64]sum
-	var mass, city [len(block)]uint16
-	n := 0
-	weigh := func() {
-		for i, c := range block[:n] {
-			p, rec := s.record(c.slot - 1)
-			mass[i], city[i] = p.mass[rec], p.city[rec]
-		}
-		for i, c := range block[:n] {
+	s.blocks(touched, &need, func(block []sum, mass, city []uint16) {
+		for i, c := range block {
 			class := c.weight >> 31
 			if !me.reaches(floor[class], c.gain(), mass[i]) {
 				continue
@@ -1125,20 +1118,33 @@ func (s *search) rank(me *memo, touched []sum) {
 				raise()
 			}
 		}
-		n = 0
-	}
-	for _, c := range touched {
-		if c.gain() < need[c.weight>>31] || c.slot == 0 {
-			continue
-		}
-		if block[n] = c; n == len(block)-1 {
+	})
+}
+
+// blocks hands over the touched records that gained what is needed, of either class, with what is known of them. That lies far
+// apart and is fetched side by side.
+func (s *search) blocks(touched []sum, need *[2]uint32, use func(block []sum, mass, city []uint16)) {
+	var block [64]sum
+	var mass, city [len(block)]uint16
+	n := 0
+	for i := 0; i <= len(touched); i++ {
+		if i < len(touched) {
+			c := touched[i]
+			if c.slot == 0 || c.gain() < need[c.weight>>31] {
+				continue
+			}
+			block[n] = c
 			n++
-			weigh()
-			continue
 		}
-		n++
+		if n == len(block) || i == len(touched) {
+			for k, c := range block[:n] {
+				p, rec := s.record(c.slot - 1)
+				mass[k], city[k] = p.mass[rec], p.city[rec]
+			}
+			use(block[:n], mass[:n], city[:n])
+			n = 0
+		}
 	}
-	weigh()
 }
 
 // shorten cuts the hits to the shortlist.
