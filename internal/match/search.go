@@ -114,6 +114,9 @@ type search struct {
 	filter   [1 << 10]uint64 // a bit for each known or touched record, by the end of its number; see mark
 	in       [1 << 13]uint32 // for each record of a block the common lists it is in
 	common   []common
+	block    [64]sum // see blocks
+	mass     [64]uint16
+	city     [64]uint16
 	fetched  byte     // keeps fetch from being optimised away
 	readers  []reader // of each hit
 	near     []near
@@ -1124,9 +1127,7 @@ func (s *search) rank(me *memo, touched []sum) {
 // blocks hands over the touched records that gained what is needed, of either class, with what is known of them. That lies far
 // apart and is fetched side by side.
 func (s *search) blocks(touched []sum, need *[2]uint32, use func(block []sum, mass, city []uint16)) {
-	var block [64]sum
-	var mass, city [len(block)]uint16
-	n := 0
+	block, mass, city, n := &s.block, &s.mass, &s.city, 0
 	for i := 0; i <= len(touched); i++ {
 		if i < len(touched) {
 			c := touched[i]

@@ -33,7 +33,7 @@ func main() {
 	log.SetFlags(0)
 	n := flag.Int("accounts", 1_000_000, "accounts of the corpus")
 	queries := flag.Int("queries", 4000, "searches measured, of each kind")
-	shared := flag.String("shared", os.Getenv("SHARED"), "folder with data/scale/organisations.csv, for a second corpus; default $SHARED")
+	shared := flag.String("shared", os.Getenv("SHARED"), "folder with data/scale/organisations.csv, for a second corpus of real names; default $SHARED")
 	cpu := flag.String("cpuprofile", "", "file for the profile of the searches")
 	load := flag.String("loadprofile", "", "file for the profile of the building")
 	slow := flag.Int("slow", 0, "how many of the slowest searches are listed")
@@ -47,7 +47,7 @@ func main() {
 	}
 	switch scale, err := fromScale(filepath.Join(*shared, "data", "scale", "organisations.csv")); {
 	case errors.Is(err, os.ErrNotExist):
-		fmt.Println("scale: left out, there is no data/scale/organisations.csv in the shared folder")
+		fmt.Println("scale: left out, for want of data/scale/organisations.csv in the folder that -shared names")
 	case err != nil:
 		log.Fatal(err)
 	default:
@@ -115,7 +115,7 @@ func fromScale(file string) (out []match.Record, err error) {
 }
 
 // corpus makes any number of distinct organisations of some real ones. The first are those themselves. Each further
-// one has the name of one of them with its telling word replaced: by that of another (as namesakes have in life), or by
+// one has the name of one of them with its telling word replaced (or, one in five, a word put before it): by that of another (as namesakes have in life), or by
 // one coined of two (as a vocabulary grows with its corpus); and the place and, with some, the domain that go with it.
 type corpus struct {
 	base []match.Record
@@ -159,7 +159,7 @@ func (c *corpus) record(i int) match.Record {
 	if t := c.tell[at]; t != "" && word != "" && rng.IntN(5) > 0 {
 		name = strings.Replace(name, t, word, 1)
 	} else {
-		name = word + " " + name // with 80% a sister in name, with the others a new one
+		name = word + " " + name
 	}
 	r := match.Record{ID: fmt.Sprintf("A%07d", i), Names: []string{name}, Country: place.Country, Region: place.Region, City: place.City, PostalCode: place.PostalCode}
 	if len(place.Domains) > 0 && rng.IntN(4) > 0 {
