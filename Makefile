@@ -25,8 +25,9 @@ race: prepare ## Run every test under the race detector, in random order
 fuzz: ## Run every fuzz test for FUZZTIME (10s) each
 	@tools/fuzz $(FUZZTIME)
 
-bench: ## Measure one registration beside a no-op and a bare commit, write BENCHMARKS.md, and run every benchmark
+bench: ## Measure one registration beside a no-op and a bare commit, write BENCHMARKS.md, then a million accounts, and run every benchmark
 	$(GO) build -o bin/bench ./tools/bench && bin/bench
+	$(GO) build -o bin/matchbench ./tools/matchbench && bin/matchbench
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 lint: ## Check format and style; the first run builds the linter, which takes minutes

@@ -11,6 +11,8 @@
 //   - A search is a pure function of the model, the set of live records, the query and the options. The order in which
 //     records arrived, how they are laid out in segments, and which goroutine merged them when, never show. Decisions
 //     are recorded with their candidates and derived again on other replicas, so this is what everything rests on.
+//   - What a search leaves unread cannot have been a candidate: bounds on what a record can still gain decide that, and never
+//     the time it took.
 //   - A judgement explains itself: its terms add up to the log-odds it rests on, and each says in words what it saw.
 //   - The model is data: embedded, versioned and named by a digest that decisions record.
 //

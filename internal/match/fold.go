@@ -47,7 +47,10 @@ func words(s string) []string {
 		}
 	}
 	w := strings.Fields(string(b))
-	script := scripts(w)
+	script := 0
+	if !isASCII(s) {
+		script = scripts(w)
+	}
 	for i := range w {
 		w[i] = skeleton(w[i], script)
 	}
@@ -59,6 +62,9 @@ func words(s string) []string {
 }
 
 func isWord(r rune) bool {
+	if r < utf8.RuneSelf {
+		return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z'
+	}
 	return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.Is(unicode.M, r)
 }
 
@@ -187,7 +193,7 @@ func skeleton(w string, name int) string {
 			}, w)
 		}
 	}
-	if strings.ContainsAny(w, "01") {
+	if strings.IndexByte(w, '0') >= 0 || strings.IndexByte(w, '1') >= 0 {
 		b := []byte(w)
 		for i := 1; i+1 < len(b); i++ {
 			if b[i] != '0' && b[i] != '1' {
@@ -217,11 +223,14 @@ func isLower(c byte) bool { return c >= 'a' && c <= 'z' }
 
 // isHan reports the scripts written without spaces between words whose names are compared by pairs of characters.
 func isHan(r rune) bool {
-	return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana) || r == 'ー'
+	return r >= firstHan && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana) || r == 'ー'
 }
 
+// firstHan is the first character of these scripts, a radical.
+const firstHan = 0x2e80
+
 // hasHan reports whether any rune of w is written without spaces.
-func hasHan(w string) bool { return strings.IndexFunc(w, isHan) >= 0 }
+func hasHan(w string) bool { return !isASCII(w) && strings.IndexFunc(w, isHan) >= 0 }
 
 // romanise writes a word of any script in plain Latin letters, as one word.
 func romanise(w string) string {

@@ -1,10 +1,12 @@
 package match
 
 import (
+	"encoding/binary"
 	"iter"
 	"math/bits"
 	"runtime"
 	"slices"
+	"sort"
 	"sync"
 )
 
@@ -15,10 +17,51 @@ type part struct {
 	deaths    int
 	lostWords map[uint32]int32 // for each word how many of its records are dead
 	base      uint32           // number of the part's first record among all parts
+	guide     []uint64         // how every guideStep-th word of the vocabulary begins
 }
 
 func newPart(s *segment) *part {
-	return &part{segment: s, dead: make([]uint64, (s.records()+63)/64), lostWords: map[uint32]int32{}}
+	p := &part{segment: s, dead: make([]uint64, (s.records()+63)/64), lostWords: map[uint32]int32{}}
+	for w := 0; w < s.vocabulary(); w += guideStep {
+		p.guide = append(p.guide, leading8(s.wordText(uint32(w))))
+	}
+	return p
+}
+
+// guideStep is how many words of the vocabulary stand between two that the guide knows: a few lines of memory.
+const guideStep = 16
+
+// leading8 returns the first eight bytes of a word, so that words compare as the numbers do, but for those that begin alike.
+func leading8(t string) (n uint64) {
+	if len(t) >= 8 {
+		return binary.BigEndian.Uint64([]byte(t[:8]))
+	}
+	for i := range 8 {
+		n <<= 8
+		if i < len(t) {
+			n |= uint64(t[i])
+		}
+	}
+	return n
+}
+
+// lowerBound returns the first word not before t.
+func (p *part) lowerBound(t string) int {
+	key := leading8(t)
+	// Words before the last of a smaller beginning are before t; the first of a larger one is after it.
+	lo, _ := slices.BinarySearch(p.guide, key)
+	hi := lo
+	for hi < len(p.guide) && p.guide[hi] == key {
+		hi++
+	}
+	from, to := max(0, lo-1)*guideStep, min(hi*guideStep, p.vocabulary())
+	return from + sort.Search(to-from, func(i int) bool { return p.wordText(uint32(from+i)) >= t })
+}
+
+// lookup returns the number of a word.
+func (p *part) lookup(t string) (uint32, bool) {
+	i := p.lowerBound(t)
+	return uint32(i), i < p.vocabulary() && p.wordText(uint32(i)) == t
 }
 
 func (p *part) isDead(r uint32) bool { return p.dead[r/64]&(1<<(r%64)) != 0 }
@@ -163,14 +206,9 @@ func (x *Index) Load(records iter.Seq[Record]) {
 
 // dropRepeats marks all but the last record of each id dead.
 func dropRepeats(p *part) {
-	for b := 0; b+1 < len(p.keys.start); b++ {
-		ids := p.keys.id[p.keys.start[b]:p.keys.start[b+1]]
-		for i := 0; i < len(ids); i++ {
-			for j := i + 1; j < len(ids); j++ {
-				if ids[i] != ids[j] && p.id(ids[i]) == p.id(ids[j]) {
-					location{p, min(ids[i], ids[j])}.kill()
-				}
-			}
+	for r := uint32(1); r < uint32(p.records()); r++ {
+		if p.id(r-1) == p.id(r) {
+			location{p, r - 1}.kill()
 		}
 	}
 }
@@ -207,10 +245,9 @@ func (s *segment) wordsOf(r uint32) (out []uint32) {
 
 // locate finds the live record with an id. The caller holds write or mu.
 func (x *Index) locate(id string) (location, bool) {
-	h := hashKey(keyID, id)
 	for _, p := range x.parts {
-		for _, r := range p.keys.find(h) {
-			if !p.isDead(r) && p.id(r) == id {
+		for r, to := p.find(id); r < to; r++ {
+			if !p.isDead(r) {
 				return location{p, r}, true
 			}
 		}
@@ -327,46 +364,51 @@ func merge(parts ...*part) *part {
 	for i, p := range parts {
 		died[i] = p.dead
 	}
-	s, _ := mergeLive(parts, died)
-	return newPart(s)
+	return newPart(mergeLive(parts, died))
 }
 
-// mergeLive lays out the records that are not in died, and returns for each old part where its records begin.
-func mergeLive(parts []*part, died [][]uint64) (*segment, []uint32) {
+// mergeLive lays out the records that are not in died. An id stands for one record at most.
+func mergeLive(parts []*part, died [][]uint64) *segment {
 	b := newBuilder()
 	var d reader
-	starts := make([]uint32, len(parts))
-	for i, p := range parts {
-		starts[i] = uint32(len(b.mass))
-		for r := range uint32(p.records()) {
-			if died[i][r/64]&(1<<(r%64)) == 0 {
-				b.add(d.read(p.segment, r))
+	// The records of each part are in the order of their ids.
+	next := make([]uint32, len(parts))
+	skip := func(i int) bool {
+		for next[i] < uint32(parts[i].records()) && died[i][next[i]/64]&(1<<(next[i]%64)) != 0 {
+			next[i]++
+		}
+		return next[i] < uint32(parts[i].records())
+	}
+	for {
+		least := -1
+		for i, p := range parts {
+			if skip(i) && (least < 0 || p.id(next[i]) < parts[least].id(next[least])) {
+				least = i
 			}
 		}
+		if least < 0 {
+			return b.build()
+		}
+		b.add(d.read(parts[least].segment, next[least]))
+		next[least]++
 	}
-	return b.build(), starts
 }
 
 // mergeAll builds one segment of the old parts beside the work, then brings it up to date and swaps it in. The merged
 // parts are the first of x.parts: writers only append behind them while a merge is under way.
 func (x *Index) mergeAll(old []*part, died [][]uint64) {
-	s, starts := mergeLive(old, died)
-	p := newPart(s)
+	p := newPart(mergeLive(old, died))
 	x.write.Lock()
 	defer x.write.Unlock()
 	// Whatever died since the merge began dies in the merged segment too.
 	for i, o := range old {
-		at := starts[i]
 		for w := range o.dead {
-			alive := ^died[i][w]
-			if last := o.records() - 64*w; last < 64 {
-				alive &= 1<<last - 1
-			}
 			for since := o.dead[w] &^ died[i][w]; since != 0; since &= since - 1 {
-				b := bits.TrailingZeros64(since)
-				location{p, at + uint32(bits.OnesCount64(alive&(1<<b-1)))}.kill()
+				id := o.id(uint32(64*w + bits.TrailingZeros64(since)))
+				for r, to := p.find(id); r < to; r++ {
+					location{p, r}.kill()
+				}
 			}
-			at += uint32(bits.OnesCount64(alive))
 		}
 	}
 	x.mu.Lock()

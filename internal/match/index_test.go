@@ -3,6 +3,7 @@ package match
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -72,7 +73,7 @@ func answer(t testing.TB, r Result) string {
 // with those of an index built at once from what is live, and a refreshed answer with a new one.
 func TestSearchDependsOnTheLiveSetOnly(t *testing.T) {
 	m := Default()
-	narrow := limits{open: 40, first: 60, scan: 120, key: 6, shortlist: 8}
+	narrow := limits{open: 40, first: 60, join: 80, scan: 120, key: 6, shortlist: 8, closing: 5, pass: 1 << 12, few: 3}
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
@@ -160,6 +161,37 @@ func TestSearchDependsOnTheLiveSetOnly(t *testing.T) {
 				t.Error("no answer was refreshed without a new search")
 			}
 		})
+	}
+}
+
+// TestReadingLessChangesNothing compares searches that read no more than they must with searches that read everything.
+func TestReadingLessChangesNothing(t *testing.T) {
+	m := Default()
+	rng := rand.New(rand.NewPCG(3, 9))
+	live := map[string]Record{}
+	for i := range 2500 {
+		id := fmt.Sprintf("r%04d", i)
+		live[id] = organisation(rng, id)
+	}
+	for _, l := range []limits{
+		{open: 150, first: 400, join: 600, scan: 2500, key: 40, shortlist: 8},
+		{open: 20, first: 30, join: 300, scan: 900, key: 6, shortlist: 3},
+		{open: 1000, first: 1000, join: 1000, scan: 4000, key: 40, shortlist: 48},
+	} {
+		everything, least := l, l
+		everything.closing = math.MaxInt
+		least.pass = 1 << 20
+		all, few, many := fresh(m, everything, live), fresh(m, least, live), fresh(m, least, live)
+		few.limits.few = 1 << 20 // whoever is left is looked up alone; of the others nobody is
+		for i := range 400 {
+			q := m.Prepare(organisation(rng, ""))
+			want := answer(t, all.Search(q, Options{}))
+			for _, x := range []*Index{few, many} {
+				if got := answer(t, x.Search(q, Options{})); got != want {
+					t.Fatalf("%+v, query %d, %s: reading less\n%s\nreading all\n%s", x.limits, i, q.display, got, want)
+				}
+			}
+		}
 	}
 }
 

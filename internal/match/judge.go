@@ -403,14 +403,14 @@ func (m *Model) twoNames(e *evidence) bool {
 }
 
 // match puts evidence in words. alone says that the record has no rivals by the nature of its corpus; else rivals is the logarithm of one plus the odds of all other candidates relative to this
-// one.
+// one. The match shares no memory with the record.
 func (m *Model) match(e *evidence, rivals float64, alone bool, t Thresholds) deal.Match {
 	z := e.logit - float64(m.weights.Rivals*rivals)
 	apart := alone && m.twoNames(e)
 	if apart {
 		z -= twoNamesWeight
 	}
-	out := deal.Match{ID: e.b.id, Name: e.b.display, Probability: m.weights.probability(z)}
+	out := deal.Match{ID: strings.Clone(e.b.id), Name: strings.Clone(e.b.display), Probability: m.weights.probability(z)}
 	gate, why := m.relation(e)
 	out.Verdict = m.verdict(out.Probability, gate, e, t)
 	out.Evidence = m.explain(e, rivals)
@@ -519,7 +519,7 @@ func (m *Model) words(term string, e *evidence) (value, text string) {
 		case v[fDomainSame] > 0:
 			return e.via, "the same web domain"
 		case v[fDomainName] > 0:
-			return strings.Join(e.a.domains, " ") + strings.Join(e.b.domains, " "), "the web domain is the other's name"
+			return strings.Clone(strings.Join(e.a.domains, " ") + strings.Join(e.b.domains, " ")), "the web domain is the other's name"
 		}
 		return e.a.domains[0] + " / " + e.b.domains[0], "another web domain"
 	}

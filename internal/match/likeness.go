@@ -47,7 +47,7 @@ func similarity(x, y *word, cut bool) float64 {
 	if (x.kind|y.kind)&pairOf != 0 {
 		return 0
 	}
-	if la <= 5 && shortened[a] == b {
+	if la <= 5 && (x.kind|y.kind)&place != 0 && shortened[a] == b {
 		return 0.95
 	}
 	if (x.kind|y.kind)&number != 0 {
@@ -85,7 +85,7 @@ func similarity(x, y *word, cut bool) float64 {
 	if lb >= 8 {
 		limit = 2
 	}
-	d := levenshtein.ComputeDistance(a, b)
+	d := distance(a, b)
 	if d == 2 && la == lb && swapped(a, b) {
 		d = 1
 	}
@@ -97,6 +97,41 @@ func similarity(x, y *word, cut bool) float64 {
 		s -= 0.12
 	}
 	return s
+}
+
+// distance returns the edit distance of two different words, a not the longer, if it is one or two; else three or more.
+func distance(a, b string) int {
+	if !isASCII(a) || !isASCII(b) {
+		return levenshtein.ComputeDistance(a, b)
+	}
+	for a != "" && a[0] == b[0] {
+		a, b = a[1:], b[1:]
+	}
+	for a != "" && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	// What is left differs at both ends: one edit is one letter, two are one at each end. The rest need not be measured.
+	if len(b) == 1 || a == "" {
+		return len(b)
+	}
+	if !twoEdits(a, b) {
+		return 3
+	}
+	return levenshtein.ComputeDistance(a, b)
+}
+
+// twoEdits reports whether words that differ at both ends may be two edits apart, one at each end.
+func twoEdits(a, b string) bool {
+	headA, tailA, midB := a[:len(a)-1], a[1:], b[1:len(b)-1]
+	switch len(b) - len(a) {
+	case 0: // two letters other, or one moved from end to end
+		return headA[1:] == midB || tailA == b[:len(b)-1] || headA == b[1:]
+	case 1: // one more and one other
+		return tailA == midB || headA == midB
+	case 2: // two more
+		return a == midB
+	}
+	return false
 }
 
 // numerals are the number words people write for digits.
@@ -381,44 +416,38 @@ func (l *likeness) finish(m *Model) {
 	l.trigram = m.trigramCosine(l.a.squash, l.b.squash)
 }
 
-// trigramCosine compares the three-letter sequences of two squashed names.
-func (m *Model) trigramCosine(a, b string) float64 {
-	var ga, gb [64]uint32
-	x, y := trigrams(a, ga[:0]), trigrams(b, gb[:0])
-	if len(x) == 0 || len(y) == 0 {
-		return 0
-	}
-	// Both are sorted sets: one pass finds what they share.
-	n := 0
-	for i, j := 0, 0; i < len(x) && j < len(y); {
-		switch {
-		case x[i] == y[j]:
+// trigrams is a set of three-byte sequences, by open addressing. A sequence is kept with two bits that say in which of two names
+// it is; 0 is none.
+type trigrams [4 * maxTrigrams]uint32
+
+const maxTrigrams = 64 // of one name
+
+// add adds the sequences of a name and returns how many it has, and how many of them the other has.
+func (t *trigrams) add(s string, name uint32) (n, shared int) {
+	for i := 0; i+3 <= len(s) && n < maxTrigrams; i++ {
+		g := uint32(s[i])<<16 | uint32(s[i+1])<<8 | uint32(s[i+2])
+		at := g * 2654435761 >> 24 % uint32(len(t))
+		for t[at] != 0 && t[at]>>2 != g {
+			at = (at + 1) % uint32(len(t))
+		}
+		if t[at]&name == 0 {
 			n++
-			i++
-			j++
-		case x[i] < y[j]:
-			i++
-		default:
-			j++
+			if t[at] != 0 {
+				shared++
+			}
+			t[at] |= g<<2 | name
 		}
 	}
-	return 2 * float64(n) / float64(len(x)+len(y))
+	return n, shared
 }
 
-// trigrams appends the set of three-byte sequences of s, sorted, at most 64 of them.
-func trigrams(s string, out []uint32) []uint32 {
-	for i := 0; i+3 <= len(s) && len(out) < cap(out); i++ {
-		g := uint32(s[i])<<16 | uint32(s[i+1])<<8 | uint32(s[i+2])
-		at := len(out)
-		for at > 0 && out[at-1] > g {
-			at--
-		}
-		if at > 0 && out[at-1] == g {
-			continue
-		}
-		out = append(out, 0)
-		copy(out[at+1:], out[at:])
-		out[at] = g
+// trigramCosine compares the three-letter sequences of two squashed names.
+func (m *Model) trigramCosine(a, b string) float64 {
+	var t trigrams
+	x, _ := t.add(a, 1)
+	y, n := t.add(b, 2)
+	if x == 0 || y == 0 {
+		return 0
 	}
-	return out
+	return 2 * float64(n) / float64(x+y)
 }

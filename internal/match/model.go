@@ -50,13 +50,16 @@ type joinedForm struct {
 type Model struct {
 	ref         deal.DocumentRef
 	total       float64          // organisations behind the document frequencies
+	logs        []float64        // the weights of small frequencies
 	frequency   map[string]int32 // in how many of their names a canonical word occurs
 	synonym     map[string]string
 	places      map[string]bool
 	mailHosts   map[string]bool
 	forms       []legalForm // forms[0] is none
 	formOf      map[string]uint16
-	longestForm int // in words
+	longestForm int            // in words
+	formEnds    map[string]int // the last words of forms, and how many words those have at most
+	formStarts  map[string]int // the first words
 	joinedForms []joinedForm
 	slips       *slips
 	weights     weights
@@ -76,7 +79,7 @@ func (m *Model) Ref() deal.DocumentRef { return m.ref }
 
 func load() (*Model, error) {
 	m := &Model{frequency: map[string]int32{}, synonym: map[string]string{}, places: map[string]bool{}, mailHosts: map[string]bool{},
-		forms: make([]legalForm, 1), formOf: map[string]uint16{}, slips: newSlips()}
+		forms: make([]legalForm, 1), formOf: map[string]uint16{}, formEnds: map[string]int{}, formStarts: map[string]int{}, slips: newSlips()}
 	sum := sha256.New()
 	read := func(file string) []byte {
 		b, err := modelFiles.ReadFile("model/" + file)
@@ -149,6 +152,9 @@ func load() (*Model, error) {
 		}
 	}
 	m.total = 488784 // names counted for words.tsv.gz
+	for n := range int32(1 << 10) {
+		m.logs = append(m.logs, m.weightOf(n))
+	}
 	for f := range fields(read("places.txt.gz")) {
 		m.places[f[0]] = true
 	}
@@ -189,7 +195,9 @@ func (m *Model) addForm(f []string) {
 	i := uint16(len(m.forms))
 	m.forms = append(m.forms, legalForm{text: alias, class: class, countries: countries})
 	m.formOf[alias] = i
-	m.longestForm = max(m.longestForm, strings.Count(alias, " ")+1)
+	w := strings.Fields(alias)
+	m.formStarts[w[0]] = max(m.formStarts[w[0]], len(w))
+	m.formEnds[w[len(w)-1]] = max(m.formEnds[w[len(w)-1]], len(w))
 	if r := []rune(alias); len(r) >= 2 && (hasHan(alias) || r[0] >= 0xac00 && r[0] <= 0xd7a3) && !strings.Contains(alias, " ") {
 		m.joinedForms = append(m.joinedForms, joinedForm{alias, i})
 	}
@@ -198,7 +206,16 @@ func (m *Model) addForm(f []string) {
 // weight returns what sharing the canonical word tells, in nats: ln(1 + N/(1+df)).
 // It is rounded to what a segment stores.
 func (m *Model) weight(w string) float64 {
-	return float64(float32(math.Log(1 + m.total/float64(1+m.frequency[w]))))
+	n := m.frequency[w]
+	if int(n) < len(m.logs) {
+		return m.logs[n]
+	}
+	return m.weightOf(n)
+}
+
+// weightOf returns the weight of a word of a frequency.
+func (m *Model) weightOf(n int32) float64 {
+	return float64(float32(math.Log(1 + m.total/float64(1+n))))
 }
 
 // maxWeight is the weight of a word nobody was seen to use.

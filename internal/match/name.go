@@ -191,12 +191,12 @@ func split(w []string) (parts [][]string) {
 // "limite", "l".
 func (m *Model) trimCut(w []string) []string {
 	for len(w) > 2 {
-		for k := min(m.longestForm, len(w)-1); k > 0; k-- {
+		last := w[len(w)-1]
+		for k := min(m.formEnds[last], len(w)-1); k > 0; k-- {
 			if _, ok := m.formOf[strings.Join(w[len(w)-k:], " ")]; ok {
 				return w // a whole form
 			}
 		}
-		last := w[len(w)-1]
 		if last != "db" && last != "bda" && !(len(last) <= 8 && slices.ContainsFunc(cutForms, func(f string) bool { return len(last) < len(f) && strings.HasPrefix(f, last) })) {
 			break
 		}
@@ -212,7 +212,9 @@ var narrowBrackets = strings.NewReplacer("（", "(", "）", ")")
 
 // brackets returns the text inside the first pair of round brackets, and the rest.
 func brackets(s string) (inside, outside string) {
-	s = narrowBrackets.Replace(s)
+	if !isASCII(s) {
+		s = narrowBrackets.Replace(s)
+	}
 	i := strings.IndexByte(s, '(')
 	if i < 0 {
 		return "", ""
@@ -244,11 +246,17 @@ func (m *Model) core(w []string) ([]string, uint16) {
 			w, again = w[1:], true
 			continue
 		}
-		for k := min(m.longestForm, len(w)-1); k > 0; k-- {
-			if i, ok := m.formOf[strings.Join(w[len(w)-k:], " ")]; ok {
-				w, again = w[:len(w)-k], true
-				found(i)
-				break
+		ends, starts := m.formEnds[w[len(w)-1]], m.formStarts[w[0]]
+		for k := min(max(ends, starts), len(w)-1); k > 0; k-- {
+			if k <= ends {
+				if i, ok := m.formOf[strings.Join(w[len(w)-k:], " ")]; ok {
+					w, again = w[:len(w)-k], true
+					found(i)
+					break
+				}
+			}
+			if k > starts {
+				continue
 			}
 			if s := strings.Join(w[:k], " "); k >= 3 || leading[s] { // spelt out in full, any form may lead
 				if i, ok := m.formOf[s]; ok {

@@ -9,15 +9,15 @@ import (
 // memo is how a search came about: enough to tell what any one record would have added to it.
 type memo struct {
 	terms     []term // the words followed, with the live frequencies seen
-	open      int    // how many were opened in full
-	scanned   int    // up to where the others were read for known records
+	budget           // how far they were read
 	keys      []uint32
 	initials  []string // of the query's names
 	splits    []string // words of the query looked for as two
 	queryMass uint32
 	tag       uint16
-	cut       bool // more records were touched than judged
-	last      hit  // the least of those judged, when cut
+	top       uint32 // the best rank
+	cut       bool   // more records have it than are judged
+	last      hit    // the least of those judged, when cut
 	lastID    string
 	judged    []scored // best first
 }
@@ -65,7 +65,7 @@ func (x *Index) bridge(q *Query, o Options, r Result) (Result, bool) {
 	}
 	// The frequencies have changed; what was read must not have.
 	order := slices.IsSortedFunc(me.terms, func(a, b term) int { return cmp.Or(a.live-b.live, strings.Compare(a.text, b.text)) })
-	if open, scanned := x.limits.budgeted(me.terms); !order || open != me.open || scanned != me.scanned {
+	if !order || x.limits.budget(me.terms) != me.budget {
 		return r, false
 	}
 	if len(touching) > 0 {
@@ -74,11 +74,17 @@ func (x *Index) bridge(q *Query, o Options, r Result) (Result, bool) {
 		altered := false
 		var e evidence
 		for _, c := range touching {
-			sum := me.sum(c.query)
-			if sum == 0 {
+			gain, common := me.gain(c.query)
+			if gain == 0 {
 				continue // only by words too common to be read
 			}
-			h := hit{rank: rank(sum, &me, c.query.massTag(), cityTag(c.query.city))}
+			h := hit{rank: rank(gain, &me, c.query.massTag(), cityTag(c.query.city))}
+			if h.rank < me.floor(common) {
+				continue
+			}
+			if h.rank > me.top || h.rank == me.top && !c.entered {
+				return r, false // the floor moves
+			}
 			if me.cut {
 				if h.rank < me.last.rank || h.rank == me.last.rank && c.query.id > me.lastID {
 					continue // below the cut, as it was or will be
@@ -98,9 +104,10 @@ func (x *Index) bridge(q *Query, o Options, r Result) (Result, bool) {
 		}
 		if altered {
 			var d reader
-			r.Candidates = x.m.answer(q, me.judged, o, owners, func(c scored) *Query {
+			r.Candidates = x.m.answer(me.judged, o, func(c scored) *evidence {
 				at, _ := x.locate(c.id)
-				return d.read(at.part.segment, at.record).own()
+				x.m.compare(q, d.read(at.part.segment, at.record), owners, &e)
+				return &e
 			})
 		}
 	}
@@ -186,25 +193,27 @@ func (q *Query) answeredBy(w *word) bool {
 	return false
 }
 
-// sum returns what the search's words would have given a record that shares no key with the query.
-func (me *memo) sum(b *Query) (sum uint32) {
+// gain returns what the search's words would have given a record that shares no key with the query, and whether only
+// common words would.
+func (me *memo) gain(b *Query) (gain uint32, common bool) {
 	words := b.distinctWords()
 	has := func(t *term) bool { return slices.ContainsFunc(words, func(w *word) bool { return w.text == t.text }) }
 	for i := range me.terms[:me.open] {
 		if t := &me.terms[i]; has(t) {
-			sum += t.weight
+			gain += t.weight
 		}
 	}
-	for i := me.open; i < me.scanned; i++ {
+	common = gain == 0
+	for i := me.open; i < me.scan; i++ {
 		t := &me.terms[i]
 		if !t.exact || !has(t) {
 			continue
 		}
-		if sum > 0 || me.tag != 0 && me.tag == cityTag(b.city) || me.partnered(i, has) {
-			sum += t.weight
+		if gain > 0 || i < me.join && (me.tag != 0 && me.tag == cityTag(b.city) || me.partnered(i, has)) {
+			gain += t.weight
 		}
 	}
-	return sum
+	return gain, common
 }
 
 // partnered reports whether a record has another of the common words after the i-th.

@@ -3,6 +3,7 @@ package match
 import (
 	"cmp"
 	"math"
+	"math/bits"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -15,12 +16,17 @@ import (
 type limits struct {
 	open      int // postings read of the words opened in full, rarest first
 	first     int // the rarest word is opened up to this length whatever the budget
-	scan      int // postings of further, common words read for records another arm knows
+	join      int // postings of the next, common words read for records that have two of them, or are in the query's city
+	scan      int // postings of these and further words read for records already known
 	key       int // records of one key; a key that more share tells nothing
 	shortlist int // candidates that are judged
+
+	// What follows decides on work and not on answers. From closing postings on it pays to ask whether they must be read, and
+	// before a word with 1/pass as many as there is room for touched records. Up to few records are looked up one by one.
+	closing, pass, few int
 }
 
-var standardLimits = limits{open: 24_000, first: 60_000, scan: 80_000, key: 2_000, shortlist: 48}
+var standardLimits = limits{open: 4_000, first: 60_000, join: 20_000, scan: 98_000, key: 2_000, shortlist: 48, closing: 1_000, pass: 8, few: 256}
 
 const (
 	maxQueryWords  = 32
@@ -67,8 +73,26 @@ type ref struct {
 
 // hit is a record the retrieval touched, with its rank.
 type hit struct {
-	slot uint32 // number of the record among all parts
-	rank uint32
+	slot   uint32 // number of the record among all parts
+	rank   uint32
+	common bool // see onlyCommon
+}
+
+// sum is what a touched record has gained so far.
+type sum struct {
+	slot   uint32 // and one; 0 is nobody
+	weight uint32 // and onlyCommon
+}
+
+// onlyCommon marks the sum of a record that no key and none of the words opened in full led to.
+const onlyCommon = 1 << 31
+
+func (c sum) gain() uint32 { return c.weight &^ onlyCommon }
+
+// rest is what is left to read from one term on.
+type rest struct {
+	weight   uint32 // the most a record can gain
+	postings int
 }
 
 // search is the reusable memory of one search.
@@ -78,12 +102,27 @@ type search struct {
 	terms  []term
 	byTxt  map[string]int
 
-	slots []uint32 // open addressing: slot+1, 0 empty
-	sums  []uint32
-	used  []uint32 // positions filled, in order
+	table []sum // the touched records, by open addressing
+	room  []sum // the memory of table
+	count int   // how many were touched
+	known []sum // those of them that may still reach the shortlist, by slot, once no other may and they are few
+	rest  []rest
+	least uint32 // a rank that the last of a full shortlist has at least; 0: unknown
+	refs  []ref  // of the terms
+	hits  []hit
 
-	hits   []hit
-	reader reader
+	filter   [1 << 10]uint64 // a bit for each known or touched record, by the end of its number; see mark
+	in       [1 << 13]uint32 // for each record of a block the common lists it is in
+	common   []common
+	block    [64]sum // see blocks
+	mass     [64]uint16
+	city     [64]uint16
+	fetched  byte     // keeps fetch from being optimised away
+	readers  []reader // of each hit
+	near     []near
+	ids      []uint32
+	texts    []string
+	evidence []evidence
 }
 
 // Search returns the records that most probably describe the organisation of q. It is a pure function of the model,
@@ -92,7 +131,7 @@ func (x *Index) Search(q *Query, o Options) Result {
 	q = q.without(o.IgnoreDomains)
 	s := x.scratch.Get().(*search)
 	defer func() {
-		s.parts = nil // which would keep merged segments alive
+		s.forget()
 		x.scratch.Put(s)
 	}()
 	x.mu.RLock()
@@ -102,32 +141,73 @@ func (x *Index) Search(q *Query, o Options) Result {
 	s.begin()
 	memo := s.retrieve(q, &r)
 	r.memo = memo
-	cands := make([]scored, 0, len(s.hits))
-	var e evidence
 	owners := s.owners(o)
+	memo.judged = make([]scored, len(s.hits))
+	s.evidence = grown(s.evidence, len(s.hits))
+	s.readers = grown(s.readers, len(s.hits))
+	size := 0
+	s.fetch()
+	for i, h := range s.hits {
+		p, rec := s.record(h.slot)
+		b := s.readers[i].read(p.segment, rec)
+		x.m.compare(q, b, owners, &s.evidence[i])
+		memo.judged[i] = scored{i, round(s.evidence[i].logit), b.id}
+		size += len(b.id)
+	}
+	ids := make([]byte, 0, size) // of our own, in one piece
+	for i := range memo.judged {
+		ids = append(ids, memo.judged[i].id...)
+	}
+	all := string(ids)
+	for i := range memo.judged {
+		c := &memo.judged[i]
+		c.id, all = all[:len(c.id)], all[len(c.id):]
+	}
+	r.Candidates = x.m.answer(memo.judged, o, func(c scored) *evidence { return &s.evidence[c.hit] })
+	return r
+}
+
+// fetch touches the encoded hits, which lie far apart, so that they come side by side.
+func (s *search) fetch() {
+	n := byte(0)
 	for _, h := range s.hits {
 		p, rec := s.record(h.slot)
-		b := s.reader.read(p.segment, rec)
-		x.m.compare(q, b, owners, &e)
-		cands = append(cands, scored{h.slot, round(e.logit), strings.Clone(b.id)})
+		from, to := p.off[rec], p.off[rec+1]
+		n ^= p.blob[from] ^ p.blob[(from+to)/2] ^ p.blob[to-1]
 	}
-	memo.judged = cands
-	r.Candidates = x.m.answer(q, cands, o, owners, func(c scored) *Query {
-		p, rec := s.record(c.slot)
-		return s.reader.read(p.segment, rec).own()
-	})
-	return r
+	s.fetched = n
+}
+
+// forget drops what would keep merged segments alive.
+func (s *search) forget() {
+	s.parts = nil
+	for i := range s.hits {
+		s.readers[i].forget()
+		s.evidence[i].a, s.evidence[i].b, s.evidence[i].like = nil, nil, likeness{}
+	}
+	for i := range s.terms {
+		s.terms[i].text = ""
+	}
+	clear(s.byTxt)
+}
+
+// grown returns l with n elements at least.
+func grown[T any](l []T, n int) []T {
+	if n > len(l) {
+		l = append(l, make([]T, n-len(l))...)
+	}
+	return l
 }
 
 // scored is a judged candidate.
 type scored struct {
-	slot  uint32 // meaningful during the search that found it
+	hit   int // its number among the hits of the search that found it, and in that search only
 	logit float64
 	id    string
 }
 
 // answer orders judged candidates and puts the best in words.
-func (m *Model) answer(q *Query, cands []scored, o Options, owners func(string) int, record func(scored) *Query) []deal.Match {
+func (m *Model) answer(cands []scored, o Options, of func(scored) *evidence) []deal.Match {
 	slices.SortFunc(cands, func(a, b scored) int { return cmp.Or(cmp.Compare(b.logit, a.logit), strings.Compare(a.id, b.id)) })
 	limit, t := o.Limit, o.Thresholds
 	if limit <= 0 {
@@ -137,14 +217,12 @@ func (m *Model) answer(q *Query, cands []scored, o Options, owners func(string) 
 		t = DefaultThresholds
 	}
 	out := make([]deal.Match, 0, min(limit, len(cands)))
-	var e evidence
 	for i, c := range cands[:min(limit, len(cands))] {
-		m.compare(q, record(c), owners, &e)
 		rivals := 0.0
 		if !o.Repeats {
 			rivals = rivalry(cands, i)
 		}
-		out = append(out, m.match(&e, rivals, o.Repeats, t))
+		out = append(out, m.match(of(c), rivals, o.Repeats, t))
 	}
 	return out
 }
@@ -173,21 +251,21 @@ func (q *Query) without(ignore []string) *Query {
 }
 
 func (s *search) begin() {
-	if s.slots == nil {
-		s.slots, s.sums = make([]uint32, 1<<12), make([]uint32, 1<<12)
-		s.byTxt = map[string]int{}
+	if s.room == nil {
+		s.room, s.byTxt = make([]sum, 1<<13), map[string]int{}
 	}
-	for _, i := range s.used {
-		s.slots[i] = 0
-	}
-	s.used = s.used[:0]
-	s.terms = s.terms[:0]
+	s.table, s.count = s.room[:1<<11], 0
+	clear(s.table)
+	s.known, s.terms, s.refs = s.known[:0], s.terms[:0], s.refs[:0]
 	clear(s.byTxt)
 }
 
 // record returns the part and number of a slot.
 func (s *search) record(slot uint32) (*part, uint32) {
-	for _, p := range s.parts {
+	if p := s.parts[0]; slot < uint32(p.records()) { // most records, as a rule
+		return p, slot
+	}
+	for _, p := range s.parts[1:] {
 		if slot-p.base < uint32(p.records()) {
 			return p, slot - p.base
 		}
@@ -240,38 +318,91 @@ func (s *search) liveWith(h uint32, limit int) (n int, over bool) {
 
 // touch adds weight to a record.
 func (s *search) touch(slot, weight uint32) {
-	mask := uint32(len(s.slots) - 1)
-	i := (slot * 2654435761) >> 7 & mask
-	for s.slots[i] != 0 {
-		if s.slots[i] == slot+1 {
-			s.sums[i] += weight
+	mask := uint32(len(s.table) - 1)
+	for i := spread(slot) & mask; ; i = (i + 1) & mask {
+		switch c := &s.table[i]; c.slot {
+		case slot + 1:
+			c.weight += weight
+			return
+		case 0:
+			*c = sum{slot + 1, weight}
+			if s.count++; 2*s.count > len(s.table) {
+				s.grow()
+			}
 			return
 		}
-		i = (i + 1) & mask
-	}
-	s.slots[i], s.sums[i] = slot+1, weight
-	if s.used = append(s.used, i); 2*len(s.used) > len(s.slots) {
-		s.grow()
 	}
 }
 
-// touched returns where a record's sum is, if it was touched.
-func (s *search) touched(slot uint32) (uint32, bool) {
-	mask := uint32(len(s.slots) - 1)
-	for i := (slot * 2654435761) >> 7 & mask; s.slots[i] != 0; i = (i + 1) & mask {
-		if s.slots[i] == slot+1 {
-			return i, true
+// touched adds weight to a record that was touched before, and reports whether it was.
+func (s *search) touched(slot, weight uint32) bool {
+	mask := uint32(len(s.table) - 1)
+	for i := spread(slot) & mask; s.table[i].slot != 0; i = (i + 1) & mask {
+		if c := &s.table[i]; c.slot == slot+1 {
+			c.weight += weight
+			return true
 		}
 	}
-	return 0, false
+	return false
 }
 
+// mark notes the touched records in the filter, so that most of the others are told from them by a bit.
+func (s *search) mark() {
+	clear(s.filter[:])
+	for _, c := range s.table {
+		if c.slot != 0 {
+			s.note(c.slot - 1)
+		}
+	}
+}
+
+func (s *search) note(slot uint32) { s.filter[slot>>6%uint32(len(s.filter))] |= 1 << (slot & 63) }
+
+// noted reports whether a record may have been touched.
+func (s *search) noted(slot uint32) bool {
+	return s.filter[slot>>6%uint32(len(s.filter))]&(1<<(slot&63)) != 0
+}
+
+// spread hashes the number of a record for the table of touched records.
+func spread(slot uint32) uint32 { return slot * 2654435761 >> 7 }
+
+// reserve makes the table large enough for the records of the words that are opened.
+func (s *search) reserve(me *memo) {
+	n := 0
+	for i := range s.terms[:me.open] {
+		n += s.terms[i].live
+	}
+	size := len(s.table)
+	for size < 2*n {
+		size *= 2
+	}
+	if size > len(s.room) {
+		s.room = make([]sum, size)
+	}
+	s.table = s.room[:size]
+	clear(s.table)
+}
+
+// grow makes the table of touched records four times as large.
 func (s *search) grow() {
-	old, sums, used := s.slots, s.sums, s.used
-	s.slots, s.sums = make([]uint32, 2*len(old)), make([]uint32, 2*len(old))
-	s.used = make([]uint32, 0, len(old)+1)
-	for _, i := range used {
-		s.touch(old[i]-1, sums[i])
+	n := len(s.table)
+	s.known = append(s.known[:0], s.table...)
+	if 4*n > len(s.room) {
+		s.room = make([]sum, 4*n)
+	}
+	s.table = s.room[:4*n]
+	s.fill()
+	s.known = s.known[:0]
+}
+
+// fill makes the table anew of the known records.
+func (s *search) fill() {
+	clear(s.table)
+	s.count = 0
+	for _, c := range s.known {
+		if c.slot != 0 {
+			s.touch(c.slot-1, c.weight)
+		}
 	}
 }
 
@@ -285,14 +416,16 @@ func (s *search) follow(text string, weight float64, exact bool) {
 		return
 	}
 	t := term{text: text, weight: w, exact: exact}
+	from := len(s.refs)
 	for i, p := range s.parts {
 		if n, ok := p.lookup(text); ok {
 			if l := p.liveFrequency(n); l > 0 {
 				t.live += l
-				t.refs = append(t.refs, ref{i, n})
+				s.refs = append(s.refs, ref{i, n})
 			}
 		}
 	}
+	t.refs = s.refs[from:len(s.refs):len(s.refs)]
 	if t.live == 0 {
 		return
 	}
@@ -356,34 +489,51 @@ func (s *search) plan(q *Query) {
 	slices.SortFunc(s.terms, func(a, b term) int { return cmp.Or(a.live-b.live, strings.Compare(a.text, b.text)) })
 }
 
+// near is a word that another may be a misspelling of.
+type near struct {
+	text string
+	sim  float64
+	w    float64
+}
+
 // misspelt follows the nearest words within the edit distance.
 func (s *search) misspelt(w *word) {
-	type near struct {
-		text string
-		sim  float64
-		w    float64
-	}
-	var found []near
-	edited(w.text, func(h uint32) {
-		for _, p := range s.parts {
-			for _, id := range p.edits.find(h) {
-				if p.liveFrequency(id) == 0 {
-					continue
-				}
-				x := word{text: p.wordText(id), weight: float64(p.weight[id]), kind: p.kind[id]}
-				if x.text == w.text || slices.ContainsFunc(found, func(f near) bool { return f.text == x.text }) {
-					continue
-				}
-				if sim := similarity(w, &x, false); sim > 0.6 {
-					found = append(found, near{x.text, sim, x.weight})
-				}
+	found, ids, texts := s.near[:0], s.ids, s.texts
+	for i, p := range s.parts {
+		ids, texts = ids[:0], texts[:0]
+		edited(w.text, func(h uint32) { ids = append(ids, p.edits.find(h)...) })
+		slices.Sort(ids)
+		ids = slices.Compact(ids)
+		// The words lie far apart: where they begin, and then their letters, are fetched side by side.
+		for _, id := range ids {
+			texts = append(texts, p.wordText(id))
+		}
+		for k, id := range ids {
+			x := word{text: texts[k]}
+			if x.text == w.text || apart(w.text, x.text) || i > 0 && slices.ContainsFunc(found, func(f near) bool { return f.text == x.text }) {
+				continue
+			}
+			x.weight, x.kind = float64(p.weight[id]), p.kind[id]
+			if sim := similarity(w, &x, false); sim > 0.6 && p.liveFrequency(id) > 0 {
+				found = append(found, near{x.text, sim, x.weight})
 			}
 		}
-	})
+		clear(texts) // which would keep merged segments alive
+	}
 	slices.SortFunc(found, func(a, b near) int { return cmp.Or(cmp.Compare(b.sim, a.sim), strings.Compare(a.text, b.text)) })
 	for _, f := range found[:min(len(found), maxNear)] {
 		s.follow(f.text, f.sim*(w.weight+f.w)/2, false)
 	}
+	clear(found)
+	s.near, s.ids, s.texts = found[:0], ids, texts
+}
+
+// apart reports words that similarity would call unrelated, by their lengths.
+func apart(a, b string) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	return len(b)-len(a) > 2 && len(a) > 5 && !strings.HasPrefix(b, a)
 }
 
 // longer follows the words that w begins, if they are not too many to mean anything.
@@ -394,7 +544,11 @@ func (s *search) longer(w *word) {
 	}
 	var all []found
 	for _, p := range s.parts {
-		for i := p.lowerBound(w.text); i < p.vocabulary(); i++ {
+		from := p.lowerBound(w.text)
+		if end := from + maxPrefix + 1; p.deaths == 0 && end < p.vocabulary() && strings.HasPrefix(p.wordText(uint32(end)), w.text) {
+			return // with w itself there may be one more
+		}
+		for i := from; i < p.vocabulary(); i++ {
 			t := p.wordText(uint32(i))
 			if !strings.HasPrefix(t, w.text) {
 				break
@@ -417,19 +571,8 @@ func (s *search) retrieve(q *Query, r *Result) *memo {
 	me := &memo{tag: cityTag(q.city), queryMass: uint32(q.massTag())}
 	s.plan(q)
 
-	// Words, rarest first, as long as the budget lasts.
-	me.open, me.scanned = s.limits.budgeted(s.terms)
-	for i := range s.terms[:me.open] {
-		t := &s.terms[i]
-		for _, f := range t.refs {
-			p := s.parts[f.part]
-			for _, rec := range p.postings(f.word) {
-				if p.deaths == 0 || !p.isDead(rec) {
-					s.touch(p.base+rec, t.weight)
-				}
-			}
-		}
-	}
+	me.budget = s.limits.budget(s.terms)
+	s.reserve(me)
 
 	// Keys.
 	key := func(h uint32, weight float64) {
@@ -477,17 +620,30 @@ func (s *search) retrieve(q *Query, r *Result) *memo {
 	}
 
 	s.split(q, me)
-	s.scan(me)
-	for i := range s.terms[me.scanned:] {
-		r.Truncated = r.Truncated || s.terms[me.scanned+i].exact
+	s.read(me)
+	for i := range s.terms[me.scan:] {
+		r.Truncated = r.Truncated || s.terms[me.scan+i].exact
 	}
 	s.choose(me)
-	me.terms = slices.Clone(s.terms)
-	for i := range me.terms {
-		me.terms[i].refs = nil // they would keep old segments alive
-		me.terms[i].text = strings.Clone(me.terms[i].text)
-	}
+	me.keep(s.terms)
 	return me
+}
+
+// keep copies the terms, without what would keep old segments alive.
+func (me *memo) keep(terms []term) {
+	size := 0
+	for i := range terms {
+		size += len(terms[i].text)
+	}
+	var b strings.Builder
+	b.Grow(size)
+	me.terms = slices.Clone(terms)
+	for i := range me.terms {
+		t := &me.terms[i]
+		from := b.Len()
+		b.WriteString(t.text)
+		t.text, t.refs = b.String()[from:], nil
+	}
 }
 
 // initialsAsWord touches records one of whose words is the query's initials.
@@ -503,81 +659,356 @@ func (s *search) initialsAsWord(a string, weight float64) {
 	}
 }
 
-// budgeted says how many of the terms, which are in order of rising frequency, are opened in full, and up to which the
-// others are read for records another arm knows.
-func (l limits) budgeted(terms []term) (open, scanned int) {
+// budget says how far the terms, which are in order of rising frequency, are read: up to open in full, up to join for
+// records with two of them, up to scan for records that are known.
+func (l limits) budget(terms []term) (b budget) {
 	spent := 0
-	for ; open < len(terms); open++ {
-		if n := terms[open].live; spent+n <= l.open || open == 0 && n <= l.first {
+	for ; b.open < len(terms); b.open++ {
+		if n := terms[b.open].live; spent+n <= l.open || b.open == 0 && n <= l.first {
 			spent += n
 			continue
 		}
 		break
 	}
 	spent = 0
-	for scanned = open; scanned < len(terms); scanned++ {
-		if !terms[scanned].exact {
+	joined := 0
+	b.join = -1
+	for b.scan = b.open; b.scan < len(terms); b.scan++ {
+		if !terms[b.scan].exact {
 			continue
 		}
-		if spent += terms[scanned].live; spent > l.scan {
+		if spent += terms[b.scan].live; (spent > l.join || joined == maxCommon-partners) && b.join < 0 {
+			b.join = b.scan
+		}
+		joined++
+		if spent > l.scan {
 			break
 		}
 	}
-	return open, scanned
+	if b.join < 0 {
+		b.join = b.scan
+	}
+	return b
 }
+
+type budget struct{ open, join, scan int }
+
+// The parts of the first candidate's rank that others must have to be judged, in hundredths. What has less shares words of
+// business, or a place, and would only be judged to be told apart. Of records that nothing but common words led to, there are
+// always some that share a few of them: more is asked of those.
+const (
+	floorShare  = 35
+	commonShare = 60
+)
+
+// maxCommon is how many common words are read together at most.
+const maxCommon = 32
 
 // partners is how many of the common words after one are looked at for a record that has nothing else.
 const partners = 4
 
-// scan reads the common words that were not opened, for the records another arm knows: touched already, in the
-// query's city, or with another of the common words.
-func (s *search) scan(me *memo) {
-	for i := me.open; i < me.scanned; i++ {
+// read adds up what the records gain by their words: rarest first those that are opened in full; then the common
+// ones, for the records another arm knows: touched already, in the query's city, or with another of the common words.
+// As soon as no further record can reach the shortlist, the rest is read for those only that still may. That leaves out
+// work and never a candidate: it is the method of Turtle and Flood (1995).
+func (s *search) read(me *memo) {
+	s.rest = append(s.rest[:0], make([]rest, me.scan+1)...)
+	for i := me.scan - 1; i >= 0; i-- {
+		s.rest[i] = s.rest[i+1]
+		if i < me.open || s.terms[i].exact {
+			s.rest[i].weight += s.terms[i].weight
+			s.rest[i].postings += s.terms[i].live
+		}
+	}
+	s.least = 0
+	closed := false
+	for i := range s.terms[:me.open] {
+		t := &s.terms[i]
+		if s.worthwhile(i) {
+			if closed = closed || s.closes(me, i); closed && s.prune(me, i) {
+				s.readKnown(me, i)
+				return
+			}
+		}
+		for _, f := range t.refs {
+			p := s.parts[f.part]
+			for _, rec := range p.postings(f.word) {
+				switch {
+				case closed:
+					s.touched(p.base+rec, t.weight)
+				case p.deaths == 0 || !p.isDead(rec):
+					s.touch(p.base+rec, t.weight)
+				}
+			}
+		}
+	}
+	from := me.open
+	if from < me.join && !closed {
+		if s.worthwhile(from) {
+			s.least = s.last(me)
+		}
+		if s.rest[from].postings <= s.limits.closing || !s.closes(me, from) {
+			s.join(me)
+			from = me.join
+		}
+	}
+	marked := false
+	for i := from; i < me.scan; i++ {
 		t := &s.terms[i]
 		if !t.exact {
 			continue
 		}
+		again := s.worthwhile(i)
+		if again && s.prune(me, i) {
+			s.readKnown(me, i)
+			return
+		}
+		if again || !marked {
+			s.mark()
+			marked = true
+		}
 		for _, f := range t.refs {
 			p := s.parts[f.part]
-			others := s.otherLists(i, f.part)
 			for _, rec := range p.postings(f.word) {
-				if p.deaths > 0 && p.isDead(rec) {
-					continue
-				}
-				slot := p.base + rec
-				if at, ok := s.touched(slot); ok {
-					s.sums[at] += t.weight
-					continue
-				}
-				if me.tag != 0 && p.city[rec] == me.tag {
-					s.touch(slot, t.weight)
-					continue
-				}
-				for k := range others {
-					if advance(&others[k], rec) {
-						s.touch(slot, t.weight)
-						break
-					}
+				if slot := p.base + rec; s.noted(slot) {
+					s.touched(slot, t.weight)
 				}
 			}
 		}
 	}
 }
 
-// otherLists returns the postings in one part of the common words after the i-th.
-func (s *search) otherLists(i, part int) (out [][]uint32) {
-	for j, n := i+1, 0; j < len(s.terms) && n < partners; j++ {
-		if !s.terms[j].exact {
+// worthwhile reports whether reading the i-th term may cost more than looking at all that was touched.
+func (s *search) worthwhile(i int) bool {
+	return s.rest[i].postings > s.limits.closing && s.limits.pass*s.terms[i].live > len(s.table)
+}
+
+// last returns a rank that the last of a full shortlist has at least, or 0. The records touched so far are none that only
+// common words led to: more may be asked of those later, and they would make room.
+func (s *search) last(me *memo) uint32 {
+	// Some of those that gained most are enough.
+	const width, some = 1 << 4, 256
+	var number [1 << 9]int // of records, by gain
+	class := func(c sum) int { return min(int(c.gain()/width), len(number)-1) }
+	for _, c := range s.table {
+		if c.slot != 0 {
+			number[class(c)]++
+		}
+	}
+	least, n := len(number), 0
+	for n < 2*s.limits.shortlist && least > 0 {
+		least--
+		n += number[least]
+	}
+	s.known = s.known[:0]
+	for _, c := range s.table {
+		if c.slot != 0 && (class(c) > least || class(c) == least && len(s.known) < some) {
+			s.known = append(s.known, c)
+		}
+	}
+	s.rank(me, s.known)
+	s.known = s.known[:0]
+	if len(s.hits) < s.limits.shortlist {
+		return 0
+	}
+	s.shorten(me)
+	return me.last.rank
+}
+
+// closes reports whether no record that was not touched can reach the shortlist by the terms from the i-th on.
+func (s *search) closes(me *memo, i int) bool {
+	me.top = max(me.top, s.lead(me, s.table))
+	return s.rest[i].weight < me.gainFor(max(s.least, me.floor(i >= me.open)))
+}
+
+// lead returns a rank that the best of the touched records has at least: that of one with the largest gain.
+func (s *search) lead(me *memo, touched []sum) (top uint32) {
+	most := uint32(0)
+	for _, c := range touched {
+		if g := c.gain(); g > most {
+			most = g
+			p, rec := s.record(c.slot - 1)
+			top = max(top, rank(g, me, p.mass[rec], p.city[rec]))
+		}
+	}
+	return top
+}
+
+// prune drops the touched records that cannot reach the shortlist any more, and reports whether the others are few. If so it
+// collects them.
+func (s *search) prune(me *memo, i int) bool {
+	s.known = s.known[:0]
+	floor := [2]uint32{max(s.least, me.floor(false)), max(s.least, me.floor(true))}
+	rest := s.rest[i].weight
+	need := [2]uint32{me.gainFor(floor[0]), me.gainFor(floor[1])}
+	for class := range need {
+		need[class] -= min(need[class], rest)
+	}
+	s.blocks(s.table, &need, func(block []sum, mass, city []uint16) {
+		for i, c := range block {
+			class, g := c.weight>>31, c.gain()+rest
+			if me.reaches(floor[class], g, mass[i]) && (me.tag == 0 || rank(g, me, mass[i], city[i]) >= floor[class]) {
+				s.known = append(s.known, c)
+			}
+		}
+	})
+	if len(s.known) <= s.limits.few {
+		slices.SortFunc(s.known, func(a, b sum) int { return cmp.Compare(a.slot, b.slot) })
+		return true
+	}
+	size := 1 << 11
+	for size < 4*len(s.known) {
+		size *= 2
+	}
+	if size <= len(s.table) {
+		s.table = s.table[:size]
+		s.fill()
+	}
+	s.known = s.known[:0]
+	return false
+}
+
+// readKnown adds what the known records gain by the terms from the i-th on.
+func (s *search) readKnown(me *memo, i int) {
+	for ; i < me.scan; i++ {
+		t := &s.terms[i]
+		if i >= me.open && !t.exact {
 			continue
 		}
-		n++
-		for _, f := range s.terms[j].refs {
-			if f.part == part {
-				out = append(out, s.parts[part].postings(f.word))
+		for _, f := range t.refs {
+			p := s.parts[f.part]
+			list := p.postings(f.word)
+			k, _ := slices.BinarySearchFunc(s.known, p.base+1, func(c sum, slot uint32) int { return cmp.Compare(c.slot, slot) })
+			for ; k < len(s.known) && s.known[k].slot-1-p.base < uint32(p.records()) && len(list) > 0; k++ {
+				if c := &s.known[k]; advance(&list, c.slot-1-p.base) {
+					c.weight += t.weight
+				}
 			}
 		}
 	}
-	return out
+}
+
+// common is a list of postings in one part of a word that is not opened.
+type common struct {
+	postings []uint32
+	weight   uint32
+	joins    bool   // it is read for new records
+	partners uint32 // a bit for each list that makes a record of this one new
+}
+
+// join reads the common words up to me.join for the records that were touched, are in the query's city, or have another
+// common word.
+func (s *search) join(me *memo) {
+	s.mark()
+	for n, p := range s.parts {
+		lists := s.common[:0]
+		number := 0 // of the word among the common ones
+		var of [maxCommon]int
+		i := me.open
+		for ; i < len(s.terms) && number < maxCommon; i++ {
+			t := &s.terms[i]
+			if !t.exact {
+				continue
+			}
+			for _, f := range t.refs {
+				if f.part == n {
+					of[len(lists)] = number
+					lists = append(lists, common{postings: p.postings(f.word), weight: t.weight, joins: i < me.join})
+				}
+			}
+			number++
+		}
+		for i := range lists {
+			for j := i + 1; j < len(lists) && of[j] <= of[i]+partners; j++ {
+				lists[i].partners |= 1 << j
+			}
+		}
+		s.joinIn(me, p, lists, s.rest[min(i, me.scan)].weight)
+		clear(lists)
+		s.common = lists[:0]
+	}
+}
+
+// joinIn reads the lists of one part, a block of records at a time: it notes who is in which list, and then looks at each.
+// beyond is what a record can gain by further words.
+func (s *search) joinIn(me *memo, p *part, lists []common, beyond uint32) {
+	joined := 0
+	for joined < len(lists) && lists[joined].joins {
+		joined++
+	}
+	if joined == 0 {
+		return
+	}
+	for _, l := range lists[min(len(lists), joined+partners):] {
+		beyond += l.weight
+	}
+	lists = lists[:min(len(lists), joined+partners)]
+	need := me.gainFor(max(s.least, me.floor(true)))
+	var at [maxCommon]int
+	for {
+		first := uint32(math.MaxUint32)
+		for i := range lists[:joined] {
+			if at[i] < len(lists[i].postings) {
+				first = min(first, lists[i].postings[at[i]])
+			}
+		}
+		if first == math.MaxUint32 {
+			return
+		}
+		first -= first % uint32(len(s.in))
+		end := uint64(first) + uint64(len(s.in))
+		var block [maxCommon][]uint32
+		for i := range lists {
+			l := lists[i].postings
+			k := at[i]
+			for k < len(l) && l[k] < first {
+				k++
+			}
+			from := k
+			for k < len(l) && uint64(l[k]) < end {
+				s.in[l[k]-first] |= 1 << i
+				k++
+			}
+			block[i], at[i] = l[from:k], k
+		}
+		for i := range lists[:joined] {
+			for _, rec := range block[i] {
+				in := s.in[rec-first]
+				if in&(1<<i-1) != 0 || p.deaths > 0 && p.isDead(rec) {
+					continue // seen in a list before, or gone
+				}
+				in &= 1<<joined - 1
+				slot := p.base + rec
+				if s.noted(slot) && s.touched(slot, weightOf(lists, in)) {
+					continue
+				}
+				if weightOf(lists, s.in[rec-first])+beyond < need {
+					continue // it cannot reach the shortlist
+				}
+				if me.tag == 0 || p.city[rec] != me.tag {
+					for in != 0 && s.in[rec-first]&lists[bits.TrailingZeros32(in)].partners == 0 {
+						in &= in - 1
+					}
+				}
+				if in != 0 {
+					s.touch(slot, weightOf(lists, in)|onlyCommon)
+				}
+			}
+		}
+		for i := range lists {
+			for _, rec := range block[i] {
+				s.in[rec-first] = 0
+			}
+		}
+	}
+}
+
+// weightOf returns the weights of a set of lists together.
+func weightOf(lists []common, in uint32) (sum uint32) {
+	for ; in != 0; in &= in - 1 {
+		sum += lists[bits.TrailingZeros32(in)].weight
+	}
+	return sum
 }
 
 // advance moves a rising list to rec by doubling steps and reports whether it is there.
@@ -632,26 +1063,107 @@ func (s *search) split(q *Query, me *memo) {
 }
 
 // choose ranks what was touched and keeps the best: by the share of weight in common, with an eighth of the query's
-// weight on top for the same city; ties by id.
+// weight on top for the same city; ties by id. Whoever has not a good part of what the first has is left out.
 func (s *search) choose(me *memo) {
-	s.hits = s.hits[:0]
-	for _, i := range s.used {
-		h := hit{slot: s.slots[i] - 1}
-		p, rec := s.record(h.slot)
-		h.rank = rank(s.sums[i], me, p.mass[rec], p.city[rec])
-		s.hits = append(s.hits, h)
+	touched := s.table
+	if len(s.known) > 0 {
+		touched = s.known
 	}
-	if me.cut = len(s.hits) > s.limits.shortlist; me.cut {
-		less := func(a, b hit) int {
-			if a.rank != b.rank {
-				return cmp.Compare(b.rank, a.rank)
-			}
-			return strings.Compare(s.idOf(a), s.idOf(b))
+	for me.top = s.lead(me, touched); ; {
+		top := me.top
+		s.rank(me, touched)
+		if me.top == top {
+			break
 		}
-		s.hits = best(s.hits, s.limits.shortlist, less)
-		me.last = slices.MaxFunc(s.hits, less)
+		if !me.cut { // nobody was dropped who may not have to be
+			s.hits = slices.DeleteFunc(s.hits, func(h hit) bool { return h.rank < me.floor(h.common) })
+			break
+		}
+	}
+	if n := s.limits.shortlist; len(s.hits) > n || len(s.hits) == n && s.least > 0 {
+		s.shorten(me) // or others may have been dropped before
+	}
+	if me.cut {
 		me.lastID = strings.Clone(s.idOf(me.last))
 	}
+}
+
+// rank collects the touched records that are good enough for the shortlist as far as the best rank is known, and raises
+// it when one has a better. Now and then it drops those that are too many.
+func (s *search) rank(me *memo, touched []sum) {
+	s.hits, me.cut = s.hits[:0], false
+	cut := uint32(0) // the least rank of a full shortlist
+	var floor, need [2]uint32
+	raise := func() {
+		for class := range floor {
+			floor[class] = max(cut, me.floor(class == 1))
+			need[class] = me.gainFor(floor[class])
+		}
+	}
+	raise()
+	s.blocks(touched, &need, func(block []sum, mass, city []uint16) {
+		for i, c := range block {
+			class := c.weight >> 31
+			if !me.reaches(floor[class], c.gain(), mass[i]) {
+				continue
+			}
+			r := rank(c.gain(), me, mass[i], city[i])
+			if r < floor[class] {
+				continue
+			}
+			if s.hits = append(s.hits, hit{c.slot - 1, r, class == 1}); r > me.top {
+				me.top = r
+				raise()
+			}
+			if len(s.hits) == 8*s.limits.shortlist {
+				s.shorten(me)
+				cut = me.last.rank
+				raise()
+			}
+		}
+	})
+}
+
+// blocks hands over the touched records that gained what is needed, of either class, with what is known of them. That lies far
+// apart and is fetched side by side.
+func (s *search) blocks(touched []sum, need *[2]uint32, use func(block []sum, mass, city []uint16)) {
+	block, mass, city, n := &s.block, &s.mass, &s.city, 0
+	for i := 0; i <= len(touched); i++ {
+		if i < len(touched) {
+			c := touched[i]
+			if c.slot == 0 || c.gain() < need[c.weight>>31] {
+				continue
+			}
+			block[n] = c
+			n++
+		}
+		if n == len(block) || i == len(touched) {
+			for k, c := range block[:n] {
+				p, rec := s.record(c.slot - 1)
+				mass[k], city[k] = p.mass[rec], p.city[rec]
+			}
+			use(block[:n], mass[:n], city[:n])
+			n = 0
+		}
+	}
+}
+
+// shorten cuts the hits to the shortlist.
+func (s *search) shorten(me *memo) {
+	s.hits = best(s.hits, s.limits.shortlist, s.before)
+	me.cut, me.last = true, slices.MaxFunc(s.hits, s.before)
+}
+
+// before orders hits by falling rank, and those of one rank by id. Records lie in the order of their ids.
+func (s *search) before(a, b hit) int {
+	if a.rank != b.rank {
+		return cmp.Compare(b.rank, a.rank)
+	}
+	p, _ := s.record(a.slot)
+	if o, _ := s.record(b.slot); o == p {
+		return cmp.Compare(a.slot, b.slot)
+	}
+	return strings.Compare(s.idOf(a), s.idOf(b))
 }
 
 func (s *search) idOf(h hit) string {
@@ -659,12 +1171,42 @@ func (s *search) idOf(h hit) string {
 	return p.id(r)
 }
 
-// rank orders records for the shortlist, in millionths.
-func rank(sum uint32, me *memo, mass, city uint16) uint32 {
-	if me.tag != 0 && city == me.tag {
-		sum += me.queryMass / 8
+// floor returns the least rank of the shortlist.
+func (me *memo) floor(common bool) uint32 {
+	if common {
+		return uint32(uint64(me.top) * commonShare / 100)
 	}
-	return uint32(uint64(sum) * 1_000_000 / (uint64(me.queryMass) + uint64(mass) + 1))
+	return uint32(uint64(me.top) * floorShare / 100)
+}
+
+// rank orders records for the shortlist, in millionths: what a record has gained, over the query's weight and its own.
+// It rises with the gain.
+func rank(gain uint32, me *memo, mass, city uint16) uint32 {
+	if me.tag != 0 && city == me.tag {
+		gain += me.queryMass / 8
+	}
+	return uint32(uint64(gain) * 1_000_000 / (uint64(me.queryMass) + uint64(max(gain, uint32(mass))) + 1))
+}
+
+// reaches reports whether a record of a mass may have a rank.
+func (me *memo) reaches(rank, gain uint32, mass uint16) bool {
+	if me.tag != 0 {
+		gain += me.queryMass / 8
+	}
+	return uint64(gain)*1_000_000 >= uint64(rank)*(uint64(me.queryMass)+uint64(max(gain, uint32(mass)))+1)
+}
+
+// gainFor returns the least gain with which a record can have a rank.
+func (me *memo) gainFor(rank uint32) uint32 {
+	if rank >= 1_000_000 {
+		return math.MaxUint32
+	}
+	short := uint64(1_000_000 - rank)
+	gain := (uint64(rank)*uint64(me.queryMass+1) + short - 1) / short
+	if me.tag != 0 {
+		gain -= min(gain, uint64(me.queryMass/8))
+	}
+	return uint32(min(gain, math.MaxUint32))
 }
 
 // best returns the k first of h in the order of less, in no order, rearranging h.

@@ -4,17 +4,19 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"iter"
 	"math"
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 	"unsafe"
 )
 
 // segment holds records in flat arrays that never change: about seven allocations however many records there are, and
 // no pointers for the garbage collector to follow.
 type segment struct {
-	blob []byte   // the records, one after another; see encode
+	blob []byte   // the records, one after another in the order of their ids; see encode
 	off  []uint32 // where each record begins; one more than records
 	mass []uint16 // the weight of each record's main name, in 1/64 nat
 	city []uint16 // a tag of each record's city; 0: none
@@ -43,7 +45,7 @@ type table struct {
 type entry struct{ hash, id uint32 }
 
 func newTable(e []entry) table {
-	slices.SortFunc(e, func(a, b entry) int { return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.id, b.id)) })
+	sortEntries(e)
 	e = slices.Compact(e)
 	bits := uint(2)
 	for 1<<bits < len(e)/4 && bits < 28 {
@@ -68,6 +70,34 @@ func newTable(e []entry) table {
 		t.start[i] += t.start[i-1]
 	}
 	return t
+}
+
+// sortEntries sorts by hash, and those of one hash by number: many by the digits of the hash, least first.
+func sortEntries(e []entry) {
+	byID := func(a, b entry) int { return cmp.Compare(a.id, b.id) }
+	if len(e) < 1<<12 {
+		slices.SortFunc(e, func(a, b entry) int { return cmp.Or(cmp.Compare(a.hash, b.hash), byID(a, b)) })
+		return
+	}
+	if !slices.IsSortedFunc(e, byID) {
+		slices.SortFunc(e, byID)
+	}
+	from, to := e, make([]entry, len(e))
+	for shift := 0; shift < 32; shift += 8 { // four passes, so that the last ends where it began
+		var at [257]int
+		for _, x := range from {
+			at[x.hash>>shift&255+1]++
+		}
+		for d := range 255 {
+			at[d+1] += at[d]
+		}
+		for _, x := range from {
+			d := x.hash >> shift & 255
+			to[at[d]] = x
+			at[d]++
+		}
+		from, to = to, from
+	}
 }
 
 // find returns the numbers stored under a hash, rising.
@@ -99,7 +129,6 @@ func (t *table) find(h uint32) []uint32 {
 
 // The kinds of key a record is found by. Each is hashed with its text.
 const (
-	keyID      = 'i'
 	keySquash  = 's' // a name as one word
 	keyPrefix  = 'p' // the first prefixLength bytes of it, which a cut field keeps
 	keyAcronym = 'a'
@@ -135,7 +164,6 @@ func cityTag(city string) uint16 {
 
 // keysOf visits the keys of a prepared record besides its words.
 func keysOf(q *Query, visit func(hash uint32)) {
-	visit(hashKey(keyID, q.id))
 	for i := range q.names {
 		n := &q.names[i]
 		if len(n.words) > 1 { // one word is found as a word
@@ -198,17 +226,6 @@ func (s *segment) vocabulary() int { return len(s.weight) }
 func (s *segment) wordText(w uint32) string {
 	lo, hi := s.textOff[w], s.textOff[w+1]
 	return unsafe.String(unsafe.SliceData(s.text[lo:hi]), hi-lo)
-}
-
-// lookup returns the number of a word.
-func (s *segment) lookup(t string) (uint32, bool) {
-	i := s.lowerBound(t)
-	return uint32(i), i < s.vocabulary() && s.wordText(uint32(i)) == t
-}
-
-// lowerBound returns the first word not before t.
-func (s *segment) lowerBound(t string) int {
-	return sort.Search(s.vocabulary(), func(i int) bool { return s.wordText(uint32(i)) >= t })
 }
 
 // postings returns the records that have a word, rising.
@@ -366,9 +383,29 @@ func (d *reader) read(s *segment, r uint32) *Query {
 	return q
 }
 
+// forget drops what would keep a merged segment alive.
+func (d *reader) forget() {
+	clear(d.words)
+	clear(d.q.names)
+	clear(d.q.domains)
+	clear(d.q.parents)
+	d.q = Query{names: d.q.names[:0], domains: d.q.domains[:0], parents: d.q.parents[:0]}
+}
+
 // id returns the id of record r, sharing the segment's memory.
-func (s *segment) id(r uint32) string {
-	b := s.blob[s.off[r]:s.off[r+1]]
+func (s *segment) id(r uint32) string { return recordID(s.blob[s.off[r]:s.off[r+1]]) }
+
+// find returns the records with an id, from..to: one as a rule, none, or several of which the last counts.
+func (s *segment) find(id string) (from, to uint32) {
+	n := s.records()
+	from = uint32(sort.Search(n, func(r int) bool { return s.id(uint32(r)) >= id }))
+	for to = from; to < uint32(n) && s.id(to) == id; to++ {
+	}
+	return from, to
+}
+
+// recordID returns the id of an encoded record, sharing its memory.
+func recordID(b []byte) string {
 	_, n := binary.Uvarint(b)
 	b = b[n:]
 	size, n := binary.Uvarint(b)
@@ -417,6 +454,7 @@ func newBuilder() *builder { return &builder{number: map[string]uint32{}, off: [
 
 func (b *builder) add(q *Query) {
 	r := uint32(len(b.mass))
+	b.blob, b.keys = roomFor(b.blob, 4096), roomFor(b.keys, 256)
 	b.blob = encode(b.blob, q, func(w word) uint32 {
 		if i, ok := b.number[w.text]; ok {
 			return i
@@ -433,6 +471,15 @@ func (b *builder) add(q *Query) {
 	keysOf(q, func(h uint32) { b.keys = append(b.keys, entry{h, r}) })
 }
 
+// roomFor makes room for n more elements, and doubles a list that is full: append adds a quarter to long ones, and copies
+// them four times as often.
+func roomFor[T any](l []T, n int) []T {
+	if cap(l)-len(l) < n && len(l) > n {
+		return slices.Grow(l, len(l))
+	}
+	return l
+}
+
 // massTag returns the weight of the main name in 1/64 nat.
 func (q *Query) massTag() uint16 {
 	if len(q.names) == 0 {
@@ -441,16 +488,47 @@ func (q *Query) massTag() uint16 {
 	return uint16(min(math.MaxUint16, q.names[0].mass*64))
 }
 
-// build lays the records out. The builder must not be used afterwards.
-func (b *builder) build() *segment {
-	s := &segment{mass: slices.Clip(b.mass), city: slices.Clip(b.city), off: make([]uint32, 1, len(b.off))}
-	order := make([]uint32, len(b.vocab))
+// record returns the encoded record r.
+func (b *builder) record(r uint32) []byte { return b.blob[b.off[r]:b.off[r+1]] }
+
+// arrange puts the records in the order of their ids, those of one id as they came. It returns the encoded records in that order.
+func (b *builder) arrange() iter.Seq[[]byte] {
+	ids := func(x, y uint32) int { return strings.Compare(recordID(b.record(x)), recordID(b.record(y))) }
+	order := make([]uint32, len(b.mass))
 	for i := range order {
 		order[i] = uint32(i)
 	}
-	slices.SortFunc(order, func(x, y uint32) int { return strings.Compare(b.vocab[x].text, b.vocab[y].text) })
+	if !slices.IsSortedFunc(order, ids) {
+		slices.SortStableFunc(order, ids)
+		mass, city, place := make([]uint16, len(order)), make([]uint16, len(order)), make([]uint32, len(order))
+		for i, r := range order {
+			mass[i], city[i], place[r] = b.mass[r], b.city[r], uint32(i)
+		}
+		b.mass, b.city = mass, city
+		for i := range b.keys {
+			b.keys[i].id = place[b.keys[i].id]
+		}
+	}
+	return func(yield func([]byte) bool) {
+		for _, r := range order {
+			if !yield(b.record(r)) {
+				return
+			}
+		}
+	}
+}
+
+// build lays the records out. The builder must not be used afterwards.
+func (b *builder) build() *segment {
+	records := b.arrange()
+	s := &segment{mass: slices.Clip(b.mass), city: slices.Clip(b.city), off: make([]uint32, 1, len(b.off))}
+	var beside sync.WaitGroup // with many records the tables are made while these are written
+	defer beside.Wait()
+	beside.Go(func() { s.keys = newTable(b.keys) })
+	order := b.alphabet()
 	rank := make([]uint32, len(order))
 	s.textOff = make([]uint32, 1, len(order)+1)
+	s.weight, s.kind = make([]float32, 0, len(order)), make([]kind, 0, len(order))
 	for i, w := range order {
 		rank[w] = uint32(i)
 		v := &b.vocab[w]
@@ -460,7 +538,16 @@ func (b *builder) build() *segment {
 		s.kind = append(s.kind, v.kind)
 	}
 	b.number = nil
-	s.text, s.weight, s.kind = slices.Clip(s.text), slices.Clip(s.weight), slices.Clip(s.kind)
+	s.text = slices.Clip(s.text)
+	beside.Go(func() {
+		edits := make([]entry, 0, 6*len(order))
+		for w := range order {
+			if s.kind[w]&(pairOf|number) == 0 {
+				edited(s.wordText(uint32(w)), func(h uint32) { edits = append(edits, entry{h, uint32(w)}) })
+			}
+		}
+		s.edits = newTable(edits)
+	})
 
 	// Renumber the words of every record, and count them for the postings.
 	s.blob = make([]byte, 0, len(b.blob)+len(b.blob)/16)
@@ -468,9 +555,11 @@ func (b *builder) build() *segment {
 	var seen []uint32
 	type hit struct{ word, record uint32 }
 	hits := make([]hit, 0, 3*len(b.mass))
-	for r := range b.mass {
+	r := -1
+	for record := range records {
+		r++
 		seen = seen[:0]
-		s.blob = renumber(s.blob, b.blob[b.off[r]:b.off[r+1]], func(w uint32) uint32 {
+		s.blob = renumber(s.blob, record, func(w uint32) uint32 {
 			w = rank[w]
 			if !slices.Contains(seen, w) {
 				seen = append(seen, w)
@@ -492,15 +581,30 @@ func (b *builder) build() *segment {
 		s.post[count[h.word]] = h.record
 		count[h.word]++
 	}
-	var edits []entry
-	for w := range order {
-		if s.kind[w]&(pairOf|number) == 0 {
-			edited(s.wordText(uint32(w)), func(h uint32) { edits = append(edits, entry{h, uint32(w)}) })
-		}
-	}
-	s.edits = newTable(edits)
-	s.keys = newTable(b.keys)
 	return s
+}
+
+// alphabet returns the numbers of the vocabulary's words in byte order.
+func (b *builder) alphabet() []uint32 {
+	type begin struct {
+		lead uint64
+		word uint32
+	}
+	begins := make([]begin, len(b.vocab))
+	for i := range begins {
+		begins[i] = begin{leading8(b.vocab[i].text), uint32(i)}
+	}
+	slices.SortFunc(begins, func(x, y begin) int {
+		if x.lead != y.lead {
+			return cmp.Compare(x.lead, y.lead)
+		}
+		return strings.Compare(b.vocab[x.word].text, b.vocab[y.word].text)
+	})
+	order := make([]uint32, len(begins))
+	for i := range begins {
+		order[i] = begins[i].word
+	}
+	return order
 }
 
 // renumber copies an encoded record with its words numbered anew.

@@ -7,6 +7,8 @@ import (
 const (
 	// slipLetters is the least length of a word that is mended: shorter ones are too near to each other.
 	slipLetters = 7
+	// slipLongest is the greatest: nobody's word is longer.
+	slipLongest = 40
 	// slipOrdinary is in how many of half a million names a word is ordinary enough to be meant.
 	slipOrdinary = 250
 	// slipOdds is how many times more often than the word as written its mended form must occur.
@@ -19,13 +21,36 @@ const (
 type slips struct {
 	count  map[string]int32    // in how many names a word as written occurs
 	nearby map[string][]string // a word, or one with one letter left out → the ordinary words it comes from
+	hashes [1 << 13]uint64     // a bit for the hash of each key of nearby: most words have no key there
 }
 
 func newSlips() *slips { return &slips{count: map[string]int32{}, nearby: map[string][]string{}} }
 
+// slipBase is the base of the hash of words, a polynomial of their letters.
+const slipBase = 0x01000193
+
+func slipHash(w string) (h uint32) {
+	for i := range len(w) {
+		h = h*slipBase + uint32(w[i])
+	}
+	return h
+}
+
+// bit returns the number of the bit of a hash.
+func (s *slips) bit(h uint32) (cell uint32, bit uint64) {
+	h *= 2654435761
+	return h >> 19, 1 << (h >> 13 & 63)
+}
+
+// may reports whether a word with a hash may be a key of nearby.
+func (s *slips) may(h uint32) bool {
+	cell, bit := s.bit(h)
+	return s.hashes[cell]&bit != 0
+}
+
 // meant adds a word that others may be slips of.
 func (s *slips) meant(w string) {
-	if len(w) < slipLetters || !isASCII(w) {
+	if len(w) < slipLetters || len(w) > slipLongest || !isASCII(w) {
 		return
 	}
 	add := func(k string) {
@@ -35,6 +60,8 @@ func (s *slips) meant(w string) {
 			}
 		}
 		s.nearby[k] = append(s.nearby[k], w)
+		cell, bit := s.bit(slipHash(k))
+		s.hashes[cell] |= bit
 	}
 	add(w)
 	for i := range w {
@@ -44,12 +71,19 @@ func (s *slips) meant(w string) {
 
 // mend returns the ordinary word that w is a slip of, or w. The first letter is never the wrong one.
 func (s *slips) mend(w string) string {
+	if len(w) < slipLetters-1 || len(w) > slipLongest || !isASCII(w) {
+		return w
+	}
 	own := s.count[w]
-	if len(w) < slipLetters-1 || !isASCII(w) || own > 20 {
+	if own > 20 {
 		return w
 	}
 	best, most := w, int32(-1)
-	try := func(k string) {
+	try := func(i int) {
+		k := w
+		if i >= 0 {
+			k = w[:i] + w[i+1:]
+		}
 		for _, x := range s.nearby[k] {
 			if x == w || x[0] != w[0] || !oneSlip(w, x) {
 				continue
@@ -61,9 +95,23 @@ func (s *slips) mend(w string) string {
 			best, most = x, n
 		}
 	}
-	try(w)
-	for i := range w {
-		try(w[:i] + w[i+1:])
+	// The hash of w without its i-th letter is made of those of what stands before and after it.
+	var power [slipLongest + 1]uint32
+	power[0] = 1
+	for i := range len(w) {
+		power[i+1] = power[i] * slipBase
+	}
+	full, before := slipHash(w), uint32(0)
+	if s.may(full) {
+		try(-1)
+	}
+	for i := range len(w) {
+		next := before*slipBase + uint32(w[i])
+		after := full - next*power[len(w)-1-i]
+		if s.may(before*power[len(w)-1-i] + after) {
+			try(i)
+		}
+		before = next
 	}
 	return best
 }

@@ -54,9 +54,10 @@ func (t *Trainer) Search(x *Index, q Record, truth string, weight float64) {
 	}
 	var all []found
 	var e evidence
+	var d reader
 	for _, h := range s.hits {
 		part, rec := s.record(h.slot)
-		b := s.reader.read(part.segment, rec)
+		b := d.read(part.segment, rec)
 		x.m.compare(p, b, owners, &e)
 		all = append(all, found{e.v, b.id == truth && truth != ""})
 	}
