@@ -12,7 +12,7 @@ import (
 
 // SnapshotVersion is that of the layout of a snapshot of an index. Whoever changes segment, the encoding of a record or
 // the hash of a key raises it. The model has a reference of its own: an index holds weights of the model it was built with.
-const SnapshotVersion = 1
+const SnapshotVersion = 2
 
 // column is one array of a segment.
 type column struct {
@@ -145,6 +145,8 @@ func (s *segment) check(forms int) error {
 		return errors.New("the postings do not fill their place")
 	case slices.ContainsFunc(s.post, func(r uint32) bool { return int(r) >= n }):
 		return errors.New("a posting names a record that is not there")
+	case !s.postingsRise():
+		return errors.New("the records of a word are not in order")
 	}
 	for i := 1; i < len(s.textOff); i++ {
 		if s.textOff[i] == s.textOff[i-1] {
@@ -161,6 +163,18 @@ func (s *segment) check(forms int) error {
 		return fmt.Errorf("record %d cannot be read", bad)
 	}
 	return nil
+}
+
+// postingsRise reports whether the records of each word are in order, none twice.
+func (s *segment) postingsRise() bool {
+	for w := range s.weight {
+		for l := s.postings(uint32(w)); len(l) > 1; l = l[1:] {
+			if l[0] >= l[1] {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // check reports what would make find fail, or return a number not below n.
