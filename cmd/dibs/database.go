@@ -130,8 +130,8 @@ func (f *databaseFlags) openSigned(ctx context.Context, create bool) (store.Stor
 }
 
 // openEngine opens database, key and engine. close ends them in reverse order.
-func (f *databaseFlags) openEngine(ctx context.Context, create bool, log *slog.Logger, policy []byte) (e *engine.Engine, closeAll func() error, err error) {
-	e, _, closeAll, err = f.openReplica(ctx, create, log, policy, "")
+func (f *databaseFlags) openEngine(ctx context.Context, create bool, log *slog.Logger) (e *engine.Engine, closeAll func() error, err error) {
+	e, _, closeAll, err = f.openReplica(ctx, create, log, nil, "")
 	return e, closeAll, err
 }
 

@@ -49,7 +49,7 @@ func (c *demoCmd) Run(ctx context.Context, std stdio) error {
 	}
 	db := databaseFlags{Database: "sqlite:" + filepath.Join(c.Dir, "dibs.db"), Origin: "dibs/demo"}
 	log := newLog(std.err, slog.LevelWarn)
-	e, done, err := db.openEngine(ctx, true, log, nil)
+	e, done, err := db.openEngine(ctx, true, log)
 	if err != nil {
 		return err
 	}

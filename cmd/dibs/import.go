@@ -45,7 +45,7 @@ func (c *importCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	defer func() { _ = in.Close() }()
-	e, done, err := c.openEngine(ctx, true, newLog(std.err, slog.LevelWarn), nil)
+	e, done, err := c.openEngine(ctx, true, newLog(std.err, slog.LevelWarn))
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ type keysCreateCmd struct {
 
 // Run makes the key.
 func (c *keysCreateCmd) Run(ctx context.Context, std stdio) error {
-	e, done, err := c.openEngine(ctx, false, newLog(std.err, slog.LevelWarn), nil)
+	e, done, err := c.openEngine(ctx, false, newLog(std.err, slog.LevelWarn))
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ type keysRevokeCmd struct {
 
 // Run revokes the key.
 func (c *keysRevokeCmd) Run(ctx context.Context, std stdio) error {
-	e, done, err := c.openEngine(ctx, false, newLog(std.err, slog.LevelWarn), nil)
+	e, done, err := c.openEngine(ctx, false, newLog(std.err, slog.LevelWarn))
 	if err != nil {
 		return err
 	}

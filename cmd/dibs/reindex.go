@@ -32,7 +32,7 @@ type reindexed struct {
 func (c *reindexCmd) Run(ctx context.Context, std stdio) (err error) {
 	log := newLog(std.err, slog.LevelWarn)
 	from := time.Now()
-	e, done, err := c.openEngine(ctx, false, log, nil)
+	e, done, err := c.openEngine(ctx, false, log)
 	if err != nil {
 		return err
 	}

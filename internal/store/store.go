@@ -1,9 +1,9 @@
 // Package store is the storage contract of dibs: one ledger, and the tables that are its projection.
 //
 // Two engines implement it, SQLite for one box and PostgreSQL for replicas; storetest holds both to the same suite.
-// All SQL lives in the engines. The ledger is the truth: every write is the appending of entries under the lock of
-// one head row, and everything else a reader can ask for (registrations, accounts, cases, keys) is written from the
-// same entries in the same transaction.
+// All SQL lives in the engines, and in package tables, which they share. The ledger is the truth: every write is the
+// appending of entries under the lock of one head row, and everything else a reader can ask for (registrations, accounts,
+// cases, keys) is written from the same entries in the same transaction.
 package store
 
 import (

@@ -134,6 +134,8 @@ func (t *turn) keepAlive() (end func()) {
 		return func() {}
 	}
 	began, ended := time.Now(), false
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	var timer *time.Timer
 	timer = time.AfterFunc(every, func() {
 		t.mu.Lock()

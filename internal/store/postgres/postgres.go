@@ -150,7 +150,7 @@ func parse(text string) (*pgxpool.Config, error) {
 		return nil, fmt.Errorf("the URL of the PostgreSQL database cannot be used: %s", detail)
 	}
 	if !strings.Contains(text, "pool_max_conns=") {
-		cfg.MaxConns = int32(4 * runtime.GOMAXPROCS(0)) //nolint:gosec // CPUs are few
+		cfg.MaxConns = int32(4 * runtime.GOMAXPROCS(0))
 	}
 	if cfg.ConnConfig.ConnectTimeout == 0 {
 		cfg.ConnConfig.ConnectTimeout = connectLimit

@@ -13,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/dibs-deals/dibs/internal/deal"
-	"github.com/dibs-deals/dibs/internal/ledger"
 	"github.com/dibs-deals/dibs/internal/store"
 	"github.com/dibs-deals/dibs/internal/store/storetest"
 	"github.com/dibs-deals/dibs/internal/testserver"
@@ -34,6 +33,9 @@ func TestMain(m *testing.M) {
 	}())
 }
 
+// patient lets a commit hold the head for long, for tests of something else: the machine may be busy.
+const patient = "&idle_in_transaction_session_timeout=30s"
+
 func open(tb testing.TB, cfg Config) *Store {
 	tb.Helper()
 	s, err := Open(context.Background(), cfg)
@@ -46,38 +48,9 @@ func open(tb testing.TB, cfg Config) *Store {
 
 func TestConformance(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) (store.Store, func() store.Store) {
-		url := server.Database(t)
+		url := server.Database(t) + patient
 		reopen := func() store.Store { return open(t, Config{URL: url}) }
 		return reopen(), reopen
-	})
-}
-
-// oneEntry appends an entry on top of whatever the head is. after, if not nil, is called under the lock.
-func oneEntry(ctx context.Context, s *Store, after func(store.Locked) error) error {
-	return s.Commit(ctx, func(ctx context.Context, l store.Locked) (store.Append, error) {
-		tree := ledger.NewTree()
-		for e, err := range l.Entries(ctx, 0) {
-			if err != nil {
-				return store.Append{}, err
-			}
-			if _, err := tree.Append(e.Leaf); err != nil {
-				return store.Append{}, err
-			}
-		}
-		b, err := store.NewBatch(l.Head(), tree)
-		if err != nil {
-			return store.Append{}, err
-		}
-		if err := b.Add(store.Entry{Kind: "x", Actor: deal.System}, &deal.Change{}); err != nil {
-			return store.Append{}, err
-		}
-		if after != nil {
-			if err := after(l); err != nil {
-				return store.Append{}, err
-			}
-		}
-		add, _, err := b.Done()
-		return add, err
 	})
 }
 
@@ -101,7 +74,7 @@ func again(t *testing.T, s *Store) {
 	t.Helper()
 	err := errors.New("not tried")
 	for range 200 {
-		if err = oneEntry(context.Background(), s, nil); err == nil || !errors.Is(err, store.ErrRetry) {
+		if err = storetest.Append(context.Background(), s, nil); err == nil || !errors.Is(err, store.ErrRetry) {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -111,31 +84,10 @@ func again(t *testing.T, s *Store) {
 	}
 }
 
-// TestBrokenCommit breaks a commit at every point. Before the commit nothing may be there; after it everything must be,
-// and the caller must be told that it does not know.
 func TestBrokenCommit(t *testing.T) {
-	for _, c := range []struct {
-		point   string
-		there   uint64
-		unknown bool
-	}{{"locked", 0, false}, {"written", 0, false}, {"committed", 1, true}} {
-		t.Run(c.point, func(t *testing.T) {
-			boom, broken := errors.New("boom"), true
-			s := open(t, Config{URL: server.Database(t), Hook: func(p string) error {
-				if broken && p == c.point {
-					return boom
-				}
-				return nil
-			}})
-			if err := oneEntry(context.Background(), s, nil); !errors.Is(err, boom) || errors.Is(err, store.ErrUnknown) != c.unknown {
-				t.Fatalf("got %v", err)
-			}
-			broken = false
-			headIs(t, s, c.there)
-			again(t, s)
-			headIs(t, s, c.there+1)
-		})
-	}
+	storetest.Broken(t, func(t *testing.T, hook func(string) error) store.Store {
+		return open(t, Config{URL: server.Database(t) + patient, Hook: hook})
+	})
 }
 
 // TestFence has a replica stop while it holds the head. The server ends its session, others go on, and when the replica
@@ -145,9 +97,9 @@ func TestFence(t *testing.T) {
 	frozen, other := open(t, Config{URL: url}), open(t, Config{URL: url})
 	frozen.freeze = true
 	took := make(chan time.Duration, 1)
-	err := oneEntry(context.Background(), frozen, func(store.Locked) error {
+	err := storetest.Append(context.Background(), frozen, func(store.Locked) error {
 		began := time.Now()
-		if err := oneEntry(context.Background(), other, nil); err != nil {
+		if err := storetest.Append(context.Background(), other, nil); err != nil {
 			t.Errorf("another commits: %v", err)
 		}
 		took <- time.Since(began)
@@ -156,7 +108,7 @@ func TestFence(t *testing.T) {
 	if !errors.Is(err, store.ErrRetry) || errors.Is(err, store.ErrUnknown) {
 		t.Errorf("the fenced replica is told %v", err)
 	}
-	if d := <-took; d > time.Second {
+	if d := <-took; d > defaultIdle+time.Second {
 		t.Errorf("another had to wait for %s", d)
 	}
 	headIs(t, other, 1)
@@ -165,7 +117,7 @@ func TestFence(t *testing.T) {
 
 	// Fenced before it reads under the lock.
 	err = frozen.Commit(context.Background(), func(ctx context.Context, l store.Locked) (store.Append, error) {
-		if err := oneEntry(context.Background(), other, nil); err != nil {
+		if err := storetest.Append(context.Background(), other, nil); err != nil {
 			t.Errorf("another commits: %v", err)
 		}
 		_, err := l.Answered(ctx, []store.IdemKey{{KeyID: "k", Key: "k"}})
@@ -179,9 +131,9 @@ func TestFence(t *testing.T) {
 
 // TestAtWork: a replica that decides for longer than the limit, and is at work, is not fenced.
 func TestAtWork(t *testing.T) {
-	s := open(t, Config{URL: server.Database(t) + "&idle_in_transaction_session_timeout=60ms"})
-	busy := time.NewTimer(300 * time.Millisecond)
-	if err := oneEntry(context.Background(), s, func(store.Locked) error { <-busy.C; return nil }); err != nil {
+	s := open(t, Config{URL: server.Database(t) + "&idle_in_transaction_session_timeout=700ms"})
+	busy := time.NewTimer(time.Second)
+	if err := storetest.Append(context.Background(), s, func(store.Locked) error { <-busy.C; return nil }); err != nil {
 		t.Errorf("at work: %v", err)
 	}
 	headIs(t, s, 1)
@@ -189,18 +141,18 @@ func TestAtWork(t *testing.T) {
 
 // TestTurns: a replica does not wait for its turn for ever, nor for longer than its caller does.
 func TestTurns(t *testing.T) {
-	url := server.Database(t) + "&lock_timeout=100"
+	url := server.Database(t) + "&lock_timeout=100" + patient
 	s, other := open(t, Config{URL: url}), open(t, Config{URL: url})
-	err := oneEntry(context.Background(), s, func(store.Locked) error {
-		if err := oneEntry(context.Background(), other, nil); !errors.Is(err, store.ErrRetry) {
+	err := storetest.Append(context.Background(), s, func(store.Locked) error {
+		if err := storetest.Append(context.Background(), other, nil); !errors.Is(err, store.ErrRetry) {
 			t.Errorf("the head is held: %v", err)
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 		defer cancel()
-		if err := oneEntry(ctx, other, nil); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, store.ErrRetry) {
+		if err := storetest.Append(ctx, other, nil); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, store.ErrRetry) {
 			t.Errorf("the caller has stopped waiting: %v", err)
 		}
-		if err := oneEntry(ctx, s, nil); !errors.Is(err, context.DeadlineExceeded) {
+		if err := storetest.Append(ctx, s, nil); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("the caller has stopped waiting for this process: %v", err)
 		}
 		return nil
@@ -221,7 +173,7 @@ func TestTerminated(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := oneEntry(ctx, s, func(store.Locked) error { terminate(); return nil }); !errors.Is(err, store.ErrRetry) || errors.Is(err, store.ErrUnknown) {
+	if err := storetest.Append(ctx, s, func(store.Locked) error { terminate(); return nil }); !errors.Is(err, store.ErrRetry) || errors.Is(err, store.ErrUnknown) {
 		t.Errorf("terminated while deciding: %v", err)
 	}
 	headIs(t, s, 0)
@@ -232,7 +184,7 @@ func TestTerminated(t *testing.T) {
 		}
 		return nil
 	}})
-	if err := oneEntry(ctx, hooked, nil); err == nil {
+	if err := storetest.Append(ctx, hooked, nil); err == nil {
 		t.Error("a commit on a session that was ended succeeded")
 	}
 	headIs(t, s, 1)
@@ -243,7 +195,7 @@ func TestTerminated(t *testing.T) {
 func standby(t *testing.T) (s *Store, waiting func(n int) (pid int)) {
 	t.Helper()
 	p := testserver.NewPostgres(t, "fsync=off")
-	s = open(t, Config{URL: p.Database(t)})
+	s = open(t, Config{URL: p.Database(t) + patient})
 	if err := p.Exec("postgres", "SET synchronous_commit = local", "ALTER SYSTEM SET synchronous_standby_names = 'missing'", "SELECT pg_reload_conf()"); err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +244,7 @@ func TestWaitCutShort(t *testing.T) {
 			waiting(0)
 			s.cfg.CommitLimit = c.limit
 			done := make(chan error, 1)
-			go func() { done <- oneEntry(ctx, s, nil) }()
+			go func() { done <- storetest.Append(ctx, s, nil) }()
 			c.cut()
 			if err := <-done; !errors.Is(err, store.ErrUnknown) {
 				t.Errorf("got %v", err)
@@ -307,7 +259,7 @@ func TestWaitCutShort(t *testing.T) {
 		s.cfg.CommitLimit = time.Minute
 		asked, cancel := context.WithCancel(ctx)
 		done := make(chan error, 1)
-		go func() { done <- oneEntry(asked, s, nil) }()
+		go func() { done <- storetest.Append(asked, s, nil) }()
 		pid := waiting(1)
 		cancel()
 		select {
@@ -325,18 +277,47 @@ func TestWaitCutShort(t *testing.T) {
 	})
 }
 
+// TestFailover kills the primary and promotes its synchronous standby. What was acknowledged is there, and commits and
+// reads go on with the new primary: which of the URL's servers that is, is found out.
+func TestFailover(t *testing.T) {
+	p := testserver.NewPostgres(t, "fsync=off")
+	second, err := p.Standby("second")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := second.Remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := p.Exec("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'second'", "SELECT pg_reload_conf()"); err != nil {
+		t.Fatal(err)
+	}
+	primary := fmt.Sprintf("127.0.0.1:%d", p.Port)
+	s := open(t, Config{URL: strings.Replace(p.URL("postgres"), primary, fmt.Sprintf("127.0.0.1:%d,%s", second.Port, primary), 1)})
+	for range 3 {
+		again(t, s)
+	}
+	if err := errors.Join(p.Kill(), second.Promote()); err != nil {
+		t.Fatal(err)
+	}
+	headIs(t, s, 3)
+	again(t, s)
+	headIs(t, s, 4)
+}
+
 // TestCrash has the server crash while a COMMIT is on its way, and while the replica decides.
 func TestCrash(t *testing.T) {
 	ctx := context.Background()
 	p := testserver.NewPostgres(t, "fsync=off")
 	s := open(t, Config{URL: p.Database(t)})
 	again(t, s)
-	if err := oneEntry(ctx, s, func(store.Locked) error { return p.Crash() }); err == nil {
+	if err := storetest.Append(ctx, s, func(store.Locked) error { return p.Crash() }); err == nil {
 		t.Error("a commit on a server that crashed succeeded")
 	} else if _, err := s.Head(ctx); err == nil || errors.Is(err, deal.ErrNotFound) {
 		t.Errorf("a server that is not there says %v", err)
 	}
-	if err := oneEntry(ctx, s, nil); !errors.Is(err, store.ErrRetry) {
+	if err := storetest.Append(ctx, s, nil); !errors.Is(err, store.ErrRetry) {
 		t.Errorf("connection refused: %v", err)
 	}
 	if err := p.Start(); err != nil {
@@ -353,7 +334,7 @@ func TestCrash(t *testing.T) {
 		if n == 20 {
 			go func() { crashed <- p.Crash() }()
 		}
-		err := oneEntry(ctx, s, nil)
+		err := storetest.Append(ctx, s, nil)
 		if err == nil {
 			acked++
 			continue
@@ -417,7 +398,7 @@ func TestSettings(t *testing.T) {
 	if n := s.read.Config().MaxConns; n != 3 {
 		t.Errorf("%d connections read", n)
 	}
-	err := oneEntry(ctx, s, func(l store.Locked) error {
+	err := storetest.Append(ctx, s, func(l store.Locked) error {
 		var level string
 		err := l.(*locked).t.conn.QueryRow(ctx, "SHOW transaction_isolation").Scan(&level)
 		if level != "read committed" { // a later statement must see what others have committed before the lock was had

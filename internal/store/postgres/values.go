@@ -213,7 +213,7 @@ func (c *column) add(v any) error {
 		case int64:
 			n.Int64 = v
 		case uint64:
-			n.Int64 = int64(v) //nolint:gosec // sequences and sizes do not come near 2^63
+			n.Int64 = int64(v)
 		default:
 			return fmt.Errorf("%T is no number", v)
 		}

@@ -45,7 +45,7 @@ type kept struct{ *writer }
 
 // Query implements tables.Querier.
 func (k kept) Query(ctx context.Context, query string, args ...any) (tables.Rows, error) {
-	return k.writer.QueryContext(ctx, strings.Replace(query, "FROM ", "FROM kept.", 1), bind(args)...)
+	return k.QueryContext(ctx, strings.Replace(query, "FROM ", "FROM kept.", 1), bind(args)...)
 }
 
 func quote(s string) string {

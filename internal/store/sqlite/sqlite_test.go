@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/dibs-deals/dibs/internal/deal"
-	"github.com/dibs-deals/dibs/internal/ledger"
 	"github.com/dibs-deals/dibs/internal/store"
 	"github.com/dibs-deals/dibs/internal/store/storetest"
 )
@@ -29,64 +28,15 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// TestBrokenCommit breaks a commit at every point. Before the commit nothing may be there; after it everything must be,
-// and the caller must be told that it does not know.
 func TestBrokenCommit(t *testing.T) {
-	ctx := context.Background()
-	for _, c := range []struct {
-		point   string
-		there   bool
-		unknown bool
-	}{{"locked", false, false}, {"written", false, false}, {"committed", true, true}} {
-		t.Run(c.point, func(t *testing.T) {
-			boom := errors.New("boom")
-			broken := true
-			s, err := Open(ctx, Config{Path: filepath.Join(t.TempDir(), "x.db"), Hook: func(p string) error {
-				if broken && p == c.point {
-					return boom
-				}
-				return nil
-			}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = s.Close() }()
-			appendOne := func() error {
-				return s.Commit(ctx, func(_ context.Context, l store.Locked) (store.Append, error) {
-					tree := ledger.NewTree()
-					for e, err := range l.Entries(ctx, 0) {
-						if err != nil {
-							return store.Append{}, err
-						}
-						if _, err := tree.Append(e.Leaf); err != nil {
-							return store.Append{}, err
-						}
-					}
-					b, err := store.NewBatch(l.Head(), tree)
-					if err != nil {
-						return store.Append{}, err
-					}
-					if err := b.Add(store.Entry{Kind: "x", Actor: deal.System}, &deal.Change{}); err != nil {
-						return store.Append{}, err
-					}
-					add, _, err := b.Done()
-					return add, err
-				})
-			}
-			err = appendOne()
-			if !errors.Is(err, boom) || errors.Is(err, store.ErrUnknown) != c.unknown {
-				t.Fatalf("got %v", err)
-			}
-			broken = false
-			head, err := s.Head(ctx)
-			if err != nil || (head.Seq == 1) != c.there {
-				t.Fatalf("head at %d, %v", head.Seq, err)
-			}
-			if err := appendOne(); err != nil {
-				t.Fatalf("the next commit: %v", err)
-			}
-		})
-	}
+	storetest.Broken(t, func(t *testing.T, hook func(string) error) store.Store {
+		s, err := Open(context.Background(), Config{Path: filepath.Join(t.TempDir(), "x.db"), Hook: hook})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.Close() })
+		return s
+	})
 }
 
 func TestPragmas(t *testing.T) {

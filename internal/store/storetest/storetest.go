@@ -50,6 +50,72 @@ func Run(t *testing.T, open func(t *testing.T) (db store.Store, reopen func() st
 	}
 }
 
+// Broken breaks a commit at every point the engine names. Before the commit nothing may be there; after it everything
+// must be, and the caller must be told that it does not know. open returns an empty database with the hook.
+func Broken(t *testing.T, open func(t *testing.T, hook func(point string) error) store.Store) {
+	for _, c := range []struct {
+		point   string
+		there   uint64
+		unknown bool
+	}{{"locked", 0, false}, {"written", 0, false}, {"committed", 1, true}} {
+		t.Run(c.point, func(t *testing.T) {
+			boom, broken := errors.New("boom"), true
+			db := open(t, func(p string) error {
+				if broken && p == c.point {
+					return boom
+				}
+				return nil
+			})
+			if err := Append(ctx, db, nil); !errors.Is(err, boom) || errors.Is(err, store.ErrUnknown) != c.unknown {
+				t.Fatalf("got %v", err)
+			}
+			broken = false
+			for n := range uint64(2) {
+				if h, err := db.Head(ctx); err != nil || h.Seq != c.there+n {
+					t.Fatalf("head at %d, want %d, %v", h.Seq, c.there+n, err)
+				}
+				if err := Append(ctx, db, nil); err != nil {
+					t.Fatalf("the next commit: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// Append commits an entry that changes nothing on top of whatever the head is. under, if not nil, is called under the lock.
+func Append(ctx context.Context, db store.Store, under func(store.Locked) error) error {
+	return db.Commit(ctx, func(ctx context.Context, l store.Locked) (store.Append, error) {
+		b, err := batch(ctx, l)
+		if err != nil {
+			return store.Append{}, err
+		}
+		if err := b.Add(store.Entry{Kind: deal.EntryStart, Actor: deal.System}, &deal.Change{}); err != nil {
+			return store.Append{}, err
+		}
+		if under != nil {
+			if err := under(l); err != nil {
+				return store.Append{}, err
+			}
+		}
+		add, _, err := b.Done()
+		return add, err
+	})
+}
+
+// batch begins a batch on the head, reading the tree from the store as a fresh process would.
+func batch(ctx context.Context, l store.Locked) (*store.Batch, error) {
+	tree := ledger.NewTree()
+	for e, err := range l.Entries(ctx, 0) {
+		if err != nil {
+			return nil, err
+		}
+		if _, err := tree.Append(e.Leaf); err != nil {
+			return nil, err
+		}
+	}
+	return store.NewBatch(l.Head(), tree)
+}
+
 var ctx = context.Background()
 
 // start is the recorded time of the first entry: with microseconds, which every engine must keep.
@@ -62,22 +128,11 @@ type item struct {
 	events []store.Event
 }
 
-// commit appends the items on top of whatever the head is, reading the tree's edge from the store as a fresh process
-// would.
+// commit appends the items on top of whatever the head is.
 func commit(db store.Store, items ...item) (store.Append, error) {
 	var add store.Append
 	err := db.Commit(ctx, func(ctx context.Context, l store.Locked) (store.Append, error) {
-		head := l.Head()
-		tree := ledger.NewTree()
-		for e, err := range l.Entries(ctx, 0) {
-			if err != nil {
-				return store.Append{}, err
-			}
-			if _, err := tree.Append(e.Leaf); err != nil {
-				return store.Append{}, err
-			}
-		}
-		b, err := store.NewBatch(head, tree)
+		b, err := batch(ctx, l)
 		if err != nil {
 			return store.Append{}, err
 		}
