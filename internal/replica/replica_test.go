@@ -227,8 +227,9 @@ func TestWarmStart(t *testing.T) { onBoth(t, testWarmStart) }
 
 // onBoth runs a test on either engine of the store.
 func onBoth(t *testing.T, test func(*testing.T, *site)) {
-	t.Run("SQLite", func(t *testing.T) { test(t, newSite(t)) })
+	t.Run("SQLite", func(t *testing.T) { t.Parallel(); test(t, newSite(t)) })
 	t.Run("PostgreSQL", func(t *testing.T) {
+		t.Parallel()
 		s := newSite(t)
 		server := testserver.NewPostgres(t)
 		url := server.Database(t)
@@ -284,6 +285,7 @@ func testWarmStart(t *testing.T, s *site) {
 // TestRefused puts everything into Redis that is not the snapshot. Each is refused or not found, said so, and the world is
 // the store's.
 func TestRefused(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	rows := accounts(6000) // enough for sections with chunks of their own
 	a := s.start(false, false)
@@ -458,6 +460,7 @@ func (s *site) dump() map[string]string {
 // TestOtherHistory: a snapshot of entries that the database has lost, as a failover to a standby that was behind loses
 // them, is not of this ledger.
 func TestOtherHistory(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	a := s.start(false, false)
 	a.put(t, partners()...)
@@ -495,6 +498,7 @@ func (f fixed) Snapshot(context.Context) (store.Base, [][]byte, error) {
 // TestNothingSecret: no key, nobody's name and no text of a filing is in Redis, and nothing is there under another name
 // than the ledger's.
 func TestNothingSecret(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	a := s.start(false, true)
 	a.put(t, partners()...)
@@ -557,6 +561,7 @@ func testSignal(t *testing.T, s *site) {
 
 // TestLiar floods a replica with signals of what never was. It looks a bounded number of times, and goes on.
 func TestLiar(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	a := s.start(false, true)
 	a.put(t, partners()...)
@@ -590,6 +595,7 @@ func TestLiar(t *testing.T) {
 
 // TestRedisDown stops Redis in the middle of the work. Nothing fails; when it comes back, empty, it is filled again.
 func TestRedisDown(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	a := s.start(false, true)
 	a.put(t, append(partners(), accounts(500)...)...)
@@ -652,13 +658,12 @@ func TestRedisDown(t *testing.T) {
 
 // TestFrozen: a Redis that hangs keeps nobody waiting.
 func TestFrozen(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	a := s.start(false, true)
 	a.put(t, append(partners(), accounts(100)...)...)
 	await(t, "it is up", func() bool { return a.rep.State() == "up" })
-	if allowed, known := a.rep.Allow(ctx, "checks:x", 100); !allowed || !known {
-		t.Fatalf("allowed %v, known %v", allowed, known)
-	}
+	await(t, "it counts", func() bool { allowed, known := a.rep.Allow(ctx, "checks:x", 100); return allowed && known })
 	if err := s.redis.Freeze(); err != nil {
 		t.Fatal(err)
 	}
@@ -678,6 +683,7 @@ func TestFrozen(t *testing.T) {
 
 // TestLease: one publishes at a time; one that was leased and died is waited for; two at once do no harm.
 func TestLease(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	a := s.start(false, false)
 	a.put(t, append(partners(), accounts(300)...)...)
@@ -733,6 +739,7 @@ func (w takesLease) Snapshot(ctx context.Context) (store.Base, [][]byte, error) 
 
 // TestGrowth: when enough has changed a new snapshot is published without being asked for.
 func TestGrowth(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("puts many accounts")
 	}
@@ -750,24 +757,24 @@ func TestGrowth(t *testing.T) {
 
 // TestAllow: a limit is common to all replicas, each name has its own, and a flush gives no more than one minute's anew.
 func TestAllow(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	a := s.start(false, false)
 	a.put(t, partners()...)
 	b := s.start(false, false)
-	allowed := 0
+	allowed, from := 0, time.Now()
 	for i := range 40 {
 		p := []*process{a, b}[i%2]
-		ok, known := p.rep.Allow(ctx, "checks:key_1", 10)
-		if !known { // the machine is too busy to answer in time
-			i--
-			continue
-		}
-		if ok {
-			allowed++
-		}
+		await(t, "it counts", func() bool { // one that was asked in vain may have counted all the same
+			ok, known := p.rep.Allow(ctx, "checks:key_1", 10)
+			if ok {
+				allowed++
+			}
+			return known
+		})
 	}
-	if allowed < 10 || allowed > 12 {
-		t.Errorf("%d of 10 allowed", allowed)
+	if most := 10 + int(time.Since(from)/(6*time.Second)) + 1; allowed < 7 || allowed > most {
+		t.Errorf("%d allowed of 10, and one more every six seconds", allowed)
 	}
 	await(t, "another name has its own", func() bool { ok, known := b.rep.Allow(ctx, "checks:key_2", 10); return ok && known })
 	if err := s.redis.Kill(); err != nil {
@@ -776,7 +783,7 @@ func TestAllow(t *testing.T) {
 	if ok, known := a.rep.Allow(ctx, "checks:key_3", 10); ok || known {
 		t.Error("a dead Redis allowed")
 	}
-	from := time.Now()
+	from = time.Now()
 	for range 1000 {
 		a.rep.Allow(ctx, "checks:key_3", 10)
 	}

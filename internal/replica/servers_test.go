@@ -25,6 +25,7 @@ import (
 
 // TestServers publishes, fetches, counts and signals on servers of every kind.
 func TestServers(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	a := s.start(true, false)
 	a.put(t, append(partners(), accounts(400)...)...)
