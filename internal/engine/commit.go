@@ -277,8 +277,11 @@ func (e *Engine) commit(batch []*proposal) {
 			p.err = errors.Join(deal.ErrUnavailable, err)
 		}
 	}
-	for _, p := range live {
+	for i, p := range live {
 		close(p.done)
+		if i == len(live)/2 {
+			store.Point("half-answered")
+		}
 	}
 }
 
@@ -319,14 +322,20 @@ func (e *Engine) commitOnce(batch []*proposal) error {
 	var seal *sealed
 	var after *ledger.Tree
 	var next store.Head // after the commit
+	store.Point("begin")
 	err := e.cfg.Store.Commit(ctx, func(ctx context.Context, l store.Locked) (store.Append, error) {
+<<<<<<< HEAD
 		e.dirty = true
+=======
+		store.Point("locked")
+>>>>>>> 2fd8cb4 (Harness: steps to die at, and a clock that can be set)
 		head := l.Head()
 		if head != e.view.head {
 			if err := e.catchUp(ctx, head, l.Entries(ctx, e.view.head.Seq)); err != nil {
 				return store.Append{}, err
 			}
 		}
+		store.Point("caught-up")
 		if e.view.superseded() && !slices.ContainsFunc(batch, func(p *proposal) bool { return p.request.starts }) {
 			return store.Append{}, errSuperseded // the view is a true prefix of the ledger and stays
 		}
@@ -387,12 +396,17 @@ func (e *Engine) commitOnce(batch []*proposal) error {
 		}
 		after = tree
 		next = add.Head
+		store.Point("decided")
 		return add, nil
 	})
 	if err != nil {
 		return err
 	}
+<<<<<<< HEAD
 	e.dirty = false
+=======
+	store.Point("committed")
+>>>>>>> 2fd8cb4 (Harness: steps to die at, and a clock that can be set)
 	if seal != nil {
 		e.view.mu.Lock()
 		e.view.settle(next, after)

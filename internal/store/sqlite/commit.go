@@ -52,6 +52,7 @@ func (s *Store) Commit(ctx context.Context, decide func(context.Context, store.L
 	if err := s.Codec.Append(rowWriter{tx, s.conn}, head, &add); err != nil {
 		return err
 	}
+	store.Point("written")
 	if err := s.hook("written"); err != nil {
 		return err
 	}
