@@ -17,8 +17,6 @@ const (
 	// maxBatch is how many waiting requests one commit takes: enough that its fixed cost disappears, few enough that
 	// nobody waits long for the others.
 	maxBatch = 256
-	// maxExpiries is how many endings one commit writes before it turns to what people wait for.
-	maxExpiries = 1000
 	// followEvery is how often the view is brought up to what other processes have committed, and windows that have
 	// ended are written down, while nobody asks for anything.
 	followEvery = 100 * time.Millisecond
@@ -480,37 +478,47 @@ func (e *Engine) add(b *store.Batch, a addition) error {
 	return e.view.apply(a.change)
 }
 
-// expire writes the ends of windows that have ended, before anything is decided that could grant what they freed.
+// expire writes the ends of windows that have ended, before anything is decided that could grant what they freed. All ends
+// come before the first promotion: windows end together, at midnight, and a promotion grants what has ended, written or not.
 func (e *Engine) expire(b *store.Batch, now time.Time) error {
-	for _, r := range e.view.popDue(now, maxExpiries) {
-		lapsed := *r
+	due := e.view.popDue(now)
+	gone := make([]deal.Registration, len(due))
+	for i, r := range due {
+		gone[i] = *r
+		lapsed := &gone[i]
 		lapsed.Status, lapsed.Version = deal.StatusExpired, b.NextSeq()
-		body, err := eventBody(&lapsed)
+		body, err := eventBody(lapsed)
 		if err != nil {
 			return err
 		}
 		a := addition{
 			entry:  store.Entry{Kind: deal.EntryExpired, Subject: r.ID, Actor: deal.System, At: now},
-			change: &deal.Change{Registrations: []deal.Registration{lapsed}},
+			change: &deal.Change{Registrations: []deal.Registration{*lapsed}},
 			events: []store.Event{{ID: deal.NewID(deal.EventID), Type: "dibs.registration.expired.v1", Subject: r.ID, Body: body}},
 		}
 		if err := e.add(b, a); err != nil {
 			return err
 		}
-		if err := e.promote(b, &lapsed, now); err != nil {
-			return err
+	}
+	promoted := map[string]bool{}
+	for i := range gone {
+		if key := gone[i].CustomerRef.Key(); !promoted[key] {
+			promoted[key] = true
+			if err := e.promote(b, key, now); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// maxPromotions bounds how many of those in line are decided again when one holder goes.
+// maxPromotions bounds how many of those in line are decided again when holders of one customer go.
 const maxPromotions = 100
 
-// promote decides those again who waited in line for what the registration held, in the order in which they filed. Who
-// still has to wait is left where it is.
-func (e *Engine) promote(b *store.Batch, gone *deal.Registration, now time.Time) error {
-	line := slices.Clone(e.view.claimsOf[gone.CustomerRef.Key()])
+// promote decides those again who wait in line for the customer, in the order in which they filed. Who still has to wait
+// is left where it is.
+func (e *Engine) promote(b *store.Batch, customer string, now time.Time) error {
+	line := slices.Clone(e.view.claimsOf[customer])
 	for _, id := range line[:min(len(line), maxPromotions)] {
 		waiting := e.view.claims[id]
 		if waiting == nil || waiting.Status != deal.StatusWaitlisted || !waiting.ClaimAt(now) {
