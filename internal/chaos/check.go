@@ -180,7 +180,7 @@ func checkOneHolder(f *found, h *history, rec *record) (grants, ends, promotions
 				switch {
 				case other.w.EndsAt.After(e.at):
 					f.add("one holder", "entry %d at %s protects %q for %s (%v), which %s holds (%v) since entry %d until %s", e.seq, e.at,
-						h.nameOf(who), r.ID, now.w.Scope.Lines, id, other.w.Scope.Lines, other.seq, other.w.EndsAt)
+						h.customers[who].account.Name, r.ID, now.w.Scope.Lines, id, other.w.Scope.Lines, other.seq, other.w.EndsAt)
 				case !other.hold:
 					f.add("expiry", "entry %d grants to %s what %s held until %s, before that end is written", e.seq, r.ID, id, other.w.EndsAt)
 				}
@@ -190,9 +190,6 @@ func checkOneHolder(f *found, h *history, rec *record) (grants, ends, promotions
 	}
 	return grants, ends, promotions
 }
-
-// nameOf names a customer by number; the round fills in more.
-func (h *history) nameOf(who int) string { return fmt.Sprintf("customer %d", who) }
 
 // checkChain derives leaf, chain, and Merkle root of every entry from its columns, with an implementation of its own.
 func checkChain(f *found, rec *record) {

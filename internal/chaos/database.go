@@ -94,8 +94,8 @@ type record struct {
 	holders int // rows of live claims
 }
 
-// readRecord reads the database with statements of its own.
-func readRecord(ctx context.Context, db *sql.DB) (*record, error) {
+// readRecord reads the database with statements of its own. micros is how it says an entry's time in microseconds.
+func readRecord(ctx context.Context, db *sql.DB, micros string) (*record, error) {
 	rec := &record{}
 	dec, err := zstd.NewReader(nil)
 	if err != nil {
@@ -103,7 +103,7 @@ func readRecord(ctx context.Context, db *sql.DB) (*record, error) {
 	}
 	defer dec.Close()
 	micro := func(n int64) time.Time { return time.UnixMicro(n).UTC() }
-	err = each(ctx, db, `SELECT seq, at, kind, subject, key_id, role, coalesce(idem_key, ''), request_hash, answer, encoding, body, leaf, chain, size FROM entry ORDER BY seq`,
+	err = each(ctx, db, `SELECT seq, `+micros+`, kind, subject, key_id, role, coalesce(idem_key, ''), request_hash, answer, encoding, body, leaf, chain, size FROM entry ORDER BY seq`,
 		func(rows *sql.Rows) error {
 			var e entry
 			var at int64

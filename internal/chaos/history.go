@@ -3,6 +3,7 @@ package chaos
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -50,7 +51,8 @@ type violation struct {
 
 // history is what the clients saw.
 type history struct {
-	began time.Time
+	began     time.Time
+	customers []customer
 
 	mu    sync.Mutex
 	ops   []*operation
@@ -58,7 +60,7 @@ type history struct {
 	wrong []violation
 }
 
-func newHistory() *history { return &history{began: time.Now()} }
+func newHistory(v *vendor) *history { return &history{began: time.Now(), customers: v.customers} }
 
 // now is the one clock all calls are measured by.
 func (h *history) now() time.Duration { return time.Since(h.began) }
@@ -108,4 +110,21 @@ func (h *history) acknowledged() []*operation {
 		}
 	}
 	return out
+}
+
+// silence returns the longest time without an answer, in the time the storm lasted.
+func (h *history) silence(storm time.Duration) (longest time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var at []time.Duration
+	for _, c := range h.calls {
+		if c.status/100 == 2 && c.invoked < storm {
+			at = append(at, c.returned)
+		}
+	}
+	slices.Sort(at)
+	for i := 1; i < len(at); i++ {
+		longest = max(longest, at[i]-at[i-1])
+	}
+	return longest
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -64,6 +65,7 @@ type Result struct {
 	Grants       int            `json:"grants"`     // protections that began
 	Ends         int            `json:"ends"`       // that ended
 	Promotions   int            `json:"promotions"` // of those in line
+	Silence      float64        `json:"silence"`    // the longest time, in seconds, without any answer while things broke
 	Partitions   int            `json:"partitions"` // customers whose history porcupine checked
 	Undecided    int            `json:"undecided"`  // it had no time for
 
@@ -96,6 +98,7 @@ type base interface {
 	faults() []fault
 	calm() error // mends everything, when the load is over
 	open() (*sql.DB, error)
+	micros() string // the time of an entry, in microseconds
 	close() error
 }
 
@@ -107,6 +110,7 @@ func (b sqliteBase) args(int) []string { return []string{"--database", b.url()} 
 func (b sqliteBase) faults() []fault   { return nil }
 func (b sqliteBase) calm() error       { return nil }
 func (b sqliteBase) close() error      { return nil }
+func (b sqliteBase) micros() string    { return "at" }
 func (b sqliteBase) open() (*sql.DB, error) {
 	return sql.Open("sqlite", "file:"+b.path+"?_pragma=query_only(1)&_pragma=busy_timeout(10000)")
 }
@@ -127,13 +131,21 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 			err = errors.Join(err, r.base.close())
 		}
 		if cfg.Keep != "" && (err != nil || len(r.res.Violations) > 0) {
-			err = errors.Join(err, os.CopyFS(filepath.Join(cfg.Keep, strconv.FormatUint(cfg.Seed, 10)), os.DirFS(dir)))
+			if b, merr := json.MarshalIndent(r.res, "", " "); merr == nil {
+				err = errors.Join(err, os.WriteFile(filepath.Join(dir, "result.json"), b, 0o600))
+			}
+			to := filepath.Join(cfg.Keep, filepath.Base(cfg.Program)+"-"+strconv.FormatUint(cfg.Seed, 10))
+			err = errors.Join(err, os.RemoveAll(to), os.CopyFS(to, os.DirFS(dir)))
 		}
 		err = errors.Join(err, os.RemoveAll(dir))
 	}()
 	switch cfg.Database {
 	case "sqlite":
 		r.base = sqliteBase{filepath.Join(dir, "dibs.db")}
+	case "postgres":
+		if r.base, err = newPostgresBase(dir, cfg.Replicas); err != nil {
+			return nil, err
+		}
 	default:
 		return nil, fmt.Errorf("no database %q", cfg.Database)
 	}
@@ -164,7 +176,7 @@ func (r *round) run(ctx context.Context) error {
 		}
 		r.replicas = append(r.replicas, p)
 	}
-	r.h = newHistory()
+	r.h = newHistory(r.v)
 	l := newLoad(r.v, r.h, r.replicas, portal, admin, r.cfg.Seed, r.cfg.Window, r.cfg.Per)
 	text, err := rules("start", 1)
 	if err != nil {
@@ -196,20 +208,20 @@ func (r *round) prepare(ctx context.Context) (portal, admin string, err error) {
 		if err := os.WriteFile(file, f.text, 0o600); err != nil {
 			return "", "", err
 		}
-		if _, _, err := r.dibs(ctx, append([]string{"import", f.kind, file}, r.base.args(0)...)...); err != nil {
+		if _, _, err := r.dibs(ctx, r.cfg.Program, append([]string{"import", f.kind, file}, r.base.args(0)...)...); err != nil {
 			return "", "", err
 		}
 	}
-	if portal, _, err = r.dibs(ctx, append([]string{"keys", "create", "--role", "portal", "--partner", "*"}, r.base.args(0)...)...); err != nil {
+	if portal, _, err = r.dibs(ctx, r.cfg.Program, append([]string{"keys", "create", "--role", "portal", "--partner", "*"}, r.base.args(0)...)...); err != nil {
 		return "", "", err
 	}
-	admin, _, err = r.dibs(ctx, append([]string{"keys", "create", "--role", "admin"}, r.base.args(0)...)...)
+	admin, _, err = r.dibs(ctx, r.cfg.Program, append([]string{"keys", "create", "--role", "admin"}, r.base.args(0)...)...)
 	return strings.TrimSpace(portal), strings.TrimSpace(admin), err
 }
 
-// dibs runs a command of the clean program to its end.
-func (r *round) dibs(ctx context.Context, args ...string) (stdout, stderr string, err error) {
-	cmd := exec.CommandContext(ctx, r.cfg.Clean, args...) //nolint:gosec // our own program
+// dibs runs a command of a program to its end.
+func (r *round) dibs(ctx context.Context, program string, args ...string) (stdout, stderr string, err error) {
+	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // our own program
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -290,7 +302,7 @@ func (r *round) judge(ctx context.Context, l *load) error {
 	}
 	var f found
 	for _, args := range [][]string{{"audit", "verify"}, {"replay"}} {
-		if out, errs, err := r.dibs(ctx, append(args, "--database", r.base.url())...); err != nil {
+		if out, errs, err := r.dibs(ctx, r.cfg.Clean, append(args, "--database", r.base.url())...); err != nil {
 			f.add(args[0], "%.2000s%.2000s", out, errs)
 		}
 	}
@@ -299,7 +311,7 @@ func (r *round) judge(ctx context.Context, l *load) error {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	rec, err := readRecord(ctx, db)
+	rec, err := readRecord(ctx, db, r.base.micros())
 	if err != nil {
 		return err
 	}
@@ -314,6 +326,7 @@ func (r *round) judge(ctx context.Context, l *load) error {
 	for _, w := range r.h.wrong {
 		f.add(w.Check, "%s", w.Detail)
 	}
+	res.Silence = r.h.silence(r.cfg.Load).Seconds()
 	for _, op := range r.h.ops {
 		switch {
 		case op.answered == 0:
@@ -385,8 +398,8 @@ func (r *Result) String() string {
 	if len(counts) > 0 {
 		verdict = "WRONG: " + strings.Join(counts, ", ")
 	}
-	return fmt.Sprintf("%s seed %d, %.0f s: %d acknowledged (%d replayed, %d other), %d calls (%d unanswered), %d deaths; %s; %d entries, %d grants, %d ends, %d promotions; %d partitions (%d undecided): %s",
-		r.Database, r.Seed, r.Seconds, r.Acknowledged, r.Replayed, r.Others, r.Calls, r.Unanswered, r.Deaths, strings.Join(faults, ", "),
+	return fmt.Sprintf("%s seed %d, %.0f s: %d acknowledged (%d replayed, %d other), %d calls (%d unanswered), %d deaths; %s; longest silence %.1f s; %d entries, %d grants, %d ends, %d promotions; %d partitions (%d undecided): %s",
+		r.Database, r.Seed, r.Seconds, r.Acknowledged, r.Replayed, r.Others, r.Calls, r.Unanswered, r.Deaths, strings.Join(faults, ", "), r.Silence,
 		r.Entries, r.Grants, r.Ends, r.Promotions, r.Partitions, r.Undecided, verdict)
 }
 
