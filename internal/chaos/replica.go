@@ -36,7 +36,6 @@ type replica struct {
 	done    chan struct{} // closed when the process has ended
 	deaths  int           // by a signal
 	refused int           // starts that ended by themselves, because the database could not be asked
-	frozen  time.Time     // since when it has stood still
 }
 
 func newReplica(dir, name, program string, args, env []string) (*replica, error) {
@@ -117,12 +116,8 @@ func (r *replica) start(more ...string) error {
 	}
 }
 
-// keep starts the process again each time it ends, until stop is closed, and lets it go on when it has stood still for
-// the time thaw says.
-func (r *replica) keep(stop <-chan struct{}, thaw func() time.Duration, env ...string) {
-	tick := time.NewTicker(25 * time.Millisecond)
-	defer tick.Stop()
-	limit := thaw()
+// keep starts the process again each time it ends, until stop is closed.
+func (r *replica) keep(stop <-chan struct{}, env ...string) {
 	for {
 		select {
 		case <-stop:
@@ -130,24 +125,36 @@ func (r *replica) keep(stop <-chan struct{}, thaw func() time.Duration, env ...s
 		case <-r.ended():
 			r.count()
 			if err := r.start(env...); err != nil {
-				r.mu.Lock()
 				r.refused++
-				r.mu.Unlock()
 				select {
 				case <-stop:
 				case <-time.After(100 * time.Millisecond):
 				}
 			}
+		}
+	}
+}
+
+// thaw lets the process go on when it has stood still for the time limit says, until stop is closed.
+func (r *replica) thaw(stop <-chan struct{}, limit func() time.Duration) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	var since time.Time
+	var most time.Duration
+	for {
+		select {
+		case <-stop:
+			return
 		case <-tick.C:
-			switch {
-			case !r.still():
-				r.frozen = time.Time{}
-			case r.frozen.IsZero():
-				r.frozen, limit = time.Now(), thaw()
-			case time.Since(r.frozen) > limit:
-				r.signal(syscall.SIGCONT)
-				r.frozen = time.Time{}
-			}
+		}
+		switch {
+		case !r.still():
+			since = time.Time{}
+		case since.IsZero():
+			since, most = time.Now(), limit()
+		case time.Since(since) > most:
+			r.signal(syscall.SIGCONT)
+			since = time.Time{}
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -238,12 +239,20 @@ func (r *round) attack(ctx context.Context, l *load) {
 	}
 	env := []string{"DIBS_CHAOS_POINTS=" + points(r.cfg.Odds, r.cfg.Freeze), "DIBS_CHAOS_SEED=" + strconv.FormatUint(r.cfg.Seed, 10)}
 	calm := make(chan struct{})
-	var keepers sync.WaitGroup
-	for _, p := range r.replicas {
-		keepers.Go(func() {
-			p.keep(calm, func() time.Duration {
-				return 300*time.Millisecond + time.Duration(time.Now().UnixNano()%1200)*time.Millisecond
-			}, env...)
+	var keepers, thawers sync.WaitGroup
+	kept := make(chan struct{}) // none is kept any more
+	for i, p := range r.replicas {
+		keepers.Go(func() { p.keep(calm, env...) })
+		rng := rand.New(rand.NewPCG(r.cfg.Seed, 10+uint64(i)))
+		thawers.Go(func() {
+			p.thaw(kept, func() time.Duration {
+				select {
+				case <-calm:
+					return 0
+				default:
+					return 300*time.Millisecond + time.Duration(rng.Int64N(int64(1200*time.Millisecond)))
+				}
+			})
 		})
 	}
 	storm, stop := context.WithTimeout(ctx, r.cfg.Load)
@@ -264,6 +273,8 @@ func (r *round) attack(ctx context.Context, l *load) {
 	<-storm.Done()
 	close(calm)
 	keepers.Wait()
+	close(kept)
+	thawers.Wait()
 	for i, p := range r.replicas {
 		p.signal(syscall.SIGCONT)
 		p.kill()
