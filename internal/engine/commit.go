@@ -322,11 +322,8 @@ func (e *Engine) commitOnce(batch []*proposal) error {
 	var next store.Head // after the commit
 	store.Point("begin")
 	err := e.cfg.Store.Commit(ctx, func(ctx context.Context, l store.Locked) (store.Append, error) {
-<<<<<<< HEAD
-		e.dirty = true
-=======
 		store.Point("locked")
->>>>>>> 2fd8cb4 (Harness: steps to die at, and a clock that can be set)
+		e.dirty = true
 		head := l.Head()
 		if head != e.view.head {
 			if err := e.catchUp(ctx, head, l.Entries(ctx, e.view.head.Seq)); err != nil {
@@ -400,11 +397,8 @@ func (e *Engine) commitOnce(batch []*proposal) error {
 	if err != nil {
 		return err
 	}
-<<<<<<< HEAD
-	e.dirty = false
-=======
 	store.Point("committed")
->>>>>>> 2fd8cb4 (Harness: steps to die at, and a clock that can be set)
+	e.dirty = false
 	if seal != nil {
 		e.view.mu.Lock()
 		e.view.settle(next, after)

@@ -185,6 +185,7 @@ func (t *turn) write(ctx context.Context, w *writer) error {
 		b = pgx.Batch{}
 	}
 	b.Queue("COMMIT")
+	store.Point("written")
 	warnings := t.conn.Conn().PgConn().CustomData()
 	delete(warnings, warning)
 	answers := t.conn.SendBatch(ctx, &b)
