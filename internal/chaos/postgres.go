@@ -34,14 +34,14 @@ type postgresBase struct {
 // harness can bring about; the loss of a machine's memory is not.
 var settings = []string{"fsync=off", "max_wal_senders=10", "wal_keep_size=64MB", "synchronous_commit=on", "checkpoint_timeout=30s", "max_connections=120"}
 
-func newPostgresBase(dir string, replicas int) (_ *postgresBase, err error) {
+func newPostgresBase(dir string, replicas int, delay time.Duration) (_ *postgresBase, err error) {
 	b := &postgresBase{dir: dir}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.close())
 		}
 	}()
-	if b.servers[0], err = testserver.StartPostgres(settings...); err != nil {
+	if b.servers[0], err = testserver.StartPostgres(append(settings[:len(settings):len(settings)], fmt.Sprintf("recovery_min_apply_delay=%d", delay.Milliseconds()))...); err != nil {
 		return nil, err
 	}
 	if err := b.servers[0].Exec("postgres", "CREATE DATABASE "+database); err != nil {
@@ -143,6 +143,9 @@ func (b *postgresBase) faults() []fault {
 				return s.Start()
 			})
 		}},
+		{"failover behind", 1, func(ctx context.Context, rng *rand.Rand) error {
+			return b.exclusively(func() error { return b.failBehind(ctx, rng) })
+		}},
 		{"failover", 1, func(context.Context, *rand.Rand) error { return b.exclusively(b.failOver) }},
 	}, wireFaults("postgres", 1, all)...)
 }
@@ -164,6 +167,32 @@ func (b *postgresBase) failOver() error {
 	}
 	return b.follow()
 }
+
+// failBehind lets the standby miss what is committed: commits wait for it, somebody cancels the waiting, and the server
+// says that they are committed and may be lost. Then the primary dies, and they are.
+func (b *postgresBase) failBehind(ctx context.Context, rng *rand.Rand) error {
+	if !b.standby {
+		return nil
+	}
+	p, s := b.servers[b.primary], b.servers[1-b.primary]
+	if err := s.Crash(); err != nil {
+		return err
+	}
+	for range 3 {
+		pause(ctx, time.Duration(50+rng.IntN(200))*time.Millisecond)
+		if err := p.Exec(database, cancelAll); err != nil {
+			return err
+		}
+	}
+	pause(ctx, time.Duration(rng.IntN(200))*time.Millisecond)
+	if err := errors.Join(p.Kill(), s.Start()); err != nil {
+		return err
+	}
+	return b.failOver()
+}
+
+// cancelAll cancels what the replicas' sessions do.
+const cancelAll = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 func (b *postgresBase) calm() error { return nil }
 

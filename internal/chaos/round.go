@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -28,6 +29,7 @@ type Config struct {
 	Database  string // sqlite or postgres
 	Program   string // built with chaos
 	Clean     string // built without, for the audit
+	Maker     string // makes the database; empty: Clean
 	Replicas  int
 	Clients   int
 	Load      time.Duration // how long clients begin operations and things break
@@ -39,6 +41,7 @@ type Config struct {
 	Odds      float64        // of dying at one step of one commit
 	Freeze    float64        // of freezing at one that holds the head
 	Faults    map[string]int // weights that differ from the usual ones, by name; 0 leaves a fault out
+	Delay     time.Duration  // by which a standby is behind in what it shows
 	Keep      string         // folder for the logs of a round that found something; empty: none are kept
 }
 
@@ -144,7 +147,7 @@ func Run(ctx context.Context, cfg Config) (_ *Result, err error) {
 	case "sqlite":
 		r.base = sqliteBase{filepath.Join(dir, "dibs.db")}
 	case "postgres":
-		if r.base, err = newPostgresBase(dir, cfg.Replicas); err != nil {
+		if r.base, err = newPostgresBase(dir, cfg.Replicas, cfg.Delay); err != nil {
 			return nil, err
 		}
 	default:
@@ -196,6 +199,7 @@ func (r *round) run(ctx context.Context) error {
 
 // prepare fills the database, and returns a portal's and an administrator's key.
 func (r *round) prepare(ctx context.Context) (portal, admin string, err error) {
+	maker := cmp.Or(r.cfg.Maker, r.cfg.Clean)
 	partners, err1 := ndjson(r.v.partners)
 	accounts, err2 := ndjson(r.v.accounts)
 	if err := errors.Join(err1, err2); err != nil {
@@ -209,14 +213,14 @@ func (r *round) prepare(ctx context.Context) (portal, admin string, err error) {
 		if err := os.WriteFile(file, f.text, 0o600); err != nil {
 			return "", "", err
 		}
-		if _, _, err := r.dibs(ctx, r.cfg.Program, append([]string{"import", f.kind, file}, r.base.args(0)...)...); err != nil {
+		if _, _, err := r.dibs(ctx, maker, append([]string{"import", f.kind, file}, r.base.args(0)...)...); err != nil {
 			return "", "", err
 		}
 	}
-	if portal, _, err = r.dibs(ctx, r.cfg.Program, append([]string{"keys", "create", "--role", "portal", "--partner", "*"}, r.base.args(0)...)...); err != nil {
+	if portal, _, err = r.dibs(ctx, maker, append([]string{"keys", "create", "--role", "portal", "--partner", "*"}, r.base.args(0)...)...); err != nil {
 		return "", "", err
 	}
-	admin, _, err = r.dibs(ctx, r.cfg.Program, append([]string{"keys", "create", "--role", "admin"}, r.base.args(0)...)...)
+	admin, _, err = r.dibs(ctx, maker, append([]string{"keys", "create", "--role", "admin"}, r.base.args(0)...)...)
 	return strings.TrimSpace(portal), strings.TrimSpace(admin), err
 }
 
