@@ -55,6 +55,7 @@ const (
 	writing   = "internal/store/tables/write.go"
 	reading   = "internal/store/tables/read.go"
 	pgAdd     = "internal/store/postgres/commit.go"
+	fetching  = "internal/replica/snapshot.go"
 	pgOpen    = "internal/store/postgres/postgres.go"
 )
 
@@ -209,6 +210,15 @@ var Mutants = []Mutant{
 		},
 	},
 	{
+		Name: "snapshot-believed", Breaks: "a snapshot from Redis is used without comparing its digest with the store's",
+		Database: "postgres",
+		Edits:    []Edit{{fetching, "got := digest(format, rec.Base, m.Sizes, hashes); got != rec.Digest {", "got := digest(format, rec.Base, m.Sizes, hashes); got == rec.Digest && rec.Bytes < 0 {"}},
+		Tune: func(c *Config) {
+			c.Odds, c.Freeze = 0.002, 0
+			c.Faults = map[string]int{"failover": 0, "postgres crash": 0, "standby crash": 0, "kill": 10, "freeze": 0, "redis forged": 20, "redis crash": 0, "redis flush": 0, "redis stale": 0, "redis cut": 0, "redis dead": 0}
+		},
+	},
+	{
 		Name: "warning-ignored", Breaks: "a COMMIT that did not wait for the standby, and says so, is taken for done",
 		Database: "postgres",
 		Edits:    []Edit{{pgAdd, "\tcase warned:\n", "\tcase warned && said == \"\":\n"}},
@@ -284,7 +294,7 @@ func hunt(ctx context.Context, folder, clean string, m *Mutant, keep string, har
 	}
 	defer func() { err = errors.Join(err, os.Remove(program)) }()
 	cfg := Quick(cmp.Or(m.Database, "sqlite"))
-	cfg.Program, cfg.Clean, cfg.Load, cfg.Keep = program, clean, 6*time.Second, keep
+	cfg.Program, cfg.Clean, cfg.Load, cfg.Calm, cfg.Keep = program, clean, 6*time.Second, 15*time.Second, keep
 	if slices.ContainsFunc(m.Edits, func(e Edit) bool { return strings.Contains(e.File, "/migrations/") }) {
 		cfg.Maker = program
 	}

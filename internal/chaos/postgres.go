@@ -18,7 +18,7 @@ import (
 // database is the name of the database in the clusters.
 const database = "chaos"
 
-// postgresBase is a PostgreSQL primary with a synchronous standby, and wires from every replica to both.
+// postgresBase is a PostgreSQL primary with a synchronous standby, a Redis, and wires from every replica to each.
 type postgresBase struct {
 	dir string
 
@@ -28,6 +28,8 @@ type postgresBase struct {
 	standby bool // the other one follows
 	names   int  // of standbys made
 	wires   [][2]*wire
+
+	cache *cache
 }
 
 // settings of the clusters. fsync is off: what is written survives the death of a server's processes, which is what this
@@ -59,7 +61,8 @@ func newPostgresBase(dir string, replicas int, delay time.Duration) (_ *postgres
 		}
 		b.wires = append(b.wires, pair)
 	}
-	return b, nil
+	b.cache, err = newCache(replicas)
+	return b, err
 }
 
 // follow makes a standby of the primary in the other slot, and lets commits wait for it.
@@ -87,12 +90,15 @@ func (b *postgresBase) url() string {
 }
 
 func (b *postgresBase) args(n int) []string {
-	at := b.url()
-	if n < len(b.wires) {
-		at = fmt.Sprintf("postgres://dibs@%s,%s/%s?sslmode=disable&target_session_attrs=read-write&connect_timeout=2", b.wires[n][0].address(), b.wires[n][1].address(), database)
-	}
-	return []string{"--database", at, "--signing-key", filepath.Join(b.dir, "ledger.key")}
+	at := fmt.Sprintf("postgres://dibs@%s,%s/%s?sslmode=disable&target_session_attrs=read-write&connect_timeout=2", b.wires[n][0].address(), b.wires[n][1].address(), database)
+	return []string{"--database", at, "--signing-key", b.key(), "--redis", b.cache.url(n)}
 }
+
+func (b *postgresBase) tool() []string {
+	return []string{"--database", b.url(), "--signing-key", b.key()}
+}
+
+func (b *postgresBase) key() string { return filepath.Join(b.dir, "ledger.key") }
 
 func (b *postgresBase) open() (*sql.DB, error) { return sql.Open("pgx", b.url()) }
 
@@ -147,7 +153,7 @@ func (b *postgresBase) faults() []fault {
 			return b.exclusively(func() error { return b.failBehind(ctx, rng) })
 		}},
 		{"failover", 1, func(context.Context, *rand.Rand) error { return b.exclusively(b.failOver) }},
-	}, wireFaults("postgres", 1, all)...)
+	}, append(wireFaults("postgres", 1, all), b.cache.faults()...)...)
 }
 
 // failOver kills the primary, promotes the standby, and makes another one.
@@ -204,6 +210,9 @@ func (b *postgresBase) close() error {
 				w.close()
 			}
 		}
+	}
+	if b.cache != nil {
+		errs = append(errs, b.cache.close())
 	}
 	for _, s := range b.servers {
 		if s != nil {

@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -41,6 +42,7 @@ type Config struct {
 	Odds      float64        // of dying at one step of one commit
 	Freeze    float64        // of freezing at one that holds the head
 	Faults    map[string]int // weights that differ from the usual ones, by name; 0 leaves a fault out
+	Calm      time.Duration  // within which clients are answered when nothing breaks any more
 	Delay     time.Duration  // by which a standby is behind in what it shows
 	Keep      string         // folder for the logs of a round that found something; empty: none are kept
 }
@@ -48,7 +50,7 @@ type Config struct {
 // Quick is the round of make test.
 func Quick(database string) Config {
 	return Config{Database: database, Replicas: 3, Clients: 16, Load: 25 * time.Second, Accounts: 2000, Customers: 600, Window: 60, Per: 8,
-		Every: 300 * time.Millisecond, Odds: 0.004, Freeze: 0.002}
+		Every: 300 * time.Millisecond, Calm: 30 * time.Second, Odds: 0.004, Freeze: 0.002}
 }
 
 // Result is what a round came to.
@@ -99,6 +101,7 @@ type round struct {
 type base interface {
 	url() string         // of the database, for a program that is not a replica
 	args(n int) []string // of replica n
+	tool() []string      // of a command
 	faults() []fault
 	calm() error // mends everything, when the load is over
 	open() (*sql.DB, error)
@@ -111,6 +114,7 @@ type sqliteBase struct{ path string }
 
 func (b sqliteBase) url() string       { return "sqlite:" + b.path }
 func (b sqliteBase) args(int) []string { return []string{"--database", b.url()} }
+func (b sqliteBase) tool() []string    { return b.args(0) }
 func (b sqliteBase) faults() []fault   { return nil }
 func (b sqliteBase) calm() error       { return nil }
 func (b sqliteBase) close() error      { return nil }
@@ -213,14 +217,14 @@ func (r *round) prepare(ctx context.Context) (portal, admin string, err error) {
 		if err := os.WriteFile(file, f.text, 0o600); err != nil {
 			return "", "", err
 		}
-		if _, _, err := r.dibs(ctx, maker, append([]string{"import", f.kind, file}, r.base.args(0)...)...); err != nil {
+		if _, _, err := r.dibs(ctx, maker, append([]string{"import", f.kind, file}, r.base.tool()...)...); err != nil {
 			return "", "", err
 		}
 	}
-	if portal, _, err = r.dibs(ctx, maker, append([]string{"keys", "create", "--role", "portal", "--partner", "*"}, r.base.args(0)...)...); err != nil {
+	if portal, _, err = r.dibs(ctx, maker, append([]string{"keys", "create", "--role", "portal", "--partner", "*"}, r.base.tool()...)...); err != nil {
 		return "", "", err
 	}
-	admin, _, err = r.dibs(ctx, maker, append([]string{"keys", "create", "--role", "admin"}, r.base.args(0)...)...)
+	admin, _, err = r.dibs(ctx, maker, append([]string{"keys", "create", "--role", "admin"}, r.base.tool()...)...)
 	return strings.TrimSpace(portal), strings.TrimSpace(admin), err
 }
 
@@ -291,8 +295,8 @@ func (r *round) attack(ctx context.Context, l *load) {
 	go func() { clients.Wait(); close(done) }()
 	select {
 	case <-done:
-	case <-time.After(30 * time.Second):
-		r.h.violate("unavailable", "clients were not answered within 30 s of calm")
+	case <-time.After(r.cfg.Calm):
+		r.h.violate("unavailable", "clients were not answered within %s of calm", r.cfg.Calm)
 		lose()
 		<-done
 	}
@@ -376,9 +380,13 @@ func (r *round) askAgain(ctx context.Context, l *load) {
 			}
 		})
 	}
+	var failed atomic.Int64
 	for _, op := range r.h.acknowledged() {
 		for at, p := range r.replicas {
 			work <- func() {
+				if failed.Load() > 10 {
+					return // what is wrong is known
+				}
 				ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 				defer cancel()
 				c := call{op: op.id, replica: at, replay: true, invoked: r.h.now()}
@@ -386,6 +394,7 @@ func (r *round) askAgain(ctx context.Context, l *load) {
 				c.status, body = p.send(ctx, "POST", "/v1/registrations", l.portal, op.key, "application/json", op.request)
 				c.returned = r.h.now()
 				if c.status != 201 {
+					failed.Add(1)
 					r.h.violate("lost", "%s was acknowledged, and replica %d says %d: %s", op.key, at, c.status, body)
 				}
 				r.h.add(c, body)

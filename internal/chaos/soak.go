@@ -142,8 +142,5 @@ func Soak(ctx context.Context, cfg Config, file string, rounds int, limit time.D
 	return total, nil
 }
 
-// redisFaults are the names of what can befall Redis.
-var redisFaults = []string{}
-
 // Clean reports whether nothing wrong was found.
 func (t *Total) Clean() bool { return t.Double+t.Lost+t.Changed+t.Order+t.Others == 0 }
