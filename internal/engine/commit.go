@@ -399,7 +399,13 @@ func (e *Engine) commitOnce(batch []*proposal) error {
 	}
 	store.Point("committed")
 	e.dirty = false
+	if seal == nil && slices.ContainsFunc(batch, func(p *proposal) bool { return p.err == nil }) {
+		if err := e.settle(ctx, e.view.head.Seq); err != nil { // what they are told was found in the ledger
+			return errors.Join(store.ErrUnknown, err)
+		}
+	}
 	if seal != nil {
+		e.safe(next.Seq)
 		e.view.mu.Lock()
 		e.view.settle(next, after)
 		e.view.mu.Unlock()
