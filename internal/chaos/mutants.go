@@ -112,8 +112,7 @@ var Mutants = []Mutant{
 	},
 	{
 		Name: "answered-anew", Breaks: "a retry is answered from how things stand now, not with what was recorded",
-		Edits: []Edit{{answering, "\t\tcase err == nil:\n\t\t\treturn e.registered(ctx, &proposal{entry: prior, replayed: true})\n", `		case err == nil:
-			if r, d, k, err := e.Registration(ctx, prior.Subject); err == nil {
+		Edits: []Edit{{answering, "\t\t\treturn e.registered(ctx, &proposal{entry: prior, replayed: true})\n", `			if r, d, k, err := e.Registration(ctx, prior.Subject); err == nil {
 				if b, err := canonical(AnswerFor(&r, &d, k, e.now())); err == nil {
 					prior.Answer = b
 				}
@@ -216,6 +215,15 @@ var Mutants = []Mutant{
 		Tune: func(c *Config) {
 			c.Odds, c.Freeze = 0.002, 0
 			c.Faults = map[string]int{"failover": 0, "postgres crash": 0, "standby crash": 0, "kill": 10, "freeze": 0, "redis forged": 20, "redis crash": 0, "redis flush": 0, "redis stale": 0, "redis cut": 0, "redis dead": 0}
+		},
+	},
+	{
+		Name: "promised-early", Breaks: "a retry is answered from an entry that a failover can still lose (the harness's own second find)",
+		Database: "postgres",
+		Edits:    []Edit{{answering, "\tif seq <= e.settled.Load() {\n", "\tif seq > 0 {\n"}},
+		Tune: func(c *Config) {
+			c.Odds, c.Freeze = 0, 0
+			c.Faults = map[string]int{"failover": 0, "failover behind": 8, "kill": 0, "freeze": 0}
 		},
 	},
 	{
