@@ -4,6 +4,7 @@ GO       ?= go
 # The requirements of the linter and the generators are a module of their own: they are two hundred, and none is ours.
 TOOL      = $(GO) tool -modfile=tools/mod/go.mod
 FUZZTIME ?= 10s
+SOAK     ?= 30
 
 .DEFAULT_GOAL := help
 
@@ -30,6 +31,12 @@ bench: ## Measure one registration beside a no-op and a bare commit, write BENCH
 	$(GO) build -o bin/matchbench ./tools/matchbench && bin/matchbench
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
+soak: ## Break replicas, databases and caches for SOAK minutes (30) and look for a wrong answer; results add up in soak.jsonl
+	$(GO) run ./tools/chaos soak -minutes $(SOAK) $(SOAKFLAGS)
+
+mutants: ## Seed bugs in the service, one by one, and see that the harness catches each
+	$(GO) run ./tools/chaos mutants
+
 lint: ## Check format and style; the first run builds the linter, which takes minutes
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
 	$(TOOL) golangci-lint run ./...
@@ -37,4 +44,4 @@ lint: ## Check format and style; the first run builds the linter, which takes mi
 generate: ## Write the generated files anew
 	$(GO) generate ./...
 
-.PHONY: help run prepare test race fuzz bench lint generate
+.PHONY: help run prepare test race fuzz bench soak mutants lint generate

@@ -38,6 +38,7 @@ var mayImport = map[string]string{
 	"internal/store/postgres":  "internal/store internal/store/tables internal/deal",
 
 	"internal/testserver": "",
+	"internal/chaos":      "internal/deal internal/policy internal/world internal/testserver",
 
 	"internal/replica": "internal/deal internal/flat internal/store",
 	"internal/engine":  "internal/book internal/deal internal/ledger internal/match internal/territory internal/policy internal/store",

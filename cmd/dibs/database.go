@@ -142,7 +142,7 @@ func (f *databaseFlags) openReplica(ctx context.Context, create bool, log *slog.
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	cfg := engine.Config{Store: st, Signer: signer, RotateKey: f.RotateKey, Policy: policy, Log: log}
+	cfg := engine.Config{Store: st, Signer: signer, RotateKey: f.RotateKey, Policy: policy, Clock: clock, Log: log}
 	if url != "" {
 		if r, err = replica.New(replica.Config{URL: url, Store: st, Origin: f.Origin, Log: log}); err != nil {
 			return nil, nil, nil, errors.Join(fmt.Errorf("--redis: %w", err), st.Close())

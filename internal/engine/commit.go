@@ -17,8 +17,6 @@ const (
 	// maxBatch is how many waiting requests one commit takes: enough that its fixed cost disappears, few enough that
 	// nobody waits long for the others.
 	maxBatch = 256
-	// maxExpiries is how many endings one commit writes before it turns to what people wait for.
-	maxExpiries = 1000
 	// followEvery is how often the view is brought up to what other processes have committed, and windows that have
 	// ended are written down, while nobody asks for anything.
 	followEvery = 100 * time.Millisecond
@@ -277,8 +275,11 @@ func (e *Engine) commit(batch []*proposal) {
 			p.err = errors.Join(deal.ErrUnavailable, err)
 		}
 	}
-	for _, p := range live {
+	for i, p := range live {
 		close(p.done)
+		if i == len(live)/2 {
+			store.Point("half-answered")
+		}
 	}
 }
 
@@ -319,7 +320,9 @@ func (e *Engine) commitOnce(batch []*proposal) error {
 	var seal *sealed
 	var after *ledger.Tree
 	var next store.Head // after the commit
+	store.Point("begin")
 	err := e.cfg.Store.Commit(ctx, func(ctx context.Context, l store.Locked) (store.Append, error) {
+		store.Point("locked")
 		e.dirty = true
 		head := l.Head()
 		if head != e.view.head {
@@ -327,6 +330,7 @@ func (e *Engine) commitOnce(batch []*proposal) error {
 				return store.Append{}, err
 			}
 		}
+		store.Point("caught-up")
 		if e.view.superseded() && !slices.ContainsFunc(batch, func(p *proposal) bool { return p.request.starts }) {
 			return store.Append{}, errSuperseded // the view is a true prefix of the ledger and stays
 		}
@@ -387,13 +391,21 @@ func (e *Engine) commitOnce(batch []*proposal) error {
 		}
 		after = tree
 		next = add.Head
+		store.Point("decided")
 		return add, nil
 	})
 	if err != nil {
 		return err
 	}
+	store.Point("committed")
 	e.dirty = false
+	if seal == nil && slices.ContainsFunc(batch, func(p *proposal) bool { return p.err == nil }) {
+		if err := e.settle(ctx, e.view.head.Seq); err != nil { // what they are told was found in the ledger
+			return errors.Join(store.ErrUnknown, err)
+		}
+	}
 	if seal != nil {
+		e.safe(next.Seq)
 		e.view.mu.Lock()
 		e.view.settle(next, after)
 		e.view.mu.Unlock()
@@ -466,37 +478,47 @@ func (e *Engine) add(b *store.Batch, a addition) error {
 	return e.view.apply(a.change)
 }
 
-// expire writes the ends of windows that have ended, before anything is decided that could grant what they freed.
+// expire writes the ends of windows that have ended, before anything is decided that could grant what they freed. All ends
+// come before the first promotion: windows end together, at midnight, and a promotion grants what has ended, written or not.
 func (e *Engine) expire(b *store.Batch, now time.Time) error {
-	for _, r := range e.view.popDue(now, maxExpiries) {
-		lapsed := *r
+	due := e.view.popDue(now)
+	gone := make([]deal.Registration, len(due))
+	for i, r := range due {
+		gone[i] = *r
+		lapsed := &gone[i]
 		lapsed.Status, lapsed.Version = deal.StatusExpired, b.NextSeq()
-		body, err := eventBody(&lapsed)
+		body, err := eventBody(lapsed)
 		if err != nil {
 			return err
 		}
 		a := addition{
 			entry:  store.Entry{Kind: deal.EntryExpired, Subject: r.ID, Actor: deal.System, At: now},
-			change: &deal.Change{Registrations: []deal.Registration{lapsed}},
+			change: &deal.Change{Registrations: []deal.Registration{*lapsed}},
 			events: []store.Event{{ID: deal.NewID(deal.EventID), Type: "dibs.registration.expired.v1", Subject: r.ID, Body: body}},
 		}
 		if err := e.add(b, a); err != nil {
 			return err
 		}
-		if err := e.promote(b, &lapsed, now); err != nil {
-			return err
+	}
+	promoted := map[string]bool{}
+	for i := range gone {
+		if key := gone[i].CustomerRef.Key(); !promoted[key] {
+			promoted[key] = true
+			if err := e.promote(b, key, now); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// maxPromotions bounds how many of those in line are decided again when one holder goes.
+// maxPromotions bounds how many of those in line are decided again when holders of one customer go.
 const maxPromotions = 100
 
-// promote decides those again who waited in line for what the registration held, in the order in which they filed. Who
-// still has to wait is left where it is.
-func (e *Engine) promote(b *store.Batch, gone *deal.Registration, now time.Time) error {
-	line := slices.Clone(e.view.claimsOf[gone.CustomerRef.Key()])
+// promote decides those again who wait in line for the customer, in the order in which they filed. Who still has to wait
+// is left where it is.
+func (e *Engine) promote(b *store.Batch, customer string, now time.Time) error {
+	line := slices.Clone(e.view.claimsOf[customer])
 	for _, id := range line[:min(len(line), maxPromotions)] {
 		waiting := e.view.claims[id]
 		if waiting == nil || waiting.Status != deal.StatusWaitlisted || !waiting.ClaimAt(now) {

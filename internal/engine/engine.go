@@ -61,6 +61,7 @@ type Engine struct {
 	strange bool                 // the committer's: the view is not of this ledger; nothing of it is kept
 	current atomic.Pointer[view] // the same, for readers, who lock it
 	broken  atomic.Bool          // the view could not be read again after a failure
+	settled atomic.Uint64        // entries up to here are known to outlast a failover
 	warm    atomic.Bool          // the view was read on top of a snapshot
 	format  func() string        // of snapshots
 
@@ -187,6 +188,9 @@ func (e *Engine) Register(ctx context.Context, q Request, f deal.Filing) (Regist
 		case err == nil && subtle.ConstantTimeCompare(prior.RequestHash, q.Hash) != 1:
 			return Registered{}, deal.ErrKeyReused
 		case err == nil:
+			if err := e.settle(ctx, prior.Seq); err != nil {
+				return Registered{}, err
+			}
 			return e.registered(ctx, &proposal{entry: prior, replayed: true})
 		case !errors.Is(err, deal.ErrNotFound):
 			return Registered{}, errors.Join(deal.ErrUnavailable, err)
@@ -211,6 +215,30 @@ func (e *Engine) Register(ctx context.Context, q Request, f deal.Filing) (Regist
 		return Registered{}, err
 	}
 	return e.registered(ctx, p)
+}
+
+// settle sees to it that an answer which rests on the entry seq can be promised: the entry may be another's commit, of which
+// nobody has heard yet whether it outlasts a failover.
+func (e *Engine) settle(ctx context.Context, seq uint64) error {
+	if seq <= e.settled.Load() {
+		return nil
+	}
+	seq = max(seq, read(e, func(v *view) uint64 { return v.head.Seq }))
+	if err := e.cfg.Store.Settle(ctx); err != nil {
+		return errors.Join(deal.ErrUnavailable, err)
+	}
+	e.safe(seq)
+	return nil
+}
+
+// safe notes that entries up to seq outlast a failover.
+func (e *Engine) safe(seq uint64) {
+	for {
+		known := e.settled.Load()
+		if seq <= known || e.settled.CompareAndSwap(known, seq) {
+			return
+		}
+	}
 }
 
 // newRegistration makes a registration of a filing, without its personal data, which is returned beside it.

@@ -477,6 +477,38 @@ func TestPromotion(t *testing.T) {
 	b.sound()
 }
 
+// TestEndsTogether lets two holders of one customer lapse at one instant. The end of the one is no occasion to grant what the
+// other held, whose end is not written yet.
+func TestEndsTogether(t *testing.T) {
+	b := newBench(t)
+	who := deal.Customer{Name: "Zanzibar Orchestra Foundation", Country: "DE", City: "Ulm"}
+	file := func(partner, sku string) Answer {
+		f := filing(partner, who)
+		f.Products = []deal.Product{{SKU: sku, Quantity: 1}}
+		got, err := b.Register(context.Background(), request("key_test", deal.NewID("i"), f), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b.answer(got)
+	}
+	first, second := file("P-1", "SKU-network"), file("P-2", "SKU-security")
+	next := file("P-3", "SKU-security")
+	if first.Status != deal.StatusProtected || second.Status != deal.StatusProtected || !first.Decision.Protection.EndsAt.Equal(second.Decision.Protection.EndsAt) {
+		t.Fatalf("the holders: %+v, %+v", first.Decision, second.Decision)
+	}
+	if next.Status != deal.StatusWaitlisted {
+		t.Fatalf("behind the second: %s, %v", next.Status, next.Decision.ReasonCodes)
+	}
+	b.clock.set(first.Decision.Protection.EndsAt)
+	b.register("P-4", deal.Customer{Name: "Another Name Altogether", Country: "FR"})
+	for id, want := range map[string]deal.Status{first.ID: deal.StatusExpired, second.ID: deal.StatusExpired, next.ID: deal.StatusProtected} {
+		if r, _, _, err := b.Registration(context.Background(), id); err != nil || r.Status != want {
+			t.Errorf("%s of %s reads %s, want %s (%v)", r.Number, r.Filing.PartnerID, r.Status, want, err)
+		}
+	}
+	b.sound()
+}
+
 // TestClockBack turns the clock back. Recorded time does not follow.
 func TestClockBack(t *testing.T) {
 	b := newBench(t)

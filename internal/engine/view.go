@@ -311,10 +311,10 @@ func (v *view) live(kind string) (deal.Document, bool) {
 	return deal.Document{}, false
 }
 
-// popDue takes up to limit claims whose window has ended at now, earliest end first. The caller writes their end down.
-func (v *view) popDue(now time.Time, limit int) []*deal.Registration {
+// popDue takes the claims whose window has ended at now, earliest end first. The caller writes their end down.
+func (v *view) popDue(now time.Time) []*deal.Registration {
 	var out []*deal.Registration
-	for len(v.ends) > 0 && len(out) < limit && !now.Before(v.ends[0].at) {
+	for len(v.ends) > 0 && !now.Before(v.ends[0].at) {
 		end := heap.Pop(&v.ends).(end)
 		if r := v.claims[end.id]; r != nil && endOf(r).Equal(end.at) {
 			out = append(out, r)

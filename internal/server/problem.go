@@ -93,7 +93,7 @@ func toProblem(err error) problem {
 		return problem{code: "not-possible", detail: err.Error()}
 	case errors.Is(err, deal.ErrStale):
 		return problem{code: "stale", detail: deal.ErrStale.Error()}
-	case errors.Is(err, deal.ErrUnavailable), errors.Is(err, store.ErrUnknown), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, deal.ErrUnavailable), errors.Is(err, store.ErrUnknown), errors.Is(err, store.ErrRetry), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return problem{code: "unavailable", detail: deal.ErrUnavailable.Error(), retry: "1", cause: err}
 	case errors.As(err, &he):
 		switch he.Code {

@@ -174,6 +174,11 @@ type Store interface {
 	// not at all.
 	Commit(ctx context.Context, decide func(context.Context, Locked) (Append, error)) error
 
+	// Settle returns when everything that could be read before it was called is where a commit that was acknowledged is:
+	// what a failover cannot lose. A commit whose outcome is unknown can be read before it is there. After an error nothing
+	// that was read may be promised.
+	Settle(ctx context.Context) error
+
 	// Head returns the end of the ledger without locking it.
 	Head(ctx context.Context) (Head, error)
 	// Load visits the whole current state at one instant and returns the head of that instant. On top of a base that

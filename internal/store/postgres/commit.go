@@ -57,6 +57,30 @@ func (s *Store) Commit(ctx context.Context, decide func(context.Context, store.L
 	return nil
 }
 
+// settle is a transaction that changes nothing, and is in the log: its commit waits for the standbys to have the log up to
+// it, as every commit does.
+const settle = `SELECT pg_logical_emit_message(true, 'dibs', 'settle')`
+
+// Settle implements store.Store.
+func (s *Store) Settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.CommitLimit)
+	defer cancel()
+	conn, err := s.read.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("connecting to the database: %w", err)
+	}
+	defer conn.Release()
+	warnings := conn.Conn().PgConn().CustomData()
+	delete(warnings, warning)
+	if _, err := conn.Exec(ctx, settle); err != nil {
+		return fmt.Errorf("waiting for the standbys: %w", err)
+	}
+	if said, warned := warnings[warning]; warned {
+		return fmt.Errorf("waiting for the standbys: the server warned: %s", said)
+	}
+	return nil
+}
+
 // PutSnapshot implements store.Store.
 func (s *Store) PutSnapshot(ctx context.Context, p store.Snapshot) error {
 	return pgx.BeginFunc(ctx, s.write, func(tx pgx.Tx) error { return tables.PutSnapshot(ctx, db{tx}, p) })
@@ -187,6 +211,7 @@ func (t *turn) write(ctx context.Context, w *writer) error {
 		b = pgx.Batch{}
 	}
 	b.Queue("COMMIT")
+	store.Point("written")
 	warnings := t.conn.Conn().PgConn().CustomData()
 	delete(warnings, warning)
 	answers := t.conn.SendBatch(ctx, &b)

@@ -116,6 +116,8 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 			_ = s.Close()
 		}
 	}()
+	pool.ConnConfig.OnNotice = noteWarning
+	pool.AfterConnect = durable
 	writer := pool.Copy()
 	if s.idle, err = limits(pool.ConnConfig.RuntimeParams, writer.ConnConfig.RuntimeParams); err != nil {
 		return nil, err
@@ -127,8 +129,6 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	}
 	writer.MaxConns, writer.MinConns, writer.MinIdleConns = 1, 0, 0
 	writer.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
-	writer.ConnConfig.OnNotice = noteWarning
-	writer.AfterConnect = durable
 	if s.write, err = pgxpool.NewWithConfig(ctx, writer); err != nil {
 		return nil, err
 	}

@@ -216,6 +216,46 @@ func standby(t *testing.T) (s *Store, waiting func(n int) (pid int)) {
 	}
 }
 
+// TestSettle: what was committed without the standby can be read, and may not be promised; once the standby is waited for no
+// more, it may.
+func TestSettle(t *testing.T) {
+	ctx := context.Background()
+	s, waiting := standby(t)
+	for _, c := range []struct {
+		name string
+		how  string
+	}{{"cancelled", `SELECT pg_cancel_backend($1)`}, {"terminated", `SELECT pg_terminate_backend($1)`}} {
+		t.Run(c.name, func(t *testing.T) {
+			waiting(0)
+			done := make(chan error, 1)
+			go func() { done <- s.Settle(ctx) }()
+			if pid := waiting(1); pid > 0 {
+				if _, err := s.read.Exec(ctx, c.how, pid); err != nil {
+					t.Error(err)
+				}
+			}
+			if err := <-done; err == nil {
+				t.Error("settled without the standby")
+			}
+		})
+	}
+	waiting(0)
+	go func() {
+		waiting(1)
+		if _, err := s.write.Exec(ctx, `SET synchronous_commit = local`); err != nil {
+			t.Error(err)
+		}
+		for _, q := range []string{`ALTER SYSTEM RESET synchronous_standby_names`, `SELECT pg_reload_conf()`} {
+			if _, err := s.write.Exec(ctx, q); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	if err := s.Settle(ctx); err != nil {
+		t.Errorf("with no standby asked for: %v", err)
+	}
+}
+
 // TestWaitCutShort: a commit that waits for a standby is committed here, and may be lost in a failover. Whatever ends the
 // waiting early, the outcome is unknown, and the entry is there later.
 func TestWaitCutShort(t *testing.T) {

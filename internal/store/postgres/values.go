@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/dibs-deals/dibs/internal/store"
 	"github.com/dibs-deals/dibs/internal/store/tables"
 )
 
@@ -53,10 +54,14 @@ func (r readers) Query(ctx context.Context, query string, args ...any) (tables.R
 		if err == nil {
 			return c, nil
 		}
-		if again || !lost(ctx, err) {
+		switch gone := lost(ctx, err); {
+		case gone && !again:
+			r.Reset()
+		case gone || passes(err): // it passes by itself
+			return nil, errors.Join(store.ErrRetry, err)
+		default:
 			return nil, err
 		}
-		r.Reset()
 	}
 }
 

@@ -52,6 +52,7 @@ func (s *Store) Commit(ctx context.Context, decide func(context.Context, store.L
 	if err := s.Codec.Append(rowWriter{tx, s.conn}, head, &add); err != nil {
 		return err
 	}
+	store.Point("written")
 	if err := s.hook("written"); err != nil {
 		return err
 	}
@@ -91,6 +92,9 @@ func (s *Store) PutSnapshot(ctx context.Context, p store.Snapshot) (err error) {
 	end = "COMMIT"
 	return nil
 }
+
+// Settle implements store.Store: what can be read is on disk.
+func (s *Store) Settle(context.Context) error { return nil }
 
 type locked struct {
 	*tables.Reader
