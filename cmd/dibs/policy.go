@@ -20,7 +20,7 @@ type policyCmd struct {
 	List  policyListCmd  `cmd:"" help:"List the policies that come with dibs."`
 	Show  policyShowCmd  `cmd:"" help:"Print a policy of the library."`
 	Init  policyInitCmd  `cmd:"" help:"Write a policy of the library to a file, to begin from."`
-	Check policyCheckCmd `cmd:"" help:"Check a policy or a territory plan: every error with its line and column."`
+	Check policyCheckCmd `cmd:"" help:"Check a policy or a territory plan: every error with its line and column; of a plan also gaps, overlaps and territories that never win."`
 }
 
 type policyListCmd struct {

@@ -229,7 +229,6 @@ func (c *checker) overlaps() {
 	}
 	x, ts := c.p.index, c.p.territories
 	meets, dim := newWords(len(x.boxes)), newWords(len(x.boxes))
-	pairs := 0
 	told := map[int32]bool{} // territories the present one is known to overlap
 	for t := range ts {
 		clear(told)
@@ -251,8 +250,12 @@ func (c *checker) overlaps() {
 				if told[u] || sev == "allow" || c.full(tally{Overlap, sev}) {
 					continue
 				}
-				if pairs++; pairs > maxPairs {
-					c.report(Finding{Kind: Undecided, Severity: sev, Line: ts[t].line, Column: ts[t].column, Territories: []string{ts[t].ID},
+				if c.pairs--; c.pairs < 0 {
+					worst := within
+					if within == "allow" || across == SeverityError {
+						worst = across
+					}
+					c.report(Finding{Kind: Undecided, Severity: worst, Line: ts[t].line, Column: ts[t].column, Territories: []string{ts[t].ID},
 						Message: "too many territories may overlap to look at them all; the rest was not looked at"})
 					return
 				}

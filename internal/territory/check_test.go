@@ -300,3 +300,51 @@ func TestCheckPlanted(t *testing.T) {
 		}
 	}
 }
+
+// What cannot be found out within the bounds is reported as severely as what could be there.
+func TestCheckBounds(t *testing.T) {
+	t.Parallel()
+	p := compile(t, string(render(messy(1000))))
+	for _, ask := range []struct {
+		name string
+		do   func(c *checker)
+	}{
+		{"nodes", func(c *checker) { c.nodes = 3; c.gaps() }},
+		{"nodes of shadows", func(c *checker) { c.nodes = 3; c.shadows() }},
+		{"pairs", func(c *checker) { c.pairs = 3; c.overlaps() }},
+	} {
+		c := newChecker(p, p.from)
+		ask.do(c)
+		undecided := 0
+		for _, f := range c.out {
+			if f.Kind == Undecided && f.Severity == SeverityError {
+				undecided++
+			}
+		}
+		if undecided == 0 || Problems(c.out) == nil {
+			t.Errorf("%s: nothing is undecided in %d findings", ask.name, len(c.out))
+		}
+	}
+}
+
+// However many mild findings there are, the error behind them is found.
+func TestCheckFlood(t *testing.T) {
+	t.Parallel()
+	var s strings.Builder
+	s.WriteString("apiVersion: dealreg/v1\nkind: TerritoryPlan\nmetadata: {name: flood, timezone: UTC}\npolicy: {shadowed: allow}\ntiers: [a]\nterritories:\n")
+	territory := func(id string, priority int, country string) {
+		fmt.Fprintf(&s, "  - {id: %s, tier: a, priority: %d, coverage: direct, owner: {queue: q}, include: {country: [%s]}}\n", id, priority, country)
+	}
+	for i := range 40 { // 780 pairs
+		territory(fmt.Sprint("T", i), 100-i, "DE")
+	}
+	territory("U", 0, "FR")
+	territory("V", 0, "FR")
+	found := map[string]int{}
+	for _, f := range compile(t, s.String()).Check(spring) {
+		found[f.Kind+" "+f.Severity]++
+	}
+	if found["overlap warn"] != maxFindings+1 || found["overlap error"] != 1 {
+		t.Errorf("found %v", found)
+	}
+}

@@ -20,6 +20,8 @@ type checker struct {
 	x        *index
 	from, to int64 // the days looked at, in Unix seconds: [from, to)
 	out      []Finding
+	pairs    int // of territories that may be looked at for overlaps
+	nodes    int // of one search
 	found    map[tally]int
 
 	countries, lines, industries []string            // what there is; the last is a value of no plan where the universe is open
@@ -51,7 +53,7 @@ func (k kin) ids() (account string, ancestors []string) {
 }
 
 func newChecker(p *Plan, asOf time.Time) *checker {
-	c := &checker{p: p, x: p.index, from: asOf.Unix(), to: math.MaxInt64, found: map[tally]int{}, regions: map[string][]string{}, listed: map[string]bool{}, who: map[kin][]uint64{}}
+	c := &checker{p: p, x: p.index, from: asOf.Unix(), to: math.MaxInt64, pairs: maxPairs, nodes: maxNodes, found: map[tally]int{}, regions: map[string][]string{}, listed: map[string]bool{}, who: map[kin][]uint64{}}
 	if !p.to.IsZero() {
 		c.to = p.to.Unix()
 	}
@@ -530,7 +532,7 @@ func (s *space) finish() {
 	}
 }
 
-func (s *space) spent() bool { return s.nodes > maxNodes }
+func (s *space) spent() bool { return s.nodes > s.c.nodes }
 
 // covered reports whether the candidates cover everything from a level on. It is a decision diagram: what is left of the
 // candidates is all that matters of the way here.
