@@ -83,7 +83,7 @@ func BenchmarkColdStart(b *testing.B) {
 		populated(b, path, n)
 	}
 	server := testserver.NewRedis(b)
-	signer, _, err := ledger.NewSigner("dibs.example/test")
+	signer, err := ledger.OpenSigner(path+".key", "dibs.example/test")
 	if err != nil {
 		b.Fatal(err)
 	}
