@@ -119,15 +119,15 @@ func TestBook(t *testing.T) {
 				b.Put(a)
 				want[id] = a
 			}
-			switch {
-			case step%50 == 10: // as tidy does when there are many changes
+			switch step % 50 {
+			case 10: // as tidy does when there are many changes
 				if b.frozen == nil {
 					b.frozen, b.young = b.young, newLayer()
 					old, changes, done := b.base, b.frozen.accounts, make(chan *base, 1)
 					b.folded = done
 					go func() { done <- fold(old, changes) }()
 				}
-			case step%50 == 40:
+			case 40:
 				b.settle()
 			}
 			if step%10 == 5 {

@@ -84,7 +84,7 @@ func TestReload(t *testing.T) {
 func TestSnapshot(t *testing.T) {
 	_, around := customers(t, 1, 300)
 	b := newBench(t, around...)
-	base, sections, err := b.Engine.Snapshot(context.Background())
+	base, sections, err := b.Snapshot(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,7 +83,7 @@ func BenchmarkColdStart(b *testing.B) {
 		populated(b, path, n)
 	}
 	server := testserver.NewRedis(b)
-	signer, _, err := ledger.NewSigner("dibs.example/test")
+	signer, err := ledger.OpenSigner(path+".key", "dibs.example/test")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -97,6 +97,7 @@ func BenchmarkColdStart(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
+		b.Cleanup(func() { _ = r.Close() })
 		return r
 	}
 	start := func(p engine.Peers, source string) *engine.Engine {
@@ -120,7 +121,6 @@ func BenchmarkColdStart(b *testing.B) {
 				if err := e.Close(ctx); err != nil {
 					b.Fatal(err)
 				}
-				e = nil
 				runtime.GC()
 				b.StartTimer()
 			}
@@ -140,7 +140,6 @@ func BenchmarkColdStart(b *testing.B) {
 	if err := e.Close(ctx); err != nil {
 		b.Fatal(err)
 	}
-	e = nil
 	runtime.GC()
 	run("redis", func() engine.Peers { return connect() }, "redis")
 	b.Run(fmt.Sprintf("publish/%d", n), func(b *testing.B) {

@@ -104,7 +104,7 @@ func (s *site) start(alone, runs bool) *process {
 		p.end = func() {}
 		stop()
 		<-ended
-		if err := p.Engine.Close(ctx); err != nil {
+		if err := p.Close(ctx); err != nil {
 			s.t.Error(err)
 		}
 		if p.rep != nil {
@@ -688,11 +688,10 @@ func TestLease(t *testing.T) {
 	a := s.start(false, false)
 	a.put(t, append(partners(), accounts(300)...)...)
 	b := s.start(false, false)
-	tag := ""
 	if _, err := a.rep.Publish(ctx, a.Engine); err != nil {
 		t.Fatal(err)
 	}
-	tag = tagOf(s.names("snapshot")[0])
+	tag := tagOf(s.names("snapshot")[0])
 	lease := tag + ":lease:" + a.SnapshotFormat()
 	if n := s.client.Exists(ctx, lease).Val(); n != 0 {
 		t.Error("the lease was kept")

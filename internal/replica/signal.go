@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -77,9 +78,7 @@ func (r *Replica) listen(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err != nil {
-			r.log.Debug("listening for signals", "error", err, "again_in", wait)
-		}
+		r.log.Debug("listening for signals", "error", err, "again_in", wait)
 		pause(ctx, wait)
 		wait = min(2*wait, retryLast)
 	}
@@ -102,7 +101,7 @@ func (r *Replica) hear(ctx context.Context, heard func()) error {
 		waiting, cancel := context.WithTimeout(ctx, signalWait+time.Second)
 		got, err := r.slow.XRead(waiting, &redis.XReadArgs{Streams: []string{stream, last}, Count: signalsKept, Block: signalWait}).Result()
 		cancel()
-		if r.answered(err); err != nil && err != redis.Nil { //nolint:errorlint // the client returns it as it is
+		if err := r.answered(err); err != nil && !errors.Is(err, redis.Nil) {
 			return err
 		}
 		heard()

@@ -34,7 +34,7 @@ const (
 	fetchRate    = 20 << 20 // bytes a second; below it the store is faster
 )
 
-// ErrLeased: another replica is publishing.
+// ErrLeased says that another replica is publishing.
 var ErrLeased = errors.New("another replica is publishing a snapshot")
 
 // manifest says which snapshot is the newest. Nothing in it is believed but where to look: the store has a record of each
@@ -430,11 +430,11 @@ func (r *Replica) publishing(ctx context.Context, w World) {
 func (r *Replica) there(ctx context.Context, format string) (seq uint64, is bool, err error) {
 	tag, m, rec, err := r.newest(ctx, format)
 	var down unavailable
-	if errors.As(err, &down) {
+	switch {
+	case errors.As(err, &down):
 		return 0, false, err
-	}
-	if err != nil || m == nil {
-		return 0, false, nil // one that is wrong is as good as none
+	case err != nil || m == nil: // one that is wrong is as good as none
+		return 0, false, nil //nolint:nilerr // see above
 	}
 	chunks := layout(m.Sizes)
 	found := make([]*redis.IntCmd, len(chunks))
