@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -59,7 +60,7 @@ func explore(t *testing.T, defines ...string) (states, errors int) {
 		cmd.Dir = dir
 		out, err := cmd.CombinedOutput()
 		if err != nil {
-			if _, is := err.(*exec.ExitError); !is {
+			if errors.Is(err, exec.ErrNotFound) {
 				t.Fatalf("%v: make prepare installs it", err)
 			}
 			t.Fatalf("%s: %v\n%s", program, err, out)

@@ -129,7 +129,8 @@ func lines(rng *rand.Rand) uint8 {
 	case 0:
 		return everything
 	case 1:
-		return 1<<rng.IntN(3) | 1<<rng.IntN(3)
+		one, other := rng.IntN(3), rng.IntN(3)
+		return 1<<one | 1<<other
 	default:
 		return 1 << rng.IntN(3)
 	}

@@ -57,7 +57,6 @@ type Model struct {
 	mailHosts   map[string]bool
 	forms       []legalForm // forms[0] is none
 	formOf      map[string]uint16
-	longestForm int            // in words
 	formEnds    map[string]int // the last words of forms, and how many words those have at most
 	formStarts  map[string]int // the first words
 	joinedForms []joinedForm

@@ -69,7 +69,7 @@ func command(dir, program string, args ...string) (*exec.Cmd, error) {
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if other {
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)} //nolint:gosec // ids of accounts are no larger
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)}
 	}
 	return cmd, nil
 }
@@ -156,7 +156,7 @@ func (p *process) await(log string, ask func(context.Context) error) error {
 			return nil
 		}
 		if p.ended() || ctx.Err() != nil {
-			text, _ := os.ReadFile(log) //nolint:gosec // the server's own log
+			text, _ := os.ReadFile(log)
 			return fmt.Errorf("%s does not answer: %w\n%s", filepath.Base(p.cmd.Path), err, text)
 		}
 		time.Sleep(20 * time.Millisecond)

@@ -71,7 +71,7 @@ func fromScale(file string) (out []match.Record, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	c := csv.NewReader(bufio.NewReaderSize(f, 1<<20))
 	c.FieldsPerRecord, c.LazyQuotes = -1, true
 	head, err := c.Read()
@@ -254,7 +254,6 @@ func measure(title string, base []match.Record, n, queries int, loadProfile, pro
 	x.Load(slices.Values(records))
 	stop()
 	fmt.Printf("  load   %.2f s, %.2f s CPU; %.1f B/account\n", time.Since(began).Seconds(), (process() - busy).Seconds(), float64(x.Bytes())/float64(n))
-	records = nil
 	runtime.GC()
 	for _, all := range []bool{true, false} {
 		rng := rand.New(rand.NewPCG(1, 2))
