@@ -29,10 +29,10 @@ func TestProtocol(t *testing.T) {
 		{"neither lock nor primary key", []string{"-DNO_LOCK", "-DNO_PRIMARY_KEY"}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			states, errors := explore(t, c.build...)
+			states, faults := explore(t, c.build...)
 			t.Logf("%d states", states)
-			if c.bug != (errors > 0) {
-				t.Errorf("%d errors", errors)
+			if c.bug != (faults > 0) {
+				t.Errorf("%d errors", faults)
 			}
 			if !c.bug && states < 10_000 {
 				t.Errorf("only %d states: the model does not do what it should", states)
@@ -48,7 +48,7 @@ var (
 )
 
 // explore builds the model's verifier and runs it to its end, or to the first error.
-func explore(t *testing.T, defines ...string) (states, errors int) {
+func explore(t *testing.T, defines ...string) (states, faults int) {
 	t.Helper()
 	model, err := filepath.Abs("protocol.pml")
 	if err != nil {
@@ -78,11 +78,11 @@ func explore(t *testing.T, defines ...string) (states, errors int) {
 		n, _ := strconv.Atoi(m[1])
 		return n
 	}
-	states, errors = number(foundStates), number(foundErrors)
-	if errors == 0 && notWhole.MatchString(out) {
+	states, faults = number(foundStates), number(foundErrors)
+	if faults == 0 && notWhole.MatchString(out) {
 		t.Errorf("not every interleaving was tried:\n%s", out)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "protocol.pml.trail")); (err == nil) != (errors > 0) {
+	if _, err := os.Stat(filepath.Join(dir, "protocol.pml.trail")); (err == nil) != (faults > 0) {
 		t.Errorf("the verifier counts %d errors; its trail: %v", errors, err)
 	}
 	return states, errors
