@@ -83,7 +83,7 @@ func explore(t *testing.T, defines ...string) (states, faults int) {
 		t.Errorf("not every interleaving was tried:\n%s", out)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "protocol.pml.trail")); (err == nil) != (faults > 0) {
-		t.Errorf("the verifier counts %d errors; its trail: %v", errors, err)
+		t.Errorf("the verifier counts %d errors; its trail: %v", faults, err)
 	}
-	return states, errors
+	return states, faults
 }
