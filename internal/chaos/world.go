@@ -31,8 +31,12 @@ var products = world.Lines
 // everything is the set of all lines, one bit each.
 var everything = uint8(1<<len(products) - 1)
 
+// legal are the legal forms of six letters and more.
+var legal = []string{"limited", "company", "corporation", "incorporated"}
+
 // newVendor makes a world of n accounts and c customers, of which every third is unknown to the vendor. Customers are
-// chosen so that their names stand out: whether two alike are told apart is the matcher's test, not this one's.
+// chosen so that their names stand out, by a word nobody else has and a second one: whether two alike are told apart, and
+// whether a name of one word is known again when two people misspell it in two ways, is the matcher's test, not this one's.
 func newVendor(n, c int) (*vendor, error) {
 	v := &vendor{plan: world.Territories()}
 	signed, err := deal.ParseDate("2026-01-01")
@@ -59,7 +63,8 @@ func newVendor(n, c int) (*vendor, error) {
 	stands := func(a *deal.Account) bool {
 		f := strings.Fields(strings.ToLower(a.Name))
 		plain := strings.IndexFunc(a.Name, func(r rune) bool { return r != ' ' && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') }) < 0
-		return plain && len(f) >= 2 && len(f) <= 5 && len(f[0]) >= 7 && words[f[0]] == 1 && a.Country != "NZ" && a.City != ""
+		return plain && len(f) >= 2 && len(f) <= 5 && len(f[0]) >= 7 && words[f[0]] == 1 && len(f[1]) >= 6 && !slices.Contains(legal, f[1]) &&
+			a.Country != "NZ" && a.City != ""
 	}
 	if n > len(all) {
 		return nil, fmt.Errorf("the world has %d accounts, not %d", len(all), n)
