@@ -180,22 +180,29 @@ type Registered struct {
 // Register decides the filing and commits the decision. Errors: deal.FieldErrors (also for a partner that does not
 // exist), deal.ErrKeyReused, deal.ErrUnavailable. The filing must be normalised and validated.
 func (e *Engine) Register(ctx context.Context, q Request, f deal.Filing) (Registered, error) {
-	if q.IdemKey != "" {
-		// A retry is answered from the ledger before anything else: what it was answered then stands, whatever the world
-		// or its own fields look like today.
-		prior, err := e.cfg.Store.Answered(ctx, store.IdemKey{KeyID: q.Actor.KeyID, Key: q.IdemKey})
-		switch {
-		case err == nil && subtle.ConstantTimeCompare(prior.RequestHash, q.Hash) != 1:
-			return Registered{}, deal.ErrKeyReused
-		case err == nil:
-			if err := e.settle(ctx, prior.Seq); err != nil {
-				return Registered{}, err
-			}
-			return e.registered(ctx, &proposal{entry: prior, replayed: true})
-		case !errors.Is(err, deal.ErrNotFound):
-			return Registered{}, errors.Join(deal.ErrUnavailable, err)
-		}
+	out, err := e.file(ctx, q, f)
+	if err == nil || q.IdemKey == "" || errors.Is(err, deal.ErrKeyReused) {
+		return out, err
 	}
+	// A retry is answered from the ledger: what it was answered then stands, whatever the world or its own fields look like
+	// today. The committer sees to that; whom it does not get to see is looked up here, and told what is wrong if it is new.
+	prior, lerr := e.cfg.Store.Answered(ctx, store.IdemKey{KeyID: q.Actor.KeyID, Key: q.IdemKey})
+	switch {
+	case lerr == nil && subtle.ConstantTimeCompare(prior.RequestHash, q.Hash) != 1:
+		return Registered{}, deal.ErrKeyReused
+	case lerr == nil:
+		if err := e.settle(ctx, prior.Seq); err != nil {
+			return Registered{}, err
+		}
+		return e.registered(ctx, &proposal{entry: prior, replayed: true})
+	case errors.Is(lerr, deal.ErrNotFound):
+		return Registered{}, err
+	}
+	return Registered{}, errors.Join(deal.ErrUnavailable, lerr)
+}
+
+// file decides and commits, unless the ledger holds an answer to the request's key.
+func (e *Engine) file(ctx context.Context, q Request, f deal.Filing) (Registered, error) {
 	r, personal := newRegistration(f, deal.StatusReceived, e.now())
 	seen, question, err := e.ask(r)
 	if err != nil {
