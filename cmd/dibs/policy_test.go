@@ -103,3 +103,34 @@ func TestPolicyCommands(t *testing.T) {
 		t.Errorf("check of a flawed plan that allows it: %d %s", code, out)
 	}
 }
+
+func TestPolicyTest(t *testing.T) {
+	file := filepath.Join("..", "..", "internal", "policytest", "testdata", "small.yaml")
+	if code, out, _ := runPolicy(t, "", "test", file); code != exitOK || !strings.Contains(out, "4 passed, 0 failed, 1 pending") || strings.Contains(out, "ok  ") {
+		t.Errorf("test: %d %s", code, out)
+	}
+	body, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := strings.Replace(string(body), "place: 1", "place: 2", 1)
+	if code, out, _ := runPolicy(t, wrong, "test", "-", "-v"); code != exitFound || !strings.Contains(out, "FAIL     line  (-:37)") || !strings.Contains(out, "ok       waived") {
+		t.Errorf("a test that fails: %d %s", code, out)
+	}
+	var report struct{ Passed, Failed, Pending int }
+	if code, out, _ := runPolicy(t, wrong, "test", "-", "--format", "json"); code != exitFound || json.Unmarshal([]byte(out), &report) != nil || report.Failed != 1 {
+		t.Errorf("as JSON: %d %s", code, out)
+	}
+	broken := strings.Replace(string(body), "rule: small}", "rule: smal}", 1)
+	for _, cmd := range []string{"test", "check"} {
+		if code, out, _ := runPolicy(t, broken, cmd, "-"); code != exitFound || !strings.Contains(out, `-:35:73: tests.cases[0].table[0].expect.rule: there is no rule "smal"; did you mean small?`) {
+			t.Errorf("%s of broken tests: %d %s", cmd, code, out)
+		}
+	}
+	for _, args := range [][]string{{"test"}, {"test", file, "--from", "dec_1"}, {"test", filepath.Join(t.TempDir(), "nothing.yaml")},
+		{"test", "--from", "dec_1", "--database", "sqlite:" + filepath.Join(t.TempDir(), "none.db")}} {
+		if code, _, _ := runPolicy(t, "", args...); code != exitUsage {
+			t.Errorf("%v: %d", args, code)
+		}
+	}
+}

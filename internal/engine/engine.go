@@ -827,7 +827,11 @@ func (e *Engine) Authenticate(token string) (deal.Key, bool) {
 
 // decision reads a decision from its entry.
 func (e *Engine) decision(ctx context.Context, seq uint64) (deal.Decision, error) {
-	entry, err := e.cfg.Store.Entry(ctx, seq)
+	return decisionAt(ctx, e.cfg.Store, seq)
+}
+
+func decisionAt(ctx context.Context, st store.Store, seq uint64) (deal.Decision, error) {
+	entry, err := st.Entry(ctx, seq)
 	if err != nil {
 		return deal.Decision{}, err
 	}

@@ -27,6 +27,9 @@ func gather(v *view, r *deal.Registration, w whom, t deal.TerritoryResult, cs []
 	if id := t.Owner.PartnerID; id != "" {
 		f.Set("territory.assigned", selfOrOther(id == r.Filing.PartnerID))
 	}
+	if w := v.policy.Waivers(r.Filing.PartnerID, now); len(w) > 0 {
+		f.Set("partner.waivers", w)
+	}
 	conflictFacts(f, v, r, cs, set, now)
 	f.Set("match.truncated", w.Truncated)
 	return f

@@ -32,6 +32,10 @@ type Policy struct {
 	onNone   action
 	custom   map[string]CustomField
 	body     []byte
+
+	waivers    []waiver
+	codes      []string // of the reasons, sorted
+	boundaries []Boundary
 }
 
 // Param is a named number, switch, text or list of the policy: what sales operations tune.
@@ -89,6 +93,7 @@ type compiler struct {
 	ranks   map[string]int
 	env     *cel.Env
 	known   map[string]bool // every name a condition may use
+	edges   []Boundary      // of the condition read last
 	p       *Policy
 }
 
@@ -117,9 +122,11 @@ func Compile(doc []byte) (*Policy, error) {
 	c.p.onError = c.fallback("on_error", deal.ReasonRuleError)
 	c.p.onNone = c.fallback("on_no_match", deal.ReasonNoRule)
 	c.rules()
+	c.waivers()
 	if err := c.r.Err(); err != nil {
 		return nil, err
 	}
+	c.p.codes = slices.Sorted(maps.Keys(c.reasons))
 	return c.p, nil
 }
 
@@ -540,6 +547,7 @@ func (c *compiler) rules() {
 		if !ru.from.IsZero() && !ru.to.IsZero() && !ru.from.Before(ru.to) {
 			c.add(at.Of("effective"), "ends before it begins")
 		}
+		c.edges = nil
 		if d.When == "" {
 			c.add(at, "a rule needs a condition: when: (true, for always)")
 		} else {
@@ -554,6 +562,10 @@ func (c *compiler) rules() {
 			continue
 		default:
 			c.add(at.Of("status"), "%q is not one of active, shadow, disabled", d.Status)
+		}
+		for _, e := range c.edges {
+			e.Rule = d.ID
+			c.p.boundaries = append(c.p.boundaries, e)
 		}
 		byID[d.ID] = len(c.p.rules)
 		c.p.rules = append(c.p.rules, c.ready(ru))
@@ -675,4 +687,44 @@ func (c *compiler) field(at document.Path, name string) {
 	if !slices.Contains(StandardFields, name) {
 		c.add(at, "%q is not a field of a registration%s", name, didYouMean(name, StandardFields))
 	}
+}
+
+// waiver takes one rule off one partner for a time.
+type waiver struct {
+	id, partner string
+	rule        int
+	until       time.Time
+	by          string
+}
+
+// waivers reads who is excused from what. They name partners by id, which rules never do: the engine tells the rules
+// which waivers are in force.
+func (c *compiler) waivers() {
+	seen := map[string]bool{}
+	for i, d := range c.doc.Waivers {
+		at := path("waivers", i)
+		w := waiver{id: d.ID, partner: d.Partner, until: c.instant(at.Of("until"), d.Until), by: d.By,
+			rule: slices.IndexFunc(c.p.rules, func(r rule) bool { return r.id == d.Rule })}
+		switch {
+		case !nameForm.MatchString(d.ID) || seen[d.ID]:
+			c.add(at.Of("id"), "%q is not an id of its own: lower-case letters, digits and hyphens, 63 at most", d.ID)
+		case d.Partner == "":
+			c.add(at, "name the partner by its id: partner:")
+		case w.rule < 0:
+			c.add(at.Of("rule"), "there is no rule %q%s", d.Rule, didYouMean(d.Rule, c.ruleIDs()))
+		case d.Until == "":
+			c.add(at, "a waiver ends: until: a day or an instant")
+		case d.By == "":
+			c.add(at, "say who granted the waiver: by:")
+		}
+		seen[d.ID] = true
+		c.p.waivers = append(c.p.waivers, w)
+	}
+}
+
+func (c *compiler) ruleIDs() (out []string) {
+	for _, r := range c.p.rules {
+		out = append(out, r.id)
+	}
+	return out
 }

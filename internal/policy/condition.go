@@ -114,6 +114,8 @@ func (c *compiler) condition(at document.Path, src string) cel.Program {
 	if !k.texts(checked.NativeRep().Expr()) {
 		return nil
 	}
+	c.edges = nil
+	k.boundaries(checked.NativeRep().Expr())
 	prog, err := c.env.Program(checked, cel.EvalOptions(cel.OptOptimize))
 	if err != nil {
 		c.add(at, "%v", err)
@@ -319,4 +321,49 @@ func (k *checker) within(name string, values []string, closed bool, at []ast.Exp
 		}
 	}
 	return ok
+}
+
+// mirrored is the comparison with its sides changed.
+var mirrored = map[string]string{
+	operators.Less: operators.Greater, operators.LessEquals: operators.GreaterEquals,
+	operators.Greater: operators.Less, operators.GreaterEquals: operators.LessEquals,
+}
+
+// boundaries collects the comparisons of a fact with a number.
+func (k *checker) boundaries(e ast.Expr) {
+	if e.Kind() != ast.CallKind {
+		return
+	}
+	call := e.AsCall()
+	if fn := call.FunctionName(); mirrored[fn] != "" {
+		x, y := call.Args()[0], call.Args()[1]
+		if _, _, _, is := k.fact(x); !is {
+			x, y, fn = y, x, mirrored[fn]
+		}
+		if name, _, _, is := k.fact(x); is {
+			if v, param, is := k.constant(y); is {
+				k.c.edges = append(k.c.edges, Boundary{Fact: name, Op: spoken(fn), Value: v, Param: param})
+			}
+		}
+	}
+	for _, x := range call.Args() {
+		k.boundaries(x)
+	}
+}
+
+// constant returns the number an expression stands for: a literal or a parameter.
+func (k *checker) constant(e ast.Expr) (v float64, param string, ok bool) {
+	var val ref.Val
+	if e.Kind() == ast.LiteralKind {
+		val = e.AsLiteral()
+	} else if r, is := k.refs[e.ID()]; is && r.Value != nil {
+		val, param = r.Value, r.Name
+	}
+	switch x := val.(type) {
+	case types.Int:
+		return float64(x), param, true
+	case types.Double:
+		return float64(x), param, true
+	}
+	return 0, "", false
 }

@@ -44,6 +44,7 @@ const (
 	Decided    = "decided"
 	Lost       = "lost"
 	Overridden = "overridden"
+	Waived     = "waived"
 	Shadow     = "shadow"
 	Errored    = "error"
 )
@@ -144,10 +145,11 @@ func (p *Policy) Decide(f *Facts, now time.Time) Verdict {
 			n++
 		}
 	}
+	excused := p.excused(f)
 	best := -1
 	for _, i := range p.order {
 		r := &p.rules[i]
-		if !fired.has(i) || r.shadow || p.overrider(i, &effective) >= 0 {
+		if !fired.has(i) || r.shadow || excused[i] != nil || p.overrider(i, &effective) >= 0 {
 			continue
 		}
 		effective.add(i)
@@ -172,7 +174,7 @@ func (p *Policy) Decide(f *Facts, now time.Time) Verdict {
 	for w, word := range fired {
 		for ; word != 0; word &= word - 1 {
 			i := w<<6 + bits.TrailingZeros64(word)
-			v.Trace = append(v.Trace, p.trace(i, best, winner, &effective))
+			v.Trace = append(v.Trace, p.trace(i, best, winner, &effective, excused[i]))
 		}
 	}
 	v.Trace = append(v.Trace, erred...)
@@ -234,12 +236,32 @@ func (p *Policy) overrider(i int, effective *ruleSet) int {
 	return -1
 }
 
-func (p *Policy) trace(i, best int, winner string, effective *ruleSet) deal.RuleTrace {
+// waiversFact is the place of partner.waivers.
+var waiversFact = schemaIndex["partner.waivers"]
+
+// excused returns the rules that are waived for the partner, each with its waiver; nil, as nearly always, when none is.
+func (p *Policy) excused(f *Facts) map[int]*waiver {
+	if len(p.waivers) == 0 || f.v[waiversFact] == defaultVals[waiversFact] {
+		return nil
+	}
+	out := map[int]*waiver{}
+	for i := range p.waivers {
+		if w := &p.waivers[i]; contains(f.v[waiversFact], w.id) {
+			out[w.rule] = w
+		}
+	}
+	return out
+}
+
+func (p *Policy) trace(i, best int, winner string, effective *ruleSet, excuse *waiver) deal.RuleTrace {
 	r := &p.rules[i]
 	t := deal.RuleTrace{Rule: r.id, Title: r.title, Result: Lost, By: winner, Detail: r.wants}
 	switch {
 	case r.shadow:
 		t.Result, t.By = Shadow, ""
+	case excuse != nil:
+		t.Result, t.By = Waived, excuse.by
+		t.Detail += ", waiver " + excuse.id
 	case i == best:
 		t.Result, t.By = Decided, ""
 	case !effective.has(i):

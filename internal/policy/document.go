@@ -30,6 +30,8 @@ type policyDoc struct {
 	Required   []requiredDoc        `yaml:"required"`
 	Defaults   defaultsDoc          `yaml:"defaults"`
 	Rules      []ruleDoc            `yaml:"rules"`
+	Waivers    []waiverDoc          `yaml:"waivers"`
+	Tests      document.Part        `yaml:"tests"` // read by package policytest
 }
 
 type metadataDoc struct {
@@ -100,6 +102,15 @@ type ruleDoc struct {
 	Overrides []string     `yaml:"overrides"`
 	Status    string       `yaml:"status"`
 	Effective effectiveDoc `yaml:"effective"`
+}
+
+type waiverDoc struct {
+	ID      string `yaml:"id"`
+	Partner string `yaml:"partner"`
+	Rule    string `yaml:"rule"`
+	Until   string `yaml:"until"`
+	By      string `yaml:"by"`
+	Why     string `yaml:"why"`
 }
 
 type effectiveDoc struct {

@@ -179,6 +179,8 @@ func buildSchema() []FactSpec {
 	partner("partner.via_distributor", false, nil, "filed through a distributor", "`distributor_id`")
 	partner("partner.distributor_ok", true, nil, "the distributor named is active and the partner's own; true when none is named", "`distributor_id`, partner `distributor_id`")
 
+	internal("partner.waivers", []string{}, nil, "ids of the waivers the partner has at this instant", "the policy's `waivers`")
+
 	internal("customer.resolved", "none", []string{"certain", "possible", "none"}, "how surely the customer is one of the accounts", "matcher, against `params.certain` and `params.possible`")
 	internal("customer.probability", 0.0, nil, "probability that the customer is that account", "matcher")
 	internal("customer.new_prospect", false, nil, "nobody known: neither an account nor a customer of another registration", "matcher")
