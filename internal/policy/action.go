@@ -13,13 +13,13 @@ import (
 // What may be given for each outcome, besides outcome and reason.
 var thenFields = map[deal.Outcome][]string{
 	deal.Protect:  {"terms", "benefits"},
-	deal.RouteTo:  {"disposition", "to", "owner_of", "of", "queue", "needs", "resubmit_after", "finders_fee", "benefits"},
+	deal.RouteTo:  {"disposition", "to", "owner_of", "of", "queue", "needs", "resubmit_after", "finders_fee", "benefits", "keeps_place", "answer_within", "on_silence"},
 	deal.Escalate: {"queue", "authority", "four_eyes", "acknowledge", "decide", "on_silence", "escalate_to", "consult", "hold"},
 }
 
 // Whom a route's person can be looked up from, and whose registration it can wait behind or be merged into.
 var (
-	ownersOf = []string{"opportunity", "territory", "account"}
+	ownersOf = []string{"opportunity", "territory", "account", "incumbent", "holder"}
 	ofKinds  = []deal.ConflictKind{deal.HeldByOther, deal.PendingOther, deal.OwnDuplicate, deal.FamilyHeld, deal.TenderShared}
 )
 
@@ -92,7 +92,7 @@ func (c *compiler) checked(at document.Path, d thenDoc) action {
 	c.allowed(at, v.Outcome)
 	if re, ok := c.reasons[d.Reason]; ok {
 		a.reason = re
-		v.Appeal = re.appeal
+		v.Appeal, v.AppealWithin = re.appeal, re.within
 	} else {
 		known := make([]string, 0, len(c.reasons))
 		for code := range c.reasons {
@@ -168,6 +168,17 @@ func (c *compiler) route(at document.Path, d thenDoc, v *Verdict) {
 	v.Resubmit = d.Resubmit
 	c.term(at.Of("resubmit_after"), d.Resubmit)
 	v.FindersFee = d.FindersFee
+	v.KeepsPlace, v.AnswerWithin, v.OnSilence = d.KeepsPlace, d.Within, d.OnSilence
+	c.term(at.Of("answer_within"), d.Within)
+	if d.KeepsPlace && v.Disposition != deal.Returned {
+		c.add(at.Of("keeps_place"), "only a returned registration keeps its place; one that is waitlisted has one anyway")
+	}
+	if d.OnSilence != "" {
+		oneOf(c, at.Of("on_silence"), d.OnSilence, []string{"decline", "escalate"})
+		if d.Within == "" {
+			c.add(at.Of("on_silence"), "say when silence is over: answer_within:")
+		}
+	}
 }
 
 func (c *compiler) term(at document.Path, s string) {
@@ -194,6 +205,9 @@ func (c *compiler) caseTerms(at document.Path, d thenDoc) *deal.CaseTerms {
 		Hold: deal.HoldTerms{Provisional: d.Hold.Provisional, Days: c.number(at.Of("hold", "days"), d.Hold.Days, 0, 366)}}
 }
 
+// fulfilments are what can have to happen before a protection ends, for its benefits to be paid.
+var fulfilments = []string{"contract", "order", "purchase_order", "account_created"}
+
 // Ceilings of terms, above any real programme's.
 const (
 	maxDays   = 3660
@@ -214,8 +228,27 @@ func (c *compiler) terms(at document.Path, d termsDoc) *deal.Terms {
 	oneOf(c, at.Of("anchor"), t.Anchor, Anchors)
 	if e := d.Extensions; e != nil {
 		t.Extensions = &deal.ExtensionTerms{Max: c.number(at.Of("extensions", "max"), e.Max, 0, maxTimes),
-			Days: c.number(at.Of("extensions", "days"), e.Days, 1, maxDays), Needs: e.Needs}
+			Days: c.number(at.Of("extensions", "days"), e.Days, 1, maxDays), Months: c.number(at.Of("extensions", "months"), e.Months, 1, maxMonths),
+			Needs: e.Needs, Ask: e.Ask}
+		if e.Days.Value != nil && e.Months.Value != nil {
+			c.add(at.Of("extensions"), "say by how much it is lengthened: days or months, not both")
+		}
+		if e.Ask != "" {
+			oneOf(c, at.Of("extensions", "ask"), e.Ask, []string{"before_end", "any_time"})
+		}
 	}
+	if m := d.Condition; m != nil {
+		if m.Need == "" || m.Days.Value == nil {
+			c.add(at.Of("condition"), "say what must happen first, and within how many days: condition: {days: 5, need: meeting}")
+		}
+		t.Condition = &deal.MilestoneTerms{Days: c.number(at.Of("condition", "days"), m.Days, 1, maxDays), Need: m.Need}
+	}
+	for i, f := range d.Fulfil {
+		oneOf(c, at.Of("fulfil", i), f, fulfilments)
+	}
+	t.Fulfil = d.Fulfil
+	c.term(at.Of("dwell"), d.Dwell)
+	t.Dwell = d.Dwell
 	for i, m := range d.Milestones {
 		if m.Need == "" {
 			c.add(at.Of("milestones", i), "say what must happen: need:")

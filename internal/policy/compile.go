@@ -31,6 +31,7 @@ type Policy struct {
 	onError  action
 	onNone   action
 	custom   map[string]CustomField
+	derived  map[string]*derived
 	body     []byte
 
 	waivers    []waiver
@@ -79,6 +80,7 @@ type reason struct {
 	others   map[string]text // in other languages
 	internal text
 	appeal   bool
+	within   string
 }
 
 // compiler holds what Compile has read and found so far.
@@ -89,6 +91,7 @@ type compiler struct {
 	params  map[string]ref.Val
 	public  map[string]bool // params partners may read
 	custom  map[string]CustomField
+	derived map[string]*derived
 	reasons map[string]*reason
 	ranks   map[string]int
 	env     *cel.Env
@@ -105,7 +108,7 @@ func (c *compiler) add(p document.Path, format string, args ...any) { c.r.Add(p,
 // when nothing is.
 func Compile(doc []byte) (*Policy, error) {
 	c := &compiler{r: document.Parse(doc, maxDocument), params: map[string]ref.Val{}, public: map[string]bool{},
-		custom: map[string]CustomField{}, reasons: map[string]*reason{}, ranks: map[string]int{}, known: map[string]bool{}, p: &Policy{}}
+		custom: map[string]CustomField{}, derived: map[string]*derived{}, reasons: map[string]*reason{}, ranks: map[string]int{}, known: map[string]bool{}, p: &Policy{}}
 	if err := c.r.Err(); err != nil {
 		return nil, err
 	}
@@ -117,6 +120,9 @@ func Compile(doc []byte) (*Policy, error) {
 	c.settings()
 	c.parameters()
 	c.precedence()
+	c.bands()
+	c.tables()
+	c.p.derived = c.derived
 	c.environment()
 	c.allReasons()
 	c.p.onError = c.fallback("on_error", deal.ReasonRuleError)
@@ -184,6 +190,20 @@ func (c *compiler) settings() {
 	default:
 		c.add(path("settings", "family"), "%q is not separate (a claim covers one organisation) or together (its whole family)", d.Family)
 	}
+	for i, f := range d.DistinctBy {
+		if cn, own := customName(f); own && d.Custom[cn].Type != "" || slices.Contains(distinctFields, f) {
+			continue
+		}
+		c.add(path("settings", "distinct_by", i), "%q is not one of %s, or a field that settings.custom declares", f, strings.Join(distinctFields, ", "))
+	}
+	for i, w := range d.Waitlist {
+		oneOf(c, path("settings", "waitlist", i), w, WaitlistOrders)
+	}
+	if d.Publish.People != 0 && d.Publish.People != 1 && d.Publish.People != 2 {
+		c.add(path("settings", "publish", "people"), "%d is not 1 or 2: who saves a version publishes it, or somebody else does", d.Publish.People)
+	}
+	c.words("uncounted_classes", d.Uncounted)
+	s.DistinctBy, s.Waitlist, s.Uncounted, s.TwoPeople = d.DistinctBy, d.Waitlist, d.Uncounted, d.Publish.People == 2
 	if d.ReasonPrefix != "" && (!codeForm.MatchString(d.ReasonPrefix) || !strings.HasSuffix(d.ReasonPrefix, "_")) {
 		c.add(path("settings", "reason_prefix"), "%q is not a prefix such as ACME_", d.ReasonPrefix)
 	}
@@ -197,7 +217,7 @@ func (c *compiler) settings() {
 		}
 		field := CustomField{Name: name, Type: FactType(f.Type), Values: f.Values, Required: f.Required, Doc: f.Doc}
 		switch field.Type {
-		case Bool, Int, Double, String:
+		case Bool, Int, Double, String, Instant:
 			if f.Values != nil {
 				c.add(at.Of("values"), "only a field of type enum has values")
 			}
@@ -206,7 +226,7 @@ func (c *compiler) settings() {
 				c.add(at, "a field of type enum lists its values")
 			}
 		default:
-			c.add(at.Of("type"), "%q is not one of bool, int, double, string, enum", f.Type)
+			c.add(at.Of("type"), "%q is not one of bool, int, double, string, enum, instant", f.Type)
 			field.Type = String
 		}
 		c.custom[name] = field
@@ -398,7 +418,11 @@ func (c *compiler) allReasons() {
 	}
 	for _, code := range slices.Sorted(maps.Keys(docs)) {
 		d, at := docs[code], path("reasons", code)
-		re := &reason{code: code, public: code, appeal: d.Appeal, others: map[string]text{}}
+		c.term(at.Of("appeal_within"), d.Within)
+		if d.Within != "" && !d.Appeal {
+			c.add(at.Of("appeal_within"), "only a reason with appeal: true can be appealed")
+		}
+		re := &reason{code: code, public: code, appeal: d.Appeal, within: d.Within, others: map[string]text{}}
 		shown, via := d, at
 		if d.ShownAs != "" {
 			re.public = d.ShownAs
@@ -446,7 +470,7 @@ func (c *compiler) text(at document.Path, s string, audience Visibility) text {
 	var t text
 	rest := 0
 	lit := func(s string) {
-		if n := len(t.parts); n > 0 && t.parts[n-1].fact < 0 && t.parts[n-1].custom == "" && !t.parts[n-1].needs {
+		if n := len(t.parts); n > 0 && t.parts[n-1].plain() {
 			t.parts[n-1].lit += s
 		} else if s != "" {
 			t.parts = append(t.parts, textPart{lit: s, fact: -1})
@@ -480,6 +504,13 @@ func (c *compiler) text(at document.Path, s string, audience Visibility) text {
 			t.parts = append(t.parts, textPart{fact: -1, custom: cn})
 			continue
 		}
+		if d := c.derived[name]; d != nil {
+			if audience == Partner && !d.public {
+				c.r.AddWithin(at, 1, col, "a text for partners must not show %s, which is internal; give it visibility: partner if they may know it", name)
+			}
+			t.parts = append(t.parts, textPart{fact: -1, derived: d})
+			continue
+		}
 		i, ok := lookup(name)
 		switch {
 		case !ok:
@@ -494,7 +525,7 @@ func (c *compiler) text(at document.Path, s string, audience Visibility) text {
 	if strings.Contains(placeholder.ReplaceAllString(s, ""), "{{") {
 		c.add(at, "a {{ is not closed; write {{fact}}")
 	}
-	if len(t.parts) == 1 && t.parts[0].fact < 0 && t.parts[0].custom == "" && !t.parts[0].needs {
+	if len(t.parts) == 1 && t.parts[0].plain() {
 		return text{fixed: t.parts[0].lit}
 	}
 	return t

@@ -30,7 +30,7 @@ func celType(t FactType) *cel.Type {
 		return cel.BoolType
 	case Int:
 		return cel.IntType
-	case Double:
+	case Double, Instant:
 		return cel.DoubleType
 	case List:
 		return cel.ListType(cel.StringType)
@@ -60,6 +60,9 @@ func (c *compiler) environment() {
 	}
 	for name, f := range c.custom {
 		declare("custom."+name, celType(f.Type))
+	}
+	for name, d := range c.derived {
+		declare(name, d.typ)
 	}
 	for name, v := range c.params {
 		c.known["params."+name] = true
@@ -220,21 +223,30 @@ func (k *checker) fact(e ast.Expr) (name string, values []string, closed, ok boo
 		f := k.c.custom[cn]
 		return r.Name, f.Values, f.Type == Enum, true
 	}
-	i, is := lookup(r.Name)
-	if !is {
+	if d := k.c.derived[r.Name]; d != nil {
+		return r.Name, d.values, d.values != nil, true
+	}
+	if _, is := lookup(r.Name); !is {
 		return "", nil, false, false
 	}
-	s, set := &Schema[i], &k.c.p.settings
-	values = s.Values
+	values, closed = k.c.valuesOf(r.Name)
+	return r.Name, values, closed, true
+}
+
+// valuesOf returns the texts a fact can have, those the policy declares included; closed tells whether there is a list.
+func (c *compiler) valuesOf(name string) (values []string, closed bool) {
+	i, _ := lookup(name)
+	set := &c.p.settings
+	values = Schema[i].Values
 	switch {
-	case r.Name == "partner.tier":
+	case name == "partner.tier":
 		values = append([]string{""}, set.Tiers...)
-	case r.Name == "reg.lines" && len(set.Lines) > 0:
+	case name == "reg.lines" && len(set.Lines) > 0:
 		values = set.Lines
-	case strings.HasPrefix(r.Name, "conflict.") && strings.HasSuffix(r.Name, ".stage"):
+	case strings.HasPrefix(name, "conflict.") && strings.HasSuffix(name, ".stage"):
 		values = append([]string{""}, set.Stages...)
 	}
-	return r.Name, values, values != nil, true
+	return values, values != nil
 }
 
 // constants returns the texts of an expression that is made of constant texts only: a literal, a parameter, a list.
@@ -316,7 +328,7 @@ func (k *checker) within(name string, values []string, closed bool, at []ast.Exp
 		case closed && !slices.Contains(values, s):
 			shown := slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == "" })
 			ok = k.fail(at[i], "%s is never %q; it is one of %s%s", name, s, strings.Join(shown, ", "), didYouMean(s, shown))
-		case strings.HasSuffix(name, ".country") && s != "" && !deal.IsCountry(s):
+		case strings.HasSuffix(name, "country") && s != "" && !deal.IsCountry(s):
 			ok = k.fail(at[i], "%q is not an ISO 3166-1 alpha-2 country code such as DE or US", s)
 		}
 	}

@@ -33,7 +33,11 @@ type Verdict struct {
 	Needs          []string // fields to complete, of every effective rule that returns the filing
 	Resubmit       string   // the term after which the same claim may be filed again: 30d; empty when nothing is said
 	FindersFee     bool
-	Appeal         bool // the partner may appeal
+	Appeal         bool   // the partner may appeal
+	AppealWithin   string // a term; empty: at any time
+	KeepsPlace     bool   // a returned filing stays a claim while it is being completed
+	AnswerWithin   string // how long the partner has to complete a returned filing, or to answer; a term
+	OnSilence      string // what follows when nobody answers: decline or escalate
 
 	Rule  string // the rule that decided; on-error or on-no-match when none did
 	Trace []deal.RuleTrace
@@ -59,8 +63,8 @@ func (s *ruleSet) has(i int) bool { return s[i>>6]>>(i&63)&1 == 1 }
 
 // activation is how CEL reads the facts.
 type activation struct {
-	f      *Facts
-	custom map[string]CustomField
+	f *Facts
+	p *Policy
 }
 
 func (a activation) Parent() cel.Activation { return nil }
@@ -69,8 +73,11 @@ func (a activation) ResolveName(name string) (any, bool) {
 	if i, ok := schemaIndex[name]; ok {
 		return a.f.v[i], true
 	}
+	if d, ok := a.p.derived[name]; ok {
+		return d.value(a.f), true
+	}
 	c, _ := customName(name)
-	field, ok := a.custom[c]
+	field, ok := a.p.custom[c]
 	if !ok {
 		return nil, false
 	}
@@ -110,6 +117,18 @@ func (c CustomField) parse(s string) (any, error) {
 			return nil, fmt.Errorf("%q is not a number", s)
 		}
 		return types.Double(n), nil
+	case Instant:
+		if s == "" {
+			return types.Double(0), nil
+		}
+		t, err := time.Parse(time.RFC3339, s)
+		if err != nil {
+			t, err = time.Parse(time.DateOnly, s)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%q is not an instant as 2027-03-01T09:00:00Z or a day as 2027-03-01", s)
+		}
+		return types.Double(float64(t.UnixMilli()) / 3_600_000), nil
 	case Enum:
 		if s != "" && !slices.Contains(c.Values, s) {
 			return nil, fmt.Errorf("%q is not one of %s", s, strings.Join(c.Values, ", "))
@@ -122,7 +141,7 @@ func (c CustomField) parse(s string) (any, error) {
 // errs, the verdict is the policy's on_error, which escalates, and the trace says which rule and why.
 func (p *Policy) Decide(f *Facts, now time.Time) Verdict {
 	var fired, effective ruleSet
-	var vars cel.Activation = activation{f, p.custom}
+	var vars cel.Activation = activation{f, p}
 	var erred []deal.RuleTrace
 	var needs []string
 	n := 0
@@ -342,7 +361,11 @@ func (v *Verdict) clone() Verdict {
 			e := *t.Extensions
 			t.Extensions = &e
 		}
-		t.Milestones = slices.Clone(t.Milestones)
+		t.Milestones, t.Fulfil = slices.Clone(t.Milestones), slices.Clone(t.Fulfil)
+		if t.Condition != nil {
+			c := *t.Condition
+			t.Condition = &c
+		}
 		out.Terms = &t
 	}
 	if v.Case != nil {

@@ -23,6 +23,8 @@ type policyDoc struct {
 	Metadata   metadataDoc          `yaml:"metadata"`
 	Settings   settingsDoc          `yaml:"settings"`
 	Params     map[string]paramDoc  `yaml:"params"`
+	Bands      map[string]bandDoc   `yaml:"bands"`
+	Tables     map[string]tableDoc  `yaml:"tables"`
 	Precedence []string             `yaml:"precedence"`
 	OnError    thenDoc              `yaml:"on_error"`
 	OnNoMatch  thenDoc              `yaml:"on_no_match"`
@@ -32,6 +34,23 @@ type policyDoc struct {
 	Rules      []ruleDoc            `yaml:"rules"`
 	Waivers    []waiverDoc          `yaml:"waivers"`
 	Tests      document.Part        `yaml:"tests"` // read by package policytest
+}
+
+type bandDoc struct {
+	Of     string        `yaml:"of"`
+	Ranges document.Part `yaml:"ranges"` // read in the order of the text
+	Doc    string        `yaml:"doc"`
+}
+
+type tableDoc struct {
+	Rows       []tableRowDoc `yaml:"rows"`
+	Visibility string        `yaml:"visibility"`
+	Doc        string        `yaml:"doc"`
+}
+
+type tableRowDoc struct {
+	When  map[string]document.Scalar `yaml:"when"`
+	Value document.Scalar            `yaml:"value"`
 }
 
 type metadataDoc struct {
@@ -49,9 +68,17 @@ type settingsDoc struct {
 	Stages       []string             `yaml:"stages"`
 	PublicSector []string             `yaml:"public_sector"`
 	Family       string               `yaml:"family"`
+	DistinctBy   []string             `yaml:"distinct_by"`
+	Waitlist     []string             `yaml:"waitlist"`
+	Uncounted    []string             `yaml:"uncounted_classes"`
+	Publish      publishDoc           `yaml:"publish"`
 	ReasonPrefix string               `yaml:"reason_prefix"`
 	Calendar     calendarDoc          `yaml:"calendar"`
 	Custom       map[string]customDoc `yaml:"custom"`
+}
+
+type publishDoc struct {
+	People int `yaml:"people"`
 }
 
 type calendarDoc struct {
@@ -80,6 +107,7 @@ type reasonDoc struct {
 	ShownAs  string         `yaml:"shown_as"`
 	Internal string         `yaml:"internal"`
 	Appeal   bool           `yaml:"appeal"`
+	Within   string         `yaml:"appeal_within"`
 }
 
 type requiredDoc struct {
@@ -136,17 +164,21 @@ type thenDoc struct {
 	Of          string   `yaml:"of"`
 	Needs       []string `yaml:"needs"`
 	Resubmit    string   `yaml:"resubmit_after"`
+	KeepsPlace  bool     `yaml:"keeps_place"`
+	Within      string   `yaml:"answer_within"`
 	FindersFee  bool     `yaml:"finders_fee"`
 
 	// route and escalate
 	Queue string `yaml:"queue"`
+
+	// route and escalate: what happens when nobody acts in time
+	OnSilence string `yaml:"on_silence"`
 
 	// escalate
 	Authority   string  `yaml:"authority"`
 	FourEyes    bool    `yaml:"four_eyes"`
 	Acknowledge string  `yaml:"acknowledge"`
 	Decide      string  `yaml:"decide"`
-	OnSilence   string  `yaml:"on_silence"`
 	EscalateTo  string  `yaml:"escalate_to"`
 	Consult     string  `yaml:"consult"`
 	Hold        holdDoc `yaml:"hold"`
@@ -159,12 +191,17 @@ type termsDoc struct {
 	Exclusive  *bool           `yaml:"exclusive"`
 	Extensions *extensionsDoc  `yaml:"extensions"`
 	Milestones []milestoneDoc  `yaml:"milestones"`
+	Condition  *milestoneDoc   `yaml:"condition"`
+	Fulfil     []string        `yaml:"fulfil"`
+	Dwell      string          `yaml:"dwell"`
 }
 
 type extensionsDoc struct {
-	Max   document.Scalar `yaml:"max"`
-	Days  document.Scalar `yaml:"days"`
-	Needs string          `yaml:"needs"`
+	Max    document.Scalar `yaml:"max"`
+	Days   document.Scalar `yaml:"days"`
+	Months document.Scalar `yaml:"months"`
+	Needs  string          `yaml:"needs"`
+	Ask    string          `yaml:"ask"`
 }
 
 type milestoneDoc struct {

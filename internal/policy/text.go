@@ -23,11 +23,14 @@ type text struct {
 }
 
 type textPart struct {
-	lit    string
-	fact   int    // place in the Schema; -1 for lit, needs and custom
-	custom string // name of a custom field
-	needs  bool
+	lit     string
+	fact    int    // place in the Schema; -1 for the others
+	custom  string // name of a custom field
+	derived *derived
+	needs   bool
 }
+
+func (p *textPart) plain() bool { return p.fact < 0 && p.custom == "" && p.derived == nil && !p.needs }
 
 func (t *text) render(f *Facts, needs []string) string {
 	if t.parts == nil {
@@ -40,6 +43,8 @@ func (t *text) render(f *Facts, needs []string) string {
 			b.WriteString(strings.Join(needs, ", "))
 		case p.custom != "":
 			b.WriteString(f.custom[p.custom])
+		case p.derived != nil:
+			b.WriteString(words(p.derived.value(f)))
 		case p.fact >= 0:
 			b.WriteString(words(f.v[p.fact]))
 		default:
