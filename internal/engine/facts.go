@@ -10,6 +10,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/match"
 	"github.com/dibs-deals/dibs/internal/policy"
 )
 
@@ -57,6 +58,7 @@ func registrationFacts(f *policy.Facts, v *view, r *deal.Registration, set polic
 	if r.Imported {
 		f.Set("reg.source", "import")
 	}
+	f.Set("reg.submitted", float64(r.ReceivedAt.UnixMilli())/3_600_000)
 	f.Set("reg.amount", amount)
 	f.Set("reg.amount_known", amountKnown)
 	f.Set("reg.rate_missing", !amountKnown && !total(g).IsZero())
@@ -264,6 +266,7 @@ func partnerFacts(f *policy.Facts, v *view, r *deal.Registration, set policy.Set
 
 func customerFacts(f *policy.Facts, v *view, r *deal.Registration, w whom, set policy.Settings, now time.Time) {
 	c := &r.Filing.Customer
+	f.Set("customer.mail_domain", c.Domain != "" && slices.Contains(set.MailDomain, match.Domain(c.Domain)))
 	f.Set("customer.ship_to_country", cmp.Or(c.ShipTo.Country, c.Country))
 	industry, employees, country, region := c.Industry, c.Employees, c.Country, c.Region
 	if a := w.account; a != nil {

@@ -118,6 +118,16 @@ func (c *compiler) checked(at document.Path, d thenDoc) action {
 			v.Benefits = append(v.Benefits, deal.Benefit{Name: name, Value: d.Benefits[name]})
 		}
 	}
+	for i, b := range v.Benefits {
+		if !strings.HasPrefix(b.Value, "table.") && !strings.HasPrefix(b.Value, "band.") {
+			continue
+		}
+		if d := c.derived[b.Value]; d != nil {
+			a.lookups = append(a.lookups, lookedUp{i, d})
+		} else {
+			c.add(at.Of("benefits", b.Name), "there is no %s%s", b.Value, c.meant(b.Value))
+		}
+	}
 	return a
 }
 

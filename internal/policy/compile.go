@@ -59,6 +59,7 @@ type rule struct {
 	then         action
 	rank         int // place of its outcome or disposition in the precedence
 	overriddenBy []int
+	internal     bool   // its condition reads what partners may not: they hear of it only when it decides
 	wants        string // what it would have decided, for the trace
 }
 
@@ -71,6 +72,13 @@ type requirement struct {
 type action struct {
 	verdict Verdict // every field that does not depend on the facts
 	reason  *reason
+	lookups []lookedUp
+}
+
+// lookedUp is a benefit whose value a table or a band gives.
+type lookedUp struct {
+	benefit int
+	from    *derived
 }
 
 type reason struct {
@@ -85,19 +93,20 @@ type reason struct {
 
 // compiler holds what Compile has read and found so far.
 type compiler struct {
-	r       *document.Reader
-	doc     policyDoc
-	zone    *time.Location
-	params  map[string]ref.Val
-	public  map[string]bool // params partners may read
-	custom  map[string]CustomField
-	derived map[string]*derived
-	reasons map[string]*reason
-	ranks   map[string]int
-	env     *cel.Env
-	known   map[string]bool // every name a condition may use
-	edges   []Boundary      // of the condition read last
-	p       *Policy
+	r        *document.Reader
+	doc      policyDoc
+	zone     *time.Location
+	params   map[string]ref.Val
+	public   map[string]bool // params partners may read
+	custom   map[string]CustomField
+	derived  map[string]*derived
+	reasons  map[string]*reason
+	ranks    map[string]int
+	env      *cel.Env
+	known    map[string]bool // every name a condition may use
+	edges    []Boundary      // of the condition read last
+	internal bool            // whether it reads what partners may not
+	p        *Policy
 }
 
 func path(steps ...any) document.Path { return steps }
@@ -203,6 +212,8 @@ func (c *compiler) settings() {
 		c.add(path("settings", "publish", "people"), "%d is not 1 or 2: who saves a version publishes it, or somebody else does", d.Publish.People)
 	}
 	c.words("uncounted_classes", d.Uncounted)
+	c.words("mail_domains", d.MailDomains)
+	s.MailDomain = d.MailDomains
 	s.DistinctBy, s.Waitlist, s.Uncounted, s.TwoPeople = d.DistinctBy, d.Waitlist, d.Uncounted, d.Publish.People == 2
 	if d.ReasonPrefix != "" && (!codeForm.MatchString(d.ReasonPrefix) || !strings.HasSuffix(d.ReasonPrefix, "_")) {
 		c.add(path("settings", "reason_prefix"), "%q is not a prefix such as ACME_", d.ReasonPrefix)
@@ -383,19 +394,54 @@ func (c *compiler) rank(o deal.Outcome, d deal.Disposition) int {
 	return c.ranks[string(o)]
 }
 
-// builtIn are the texts of the reasons the service itself may need, for policies that do not write their own.
-var builtIn = map[string]reasonDoc{
-	deal.ReasonProtected: {Partner: document.Texts{"en": "Your registration is protected."}, Internal: "Nothing stands against it."},
-	deal.ReasonRuleError: {ShownAs: deal.ReasonUnderReview, Internal: "A rule of the policy failed; see the trace."},
-	deal.ReasonNoRule:    {ShownAs: deal.ReasonUnderReview, Internal: "No rule of the policy speaks of this case."},
-	deal.ReasonDegraded:  {ShownAs: deal.ReasonUnderReview, Internal: "The search for conflicts was not complete."},
-	deal.ReasonNoRate:    {ShownAs: deal.ReasonUnderReview, Internal: "There is no exchange rate for the amount's currency on the day of submission."},
-	deal.ReasonImported:  {Partner: document.Texts{"en": "Taken over from earlier records."}, Internal: "Imported."},
-	deal.ReasonIncomplete: {Partner: document.Texts{"en": "Complete these fields and send the registration again: {{needs}}."},
-		Internal: "Fields are missing: {{needs}}."},
-	deal.ReasonUnderReview: {Partner: document.Texts{"en": "We are reviewing your registration. Your place in line is kept."},
-		Internal: "Under review."},
-}
+// builtIn are the texts of the core reasons, for policies that do not write their own. Partners read one sentence
+// wherever the true reason would tell them of others.
+var builtIn = func() map[string]reasonDoc {
+	told := func(partner, internal string) reasonDoc {
+		return reasonDoc{Partner: document.Texts{"en": partner}, Internal: internal}
+	}
+	kept := func(internal string) reasonDoc { return reasonDoc{ShownAs: deal.ReasonUnderReview, Internal: internal} }
+	out := map[string]reasonDoc{
+		deal.ReasonProtected:         told("Your registration is protected.", "Nothing stands against it."),
+		deal.ReasonRuleError:         kept("A rule of the policy failed; see the trace."),
+		deal.ReasonNoRule:            kept("No rule of the policy speaks of this case."),
+		deal.ReasonDegraded:          kept("The search for conflicts was not complete."),
+		deal.ReasonNoRate:            kept("There is no exchange rate for the amount's currency on the day of submission."),
+		deal.ReasonImported:          told("Taken over from earlier records.", "Imported."),
+		deal.ReasonIncomplete:        told("Complete these fields and send the registration again: {{needs}}.", "Fields are missing: {{needs}}."),
+		deal.ReasonUnderReview:       told("We are reviewing your registration. Your place in line is kept.", "Under review."),
+		deal.ReasonPartnerInactive:   told("Your partner agreement is not active. Your channel manager can renew it; then register again.", "The partner is {{partner.status}}."),
+		deal.ReasonAgreementMissing:  told("Your signed partner agreement is not on file. Send it to your channel manager; then register again.", "No agreement in force on the day of submission."),
+		deal.ReasonNotAuthorised:     told("Your agreement does not cover this country or these products. Your channel manager can extend it.", "Country covered: {{partner.authorised_country}}; lines covered: {{partner.authorised_lines}} ({{reg.lines}})."),
+		deal.ReasonCreditHold:        told("Your account is on credit hold. Settle it with your credit contact; then register again.", "The partner is on credit hold."),
+		deal.ReasonCapacity:          told("You have as many live registrations as your tier allows. End one of them; then register this.", "{{partner.live_claims}} live registrations."),
+		deal.ReasonBelowMinimum:      told("This deal is too small to register; sell it without a registration.", "Amount {{reg.amount}}."),
+		deal.ReasonNotEligible:       told("This programme is not open to you for this kind of deal. Your channel manager knows what would change that.", "Not eligible: tier {{partner.tier}}, type {{reg.type}}."),
+		deal.ReasonAlreadyYours:      told("You have registered this deal already. Your earlier registration stands as it is.", "The partner's own registration matches at {{conflict.own_duplicate.probability}}."),
+		deal.ReasonAlreadyRegistered: told("This opportunity is registered already.", "Held by another partner, match {{conflict.held_by_other.probability}}, ends in {{conflict.held_by_other.ends_in_days}} days."),
+		deal.ReasonPartialOverlap:    kept("A claim covers some of these products, not all: decide which of them are free."),
+		deal.ReasonPossibleDuplicate: kept("Perhaps the same customer as a claim there is already; how likely: {{conflict.held_by_other.probability}} one that another partner holds, {{conflict.pending_other.probability}} one that waits, {{conflict.own_duplicate.probability}} one of the partner's own (0: none found)."),
+		deal.ReasonCustomerLetter:    kept("The partner brings a customer's letter against another partner's claim: check who signed it, and when."),
+		deal.ReasonFamilyHeld:        kept("Another partner has a claim at a related company ({{conflict.family_held.relation}}), match {{conflict.family_held.probability}}."),
+		deal.ReasonDirectEngaged:     told("Our own team is working with this customer already.", "Direct opportunity, stage {{conflict.direct_engaged.stage}}, idle for {{conflict.direct_engaged.idle_days}} days, match {{conflict.direct_engaged.probability}}."),
+		deal.ReasonDirectUnclear:     kept("A direct opportunity that may be the same or has gone quiet: idle for {{conflict.direct_engaged.idle_days}} days, match {{conflict.direct_engaged.probability}}."),
+		deal.ReasonPartnerEngaged:    kept("Another partner leads an open opportunity, stage {{conflict.partner_opportunity.stage}}, match {{conflict.partner_opportunity.probability}}."),
+		deal.ReasonNamedAccount:      told("This customer is served by our own team. We passed your lead on, and you stay on record as its source.", "Named account, match {{conflict.named_account.probability}}."),
+		deal.ReasonNamedPossible:     kept("Perhaps a named account, match {{conflict.named_account.probability}}."),
+		deal.ReasonTerritoryPartner:  kept("Territory {{territory.id}} is assigned to another partner."),
+		deal.ReasonTerritoryOpen:     kept("The territory plan gives no single answer: {{territory.status}}."),
+		deal.ReasonExistingCustomer:  told("This programme is for new customers, and this organisation buys from us already.", "The account is a customer, match {{conflict.existing_customer.probability}}."),
+		deal.ReasonIncumbent:         kept("The customer last bought through another partner, {{conflict.incumbent_other.since_days}} days ago."),
+		deal.ReasonTender:            told("Published tenders cannot be registered.", "A tender that is published ({{reg.tender_published}}) or named by another registration ({{conflict.tender_shared.found}})."),
+		deal.ReasonCompetingOffer:    kept("The partner offers a rival product for this deal."),
+		deal.ReasonStrategic:         kept("Amount {{reg.amount}}: a second pair of eyes."),
+		deal.ReasonSuspiciousName:    kept("The customer's name mixes scripts so that it looks like another."),
+	}
+	pending := reasonDoc{ShownAs: deal.ReasonAlreadyRegistered, Internal: "Another partner filed earlier ({{conflict.pending_other.since_days}} days ago) and waits, match {{conflict.pending_other.probability}}."}
+	direct := reasonDoc{ShownAs: deal.ReasonNamedAccount, Internal: "Territory {{territory.id}} is covered by the direct team."}
+	out[deal.ReasonPendingOther], out[deal.ReasonTerritoryDirect] = pending, direct
+	return out
+}()
 
 func (c *compiler) allReasons() {
 	docs := maps.Clone(builtIn)
@@ -578,12 +624,13 @@ func (c *compiler) rules() {
 		if !ru.from.IsZero() && !ru.to.IsZero() && !ru.from.Before(ru.to) {
 			c.add(at.Of("effective"), "ends before it begins")
 		}
-		c.edges = nil
+		c.edges, c.internal = nil, false
 		if d.When == "" {
 			c.add(at, "a rule needs a condition: when: (true, for always)")
 		} else {
 			ru.when = c.condition(at.Of("when"), d.When)
 		}
+		ru.internal = c.internal
 		ru.then = c.action(at.Of("then"))
 		switch d.Status {
 		case "", "active":

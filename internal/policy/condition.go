@@ -117,7 +117,7 @@ func (c *compiler) condition(at document.Path, src string) cel.Program {
 	if !k.texts(checked.NativeRep().Expr()) {
 		return nil
 	}
-	c.edges = nil
+	c.edges, c.internal = nil, k.internal()
 	k.boundaries(checked.NativeRep().Expr())
 	prog, err := c.env.Program(checked, cel.EvalOptions(cel.OptOptimize))
 	if err != nil {
@@ -221,7 +221,7 @@ func (k *checker) fact(e ast.Expr) (name string, values []string, closed, ok boo
 	}
 	if cn, custom := customName(r.Name); custom {
 		f := k.c.custom[cn]
-		return r.Name, f.Values, f.Type == Enum, true
+		return r.Name, append([]string{""}, f.Values...), f.Type == Enum, true
 	}
 	if d := k.c.derived[r.Name]; d != nil {
 		return r.Name, d.values, d.values != nil, true
@@ -333,6 +333,19 @@ func (k *checker) within(name string, values []string, closed bool, at []ast.Exp
 		}
 	}
 	return ok
+}
+
+// internal reports whether the condition reads anything that partners may not.
+func (k *checker) internal() bool {
+	for _, r := range k.refs {
+		if i, is := lookup(r.Name); is && Schema[i].Visibility == Internal {
+			return true
+		}
+		if d := k.c.derived[r.Name]; d != nil && d.internal {
+			return true
+		}
+	}
+	return false
 }
 
 // mirrored is the comparison with its sides changed.

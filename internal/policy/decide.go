@@ -186,6 +186,9 @@ func (p *Policy) Decide(f *Facts, now time.Time) Verdict {
 	}
 	v := a.verdict.clone()
 	v.Rule = winner
+	for _, l := range a.lookups {
+		v.Benefits[l.benefit].Value = words(l.from.value(f))
+	}
 	v.Trace = make([]deal.RuleTrace, 0, n+len(erred)+1)
 	if best < 0 {
 		v.Trace = append(v.Trace, deal.RuleTrace{Rule: winner, Result: Decided, Detail: string(v.Outcome) + " " + a.reason.code})
@@ -310,8 +313,9 @@ func (p *Policy) say(v *Verdict, a *action, best int, f *Facts, needs []string, 
 					v.Reasons = append(v.Reasons, re.code)
 					others = append(others, re)
 				}
-				// A partner reads of what would have led to the same answer, and of nothing else that was found.
-				if r.rank == p.rules[best].rank && r.then.verdict.Disposition == v.Disposition && !slices.Contains(v.PartnerReasons, re.public) {
+				// A partner reads of what would have led to the same answer and what it knows itself, and of nothing else that
+				// was found: declined for its credit, it does not learn that another holds the deal too.
+				if !r.internal && r.rank == p.rules[best].rank && r.then.verdict.Disposition == v.Disposition && !slices.Contains(v.PartnerReasons, re.public) {
 					v.PartnerReasons = append(v.PartnerReasons, re.public)
 				}
 				if v.Disposition == deal.Returned && r.then.verdict.Disposition == deal.Returned {

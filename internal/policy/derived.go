@@ -25,9 +25,11 @@ type derived struct {
 	name   string // band.size, table.minimum
 	typ    *cel.Type
 	values []string // of a band or a table of texts: the only ones there are
-	public bool     // partners may read it
-	band   *band
-	rows   []tableRow
+	public bool     // texts for partners may show it
+
+	internal bool // it is worked out from facts that partners may not read
+	band     *band
+	rows     []tableRow
 }
 
 type band struct {
@@ -157,7 +159,7 @@ func (c *compiler) bands() {
 		if ranges == nil {
 			continue
 		}
-		out := &derived{name: "band." + name, typ: cel.StringType, public: public, band: b, values: []string{unknownBand}}
+		out := &derived{name: "band." + name, typ: cel.StringType, public: public, internal: !public, band: b, values: []string{unknownBand}}
 		for _, r := range ranges {
 			b.from = append(b.from, r.from)
 			b.names = append(b.names, types.String(r.name))
@@ -283,6 +285,7 @@ func (c *compiler) tables() {
 			for _, fact := range c.r.Keys(row.Of("when")...) {
 				if cl, ok := c.cell(row.Of("when", fact), fact, d.Rows[i].When[fact]); ok {
 					r.cells = append(r.cells, cl)
+					out.internal = out.internal || cl.of != nil && cl.of.internal || cl.fact >= 0 && Schema[cl.fact].Visibility == Internal
 				}
 			}
 			for j := range out.rows {
@@ -373,7 +376,7 @@ func (c *compiler) cell(at document.Path, name string, s document.Scalar) (cell,
 			c.add(at, "settings.custom does not declare %s%s", cn, c.meant(name))
 			return out, false
 		}
-		out.custom, kind, values, closed = cn, f.Type, f.Values, f.Type == Enum
+		out.custom, kind, values, closed = cn, f.Type, append([]string{""}, f.Values...), f.Type == Enum
 	} else if i, ok := lookup(name); ok {
 		out.fact, kind = i, Schema[i].Type
 		values, closed = c.valuesOf(name)

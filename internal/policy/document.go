@@ -71,6 +71,7 @@ type settingsDoc struct {
 	DistinctBy   []string             `yaml:"distinct_by"`
 	Waitlist     []string             `yaml:"waitlist"`
 	Uncounted    []string             `yaml:"uncounted_classes"`
+	MailDomains  []string             `yaml:"mail_domains"`
 	Publish      publishDoc           `yaml:"publish"`
 	ReasonPrefix string               `yaml:"reason_prefix"`
 	Calendar     calendarDoc          `yaml:"calendar"`

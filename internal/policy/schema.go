@@ -151,6 +151,7 @@ func buildSchema() []FactSpec {
 	partner("reg.type", "new_business", deal.RegistrationTypes, "kind of registration", "`type`")
 	partner("reg.source", "api", []string{"api", "desk", "import"}, "how it came in", "the door it came through")
 	partner("reg.precheck", false, nil, "a pre-check: asked before filing, commits no claim", "true for `POST /v1/checks`")
+	partner("reg.submitted", 0.0, nil, "when it was filed, in hours since 1970 as custom instants are", "the clock")
 	partner("reg.amount", 0.0, nil, "deal value in the policy's currency", "`amount`, else the sum of `products[].amount`, at the rate of the day of submission")
 	partner("reg.amount_known", false, nil, "an amount was given and could be converted", "`amount`, `products[].amount`, rates")
 	internal("reg.rate_missing", false, nil, "an amount was given, and there is no exchange rate for it", "rates")
@@ -197,6 +198,7 @@ func buildSchema() []FactSpec {
 	internal("partner.waivers", []string{}, nil, "ids of the waivers the partner has at this instant", "the policy's `waivers`")
 
 	partner("customer.ship_to_country", "", nil, "country the goods go to; the customer's as filed, when none is given", "`customer.ship_to.country`, else `customer.country`")
+	partner("customer.mail_domain", false, nil, "the domain given is of a mail service and not of a company", "`customer.domain`, against settings.mail_domains")
 	internal("customer.resolved", "none", []string{"certain", "possible", "none"}, "how surely the customer is one of the accounts", "matcher, against `params.certain` and `params.possible`")
 	internal("customer.probability", 0.0, nil, "probability that the customer is that account", "matcher")
 	internal("customer.new_prospect", false, nil, "nobody known: neither an account nor a customer of another registration", "matcher")

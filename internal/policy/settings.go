@@ -37,6 +37,7 @@ type Settings struct {
 	DistinctBy []string // fields of the filing in which two claims, both of which give them all, are for different things
 	Waitlist   []string // in which order those in line are decided again, by WaitlistOrders; empty: in order of filing
 	Uncounted  []string // classes of products that do not count towards reg.counted_amount
+	MailDomain []string // domains of mail services, which are no company's
 	TwoPeople  bool     // who saves a version may not publish it
 
 	ReasonPrefix string // of the policy's own reason codes; empty when it has none

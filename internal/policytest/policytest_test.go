@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/document"
+	"github.com/dibs-deals/dibs/internal/engine"
+	"github.com/dibs-deals/dibs/internal/ledger"
 	"github.com/dibs-deals/dibs/internal/policy"
+	"github.com/dibs-deals/dibs/internal/store/sqlite"
 )
 
 var start = time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC)
@@ -174,5 +178,63 @@ func TestRunStops(t *testing.T) {
 	cancel()
 	if _, err := s.Run(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A policy is published when its tests pass, and by a second person where it asks for one.
+func TestPublish(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	st, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(t.TempDir(), "dibs.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	key, _, err := ledger.NewSigner("dibs/test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := engine.Config{Store: st, Signer: key, Policy: small(t, "rule: small}", "rule: protect}"), Vet: Vet}
+	if _, err := engine.Open(ctx, cfg); err == nil || !strings.Contains(err.Error(), "small, row 1: rule is small, not protect") {
+		t.Fatalf("a first policy whose tests fail: %v", err)
+	}
+	cfg.Policy = small(t)
+	e, err := engine.Open(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close(context.WithoutCancel(ctx))
+	author := engine.Request{Actor: deal.Actor{KeyID: "key_author", Role: "policy"}}
+	second := engine.Request{Actor: deal.Actor{KeyID: "key_second", Role: "policy"}}
+	save := func(doc []byte) int {
+		t.Helper()
+		d, err := e.SaveDocument(ctx, author, deal.PolicyDocument, doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.Version
+	}
+	two := save(small(t, "settings: {currency", "settings: {publish: {people: 2}, currency"))
+	if _, err := e.Publish(ctx, author, deal.PolicyDocument, two); !errors.Is(err, deal.ErrNotPossible) {
+		t.Errorf("one person published what two must: %v", err)
+	}
+	if _, err := e.Publish(ctx, second, deal.PolicyDocument, two); err != nil {
+		t.Error(err)
+	}
+	one := save(small(t, "title: T", "title: One person again"))
+	if _, err := e.Publish(ctx, author, deal.PolicyDocument, one); !errors.Is(err, deal.ErrNotPossible) {
+		t.Errorf("a draft took the second person away: %v", err)
+	}
+	broken := save(small(t, "value: 1000}", "value: 2000}"))
+	var lines document.Errors
+	if _, err := e.Publish(ctx, second, deal.PolicyDocument, broken); !errors.As(err, &lines) || lines[0].Line != 36 ||
+		!strings.Contains(lines[0].Message, "small, row 2: outcome is declined, not protect") {
+		t.Errorf("a policy whose tests fail: %v", err)
+	}
+	if live, err := e.Live(deal.PolicyDocument); err != nil || live.Version != two {
+		t.Errorf("live is version %d, %v", live.Version, err)
+	}
+	if _, err := e.Publish(ctx, second, deal.PolicyDocument, 1); err != nil { // back to the first
+		t.Error(err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/document"
 	"github.com/dibs-deals/dibs/internal/engine"
 	"github.com/dibs-deals/dibs/internal/ledger"
 	"github.com/dibs-deals/dibs/internal/policy"
@@ -103,6 +104,29 @@ func (s *Suite) Run(ctx context.Context) (Report, error) {
 	}
 	out.Coverage = s.cover(observed)
 	return out, nil
+}
+
+// Vet reports what keeps a policy from being published: what is wrong in the text, cases that fail, coverage it demands
+// and does not reach. All of it is a document.Errors. It is an engine.Config.Vet.
+func Vet(ctx context.Context, body []byte) error {
+	s, err := Load(body)
+	if err != nil {
+		return err
+	}
+	report, err := s.Run(ctx)
+	if err != nil || report.OK() {
+		return err
+	}
+	var out document.Errors
+	for _, r := range report.Cases {
+		for _, m := range r.Mismatches {
+			out = append(out, document.Error{Line: r.Line, Column: 1, Path: "tests", Message: fmt.Sprintf("%s: %s is %s, not %s", r.Name, m.What, m.Got, m.Want)})
+		}
+	}
+	for _, short := range report.Coverage.Short {
+		out = append(out, document.Error{Line: 1, Column: 1, Path: "tests.coverage", Message: short})
+	}
+	return out
 }
 
 // cover works out what the observations have tried.

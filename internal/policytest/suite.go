@@ -110,6 +110,7 @@ type stepDoc struct {
 	After  string                   `yaml:"after"`
 	Put    document.Part            `yaml:"put"`
 	File   document.Part            `yaml:"file"`
+	Times  int                      `yaml:"times"` // files so many, with {n} in its texts counted from 1
 	Act    *actDoc                  `yaml:"act"`
 	Expect document.Part            `yaml:"expect"`
 	See    map[string]document.Part `yaml:"see"`
@@ -317,11 +318,21 @@ func (r *reader) one(d *caseDoc, p document.Path, name string, place document.Pa
 	}
 	now := r.now
 	for i := range d.Steps {
-		c.steps = append(c.steps, r.step(&d.Steps[i], p.Of("steps", i), names, &now, c.pending != ""))
+		s, at := &d.Steps[i], p.Of("steps", i)
+		if s.Times > maxCases/10 || s.Times < 0 {
+			r.Add(at.Of("times"), "%d is not 1 to %d", s.Times, maxCases/10)
+			return
+		}
+		c.steps = append(c.steps, r.step(s, at, names, &now, c.pending != "", 1))
+		for n := 2; n <= s.Times; n++ {
+			again := *s
+			again.At, again.After, again.Act, again.See, again.Put = "", "", nil, nil, document.Part{}
+			c.steps = append(c.steps, r.step(&again, at, names, &now, c.pending != "", n))
+		}
 	}
 }
 
-func (r *reader) step(d *stepDoc, p document.Path, names map[string]bool, now *time.Time, pending bool) step {
+func (r *reader) step(d *stepDoc, p document.Path, names map[string]bool, now *time.Time, pending bool, n int) step {
 	line, _ := r.Place(p)
 	s := step{line: line, after: d.After, act: d.Act}
 	if d.At != "" {
@@ -342,7 +353,7 @@ func (r *reader) step(d *stepDoc, p document.Path, names map[string]bool, now *t
 			r.Add(p.Of("after"), "give at or after, not both")
 		}
 	}
-	if r.Has(p.Of("put")...) {
+	if n == 1 && r.Has(p.Of("put")...) {
 		w := r.world(p.Of("put"), nil)
 		if w.Territories != "" {
 			r.Add(p.Of("put", "territories"), "the plan is of the whole case; give it in world:")
@@ -351,7 +362,13 @@ func (r *reader) step(d *stepDoc, p document.Path, names map[string]bool, now *t
 	}
 	s.expect = r.expect(p, nil, names)
 	if r.Has(p.Of("file")...) {
-		r.filed(&s, r.filing(p.Of("file")), p.Of("file"), names, *now)
+		f := r.filing(p.Of("file"))
+		if d.Times > 0 {
+			count := func(text string) string { return strings.ReplaceAll(text, "{n}", strconv.Itoa(n)) }
+			f.As = count(cmp.Or(f.As, f.PartnerID+"-{n}"))
+			f.Customer.Name, f.Customer.Domain, f.ExternalID = count(f.Customer.Name), count(f.Customer.Domain), count(f.ExternalID)
+		}
+		r.filed(&s, f, p.Of("file"), names, *now)
 	} else if s.expect != nil && d.Act == nil {
 		r.Add(p.Of("expect"), "expect is of what the step files; use see: {NAME: {…}} for an earlier one")
 	}
@@ -367,6 +384,9 @@ func (r *reader) step(d *stepDoc, p document.Path, names map[string]bool, now *t
 		}
 	}
 	for _, name := range r.Keys(p.Of("see")...) {
+		if n > 1 {
+			break
+		}
 		if !names[name] {
 			r.Add(p.Of("see", name), "no step before this one files %q", name)
 		}
