@@ -296,6 +296,9 @@ func (c *compiler) tables() {
 			}
 			out.rows = append(out.rows, r)
 		}
+		if out.public && out.internal {
+			c.add(at.Of("visibility"), "partners must not see it: its rows ask for what is internal")
+		}
 		if n := len(out.rows); n > 0 && len(out.rows[n-1].cells) > 0 {
 			c.add(at.Of("rows", n-1), "what no row speaks of has no value: end the table with a row without when:")
 		}
