@@ -407,6 +407,10 @@ func (r *Reader) read(n *yaml.Node, p Path, v reflect.Value, depth int) {
 		}
 		return
 	}
+	if strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!") {
+		r.fail(n.Line, n.Column, p.String(), "YAML reads ! as a mark of its own: put '%s' in quotes", strings.TrimSpace(n.Tag+" "+n.Value))
+		return
+	}
 	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
 		return // an empty value is an absent one
 	}

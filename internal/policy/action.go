@@ -40,6 +40,8 @@ func (c *compiler) action(at document.Path) action {
 		c.r.ReadAt(at, &merged)
 		then = merged
 	}
+	c.then, c.beneath = at, path("defaults", then.Outcome)
+	defer func() { c.then, c.beneath = nil, nil }()
 	return c.checked(at, then)
 }
 
@@ -78,7 +80,30 @@ func oneOf[T ~string](c *compiler, at document.Path, v T, list []T) {
 	for i, w := range list {
 		words[i] = string(w)
 	}
-	c.add(at, "%q is not one of %s", v, strings.Join(words, ", "))
+	c.add(at, "%q is not one of %s%s", v, strings.Join(words, ", "), inOtherWords(string(v), words))
+}
+
+// inOtherWords says how the language says what programmes call by another word.
+func inOtherWords(word string, list []string) string {
+	protects := slices.Contains(list, string(deal.Protect))
+	word = strings.ToLower(word)
+	switch {
+	case slices.Contains(deal.Dispositions, deal.Disposition(word)) && protects:
+		return "; write outcome: route, disposition: " + word
+	case slices.Contains([]string{"reject", "rejected", "refuse", "refused", "deny", "denied", "decline", "block"}, word) && protects:
+		return "; a refusal is outcome: route, disposition: declined"
+	case slices.Contains([]string{"reject", "rejected", "refuse", "refused", "deny", "denied", "decline"}, word) && slices.Contains(list, string(deal.Declined)):
+		return "; write declined"
+	case slices.Contains([]string{"approve", "approved", "accept", "accepted", "grant", "register", "registered", "allow"}, word) && protects:
+		return "; write protect"
+	case slices.Contains([]string{"flag", "review", "research", "hold", "manual"}, word) && protects:
+		return "; write escalate"
+	case slices.Contains([]string{"queue", "queued", "waitlist", "waiting"}, word) && slices.Contains(list, string(deal.Waitlisted)):
+		return "; write waitlisted"
+	case slices.Contains([]string{"invalid", "incomplete"}, word) && slices.Contains(list, string(deal.Returned)):
+		return "; write returned"
+	}
+	return didYouMean(word, list)
 }
 
 func (c *compiler) checked(at document.Path, d thenDoc) action {
@@ -93,6 +118,8 @@ func (c *compiler) checked(at document.Path, d thenDoc) action {
 	if re, ok := c.reasons[d.Reason]; ok {
 		a.reason = re
 		v.Appeal, v.AppealWithin = re.appeal, re.within
+	} else if d.Reason == "" {
+		c.add(at, "say why: reason: one of the core codes, or one of your own that reasons: explains")
 	} else {
 		known := make([]string, 0, len(c.reasons))
 		for code := range c.reasons {
@@ -124,6 +151,9 @@ func (c *compiler) checked(at document.Path, d thenDoc) action {
 		}
 		if d := c.derived[b.Value]; d != nil {
 			a.lookups = append(a.lookups, lookedUp{i, d})
+			if d.internal {
+				c.add(at.Of("benefits", b.Name), "partners read their benefits, and %s asks for what is internal", b.Value)
+			}
 		} else {
 			c.add(at.Of("benefits", b.Name), "there is no %s%s", b.Value, c.meant(b.Value))
 		}
@@ -280,7 +310,7 @@ func (c *compiler) number(at document.Path, s document.Scalar, lo, hi int64) int
 		if n, isInt := val.(types.Int); isParam && known && isInt {
 			v = int64(n)
 		} else {
-			c.add(at, "%q is neither a whole number nor a parameter that is one", name)
+			c.add(at, "%q is neither a whole number nor a parameter that is one; write 90 or params.NAME", name)
 			return 0
 		}
 	}

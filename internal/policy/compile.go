@@ -104,6 +104,8 @@ type compiler struct {
 	ranks    map[string]int
 	env      *cel.Env
 	known    map[string]bool // every name a condition may use
+	then    document.Path // of the action that is being read
+	beneath document.Path // the defaults beneath it
 	edges    []Boundary      // of the condition read last
 	internal bool            // whether it reads what partners may not
 	p        *Policy
@@ -111,7 +113,15 @@ type compiler struct {
 
 func path(steps ...any) document.Path { return steps }
 
-func (c *compiler) add(p document.Path, format string, args ...any) { c.r.Add(p, format, args...) }
+// add reports something wrong at a path. What a then has from the defaults of its outcome is wrong there, once.
+func (c *compiler) add(p document.Path, format string, args ...any) {
+	if n := len(c.then); n > 0 && len(p) > n && !c.r.Has(p...) && slices.Equal(p[:n], c.then) {
+		if q := append(slices.Clone(c.beneath), p[n:]...); c.r.Has(q...) {
+			p = q
+		}
+	}
+	c.r.Add(p, format, args...)
+}
 
 // Compile reads and checks a policy. The error is an Errors with everything that is wrong; a Policy is returned only
 // when nothing is.
@@ -360,6 +370,10 @@ var strengths = func() (out []string) {
 }()
 
 func (c *compiler) precedence() {
+	if len(c.doc.Precedence) == 0 {
+		c.add(path("precedence"), "say which answer is the strongest: precedence: [declined, merged, returned, waitlisted, co_sell, referred, route, escalate, protect]; the precedence must list protect")
+		return
+	}
 	for i, w := range c.doc.Precedence {
 		if !slices.Contains(strengths, w) {
 			c.add(path("precedence", i), "%q is not one of %s", w, strings.Join(strengths, ", "))
@@ -568,6 +582,9 @@ func (c *compiler) text(at document.Path, s string, audience Visibility) text {
 		}
 	}
 	lit(s[rest:])
+	if m := single.FindStringSubmatch(placeholder.ReplaceAllString(s, "")); m != nil {
+		c.add(at, "%s is shown as it is; write {{%s}} for its value", m[0], m[1])
+	}
 	if strings.Contains(placeholder.ReplaceAllString(s, ""), "{{") {
 		c.add(at, "a {{ is not closed; write {{fact}}")
 	}
@@ -579,7 +596,29 @@ func (c *compiler) text(at document.Path, s string, audience Visibility) text {
 
 // meant suggests a name a condition or text may use.
 func (c *compiler) meant(name string) string {
-	if n := document.Nearest(name, slices.Sorted(maps.Keys(c.known))); n != "" {
+	known := slices.Sorted(maps.Keys(c.known))
+	for _, k := range known { // limit for params.limit, amount for reg.amount
+		if strings.HasSuffix(k, "."+name) && !strings.HasPrefix(k, "conflict.") {
+			return "; did you mean " + k + "?"
+		}
+	}
+	if _, field, ok := strings.Cut(name, "."); ok && (field == "name" || field == "id" || field == "domain") {
+		return ": rules ask what somebody is, never who; a waiver names one partner"
+	}
+	if rest, ok := strings.CutPrefix(name, "conflict."); ok {
+		kind, _, _ := strings.Cut(rest, ".")
+		if !slices.Contains(deal.ConflictKinds, deal.ConflictKind(kind)) {
+			kinds := make([]string, len(deal.ConflictKinds))
+			for i, k := range deal.ConflictKinds {
+				kinds[i] = string(k)
+			}
+			if n := document.Nearest(kind, kinds); n != "" {
+				return "; did you mean conflict." + n + "?"
+			}
+			return "; the kinds of conflict are " + strings.Join(kinds, ", ")
+		}
+	}
+	if n := document.Nearest(name, known); n != "" {
 		return "; did you mean " + n + "?"
 	}
 	return ""

@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -94,7 +96,8 @@ func (c *compiler) condition(at document.Path, src string) cel.Program {
 	parsed, iss := c.env.Parse(src)
 	if iss.Err() != nil {
 		for _, e := range iss.Errors() {
-			c.r.AddWithin(at, e.Location.Line(), e.Location.Column(), "%s", strings.TrimPrefix(e.Message, "Syntax error: "))
+			c.r.AddWithin(at, e.Location.Line(), e.Location.Column(), "%s", syntaxCure(src, e.Location.Line(), e.Location.Column(), strings.TrimPrefix(e.Message, "Syntax error: ")))
+			break // what follows a place that cannot be read says no more
 		}
 		return nil
 	}
@@ -105,7 +108,7 @@ func (c *compiler) condition(at document.Path, src string) cel.Program {
 	checked, iss := c.env.Check(parsed)
 	if iss.Err() != nil {
 		for _, e := range iss.Errors() {
-			c.r.AddWithin(at, e.Location.Line(), e.Location.Column(), "%s", e.Message)
+			c.r.AddWithin(at, e.Location.Line(), e.Location.Column(), "%s", typeCure(e.Message))
 		}
 		return nil
 	}
@@ -125,6 +128,84 @@ func (c *compiler) condition(at document.Path, src string) cel.Program {
 		return nil
 	}
 	return prog
+}
+
+var wordOperators = map[string]string{"and": "&&", "or": "||", "not": "!", "AND": "&&", "OR": "||", "NOT": "!"}
+
+// syntaxCure says what to write instead of what cannot be read at a place (line from 1, column from 0) of a condition.
+func syntaxCure(src string, line, col int, message string) string {
+	lines := strings.Split(src, "\n")
+	rest := ""
+	if line >= 1 && line <= len(lines) && col >= 0 && col <= len([]rune(lines[line-1])) {
+		rest = string([]rune(lines[line-1])[col:])
+	}
+	word := rest
+	if i := strings.IndexFunc(rest, func(r rune) bool { return r == ' ' || r == '(' }); i > 0 {
+		word = rest[:i]
+	}
+	before := ""
+	if line >= 1 && line <= len(lines) {
+		before = string([]rune(lines[line-1])[:min(col, len([]rune(lines[line-1])))])
+	}
+	digit := before != "" && before[len(before)-1] >= '0' && before[len(before)-1] <= '9'
+	switch {
+	case wordOperators[word] != "":
+		return fmt.Sprintf("%q is not an operator; write %s", word, wordOperators[word])
+	case strings.HasPrefix(rest, "=>"):
+		return "=> is not an operator; write >="
+	case strings.HasPrefix(rest, "=<"):
+		return "=< is not an operator; write <="
+	case strings.HasPrefix(rest, "<>"), strings.HasPrefix(before, "<") && strings.HasPrefix(rest, ">"):
+		return "<> is not an operator; write !="
+	case strings.HasPrefix(rest, "="):
+		return "= does not compare; write =="
+	case digit && strings.HasPrefix(rest, ","):
+		return "write the number without separators: 100000"
+	case digit && word != "" && !strings.HasPrefix(word, ")"):
+		return fmt.Sprintf("write the number without %q: conditions compare plain numbers, days as days", word)
+	case strings.HasPrefix(rest, "&"), strings.HasPrefix(rest, "|"):
+		return "write && for and, || for or"
+	case rest == "":
+		return "the condition ends too early: a fact, a value or a bracket is missing"
+	}
+	return "cannot be read from here on: " + message
+}
+
+var overload = regexp.MustCompile(`no matching overload for '([^']*)' applied to '\((.*)\)'`)
+
+// typeCure says what to write instead of a comparison of things that do not compare.
+func typeCure(message string) string {
+	m := overload.FindStringSubmatch(message)
+	if m == nil {
+		return message
+	}
+	x, y, _ := strings.Cut(m[2], ", ")
+	names := map[string]string{"double": "a number", "int": "a whole number", "string": "a text", "bool": "true or false", "list(string)": "a list of texts"}
+	say := func(t string) string {
+		if n := names[t]; n != "" {
+			return n
+		}
+		return t
+	}
+	out := fmt.Sprintf("found no matching overload: %s does not take %s and %s", spoken(m[1]), say(x), say(y))
+	if y == "" {
+		out = fmt.Sprintf("found no matching overload: %s does not take %s", spoken(m[1]), say(x))
+	}
+	has := func(t string) bool { return x == t || y == t }
+	number := has("double") || has("int")
+	switch {
+	case m[1] == operators.In && y != "list(string)":
+		return out + `; write a list: in ["a", "b"]`
+	case has("list(string)") && has("string"):
+		return out + `; ask whether the list holds it: "a" in reg.lines`
+	case number && has("string"):
+		return out + "; write the number without quotes"
+	case has("bool") && has("string"):
+		return out + "; write true or false without quotes, or the fact by itself"
+	case number && has("bool"):
+		return out + "; compare the number with a number"
+	}
+	return out
 }
 
 // checker walks one condition for what CEL itself does not know: which names there are, and which texts a fact can
@@ -291,6 +372,13 @@ func (k *checker) texts(e ast.Expr) bool {
 	case ast.CallKind:
 		call := e.AsCall()
 		switch call.FunctionName() {
+		case operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals:
+			for _, x := range call.Args() {
+				if name, _, _, is := k.fact(x); is && (name == "partner.tier" || strings.HasSuffix(name, ".stage")) {
+					rank := map[bool]string{true: "partner.tier_rank", false: strings.TrimSuffix(name, ".stage") + ".stage_no"}[name == "partner.tier"]
+					return k.fail(e, "texts have no order; compare %s, which is its place in settings", rank)
+				}
+			}
 		case operators.Equals, operators.NotEquals, operators.In:
 			x, y := call.Args()[0], call.Args()[1]
 			if _, _, _, is := k.fact(x); !is {

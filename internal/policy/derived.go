@@ -137,6 +137,12 @@ type bandRange struct {
 }
 
 func (c *compiler) bands() {
+	for i := range Schema {
+		c.known[Schema[i].Name] = true
+	}
+	for name := range c.custom {
+		c.known["custom."+name] = true
+	}
 	for _, name := range c.r.Keys("bands") {
 		d, at := c.doc.Bands[name], path("bands", name)
 		if !fieldForm.MatchString(name) {
@@ -282,11 +288,17 @@ func (c *compiler) tables() {
 			if s, ok := r.value.(types.String); ok && !slices.Contains(out.values, string(s)) {
 				out.values = append(out.values, string(s))
 			}
+			sound := true
 			for _, fact := range c.r.Keys(row.Of("when")...) {
 				if cl, ok := c.cell(row.Of("when", fact), fact, d.Rows[i].When[fact]); ok {
 					r.cells = append(r.cells, cl)
 					out.internal = out.internal || cl.of != nil && cl.of.internal || cl.fact >= 0 && Schema[cl.fact].Visibility == Internal
+				} else {
+					sound = false
 				}
+			}
+			if !sound {
+				continue
 			}
 			for j := range out.rows {
 				if covers(&out.rows[j], &r) {

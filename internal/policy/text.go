@@ -16,6 +16,9 @@ const needsVar = "needs"
 
 var placeholder = regexp.MustCompile(`\{\{\s*([^{}]*?)\s*\}\}`)
 
+// single is a fact in single braces, which is not a place for it.
+var single = regexp.MustCompile(`\{([a-z_]+(?:\.[a-z_]+)+)\}`)
+
 // text is a sentence with places for facts. Parameters are constants and are filled in when the policy is compiled.
 type text struct {
 	fixed string // the whole sentence, when it has no places
