@@ -104,8 +104,8 @@ type compiler struct {
 	ranks    map[string]int
 	env      *cel.Env
 	known    map[string]bool // every name a condition may use
-	then    document.Path // of the action that is being read
-	beneath document.Path // the defaults beneath it
+	then     document.Path   // of the action that is being read
+	beneath  document.Path   // the defaults beneath it
 	edges    []Boundary      // of the condition read last
 	internal bool            // whether it reads what partners may not
 	p        *Policy
