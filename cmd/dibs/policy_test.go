@@ -23,7 +23,7 @@ func TestPolicyCommands(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "roe.yaml")
 
-	if code, out, _ := runPolicy(t, "", "list"); code != exitOK || !strings.HasPrefix(out, "default  Default rules of engagement") {
+	if code, out, _ := runPolicy(t, "", "list"); code != exitOK || !strings.HasPrefix(strings.Join(strings.Fields(out), " "), "default Default rules of engagement assured") || !strings.Contains(out, "gitlab") {
 		t.Errorf("list: %d %s", code, out)
 	}
 	var list []struct{ Name, Title string }

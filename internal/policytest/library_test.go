@@ -1,6 +1,7 @@
 package policytest
 
 import (
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -95,4 +96,27 @@ func notices(t *testing.T, s *Suite) bool {
 		}
 	}
 	return false
+}
+
+// The policies the documentation shows pass the tests they show.
+func TestDocumentation(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile("../../docs/policy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, part := range strings.Split(string(b), "```yaml\n")[1:] {
+		body, _, _ := strings.Cut(part, "```")
+		if !policy.IsPolicy([]byte(body)) {
+			continue
+		}
+		n++
+		if report, text := run(t, []byte(body)); !report.OK() || report.Passed == 0 {
+			t.Error(text)
+		}
+	}
+	if n == 0 {
+		t.Error("the documentation shows no policy")
+	}
 }
