@@ -1015,6 +1015,11 @@ type Decision struct {
 
 // DecisionAnswer The partner's view of a decision.
 type DecisionAnswer struct {
+	// Appeal the decision can be appealed
+	Appeal struct {
+		// Within a term from the decision, such as 15d; absent: at any time
+		Within string `json:"within,omitempty,omitzero"`
+	} `json:"appeal,omitempty,omitzero"`
 	At          time.Time        `json:"at"`
 	Benefits    []Benefit        `json:"benefits,omitempty,omitzero"`
 	Case        CaseAnswer       `json:"case"`

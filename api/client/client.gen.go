@@ -1018,6 +1018,11 @@ type Decision struct {
 
 // DecisionAnswer The partner's view of a decision.
 type DecisionAnswer struct {
+	// Appeal the decision can be appealed
+	Appeal struct {
+		// Within a term from the decision, such as 15d; absent: at any time
+		Within string `json:"within,omitempty,omitzero"`
+	} `json:"appeal,omitempty,omitzero"`
 	At          time.Time        `json:"at"`
 	Benefits    []Benefit        `json:"benefits,omitempty,omitzero"`
 	Case        CaseAnswer       `json:"case"`
@@ -2414,7 +2419,9 @@ type ClientInterface interface {
 
 	// PublishPolicy Publish a policy
 	//
-	// It decides from the next ledger entry on; the version before it is retired.
+	// It decides from the next ledger entry on; the version before it is retired. An earlier version can be published
+	// again. Refused are a policy whose own tests fail (`invalid`, with their lines) and, where a policy asks for two
+	// people, the key that saved the version (`not-possible`).
 	//
 	// Corresponds with POST /v1/policies/{version}/publish (the `PublishPolicy` operationId).
 	PublishPolicy(ctx context.Context, version Version, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3314,7 +3321,9 @@ func (c *Client) GetPolicy(ctx context.Context, version Version, reqEditors ...R
 
 // PublishPolicy Publish a policy
 //
-// It decides from the next ledger entry on; the version before it is retired.
+// It decides from the next ledger entry on; the version before it is retired. An earlier version can be published
+// again. Refused are a policy whose own tests fail (`invalid`, with their lines) and, where a policy asks for two
+// people, the key that saved the version (`not-possible`).
 //
 // Corresponds with POST /v1/policies/{version}/publish (the `PublishPolicy` operationId).
 func (c *Client) PublishPolicy(ctx context.Context, version Version, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6439,7 +6448,9 @@ type ClientWithResponsesInterface interface {
 
 	// PublishPolicyWithResponse Publish a policy
 	//
-	// It decides from the next ledger entry on; the version before it is retired.
+	// It decides from the next ledger entry on; the version before it is retired. An earlier version can be published
+	// again. Refused are a policy whose own tests fail (`invalid`, with their lines) and, where a policy asks for two
+	// people, the key that saved the version (`not-possible`).
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10345,7 +10356,9 @@ func (c *ClientWithResponses) GetPolicyWithResponse(ctx context.Context, version
 
 // PublishPolicyWithResponse Publish a policy
 //
-// It decides from the next ledger entry on; the version before it is retired.
+// It decides from the next ledger entry on; the version before it is retired. An earlier version can be published
+// again. Refused are a policy whose own tests fail (`invalid`, with their lines) and, where a policy asks for two
+// people, the key that saved the version (`not-possible`).
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -23,6 +23,8 @@ type policyCmd struct {
 	Init  policyInitCmd  `cmd:"" help:"Write a policy of the library to a file, to begin from."`
 	Check policyCheckCmd `cmd:"" help:"Check a policy or a territory plan: every error with its line and column; of a plan also gaps, overlaps and territories that never win."`
 	Test  policyTestCmd  `cmd:"" help:"Run the tests a policy holds, or make one from a recorded decision."`
+
+	Publish policyPublishCmd `cmd:"" help:"Save a policy and make it live, on the command line's own authority."`
 }
 
 type policyListCmd struct {

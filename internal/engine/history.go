@@ -38,6 +38,9 @@ func endedAt(r *deal.Registration) time.Time {
 	return r.ReceivedAt
 }
 
+// later orders by end, then by id: the list is in the order in which a replica came to know of them.
+func later(a, b past) bool { return a.ended.After(b.ended) || a.ended.Equal(b.ended) && a.id > b.id }
+
 func historyFacts(f *policy.Facts, v *view, r *deal.Registration, ref deal.CustomerRef, now time.Time) {
 	var own, other past
 	n := 0
@@ -45,12 +48,12 @@ func historyFacts(f *policy.Facts, v *view, r *deal.Registration, ref deal.Custo
 		switch {
 		case p.id == r.ID:
 		case p.partner != r.Filing.PartnerID:
-			if !p.ended.Before(other.ended) {
+			if later(p, other) {
 				other = p
 			}
 		default:
 			n++
-			if !p.ended.Before(own.ended) {
+			if later(p, own) {
 				own = p
 			}
 		}
