@@ -130,6 +130,7 @@ func (c *compiler) checked(at document.Path, d thenDoc) action {
 	}
 	switch v.Outcome {
 	case deal.Protect:
+		a.days = c.lookedUpDays(at.Of("terms", "days"), &d.Terms)
 		v.Terms = c.terms(at.Of("terms"), d.Terms)
 	case deal.RouteTo:
 		c.route(at, d, v)
@@ -301,6 +302,27 @@ func (c *compiler) terms(at document.Path, d termsDoc) *deal.Terms {
 	return t
 }
 
+// lookedUpDays returns the table that gives the days of a protection, if one does, and puts a number in its place.
+func (c *compiler) lookedUpDays(at document.Path, d *termsDoc) *derived {
+	name, _ := d.Days.Value.(string)
+	if !strings.HasPrefix(name, "table.") {
+		return nil
+	}
+	d.Days.Value = int64(1)
+	t := c.derived[name]
+	if t == nil {
+		c.add(at, "there is no %s%s", name, c.meant(name))
+		return nil
+	}
+	for _, r := range t.rows {
+		if n, ok := r.value.(types.Int); !ok || n < 1 || n > maxDays {
+			c.add(at, "%s gives %v: days are a whole number of 1 to %d", name, r.value, maxDays)
+			return nil
+		}
+	}
+	return t
+}
+
 // number reads a whole number, or the parameter a text such as params.days names.
 func (c *compiler) number(at document.Path, s document.Scalar, lo, hi int64) int {
 	v := s.Value
@@ -310,7 +332,7 @@ func (c *compiler) number(at document.Path, s document.Scalar, lo, hi int64) int
 		if n, isInt := val.(types.Int); isParam && known && isInt {
 			v = int64(n)
 		} else {
-			c.add(at, "%q is neither a whole number nor a parameter that is one; write 90 or params.NAME", name)
+			c.add(at, "%q is neither a whole number nor a parameter that is one; write 90, params.NAME or, for the days of a protection, table.NAME", name)
 			return 0
 		}
 	}

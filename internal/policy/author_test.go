@@ -101,6 +101,7 @@ func TestDerivedErrors(t *testing.T) {
 		{"family: together", "family: together\n  distinct_by: [customer.name]", `"customer.name" is not one of customer.domain, tender.number, contact.domain, or a field that settings.custom declares`},
 		{"family: together", "family: together\n  waitlist: [luck]", `"luck" is not one of incumbent, letter, meeting, tier, amount, submitted`},
 		{"family: together", "family: together\n  publish: {people: 3}", `3 is not 1 or 2`},
+		{"terms: {days: params.days}", "terms: {days: table.none}", `there is no table.none`},
 		{"benefits: {rebate: \"5 %\"}", "benefits: {rebate: table.none}", `there is no table.none`},
 		{"appeal: true}", "appeal: true, appeal_within: soon}", `"soon" is not a term`},
 		{"appeal: true}", "appeal_within: 15d}", `only a reason with appeal: true can be appealed`},
@@ -117,6 +118,29 @@ func TestDerivedErrors(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s\n got %v\nwant %s", c.new, err, c.want)
 		}
+	}
+}
+
+// A table can say for how long a protection lasts; it gives whole numbers of days then.
+func TestTableOfDays(t *testing.T) {
+	t.Parallel()
+	doc := func(values string) []byte {
+		return []byte(strings.NewReplacer("precedence:", "tables: {t: {rows: ["+values+"]}}\nprecedence:", "terms: {days: params.days}", "terms: {days: table.t}").Replace(small))
+	}
+	p := compile(t, doc("{when: {partner.tier: Gold}, value: 120}, {value: 45}"))
+	for tier, days := range map[string]int{"Gold": 120, "bronze": 45} {
+		over := facts{"custom.project": "x", "custom.region": "north", "custom.rate": "0.6", "custom.seats": "10", "partner.tier": tier}
+		if v := p.Decide(given(over), now); v.Terms == nil || v.Terms.Days != days {
+			t.Errorf("%s: %+v", tier, v.Terms)
+		}
+	}
+	for _, values := range []string{"{value: 1.5}", "{value: 0}", "{value: x}", "{value: 4000}"} {
+		if _, err := Compile(doc(values)); err == nil || !strings.Contains(err.Error(), "days are a whole number of 1 to 3660") {
+			t.Errorf("%s: %v", values, err)
+		}
+	}
+	if _, err := Compile([]byte(strings.Replace(small, "when: 'reg.amount >= params.limit'", "when: true", 1))); err != nil {
+		t.Errorf("true without quotes: %v", err)
 	}
 }
 

@@ -152,7 +152,7 @@ func plainPrograms(t testing.TB, p *Policy) (out map[string]cel.Program, params 
 	document.Parse(p.body, maxDocument).Read(&doc)
 	out = map[string]cel.Program{}
 	for _, r := range doc.Rules {
-		checked, iss := env.Compile(r.When)
+		checked, iss := env.Compile(string(r.When))
 		if iss.Err() != nil {
 			t.Fatal(iss.Err())
 		}

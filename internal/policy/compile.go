@@ -73,6 +73,7 @@ type action struct {
 	verdict Verdict // every field that does not depend on the facts
 	reason  *reason
 	lookups []lookedUp
+	days    *derived // gives the days of the terms; nil: they are fixed
 }
 
 // lookedUp is a benefit whose value a table or a band gives.
@@ -667,7 +668,7 @@ func (c *compiler) rules() {
 		if d.When == "" {
 			c.add(at, "a rule needs a condition: when: (true, for always)")
 		} else {
-			ru.when = c.condition(at.Of("when"), d.When)
+			ru.when = c.condition(at.Of("when"), string(d.When))
 		}
 		ru.internal = c.internal
 		ru.then = c.action(at.Of("then"))
@@ -770,7 +771,7 @@ func (c *compiler) requiredRule() {
 		c.field(at.Of("field"), d.Field)
 		req := requirement{field: d.Field}
 		if d.When != "" {
-			req.when = c.condition(at.Of("when"), d.When)
+			req.when = c.condition(at.Of("when"), string(d.When))
 		}
 		ru.required = append(ru.required, req)
 	}

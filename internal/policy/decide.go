@@ -186,6 +186,9 @@ func (p *Policy) Decide(f *Facts, now time.Time) Verdict {
 	}
 	v := a.verdict.clone()
 	v.Rule = winner
+	if a.days != nil {
+		v.Terms.Days = int(a.days.value(f).(types.Int))
+	}
 	for _, l := range a.lookups {
 		v.Benefits[l.benefit].Value = words(l.from.value(f))
 	}

@@ -112,8 +112,8 @@ type reasonDoc struct {
 }
 
 type requiredDoc struct {
-	Field string `yaml:"field"`
-	When  string `yaml:"when"`
+	Field string       `yaml:"field"`
+	When  conditionDoc `yaml:"when"`
 }
 
 type defaultsDoc struct {
@@ -126,7 +126,7 @@ type defaultsDoc struct {
 type ruleDoc struct {
 	ID        string       `yaml:"id"`
 	Title     string       `yaml:"title"`
-	When      string       `yaml:"when"`
+	When      conditionDoc `yaml:"when"`
 	Then      thenDoc      `yaml:"then"`
 	Overrides []string     `yaml:"overrides"`
 	Status    string       `yaml:"status"`
@@ -213,4 +213,13 @@ type milestoneDoc struct {
 type holdDoc struct {
 	Provisional bool            `yaml:"provisional"`
 	Days        document.Scalar `yaml:"days"`
+}
+
+// conditionDoc is a condition as written: a text, or true and false without quotes.
+type conditionDoc string
+
+// UnmarshalShort takes the text as it is.
+func (w *conditionDoc) UnmarshalShort(text string) error {
+	*w = conditionDoc(text)
+	return nil
 }
