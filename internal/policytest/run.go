@@ -311,6 +311,13 @@ func (s *Suite) play(ctx context.Context, c *testCase, path string, res *Result)
 			return nil, err
 		}
 		seen = append(seen, more...)
+		breaches, err := st.Breaches(ctx, g.clock.now())
+		if err != nil {
+			return nil, err
+		}
+		for _, b := range breaches {
+			res.Mismatches = append(res.Mismatches, Mismatch{"holders", "one", g.names[b.A] + " and " + g.names[b.B]})
+		}
 		if len(res.Mismatches) > 0 {
 			return seen, nil // what follows builds on it
 		}
