@@ -37,6 +37,8 @@ var mayImport = map[string]string{
 	"internal/store/sqlite":    "internal/store internal/store/tables internal/deal internal/ledger",
 	"internal/store/postgres":  "internal/store internal/store/tables internal/deal",
 
+	"internal/policytest": "internal/deal internal/document internal/ledger internal/policy internal/territory internal/store/sqlite internal/engine",
+
 	"internal/testserver": "",
 	"internal/chaos":      "internal/deal internal/policy internal/world internal/testserver",
 

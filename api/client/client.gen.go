@@ -803,8 +803,11 @@ type Account struct {
 	Employees int64    `json:"employees,omitempty,omitzero"`
 	ID        string   `json:"id,omitempty,omitzero"`
 	Industry  LongText `json:"industry,omitempty,omitzero"`
-	LEI       LongText `json:"lei,omitempty,omitzero"`
-	Name      string   `json:"name"`
+
+	// LastContactAt a calendar day
+	LastContactAt Day      `json:"last_contact_at,omitempty,omitzero"`
+	LEI           LongText `json:"lei,omitempty,omitzero"`
+	Name          string   `json:"name"`
 
 	// Named reserved to direct sales
 	Named      bool          `json:"named,omitempty,omitzero"`
@@ -970,6 +973,10 @@ type Day = string
 
 // Decision Everything that was used to decide; enough to derive the decision again.
 type Decision struct {
+	// Appeal it can be appealed
+	Appeal struct {
+		Within string `json:"within,omitempty,omitzero"`
+	} `json:"appeal,omitempty,omitzero"`
 	At       time.Time `json:"at"`
 	Benefits []Benefit `json:"benefits,omitempty,omitzero"`
 
@@ -1011,6 +1018,11 @@ type Decision struct {
 
 // DecisionAnswer The partner's view of a decision.
 type DecisionAnswer struct {
+	// Appeal the decision can be appealed
+	Appeal struct {
+		// Within a term from the decision, such as 15d; absent: at any time
+		Within string `json:"within,omitempty,omitzero"`
+	} `json:"appeal,omitempty,omitzero"`
 	At          time.Time        `json:"at"`
 	Benefits    []Benefit        `json:"benefits,omitempty,omitzero"`
 	Case        CaseAnswer       `json:"case"`
@@ -1377,9 +1389,12 @@ type ProductPage struct {
 
 // Protection defines model for Protection.
 type Protection struct {
-	Anchor   string    `json:"anchor,omitempty,omitzero"`
-	EndsAt   time.Time `json:"ends_at"`
-	Scope    Scope     `json:"scope"`
+	Anchor string    `json:"anchor,omitempty,omitzero"`
+	EndsAt time.Time `json:"ends_at"`
+	Scope  Scope     `json:"scope"`
+
+	// Share names the shared protection; the same for all who hold it
+	Share    string    `json:"share,omitempty,omitzero"`
 	Shared   bool      `json:"shared,omitempty,omitzero"`
 	StartsAt time.Time `json:"starts_at"`
 }
@@ -1471,6 +1486,7 @@ type Registration struct {
 	Hold       Protection             `json:"hold,omitempty,omitzero"`
 	ID         string                 `json:"id"`
 	Imported   bool                   `json:"imported,omitempty,omitzero"`
+	KeepsPlace bool                   `json:"keeps_place,omitempty,omitzero"`
 	Number     string                 `json:"number"`
 	PartnerID  string                 `json:"partner_id"`
 	Protection Protection             `json:"protection,omitempty,omitzero"`
@@ -1559,12 +1575,18 @@ type ResolutionStatus string
 
 // Route defines model for Route.
 type Route struct {
-	Disposition string   `json:"disposition"`
-	FindersFee  bool     `json:"finders_fee,omitempty,omitzero"`
-	Needs       []string `json:"needs,omitempty,omitzero"`
+	// AnswerWithin how long there is to complete it, as the policy says it
+	AnswerWithin string `json:"answer_within,omitempty,omitzero"`
+	Disposition  string `json:"disposition"`
+	FindersFee   bool   `json:"finders_fee,omitempty,omitzero"`
+
+	// KeepsPlace it stays in line while it is completed
+	KeepsPlace bool     `json:"keeps_place,omitempty,omitzero"`
+	Needs      []string `json:"needs,omitempty,omitzero"`
 
 	// Of the registration it waits behind or was merged into
 	Of        string `json:"of,omitempty,omitzero"`
+	OnSilence string `json:"on_silence,omitempty,omitzero"`
 	PartnerID string `json:"partner_id,omitempty,omitzero"`
 	Person    string `json:"person,omitempty,omitzero"`
 
@@ -1611,7 +1633,10 @@ type RuleTrace struct {
 type Scope struct {
 	Customer CustomerRef `json:"customer"`
 	Lines    []string    `json:"lines,omitempty,omitzero"`
-	Sites    []string    `json:"sites,omitempty,omitzero"`
+
+	// Part what else tells claims on one customer apart, by the policy
+	Part  string   `json:"part,omitempty,omitzero"`
+	Sites []string `json:"sites,omitempty,omitzero"`
 }
 
 // ScopeAnswer defines model for ScopeAnswer.
@@ -1666,14 +1691,22 @@ type Tender struct {
 
 // Terms defines model for Terms.
 type Terms struct {
-	Anchor     string `json:"anchor,omitempty,omitzero"`
+	Anchor    string `json:"anchor,omitempty,omitzero"`
+	Condition struct {
+		Days int    `json:"days,omitempty,omitzero"`
+		Need string `json:"need,omitempty,omitzero"`
+	} `json:"condition,omitempty,omitzero"`
 	Days       int    `json:"days,omitempty,omitzero"`
+	Dwell      string `json:"dwell,omitempty,omitzero"`
 	Exclusive  bool   `json:"exclusive,omitempty,omitzero"`
 	Extensions struct {
-		Days  int    `json:"days,omitempty,omitzero"`
-		Max   int    `json:"max,omitempty,omitzero"`
-		Needs string `json:"needs,omitempty,omitzero"`
+		Ask    string `json:"ask,omitempty,omitzero"`
+		Days   int    `json:"days,omitempty,omitzero"`
+		Max    int    `json:"max,omitempty,omitzero"`
+		Months int    `json:"months,omitempty,omitzero"`
+		Needs  string `json:"needs,omitempty,omitzero"`
 	} `json:"extensions,omitempty,omitzero"`
+	Fulfil     []string `json:"fulfil,omitempty,omitzero"`
 	Milestones []struct {
 		Days int    `json:"days,omitempty,omitzero"`
 		Need string `json:"need,omitempty,omitzero"`
@@ -2386,7 +2419,9 @@ type ClientInterface interface {
 
 	// PublishPolicy Publish a policy
 	//
-	// It decides from the next ledger entry on; the version before it is retired.
+	// It decides from the next ledger entry on; the version before it is retired. An earlier version can be published
+	// again. Refused are a policy whose own tests fail (`invalid`, with their lines) and, where a policy asks for two
+	// people, the key that saved the version (`not-possible`).
 	//
 	// Corresponds with POST /v1/policies/{version}/publish (the `PublishPolicy` operationId).
 	PublishPolicy(ctx context.Context, version Version, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3286,7 +3321,9 @@ func (c *Client) GetPolicy(ctx context.Context, version Version, reqEditors ...R
 
 // PublishPolicy Publish a policy
 //
-// It decides from the next ledger entry on; the version before it is retired.
+// It decides from the next ledger entry on; the version before it is retired. An earlier version can be published
+// again. Refused are a policy whose own tests fail (`invalid`, with their lines) and, where a policy asks for two
+// people, the key that saved the version (`not-possible`).
 //
 // Corresponds with POST /v1/policies/{version}/publish (the `PublishPolicy` operationId).
 func (c *Client) PublishPolicy(ctx context.Context, version Version, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6411,7 +6448,9 @@ type ClientWithResponsesInterface interface {
 
 	// PublishPolicyWithResponse Publish a policy
 	//
-	// It decides from the next ledger entry on; the version before it is retired.
+	// It decides from the next ledger entry on; the version before it is retired. An earlier version can be published
+	// again. Refused are a policy whose own tests fail (`invalid`, with their lines) and, where a policy asks for two
+	// people, the key that saved the version (`not-possible`).
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10317,7 +10356,9 @@ func (c *ClientWithResponses) GetPolicyWithResponse(ctx context.Context, version
 
 // PublishPolicyWithResponse Publish a policy
 //
-// It decides from the next ledger entry on; the version before it is retired.
+// It decides from the next ledger entry on; the version before it is retired. An earlier version can be published
+// again. Refused are a policy whose own tests fail (`invalid`, with their lines) and, where a policy asks for two
+// people, the key that saved the version (`not-possible`).
 //
 // Returns a wrapper object for the known response body format(s).
 //

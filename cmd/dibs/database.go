@@ -14,6 +14,7 @@ import (
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/engine"
 	"github.com/dibs-deals/dibs/internal/ledger"
+	"github.com/dibs-deals/dibs/internal/policytest"
 	"github.com/dibs-deals/dibs/internal/replica"
 	"github.com/dibs-deals/dibs/internal/store"
 	"github.com/dibs-deals/dibs/internal/store/postgres"
@@ -142,7 +143,7 @@ func (f *databaseFlags) openReplica(ctx context.Context, create bool, log *slog.
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	cfg := engine.Config{Store: st, Signer: signer, RotateKey: f.RotateKey, Policy: policy, Clock: clock, Log: log}
+	cfg := engine.Config{Store: st, Signer: signer, RotateKey: f.RotateKey, Policy: policy, Clock: clock, Log: log, Vet: policytest.Vet}
 	if url != "" {
 		if r, err = replica.New(replica.Config{URL: url, Store: st, Origin: f.Origin, Log: log}); err != nil {
 			return nil, nil, nil, errors.Join(fmt.Errorf("--redis: %w", err), st.Close())

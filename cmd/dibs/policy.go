@@ -12,6 +12,7 @@ import (
 
 	"github.com/dibs-deals/dibs/internal/document"
 	"github.com/dibs-deals/dibs/internal/policy"
+	"github.com/dibs-deals/dibs/internal/policytest"
 	"github.com/dibs-deals/dibs/internal/territory"
 )
 
@@ -21,6 +22,9 @@ type policyCmd struct {
 	Show  policyShowCmd  `cmd:"" help:"Print a policy of the library."`
 	Init  policyInitCmd  `cmd:"" help:"Write a policy of the library to a file, to begin from."`
 	Check policyCheckCmd `cmd:"" help:"Check a policy or a territory plan: every error with its line and column; of a plan also gaps, overlaps and territories that never win."`
+	Test  policyTestCmd  `cmd:"" help:"Run the tests a policy holds, or make one from a recorded decision."`
+
+	Publish policyPublishCmd `cmd:"" help:"Save a policy and make it live, on the command line's own authority."`
 }
 
 type policyListCmd struct {
@@ -93,7 +97,7 @@ func (c *policyInitCmd) Run(std stdio) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	fmt.Fprintf(std.out, "wrote %s; edit it, then run: dibs policy check %s\n", out, out)
+	fmt.Fprintf(std.out, "wrote %s; edit it, then run: dibs policy check %s && dibs policy test %s\n", out, out, out)
 	return nil
 }
 
@@ -109,6 +113,7 @@ type checkReport struct {
 	Name   string          `json:"name,omitempty"`
 	Digest string          `json:"digest,omitempty"`
 	Rules  int             `json:"rules,omitempty"`
+	Tests  int             `json:"tests,omitempty"`
 	Areas  int             `json:"territories,omitempty"`
 	Errors document.Errors `json:"errors"`
 
@@ -130,9 +135,10 @@ func (c *policyCheckCmd) Run(std stdio) error {
 			report.Findings = p.Check(time.Now())
 		}
 	} else {
-		var p *policy.Policy
-		if p, err = policy.Compile(body); err == nil {
-			report.Name, report.Digest, report.Rules = p.Ref().Name, p.Ref().Digest, len(p.Rules())
+		var s *policytest.Suite
+		if s, err = policytest.Load(body); err == nil {
+			p := s.Policy()
+			report.Name, report.Digest, report.Rules, report.Tests = p.Ref().Name, p.Ref().Digest, len(p.Rules()), s.Len()
 		}
 	}
 	if err != nil && !errors.As(err, &report.Errors) {
@@ -150,11 +156,9 @@ func (c *policyCheckCmd) Run(std stdio) error {
 			return err
 		}
 	case len(report.Errors) > 0:
-		for _, e := range report.Errors {
-			fmt.Fprintf(std.out, "%s:%d:%d: %s\n", c.File, e.Line, e.Column, where(e))
-		}
+		writeErrors(std.out, c.File, report.Errors)
 	case report.Kind == "policy":
-		fmt.Fprintf(std.out, "%s: policy %s is in order: %d rules, %s\n", c.File, report.Name, report.Rules, report.Digest)
+		fmt.Fprintf(std.out, "%s: policy %s is in order: %d rules, %d tests, %s\n", c.File, report.Name, report.Rules, report.Tests, report.Digest)
 	case wrong:
 		fmt.Fprintf(std.out, "%s: territory plan %s must not be published as it is; what is meant so, the plan allows in its field policy\n", c.File, report.Name)
 	default:
@@ -164,6 +168,12 @@ func (c *policyCheckCmd) Run(std stdio) error {
 		return errFound
 	}
 	return nil
+}
+
+func writeErrors(w io.Writer, file string, errs document.Errors) {
+	for _, e := range errs {
+		fmt.Fprintf(w, "%s:%d:%d: %s\n", file, e.Line, e.Column, where(e))
+	}
 }
 
 func where(e document.Error) string {

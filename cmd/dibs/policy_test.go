@@ -3,11 +3,16 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/shopspring/decimal"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/engine"
 	"github.com/dibs-deals/dibs/internal/policy"
 )
 
@@ -23,7 +28,7 @@ func TestPolicyCommands(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "roe.yaml")
 
-	if code, out, _ := runPolicy(t, "", "list"); code != exitOK || !strings.HasPrefix(out, "default  Default rules of engagement") {
+	if code, out, _ := runPolicy(t, "", "list"); code != exitOK || !strings.HasPrefix(strings.Join(strings.Fields(out), " "), "default Default rules of engagement assured") || !strings.Contains(out, "gitlab") {
 		t.Errorf("list: %d %s", code, out)
 	}
 	var list []struct{ Name, Title string }
@@ -101,5 +106,85 @@ func TestPolicyCommands(t *testing.T) {
 	allowed := strings.Replace(flawed, "tiers: [a]\n", "policy: {gap: warn, overlap_within_tier: allow, shadowed: warn}\ntiers: [a]\n", 1)
 	if code, out, _ := runPolicy(t, allowed, "check", "-"); code != exitOK || !strings.Contains(out, "warn: gap: ") || strings.Contains(out, "overlap") || !strings.Contains(out, "is in order: 2 territories") {
 		t.Errorf("check of a flawed plan that allows it: %d %s", code, out)
+	}
+}
+
+func TestPolicyTest(t *testing.T) {
+	file := filepath.Join("..", "..", "internal", "policytest", "testdata", "small.yaml")
+	if code, out, _ := runPolicy(t, "", "test", file); code != exitOK || !strings.Contains(out, "4 passed, 0 failed, 1 pending") || strings.Contains(out, "ok  ") {
+		t.Errorf("test: %d %s", code, out)
+	}
+	body, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := strings.Replace(string(body), "place: 1", "place: 2", 1)
+	if code, out, _ := runPolicy(t, wrong, "test", "-", "-v"); code != exitFound || !strings.Contains(out, "FAIL     line  (-:37)") || !strings.Contains(out, "ok       waived") {
+		t.Errorf("a test that fails: %d %s", code, out)
+	}
+	var report struct{ Passed, Failed, Pending int }
+	if code, out, _ := runPolicy(t, wrong, "test", "-", "--format", "json"); code != exitFound || json.Unmarshal([]byte(out), &report) != nil || report.Failed != 1 {
+		t.Errorf("as JSON: %d %s", code, out)
+	}
+	broken := strings.Replace(string(body), "rule: small}", "rule: smal}", 1)
+	for _, cmd := range []string{"test", "check"} {
+		if code, out, _ := runPolicy(t, broken, cmd, "-"); code != exitFound || !strings.Contains(out, `-:35:73: tests.cases[0].table[0].expect.rule: there is no rule "smal"; did you mean small?`) {
+			t.Errorf("%s of broken tests: %d %s", cmd, code, out)
+		}
+	}
+	for _, args := range [][]string{{"test"}, {"test", file, "--from", "dec_1"}, {"test", filepath.Join(t.TempDir(), "nothing.yaml")},
+		{"test", "--from", "dec_1", "--database", "sqlite:" + filepath.Join(t.TempDir(), "none.db")}} {
+		if code, _, _ := runPolicy(t, "", args...); code != exitUsage {
+			t.Errorf("%v: %d", args, code)
+		}
+	}
+}
+
+// TestPolicyPublish publishes a policy and makes a test of what it then decides.
+func TestPolicyPublish(t *testing.T) {
+	ctx := t.Context()
+	db := databaseFlags{Database: "sqlite:" + filepath.Join(t.TempDir(), "dibs.db"), Origin: "dibs/test"}
+	e, done, err := db.openEngine(ctx, true, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, _ := deal.ParseDate("2020-01-01")
+	if _, err := e.Put(ctx, engine.Request{Actor: operator}, []deal.Record{&deal.Partner{ID: "A", Name: "Alpha", Type: "reseller", Status: "active", AgreementSignedAt: signed}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := done(); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join("..", "..", "internal", "policytest", "testdata", "small.yaml")
+	body, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	failing := strings.Replace(string(body), "place: 1", "place: 2", 1)
+	if code, out, _ := runPolicy(t, failing, "publish", "-", "--database", db.Database); code != exitFound || !strings.Contains(out, "-:37:1: tests: line: place is 1, not 2") {
+		t.Errorf("a policy whose tests fail: %d %s", code, out)
+	}
+	if code, out, _ := runPolicy(t, "", "publish", file, "--database", db.Database); code != exitOK || !strings.HasPrefix(out, "t version 3 is live: sha256:") {
+		t.Errorf("publish: %d %s", code, out)
+	}
+	if e, done, err = db.openEngine(ctx, false, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	got, err := e.Register(ctx, engine.Request{Actor: operator}, deal.Filing{PartnerID: "A", Type: "new_business", Customer: deal.Customer{Name: "Zanzibar Orchestra Foundation"}, Amount: deal.Money{Value: decimal.New(5000, 0), Currency: "EUR"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := done(); err != nil {
+		t.Fatal(err)
+	}
+	code, made, _ := runPolicy(t, "", "test", "--from", got.ID, "--database", db.Database)
+	if code != exitOK || !strings.Contains(made, "as decided in dec_") || !strings.Contains(made, "outcome: protect") || strings.Contains(made, "Zanzibar") {
+		t.Errorf("test from a decision: %d %s", code, made)
+	}
+	if code, out, _ := runPolicy(t, string(body)+made, "test", "-"); code != exitOK || !strings.Contains(out, "5 passed") {
+		t.Errorf("what was made: %d %s\n%s", code, out, made)
+	}
+	if code, _, errOut := runPolicy(t, "", "test", "--from", "dec_none", "--database", db.Database); code != exitUsage || !strings.Contains(errOut, "no decision for dec_none") {
+		t.Errorf("from nothing: %d %s", code, errOut)
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/engine"
-	"github.com/dibs-deals/dibs/internal/policy"
+	"github.com/dibs-deals/dibs/internal/policytest"
 	"github.com/dibs-deals/dibs/internal/replica"
 	"github.com/dibs-deals/dibs/internal/server"
 )
@@ -114,7 +114,7 @@ func (c *serveCmd) policyFile() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--policy: %w", err)
 	}
-	if _, err := policy.Compile(body); err != nil {
+	if _, err := policytest.Load(body); err != nil {
 		return nil, fmt.Errorf("--policy %s: %w", c.Policy, err)
 	}
 	return body, nil

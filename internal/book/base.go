@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
+	"time"
 	"unsafe"
 
 	"github.com/dibs-deals/dibs/internal/deal"
@@ -89,7 +90,8 @@ const (
 	hasDUNS
 	hasLEI
 	hasDomains
-	allParts = 1<<iota - 1
+	hasContact // 20: days since 1970
+	allParts   = 1<<iota - 1
 )
 
 // shared returns the fields whose values many accounts share, in the order in which they are kept.
@@ -148,6 +150,7 @@ func encode(b []byte, a *deal.Account, code func(string) uint32) []byte {
 	given(hasAliases, len(a.Aliases) > 0)
 	given(hasDomains, len(a.Domains) > 0)
 	given(hasWebsite, a.Website != "")
+	given(hasContact, !a.LastContactAt.IsZero())
 	b = binary.AppendUvarint(b, has)
 	str(a.ID)
 	if a.ParentID != "" {
@@ -180,8 +183,13 @@ func encode(b []byte, a *deal.Account, code func(string) uint32) []byte {
 			str(a.Website)
 		}
 	}
+	if !a.LastContactAt.IsZero() {
+		b = binary.AppendVarint(b, a.LastContactAt.Unix()/secondsPerDay)
+	}
 	return b
 }
+
+const secondsPerDay = 24 * 60 * 60
 
 // record reads an encoded record from its beginning. What it returns shares the memory of the bytes. Bytes that are no
 // record make it bad; it never reads beyond them.
@@ -278,6 +286,14 @@ func (d *record) account(a *deal.Account, words []string) {
 		default:
 			d.bad = true
 		}
+	}
+	if d.has&hasContact != 0 {
+		v, n := binary.Varint(d.rest)
+		if n <= 0 {
+			d.bad, d.rest = true, nil
+			return
+		}
+		a.LastContactAt, d.rest = deal.Date{Time: time.Unix(v*secondsPerDay, 0).UTC()}, d.rest[n:]
 	}
 	d.bad = d.bad || len(d.rest) > 0 || d.has&^allParts != 0
 }

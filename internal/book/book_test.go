@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/world"
@@ -33,6 +34,8 @@ func some(rng *rand.Rand, id string) *deal.Account {
 			for range 1 + rng.IntN(3) {
 				f.Set(reflect.Append(f, reflect.ValueOf(word)))
 			}
+		case reflect.Struct:
+			f.Set(reflect.ValueOf(deal.Date{Time: time.Unix(int64(rng.IntN(60_000)-20_000)*secondsPerDay, 0).UTC()}))
 		default:
 			panic("a kind of field that is not made up here: " + f.Kind().String())
 		}

@@ -14,7 +14,7 @@ const Sections = 7
 
 // Version is that of the layout of a snapshot. Whoever changes the layout, the encoding of a record or the hash of ids
 // raises it.
-const Version = 1
+const Version = 2
 
 // Sections returns the picture as arrays of little-endian numbers and of bytes. They share the book's memory and must
 // not be changed.
@@ -133,6 +133,13 @@ func valid(b []byte, words int) bool {
 		case i > uint64(len(sites)):
 			return false
 		}
+	}
+	if d.has&hasContact != 0 {
+		_, n := binary.Varint(d.rest)
+		if n <= 0 {
+			return false
+		}
+		d.rest = d.rest[n:]
 	}
 	return !d.bad && len(d.rest) == 0 && d.has&^allParts == 0
 }

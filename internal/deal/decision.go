@@ -26,6 +26,7 @@ type Decision struct {
 	Case         *CaseTerms  `json:"case,omitempty"`
 	Terms        *Terms      `json:"terms,omitempty"`
 	Benefits     []Benefit   `json:"benefits,omitempty"`
+	Appeal       *Appeal     `json:"appeal,omitempty"` // absent: it cannot be appealed
 
 	Policy  DocumentRef  `json:"policy"`
 	Plan    *DocumentRef `json:"territories,omitempty"` // absent while no territory plan is published
@@ -38,6 +39,11 @@ type Decision struct {
 	Facts      map[string]any     `json:"facts"`
 	Trace      []RuleTrace        `json:"trace"`
 	Candidates map[string][]Match `json:"candidates,omitempty"` // by corpus: accounts, opportunities, registrations
+}
+
+// Appeal says that the partner may ask for another look.
+type Appeal struct {
+	Within string `json:"within,omitempty"` // a term from the decision; empty: at any time
 }
 
 // Texts are the sentences of a decision: what the partner may read, and what staff read.
@@ -59,6 +65,9 @@ type Route struct {
 	Needs       []string    `json:"needs,omitempty"`      // fields to complete, when returned
 	Resubmit    string      `json:"resubmit_after,omitempty"`
 	FindersFee  bool        `json:"finders_fee,omitempty"`
+	KeepsPlace  bool        `json:"keeps_place,omitempty"`   // a returned filing keeps its place in line
+	Within      string      `json:"answer_within,omitempty"` // how long there is to complete it or to answer
+	OnSilence   string      `json:"on_silence,omitempty"`
 }
 
 // Terms are what a protection promises besides its window.
@@ -69,13 +78,18 @@ type Terms struct {
 	Exclusive  bool             `json:"exclusive"`
 	Extensions *ExtensionTerms  `json:"extensions,omitempty"`
 	Milestones []MilestoneTerms `json:"milestones,omitempty"`
+	Condition  *MilestoneTerms  `json:"condition,omitempty"` // what must happen first: until then the protection is conditional and ends with the days given here
+	Fulfil     []string         `json:"fulfil,omitempty"`    // what must have happened before it ends
+	Dwell      string           `json:"dwell,omitempty"`     // least time between registration and win, as the policy says it: 72h
 }
 
 // ExtensionTerms say how often and by how much a window may be lengthened.
 type ExtensionTerms struct {
-	Max   int    `json:"max"`
-	Days  int    `json:"days,omitempty"`
-	Needs string `json:"needs,omitempty"`
+	Max    int    `json:"max"`
+	Days   int    `json:"days,omitempty"`
+	Months int    `json:"months,omitempty"`
+	Needs  string `json:"needs,omitempty"`
+	Ask    string `json:"ask,omitempty"` // before_end or any_time; empty: before_end
 }
 
 // MilestoneTerms is something that must happen within days of the start.

@@ -58,3 +58,16 @@ func ParseMoney(value, cur string) (Money, error) {
 	}
 	return Money{Value: d, Currency: cur}, nil
 }
+
+// UnmarshalShort reads an amount as documents write it in one word: 32000 EUR.
+func (m *Money) UnmarshalShort(text string) error {
+	value, cur, ok := strings.Cut(strings.TrimSpace(text), " ")
+	if !ok {
+		return fmt.Errorf("%q is not an amount with its currency such as 32000 EUR", text)
+	}
+	read, err := ParseMoney(value, strings.TrimSpace(cur))
+	if err == nil {
+		*m = read
+	}
+	return err
+}

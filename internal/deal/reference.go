@@ -52,6 +52,7 @@ type Account struct {
 	Status        string   `json:"status,omitempty"`         // one of AccountStatuses; empty reads as prospect
 	Owner         string   `json:"owner,omitempty"`          // a person's id
 	Named         bool     `json:"named,omitempty"`
+	LastContactAt Date     `json:"last_contact_at,omitzero"` // when the vendor's own people last spoke with it
 }
 
 // Opportunity is the vendor's own record of possible business.

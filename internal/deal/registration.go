@@ -415,6 +415,7 @@ type Registration struct {
 	CaseID      string      `json:"case_id,omitempty"`
 	Version     uint64      `json:"version"` // sequence of the last entry that changed it
 	Imported    bool        `json:"imported,omitempty"`
+	KeepsPlace  bool        `json:"keeps_place,omitempty"` // returned, and in line meanwhile
 }
 
 // CustomerRef is whom a registration's customer was resolved to: one of the vendor's accounts, or a prospect that
@@ -437,6 +438,7 @@ type Scope struct {
 	Customer CustomerRef `json:"customer"`
 	Lines    []string    `json:"lines,omitempty"` // empty: every product line
 	Sites    []string    `json:"sites,omitempty"` // keys of sites (Site.Key); empty: the whole customer
+	Part     string      `json:"part,omitempty"`  // what else tells claims on one customer apart, by the policy; empty: all of it
 }
 
 // Key identifies a site for scope comparison: place first, name as a fallback.
@@ -459,7 +461,7 @@ type Overlap struct {
 func (s Scope) Overlap(o Scope) Overlap {
 	lines, lm := meet(s.Lines, o.Lines)
 	sites, sm := meet(s.Sites, o.Sites)
-	return Overlap{Lines: lines, Sites: sites, Meets: lm && sm}
+	return Overlap{Lines: lines, Sites: sites, Meets: lm && sm && (s.Part == "" || o.Part == "" || s.Part == o.Part)}
 }
 
 // meet intersects two sets in which empty means everything.
@@ -501,6 +503,7 @@ type Protection struct {
 	EndsAt   time.Time `json:"ends_at"`
 	Anchor   string    `json:"anchor,omitempty"` // the event the window is counted from
 	Shared   bool      `json:"shared,omitempty"` // several partners may hold it by name, as the policy granted
+	Share    string    `json:"share,omitempty"`  // that name: the same for all who hold it
 }
 
 // LiveAt reports whether the protection holds at the instant t.
@@ -520,11 +523,14 @@ func (r *Registration) HoldsAt(t time.Time) bool {
 }
 
 // ClaimAt reports whether the registration is a claim others must reckon with at t: it holds, or it waits for a
-// decision or in line behind a holder. One that was returned for completion is not a claim until it is complete.
+// decision or in line behind a holder. One that was returned for completion is not a claim until it is complete, unless
+// the policy lets it keep its place.
 func (r *Registration) ClaimAt(t time.Time) bool {
 	switch r.Status {
 	case StatusReceived, StatusEscalated, StatusWaitlisted:
 		return true
+	case StatusReturned:
+		return r.KeepsPlace
 	}
 	return r.HoldsAt(t)
 }

@@ -82,6 +82,9 @@ type Reader struct {
 	nodes int // read through them
 	errs  Errors
 	more  bool // there were more than maxErrors
+
+	// Expand, if not nil, rewrites the text of dates, amounts and the like before they are read.
+	Expand func(string) string
 }
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
@@ -326,6 +329,65 @@ func (r *Reader) ReadAt(p Path, v any) {
 	}
 }
 
+// ReadField fills the field of v, a pointer to a struct, that a dotted name such as customer.country spells, from the
+// part of the document at p. It reports a name v has no field for.
+func (r *Reader) ReadField(p Path, v any, name string) {
+	n, line, col, ok := r.find(p)
+	if !ok {
+		return
+	}
+	at := reflect.ValueOf(v).Elem()
+	for part := range strings.SplitSeq(name, ".") {
+		for at.Kind() == reflect.Pointer {
+			at = at.Elem()
+		}
+		var f reflect.Value
+		if at.Kind() == reflect.Struct {
+			f, ok = field(at, part)
+		}
+		if at.Kind() == reflect.Map && at.Type().Elem().Kind() == reflect.String {
+			if at.IsNil() {
+				at.Set(reflect.MakeMap(at.Type()))
+			}
+			var s string
+			r.read(n, p, reflect.ValueOf(&s).Elem(), 0)
+			at.SetMapIndex(reflect.ValueOf(part), reflect.ValueOf(s))
+			return
+		}
+		if at.Kind() != reflect.Struct || !ok {
+			hint := ""
+			if at.Kind() == reflect.Struct {
+				if hint = Nearest(part, fieldNames(at.Type())); hint != "" {
+					hint = "; did you mean " + hint + "?"
+				}
+			}
+			r.fail(line, col, p.String(), "there is no field %q in %s%s", part, name, hint)
+			return
+		}
+		at = f
+	}
+	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
+		at.SetZero()
+		return
+	}
+	r.read(n, p, at, 0)
+}
+
+// Len returns the length of the list at p.
+func (r *Reader) Len(p ...any) int {
+	n, _, _, ok := r.find(p)
+	if !ok || n.Kind != yaml.SequenceNode {
+		return 0
+	}
+	return len(n.Content)
+}
+
+// Part is a part of a document that is left for another reader, or for later: whatever it holds, it is passed over.
+type Part struct{}
+
+// Short is a type that can also be written as one word, such as an amount of money.
+type Short interface{ UnmarshalShort(text string) error }
+
 // Scalar is a value whose type the document chooses. Value is nil, a string, a bool, an int64, a float64 or, for a
 // list of texts, a []string.
 type Scalar struct{ Value any }
@@ -343,6 +405,10 @@ func (r *Reader) read(n *yaml.Node, p Path, v reflect.Value, depth int) {
 		if depth > maxDepth || r.nodes == maxUnfold+1 {
 			r.fail(n.Line, n.Column, p.String(), "the document is nested too deeply, or its aliases unfold to too much")
 		}
+		return
+	}
+	if strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!") {
+		r.fail(n.Line, n.Column, p.String(), "YAML reads ! as a mark of its own: put '%s' in quotes", strings.TrimSpace(n.Tag+" "+n.Value))
 		return
 	}
 	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
@@ -364,8 +430,21 @@ func (r *Reader) read(n *yaml.Node, p Path, v reflect.Value, depth int) {
 			r.texts(n, p, t, depth, bad)
 			return
 		}
+		if _, ok := v.Addr().Interface().(*Part); ok {
+			return
+		}
+		if u, ok := v.Addr().Interface().(Short); ok && n.Kind == yaml.ScalarNode {
+			if err := u.UnmarshalShort(n.Value); err != nil {
+				r.fail(n.Line, n.Column, p.String(), "%v", err)
+			}
+			return
+		}
 		if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok && n.Kind == yaml.ScalarNode {
-			if err := u.UnmarshalText([]byte(n.Value)); err != nil {
+			text := n.Value
+			if r.Expand != nil {
+				text = r.Expand(text)
+			}
+			if err := u.UnmarshalText([]byte(text)); err != nil {
 				r.fail(n.Line, n.Column, p.String(), "%v", err)
 			}
 			return
@@ -507,7 +586,17 @@ func (r *Reader) mapping(n *yaml.Node, p Path, bad func(string), each func(key s
 	}
 }
 
-// field returns the field of the struct whose yaml tag is key, looking into embedded structs.
+// nameOf returns what a field of a struct is called in a document: its yaml tag, else its name in JSON, so that
+// records are written in documents as they are in the API.
+func nameOf(f reflect.StructField) string {
+	if tag, ok := f.Tag.Lookup("yaml"); ok {
+		return tag
+	}
+	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	return name
+}
+
+// field returns the field of the struct whose name is key, looking into embedded structs.
 func field(v reflect.Value, key string) (reflect.Value, bool) {
 	t := v.Type()
 	for i := range t.NumField() {
@@ -515,7 +604,7 @@ func field(v reflect.Value, key string) (reflect.Value, bool) {
 			if f, ok := field(v.Field(i), key); ok {
 				return f, true
 			}
-		} else if t.Field(i).Tag.Get("yaml") == key {
+		} else if nameOf(t.Field(i)) == key {
 			return v.Field(i), true
 		}
 	}
@@ -527,8 +616,8 @@ func fieldNames(t reflect.Type) (out []string) {
 		f := t.Field(i)
 		if f.Anonymous {
 			out = append(out, fieldNames(f.Type)...)
-		} else if tag := f.Tag.Get("yaml"); tag != "" {
-			out = append(out, tag)
+		} else if name := nameOf(f); name != "" {
+			out = append(out, name)
 		}
 	}
 	return out

@@ -30,6 +30,7 @@ type AnswerDecision struct {
 	Route       *AnswerRoute      `json:"route"`
 	Case        *AnswerCase       `json:"case"`
 	Benefits    []deal.Benefit    `json:"benefits,omitempty"`
+	Appeal      *deal.Appeal      `json:"appeal,omitempty"`
 	Policy      deal.DocumentRef  `json:"policy"`
 }
 
@@ -67,7 +68,7 @@ func AnswerFor(r *deal.Registration, d *deal.Decision, c *deal.Case, now time.Ti
 		ID: r.ID, Number: r.Number, ExternalID: r.Filing.ExternalID, PartnerID: r.Filing.PartnerID, ReceivedAt: r.ReceivedAt,
 		Sequence: r.Sequence, Status: r.StatusAt(now),
 		Decision: AnswerDecision{
-			ID: d.ID, At: d.At, Outcome: d.Outcome, ReasonCodes: d.PartnerCodes, Explanation: d.Texts.Partner, Benefits: d.Benefits, Policy: d.Policy,
+			ID: d.ID, At: d.At, Outcome: d.Outcome, ReasonCodes: d.PartnerCodes, Explanation: d.Texts.Partner, Benefits: d.Benefits, Appeal: d.Appeal, Policy: d.Policy,
 		},
 	}
 	if p := r.Protection; p != nil {

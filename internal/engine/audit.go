@@ -336,3 +336,29 @@ func redecide(v *view, c *deal.Change) (deal.Decision, error) {
 	d.Sequence = recorded.Sequence
 	return d, nil
 }
+
+// FindDecision returns a decision by its id, or the current one of a registration by the registration's. What does not
+// exist is deal.ErrNotFound.
+func FindDecision(ctx context.Context, st store.Store, id string) (deal.Decision, error) {
+	if seqs, err := st.DecisionSeqs(ctx, id); err == nil && len(seqs) > 0 {
+		return decisionAt(ctx, st, seqs[len(seqs)-1])
+	} else if err != nil && !errors.Is(err, deal.ErrNotFound) {
+		return deal.Decision{}, err
+	}
+	for e, err := range st.Entries(ctx, 0) {
+		if err != nil {
+			return deal.Decision{}, err
+		}
+		if e.Kind != deal.EntryDecided {
+			continue
+		}
+		c, err := deal.DecodeChange(e.Body)
+		if err != nil {
+			return deal.Decision{}, fmt.Errorf("entry %d: %w", e.Seq, err)
+		}
+		if c.Decision != nil && c.Decision.ID == id {
+			return *c.Decision, nil
+		}
+	}
+	return deal.Decision{}, deal.ErrNotFound
+}

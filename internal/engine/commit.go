@@ -515,10 +515,10 @@ func (e *Engine) expire(b *store.Batch, now time.Time) error {
 // maxPromotions bounds how many of those in line are decided again when holders of one customer go.
 const maxPromotions = 100
 
-// promote decides those again who wait in line for the customer, in the order in which they filed. Who still has to wait
-// is left where it is.
+// promote decides those again who wait in line for the customer, in the order the policy says. Who still has to wait is
+// left where it is.
 func (e *Engine) promote(b *store.Batch, customer string, now time.Time) error {
-	line := slices.Clone(e.view.claimsOf[customer])
+	line := inLine(e.view, e.view.claimsOf[customer])
 	for _, id := range line[:min(len(line), maxPromotions)] {
 		waiting := e.view.claims[id]
 		if waiting == nil || waiting.Status != deal.StatusWaitlisted || !waiting.ClaimAt(now) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dibs-deals/dibs/internal/deal"
@@ -15,23 +16,36 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 	verdict = guard(v, r, d, verdict, now)
 	d.Outcome, d.ReasonCodes, d.PartnerCodes, d.Texts = verdict.Outcome, verdict.Reasons, verdict.PartnerReasons, verdict.Texts
 	d.Trace, d.Benefits = verdict.Trace, verdict.Benefits
+	if verdict.Appeal {
+		d.Appeal = &deal.Appeal{Within: verdict.AppealWithin}
+	}
 	r.CustomerRef = d.Resolution.Ref
-	r.Protection, r.Hold = nil, nil
-	scope := scopeOf(r, r.CustomerRef)
-	zone := v.policy.Settings().Timezone
+	r.Protection, r.Hold, r.KeepsPlace = nil, nil, false
+	set := v.policy.Settings()
+	scope := scopeOf(r, r.CustomerRef, set)
+	zone := set.Timezone
 	switch verdict.Outcome {
 	case deal.Protect:
 		r.Status = deal.StatusProtected
 		r.Protection = &deal.Protection{Scope: scope, StartsAt: now, EndsAt: windowEnd(*verdict.Terms, r.ReceivedAt, now, r.Filing.ExpectedCloseDate, zone),
 			Anchor: verdict.Terms.Anchor, Shared: !verdict.Terms.Exclusive}
+		if c := verdict.Terms.Condition; c != nil {
+			r.Status = deal.StatusConditional
+			if end := endOfDay(now, c.Days, zone); end.Before(r.Protection.EndsAt) {
+				r.Protection.EndsAt = end
+			}
+		}
+		if r.Protection.Shared {
+			r.Protection.Share = share(v, r, scope, now)
+		}
 		d.Protection, d.Terms = r.Protection, verdict.Terms
 	case deal.RouteTo:
 		d.Route = route(v, d, verdict, now)
-		r.Status = statusOf(verdict.Disposition)
+		r.Status, r.KeepsPlace = statusOf(verdict.Disposition), verdict.KeepsPlace
 	case deal.Escalate:
 		r.Status = deal.StatusEscalated
 		d.Case = verdict.Case
-		if h := verdict.Case.Hold; h.Provisional && len(holders(v, r, scope, now)) == 0 {
+		if h := verdict.Case.Hold; h.Provisional && len(holders(v, r, scope, now, true)) == 0 {
 			r.Hold = &deal.Protection{Scope: scope, StartsAt: now, EndsAt: endOfDay(now, h.Days, zone), Anchor: "submission"}
 		}
 	}
@@ -50,15 +64,17 @@ func statusOf(d deal.Disposition) deal.Status {
 }
 
 // guard is the promise of one holder, kept whatever the policy says: an exclusive protection is not granted over a
-// live claim of the same customer and overlapping scope. The policy's author sees the case.
+// live claim of the same customer and overlapping scope, nor a shared one over an exclusive one. The policy's author
+// sees the case.
 func guard(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Verdict, now time.Time) policy.Verdict {
-	if verdict.Outcome != deal.Protect || !verdict.Terms.Exclusive {
+	if verdict.Outcome != deal.Protect {
 		return verdict
 	}
-	held := holders(v, r, scopeOf(r, d.Resolution.Ref), now)
-	certain := v.policy.Settings().Certain
+	set, exclusive := v.policy.Settings(), verdict.Terms.Exclusive
+	held := holders(v, r, scopeOf(r, d.Resolution.Ref, set), now, exclusive)
 	for _, c := range d.Conflicts {
-		if c.Kind == deal.HeldByOther && c.Probability >= certain && !slices.Contains(held, c.With) {
+		if c.Kind == deal.HeldByOther && c.Probability >= set.Certain && !slices.Contains(held, c.With) &&
+			(exclusive || !holdingWindow(v.claims[c.With]).Shared) {
 			held = append(held, c.With)
 		}
 	}
@@ -67,31 +83,114 @@ func guard(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Verdi
 	}
 	verdict.Trace = append(verdict.Trace, deal.RuleTrace{Rule: "one-holder", Result: "decided", Detail: fmt.Sprintf("the policy would protect what %v hold", held)})
 	verdict.Outcome, verdict.Reasons, verdict.Terms = deal.Escalate, []string{deal.ReasonGuard}, nil
-	verdict.PartnerReasons = []string{deal.ReasonUnderReview}
+	verdict.PartnerReasons, verdict.Benefits, verdict.Appeal = []string{deal.ReasonUnderReview}, nil, false
 	verdict.Case = &deal.CaseTerms{Queue: "policy-desk", OnSilence: "escalate"}
 	verdict.Texts = deal.Texts{Partner: "We are reviewing your registration. Your submission time is kept.",
 		Internal: fmt.Sprintf("The policy grants a protection that %v already hold. Correct the policy, or decide by hand.", held)}
 	return verdict
 }
 
-// holders returns the registrations that hold any part of the scope at now, by the customer both were resolved to.
-func holders(v *view, r *deal.Registration, scope deal.Scope, now time.Time) []string {
+// holders returns the registrations that hold any part of the scope at now, by the customer both were resolved to; those
+// that share their protection only when shared is true.
+func holders(v *view, r *deal.Registration, scope deal.Scope, now time.Time, shared bool) []string {
 	var out []string
 	for _, id := range v.claimsOf[scope.Customer.Key()] {
 		c := v.claims[id]
 		if id == r.ID || !c.HoldsAt(now) {
 			continue
 		}
-		if w := holdingWindow(c); !w.Shared && scope.Overlap(w.Scope).Meets {
+		if w := holdingWindow(c); (shared || !w.Shared) && scope.Overlap(w.Scope).Meets {
 			out = append(out, id)
 		}
 	}
 	return out
 }
 
+// share names the shared protection of the scope: the one there is, else a new one, after the registration that begins it.
+func share(v *view, r *deal.Registration, scope deal.Scope, now time.Time) string {
+	for _, id := range holders(v, r, scope, now, true) {
+		if w := holdingWindow(v.claims[id]); w.Share != "" {
+			return w.Share
+		}
+	}
+	return "shr_" + strings.TrimPrefix(r.ID, deal.RegistrationID)
+}
+
+// inLine orders those who wait for what the customer's holder had, by the policy's waitlist criteria, then by filing.
+func inLine(v *view, ids []string) []string {
+	set := v.policy.Settings()
+	out := slices.Clone(ids)
+	if len(set.Waitlist) == 0 {
+		return out
+	}
+	has := func(r *deal.Registration, kind string) int {
+		if slices.ContainsFunc(r.Filing.Evidence, func(e deal.Evidence) bool { return e.Kind == kind }) {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(out, func(x, y string) int {
+		a, b := v.claims[x], v.claims[y]
+		for _, by := range set.Waitlist {
+			c := 0
+			switch by {
+			case "letter", "meeting":
+				c = cmp.Compare(has(a, by), has(b, by))
+			case "tier":
+				c = cmp.Compare(tierRank(v, b, set), tierRank(v, a, set))
+			case "amount":
+				p, _ := v.convert(total(&a.Filing), set.Currency, a.ReceivedAt)
+				q, _ := v.convert(total(&b.Filing), set.Currency, b.ReceivedAt)
+				c = cmp.Compare(q, p)
+			case "incumbent":
+				last := v.incumbent(a.CustomerRef.AccountID)
+				self := func(r *deal.Registration) int {
+					if last != nil && last.PartnerID == r.Filing.PartnerID {
+						return 0
+					}
+					return 1
+				}
+				c = cmp.Compare(self(a), self(b))
+			case "submitted":
+				c = cmp.Compare(a.Sequence, b.Sequence)
+			}
+			if c != 0 {
+				return c
+			}
+		}
+		return 0
+	})
+	return out
+}
+
+func tierRank(v *view, r *deal.Registration, set policy.Settings) int {
+	p := v.partners[r.Filing.PartnerID]
+	if p == nil {
+		return 0
+	}
+	_, rank := set.Tier(p.Tier)
+	return rank
+}
+
+// incumbent returns the last business the account did through a partner, or nil.
+func (v *view) incumbent(account string) *deal.Opportunity {
+	var last *deal.Opportunity
+	for _, id := range v.oppsOf[account] {
+		o := v.opportunities[id]
+		if o.Status == "won" && o.PartnerID != "" && (last == nil || wonAt(o).After(wonAt(last))) {
+			last = o
+		}
+	}
+	return last
+}
+
+// wonAt returns the day of the last activity on won business, else of its close.
+func wonAt(o *deal.Opportunity) time.Time { return cmp.Or(o.LastActivityAt.Time, o.CloseDate.Time) }
+
 // route fills in whom and what a verdict's target stands for.
 func route(v *view, d *deal.Decision, verdict policy.Verdict, now time.Time) *deal.Route {
-	t := &deal.Route{To: verdict.To, Disposition: verdict.Disposition, Queue: verdict.Queue, Needs: verdict.Needs, Resubmit: verdict.Resubmit, FindersFee: verdict.FindersFee}
+	t := &deal.Route{To: verdict.To, Disposition: verdict.Disposition, Queue: verdict.Queue, Needs: verdict.Needs, Resubmit: verdict.Resubmit, FindersFee: verdict.FindersFee,
+		KeepsPlace: verdict.KeepsPlace, Within: verdict.AnswerWithin, OnSilence: verdict.OnSilence}
 	switch verdict.OwnerOf {
 	case "opportunity":
 		for _, kind := range []deal.ConflictKind{deal.DirectEngaged, deal.PartnerOpportunity} {
@@ -102,6 +201,16 @@ func route(v *view, d *deal.Decision, verdict policy.Verdict, now time.Time) *de
 	case "account":
 		if a := v.account(d.Resolution.Ref.AccountID); a != nil {
 			t.Person = v.present(a.Owner, now)
+		}
+	case "incumbent":
+		if o := v.incumbent(d.Resolution.Ref.AccountID); o != nil {
+			t.PartnerID = o.PartnerID
+		}
+	case "holder":
+		for _, kind := range []deal.ConflictKind{deal.HeldByOther, deal.PendingOther} {
+			if c, ok := strongest(d.Conflicts, kind); ok && t.PartnerID == "" {
+				t.PartnerID = c.PartnerID
+			}
 		}
 	case "territory":
 		t.Person = cmp.Or(v.present(d.Territory.Owner.Rep, now), v.present(d.Territory.Owner.Manager, now))

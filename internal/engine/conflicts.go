@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/match"
 	"github.com/dibs-deals/dibs/internal/policy"
 )
 
 // findConflicts gives matches their meaning. Every conflict of at least the policy's possible probability is listed (for
 // claims, possible_claim), the strongest of each kind first.
 func findConflicts(v *view, r *deal.Registration, m matches, w whom, t deal.TerritoryResult, set policy.Settings, now time.Time) []deal.Conflict {
-	f := finder{v: v, r: r, w: w, set: set, now: now, scope: scopeOf(r, w.Ref)}
+	f := finder{v: v, r: r, w: w, set: set, now: now, scope: scopeOf(r, w.Ref, set)}
 	f.claims(m)
 	f.family(m)
 	f.opportunities(m)
@@ -43,13 +44,37 @@ func stronger(a, b deal.Conflict) int {
 		strings.Compare(a.With, b.With))
 }
 
-// scopeOf is what the registration claims.
-func scopeOf(r *deal.Registration, ref deal.CustomerRef) deal.Scope {
-	s := deal.Scope{Customer: ref, Lines: r.Filing.Lines()}
+// scopeOf is what the registration claims, by the policy's settings.
+func scopeOf(r *deal.Registration, ref deal.CustomerRef, set policy.Settings) deal.Scope {
+	s := deal.Scope{Customer: ref, Lines: r.Filing.Lines(), Part: partOf(r, set.DistinctBy)}
 	for _, site := range r.Filing.Sites {
 		s.Sites = append(s.Sites, site.Key())
 	}
 	return s
+}
+
+// partOf names the part of the customer that is claimed, by the fields that tell claims apart. A filing that lacks one of
+// them is for all of it.
+func partOf(r *deal.Registration, fields []string) string {
+	var parts []string
+	for _, field := range fields {
+		var s string
+		switch field {
+		case "customer.domain":
+			s = match.Domain(cmp.Or(r.Filing.Customer.Domain, r.Filing.Customer.Website))
+		case "tender.number":
+			s = r.Filing.Tender.Number
+		case "contact.domain":
+			s = match.Domain(r.EmailDomain)
+		default:
+			s = r.Filing.Custom[strings.TrimPrefix(field, "custom.")]
+		}
+		if s = deal.Fold(s); s == "" {
+			return ""
+		}
+		parts = append(parts, s)
+	}
+	return strings.Join(parts, "|")
 }
 
 type finder struct {
@@ -107,25 +132,30 @@ func (f *finder) claims(m matches) {
 	slices.Sort(ids)
 	for _, id := range ids {
 		claim := f.v.claims[id]
-		o := f.overlap(scopeOf(claim, claim.CustomerRef))
+		o := f.overlap(scopeOf(claim, claim.CustomerRef, f.set))
 		if !f.reckonsWith(claim) || !o.Meets {
 			continue
 		}
-		c := deal.Conflict{With: id, PartnerID: claim.Filing.PartnerID, Self: claim.Filing.PartnerID == f.r.Filing.PartnerID, Overlap: o,
-			Probability: hits[id].p, Since: claim.ReceivedAt, Status: string(claim.Status), Evidence: hits[id].evidence}
-		switch {
-		case c.Self:
-			c.Kind = deal.OwnDuplicate
-		case claim.HoldsAt(f.now):
-			c.Kind = deal.HeldByOther
-		default:
-			c.Kind = deal.PendingOther
-		}
-		if w := holdingWindow(claim); w != nil && claim.HoldsAt(f.now) {
-			c.Until = w.EndsAt
-		}
-		f.add(c)
+		f.add(f.claim(claim, o, hits[id].p, hits[id].evidence))
 	}
+}
+
+// claim is the conflict with a claim of the same customer.
+func (f *finder) claim(claim *deal.Registration, o deal.Overlap, p float64, evidence []deal.Score) deal.Conflict {
+	c := deal.Conflict{With: claim.ID, PartnerID: claim.Filing.PartnerID, Self: claim.Filing.PartnerID == f.r.Filing.PartnerID, Overlap: o,
+		Probability: p, Since: claim.ReceivedAt, Status: string(claim.Status), Evidence: evidence}
+	switch {
+	case c.Self:
+		c.Kind = deal.OwnDuplicate
+	case claim.HoldsAt(f.now):
+		c.Kind = deal.HeldByOther
+	default:
+		c.Kind = deal.PendingOther
+	}
+	if w := holdingWindow(claim); w != nil && claim.HoldsAt(f.now) {
+		c.Until = w.EndsAt
+	}
+	return c
 }
 
 // reckonsWith reports whether the claim stands before this registration: it holds, or it was filed earlier and waits. What
@@ -191,7 +221,13 @@ func (f *finder) family(m matches) {
 }
 
 func (f *finder) relative(claim *deal.Registration, p float64, relation string, evidence []deal.Score) {
-	o := f.overlap(scopeOf(claim, claim.CustomerRef))
+	o := f.overlap(scopeOf(claim, claim.CustomerRef, f.set))
+	if f.set.FamilyScope && o.Meets && f.reckonsWith(claim) { // the family is one customer
+		c := f.claim(claim, o, p, evidence)
+		c.Relation = relation
+		f.add(c)
+		return
+	}
 	if claim.Filing.PartnerID == f.r.Filing.PartnerID || !o.Meets || !f.reckonsWith(claim) {
 		return
 	}

@@ -45,6 +45,9 @@ type Config struct {
 	Clock     func() time.Time // nil: the system clock; called by several goroutines at once
 	Log       *slog.Logger     // nil: discard
 	Peers     Peers            // nil: there are none, or they are heard of by asking the store
+
+	// Vet, if not nil, is asked before a policy is published, besides compiling it: it runs the policy's own tests.
+	Vet func(ctx context.Context, policy []byte) error
 }
 
 // ErrOtherKey says that the ledger is signed with another key than the one given.
@@ -89,6 +92,11 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	}
 	if err := e.readWorld(ctx); err != nil {
 		return nil, fmt.Errorf("reading the world: %w", err)
+	}
+	if _, published := e.view.live(deal.PolicyDocument); !published && cfg.Policy != nil && cfg.Vet != nil {
+		if err := cfg.Vet(ctx, cfg.Policy); err != nil {
+			return nil, fmt.Errorf("the first policy: %w", err)
+		}
 	}
 	go e.run()
 	if err := e.start(ctx); err != nil {
@@ -724,8 +732,10 @@ func (e *Engine) SaveDocument(ctx context.Context, q Request, kind string, body 
 	return saved, nil
 }
 
-// Publish makes a saved version live, from the next entry on. Publishing the live version again changes nothing. A
-// territory plan whose check finds errors is not published: the error names each with line and column.
+// Publish makes a saved version live, from the next entry on; an earlier version too, which is how one goes back.
+// Publishing the live version again changes nothing. A policy has to pass its own tests, and where it or the live one
+// says so (settings.publish) another key than the one that saved the version publishes it: deal.ErrNotPossible.
+// A territory plan whose check finds errors is not published: the error names each with line and column.
 func (e *Engine) Publish(ctx context.Context, q Request, kind string, version int) (deal.Document, error) {
 	if kind == deal.TerritoryDocument {
 		if err := e.checkPlan(version); err != nil {
@@ -733,6 +743,12 @@ func (e *Engine) Publish(ctx context.Context, q Request, kind string, version in
 		}
 	}
 	var live deal.Document
+	saved := read(e, func(v *view) deal.Document { return v.documents[kind][version] })
+	if kind == deal.PolicyDocument && saved.Body != "" && saved.Status != deal.DocumentLive && e.cfg.Vet != nil {
+		if err := e.cfg.Vet(ctx, []byte(saved.Body)); err != nil {
+			return deal.Document{}, err
+		}
+	}
 	_, err := e.submit(ctx, q, func(now time.Time) ([]addition, error) {
 		d, ok := e.view.documents[kind][version]
 		if !ok || kind != deal.PolicyDocument && kind != deal.TerritoryDocument {
@@ -741,6 +757,9 @@ func (e *Engine) Publish(ctx context.Context, q Request, kind string, version in
 		if d.Status == deal.DocumentLive {
 			live = d
 			return nil, nil
+		}
+		if err := e.view.mayPublish(d, q.Actor); err != nil {
+			return nil, err
 		}
 		change := e.publication(d, q.Actor, now)
 		live = change.Documents[len(change.Documents)-1]
@@ -764,6 +783,21 @@ func (e *Engine) checkPlan(version int) error {
 		return err
 	}
 	return territory.Problems(p.Check(e.now()))
+}
+
+// mayPublish holds a policy to two people, where it or the live one asks for them.
+func (v *view) mayPublish(d deal.Document, by deal.Actor) error {
+	if d.Kind != deal.PolicyDocument || d.CreatedBy != by.KeyID || by == deal.System {
+		return nil
+	}
+	p, err := policy.Compile([]byte(d.Body))
+	if err != nil {
+		return err
+	}
+	if p.Settings().TwoPeople || v.policy.Settings().TwoPeople {
+		return fmt.Errorf("%w: this key saved version %d, and the policy asks for two people; let another key publish it", deal.ErrNotPossible, d.Version)
+	}
+	return nil
 }
 
 // CreateKey makes an API key and returns its token, which is shown once and not kept.
@@ -834,7 +868,11 @@ func (e *Engine) Authenticate(token string) (deal.Key, bool) {
 
 // decision reads a decision from its entry.
 func (e *Engine) decision(ctx context.Context, seq uint64) (deal.Decision, error) {
-	entry, err := e.cfg.Store.Entry(ctx, seq)
+	return decisionAt(ctx, e.cfg.Store, seq)
+}
+
+func decisionAt(ctx context.Context, st store.Store, seq uint64) (deal.Decision, error) {
+	entry, err := st.Entry(ctx, seq)
 	if err != nil {
 		return deal.Decision{}, err
 	}

@@ -88,9 +88,9 @@ func (e *Engine) existing(ctx context.Context, r deal.Registration, row *Existin
 	switch row.Status {
 	case deal.StatusProtected, deal.StatusConditional:
 		d.Outcome = deal.Protect
-		scope := scopeOf(&r, r.CustomerRef)
+		scope := scopeOf(&r, r.CustomerRef, set)
 		if row.ProtectedUntil.After(now) {
-			if held := holders(v, &r, scope, now); len(held) > 0 {
+			if held := holders(v, &r, scope, now, true); len(held) > 0 {
 				return addition{}, deal.FieldErrors{{Field: "customer_name", Detail: "would hold what " + v.claims[held[0]].Number + " holds: end one of them, then import again"}}
 			}
 			for _, c := range findConflicts(v, &r, m, who, deal.TerritoryResult{}, set, now) {

@@ -10,6 +10,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/match"
 	"github.com/dibs-deals/dibs/internal/policy"
 )
 
@@ -17,15 +18,19 @@ import (
 func gather(v *view, r *deal.Registration, w whom, t deal.TerritoryResult, cs []deal.Conflict, amount float64, amountKnown bool, now time.Time) *policy.Facts {
 	f := policy.NewFacts()
 	set := v.policy.Settings()
-	registrationFacts(f, r, set, amount, amountKnown, now)
+	registrationFacts(f, v, r, set, amount, amountKnown, now)
 	partnerFacts(f, v, r, set)
-	customerFacts(f, r, w, set)
+	customerFacts(f, v, r, w, set, now)
+	historyFacts(f, v, r, w.Ref, now)
 	f.Set("territory.status", t.Status)
 	f.Set("territory.coverage", t.Coverage)
 	f.Set("territory.id", t.ID)
 	f.Set("territory.unsure", len(t.Unknown) > 0)
 	if id := t.Owner.PartnerID; id != "" {
 		f.Set("territory.assigned", selfOrOther(id == r.Filing.PartnerID))
+	}
+	if w := v.policy.Waivers(r.Filing.PartnerID, now); len(w) > 0 {
+		f.Set("partner.waivers", w)
 	}
 	conflictFacts(f, v, r, cs, set, now)
 	f.Set("match.truncated", w.Truncated)
@@ -45,7 +50,7 @@ func days(a, b time.Time) int { return max(0, int(b.Sub(a)/(24*time.Hour))) }
 // precheck is the status of what is asked and not filed. No registration has it.
 const precheck deal.Status = "precheck"
 
-func registrationFacts(f *policy.Facts, r *deal.Registration, set policy.Settings, amount float64, amountKnown bool, now time.Time) {
+func registrationFacts(f *policy.Facts, v *view, r *deal.Registration, set policy.Settings, amount float64, amountKnown bool, now time.Time) {
 	g := &r.Filing
 	lines := g.Lines()
 	f.Set("reg.type", g.Type)
@@ -53,12 +58,14 @@ func registrationFacts(f *policy.Facts, r *deal.Registration, set policy.Setting
 	if r.Imported {
 		f.Set("reg.source", "import")
 	}
+	f.Set("reg.submitted", float64(r.ReceivedAt.UnixMilli())/3_600_000)
 	f.Set("reg.amount", amount)
 	f.Set("reg.amount_known", amountKnown)
 	f.Set("reg.rate_missing", !amountKnown && !total(g).IsZero())
 	f.Set("reg.lines", lines)
 	f.Set("reg.all_lines", len(lines) == 0)
 	f.Set("reg.line_count", len(lines))
+	productFacts(f, v, r, set, amount)
 	if d := g.ExpectedCloseDate; !d.IsZero() {
 		y, m, day := now.In(set.Timezone).Date()
 		f.Set("reg.has_close_date", true)
@@ -90,6 +97,34 @@ func registrationFacts(f *policy.Facts, r *deal.Registration, set policy.Setting
 	for k, v := range g.Custom {
 		f.Set("custom."+k, v)
 	}
+}
+
+// productFacts counts the products, and what of the amount counts.
+func productFacts(f *policy.Facts, v *view, r *deal.Registration, set policy.Settings, amount float64) {
+	units := int64(0)
+	var classes []string
+	var uncounted deal.Money
+	for _, p := range r.Filing.Products {
+		units += p.Quantity
+		c := v.products[p.SKU]
+		if c == nil || c.Class == "" {
+			continue
+		}
+		if !slices.Contains(classes, c.Class) {
+			classes = append(classes, c.Class)
+		}
+		if slices.Contains(set.Uncounted, c.Class) && !p.Amount.IsZero() && (uncounted.Currency == "" || uncounted.Currency == p.Amount.Currency) {
+			uncounted = deal.Money{Value: uncounted.Value.Add(p.Amount.Value), Currency: p.Amount.Currency}
+		}
+	}
+	f.Set("reg.units", units)
+	if len(classes) > 0 {
+		f.Set("reg.classes", classes)
+	}
+	if x, ok := v.convert(uncounted, set.Currency, r.ReceivedAt); ok {
+		amount = max(0, amount-x)
+	}
+	f.Set("reg.counted_amount", amount)
 }
 
 // missing lists the standard fields the filing leaves empty.
@@ -229,12 +264,23 @@ func partnerFacts(f *policy.Facts, v *view, r *deal.Registration, set policy.Set
 	}
 }
 
-func customerFacts(f *policy.Facts, r *deal.Registration, w whom, set policy.Settings) {
+func customerFacts(f *policy.Facts, v *view, r *deal.Registration, w whom, set policy.Settings, now time.Time) {
 	c := &r.Filing.Customer
+	f.Set("customer.mail_domain", c.Domain != "" && slices.Contains(set.MailDomain, match.Domain(c.Domain)))
+	f.Set("customer.ship_to_country", cmp.Or(c.ShipTo.Country, c.Country))
 	industry, employees, country, region := c.Industry, c.Employees, c.Country, c.Region
 	if a := w.account; a != nil {
 		f.Set("customer.account_status", cmp.Or(a.Status, "prospect"))
 		f.Set("customer.named", a.Named)
+		if o := v.incumbent(a.ID); o != nil {
+			f.Set("customer.incumbent", selfOrOther(o.PartnerID == r.Filing.PartnerID))
+			if at := wonAt(o); !at.IsZero() {
+				f.Set("customer.incumbent_days", days(at, now))
+			}
+		}
+		if !a.LastContactAt.IsZero() {
+			f.Set("customer.contact_days", days(a.LastContactAt.Time, now))
+		}
 		industry, employees = cmp.Or(a.Industry, industry), cmp.Or(a.Employees, employees)
 		country, region = cmp.Or(a.Country, country), cmp.Or(a.Region, region)
 	}

@@ -49,6 +49,7 @@ type view struct {
 	claimsOf   map[string][]string // customer key → registration ids, in order of filing
 	byPartner  map[string]int      // live claims per partner
 	byTender   map[string][]string // tender number → registration ids
+	history    map[string][]past   // customer key → registrations that are claims no more
 
 	ends  endHeap         // of windows
 	taken map[string]bool // numbers of imported registrations that ours could come to be
@@ -67,7 +68,7 @@ func newView(m *match.Model) *view {
 		accounts: book.New(), accountIndex: match.NewIndex(m),
 		opportunities: map[string]*deal.Opportunity{}, oppsOf: map[string][]string{}, oppIndex: match.NewIndex(m),
 		partners: map[string]*deal.Partner{}, people: map[string]*deal.Person{}, products: map[string]*deal.CatalogueProduct{}, rates: map[[2]string][]*deal.Rate{},
-		claims: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, taken: map[string]bool{},
+		claims: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, history: map[string][]past{}, taken: map[string]bool{},
 		documents: map[string]map[int]deal.Document{}, keys: map[string]deal.Key{},
 	}
 }
@@ -223,6 +224,7 @@ func (v *view) keepClaim(r *deal.Registration) bool {
 			delete(v.byPartner, old.Filing.PartnerID)
 		}
 	}
+	v.remember(r)
 	if !isClaim(r) {
 		return false
 	}
@@ -243,6 +245,8 @@ func isClaim(r *deal.Registration) bool {
 	switch r.Status {
 	case deal.StatusReceived, deal.StatusEscalated, deal.StatusWaitlisted, deal.StatusProtected, deal.StatusConditional:
 		return true
+	case deal.StatusReturned:
+		return r.KeepsPlace
 	}
 	return false
 }

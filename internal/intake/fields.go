@@ -45,6 +45,8 @@ var schemas = map[deal.RecordKind]*schema{
 		at("status", func(a *deal.Account) *string { return &a.Status }, asLower),
 		text("owner", func(a *deal.Account) *string { return &a.Owner }, "owner_id", "hubspot_owner_id", "Company owner"),
 		at("named", func(a *deal.Account) *bool { return &a.Named }, asBool, "named_account"),
+		at("last_contact_at", func(a *deal.Account) *deal.Date { return &a.LastContactAt }, asDate,
+			"LastActivityDate", "notes_last_contacted", "last_contacted", "last_activity_date"),
 	),
 
 	deal.Opportunities: records(func() *deal.Opportunity { return &deal.Opportunity{} }, []string{"id"},

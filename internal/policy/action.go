@@ -13,13 +13,13 @@ import (
 // What may be given for each outcome, besides outcome and reason.
 var thenFields = map[deal.Outcome][]string{
 	deal.Protect:  {"terms", "benefits"},
-	deal.RouteTo:  {"disposition", "to", "owner_of", "of", "queue", "needs", "resubmit_after", "finders_fee", "benefits"},
+	deal.RouteTo:  {"disposition", "to", "owner_of", "of", "queue", "needs", "resubmit_after", "finders_fee", "benefits", "keeps_place", "answer_within", "on_silence"},
 	deal.Escalate: {"queue", "authority", "four_eyes", "acknowledge", "decide", "on_silence", "escalate_to", "consult", "hold"},
 }
 
 // Whom a route's person can be looked up from, and whose registration it can wait behind or be merged into.
 var (
-	ownersOf = []string{"opportunity", "territory", "account"}
+	ownersOf = []string{"opportunity", "territory", "account", "incumbent", "holder"}
 	ofKinds  = []deal.ConflictKind{deal.HeldByOther, deal.PendingOther, deal.OwnDuplicate, deal.FamilyHeld, deal.TenderShared}
 )
 
@@ -40,6 +40,8 @@ func (c *compiler) action(at document.Path) action {
 		c.r.ReadAt(at, &merged)
 		then = merged
 	}
+	c.then, c.beneath = at, path("defaults", then.Outcome)
+	defer func() { c.then, c.beneath = nil, nil }()
 	return c.checked(at, then)
 }
 
@@ -78,7 +80,30 @@ func oneOf[T ~string](c *compiler, at document.Path, v T, list []T) {
 	for i, w := range list {
 		words[i] = string(w)
 	}
-	c.add(at, "%q is not one of %s", v, strings.Join(words, ", "))
+	c.add(at, "%q is not one of %s%s", v, strings.Join(words, ", "), inOtherWords(string(v), words))
+}
+
+// inOtherWords says how the language says what programmes call by another word.
+func inOtherWords(word string, list []string) string {
+	protects := slices.Contains(list, string(deal.Protect))
+	word = strings.ToLower(word)
+	switch {
+	case slices.Contains(deal.Dispositions, deal.Disposition(word)) && protects:
+		return "; write outcome: route, disposition: " + word
+	case slices.Contains([]string{"reject", "rejected", "refuse", "refused", "deny", "denied", "decline", "block"}, word) && protects:
+		return "; a refusal is outcome: route, disposition: declined"
+	case slices.Contains([]string{"reject", "rejected", "refuse", "refused", "deny", "denied", "decline"}, word) && slices.Contains(list, string(deal.Declined)):
+		return "; write declined"
+	case slices.Contains([]string{"approve", "approved", "accept", "accepted", "grant", "register", "registered", "allow"}, word) && protects:
+		return "; write protect"
+	case slices.Contains([]string{"flag", "review", "research", "hold", "manual"}, word) && protects:
+		return "; write escalate"
+	case slices.Contains([]string{"queue", "queued", "waitlist", "waiting"}, word) && slices.Contains(list, string(deal.Waitlisted)):
+		return "; write waitlisted"
+	case slices.Contains([]string{"invalid", "incomplete"}, word) && slices.Contains(list, string(deal.Returned)):
+		return "; write returned"
+	}
+	return didYouMean(word, list)
 }
 
 func (c *compiler) checked(at document.Path, d thenDoc) action {
@@ -92,7 +117,9 @@ func (c *compiler) checked(at document.Path, d thenDoc) action {
 	c.allowed(at, v.Outcome)
 	if re, ok := c.reasons[d.Reason]; ok {
 		a.reason = re
-		v.Appeal = re.appeal
+		v.Appeal, v.AppealWithin = re.appeal, re.within
+	} else if d.Reason == "" {
+		c.add(at, "say why: reason: one of the core codes, or one of your own that reasons: explains")
 	} else {
 		known := make([]string, 0, len(c.reasons))
 		for code := range c.reasons {
@@ -103,6 +130,7 @@ func (c *compiler) checked(at document.Path, d thenDoc) action {
 	}
 	switch v.Outcome {
 	case deal.Protect:
+		a.days = c.lookedUpDays(at.Of("terms", "days"), &d.Terms)
 		v.Terms = c.terms(at.Of("terms"), d.Terms)
 	case deal.RouteTo:
 		c.route(at, d, v)
@@ -116,6 +144,19 @@ func (c *compiler) checked(at document.Path, d thenDoc) action {
 	if v.Benefits == nil && len(d.Benefits) > 0 { // from the defaults of the outcome
 		for _, name := range c.r.Keys("defaults", d.Outcome, "benefits") {
 			v.Benefits = append(v.Benefits, deal.Benefit{Name: name, Value: d.Benefits[name]})
+		}
+	}
+	for i, b := range v.Benefits {
+		if !strings.HasPrefix(b.Value, "table.") && !strings.HasPrefix(b.Value, "band.") {
+			continue
+		}
+		if d := c.derived[b.Value]; d != nil {
+			a.lookups = append(a.lookups, lookedUp{i, d})
+			if d.internal {
+				c.add(at.Of("benefits", b.Name), "partners read their benefits, and %s asks for what is internal", b.Value)
+			}
+		} else {
+			c.add(at.Of("benefits", b.Name), "there is no %s%s", b.Value, c.meant(b.Value))
 		}
 	}
 	return a
@@ -168,6 +209,17 @@ func (c *compiler) route(at document.Path, d thenDoc, v *Verdict) {
 	v.Resubmit = d.Resubmit
 	c.term(at.Of("resubmit_after"), d.Resubmit)
 	v.FindersFee = d.FindersFee
+	v.KeepsPlace, v.AnswerWithin, v.OnSilence = d.KeepsPlace, d.Within, d.OnSilence
+	c.term(at.Of("answer_within"), d.Within)
+	if d.KeepsPlace && v.Disposition != deal.Returned {
+		c.add(at.Of("keeps_place"), "only a returned registration keeps its place; one that is waitlisted has one anyway")
+	}
+	if d.OnSilence != "" {
+		oneOf(c, at.Of("on_silence"), d.OnSilence, []string{"decline", "escalate"})
+		if d.Within == "" {
+			c.add(at.Of("on_silence"), "say when silence is over: answer_within:")
+		}
+	}
 }
 
 func (c *compiler) term(at document.Path, s string) {
@@ -194,6 +246,9 @@ func (c *compiler) caseTerms(at document.Path, d thenDoc) *deal.CaseTerms {
 		Hold: deal.HoldTerms{Provisional: d.Hold.Provisional, Days: c.number(at.Of("hold", "days"), d.Hold.Days, 0, 366)}}
 }
 
+// fulfilments are what can have to happen before a protection ends, for its benefits to be paid.
+var fulfilments = []string{"contract", "order", "purchase_order", "account_created"}
+
 // Ceilings of terms, above any real programme's.
 const (
 	maxDays   = 3660
@@ -214,8 +269,27 @@ func (c *compiler) terms(at document.Path, d termsDoc) *deal.Terms {
 	oneOf(c, at.Of("anchor"), t.Anchor, Anchors)
 	if e := d.Extensions; e != nil {
 		t.Extensions = &deal.ExtensionTerms{Max: c.number(at.Of("extensions", "max"), e.Max, 0, maxTimes),
-			Days: c.number(at.Of("extensions", "days"), e.Days, 1, maxDays), Needs: e.Needs}
+			Days: c.number(at.Of("extensions", "days"), e.Days, 1, maxDays), Months: c.number(at.Of("extensions", "months"), e.Months, 1, maxMonths),
+			Needs: e.Needs, Ask: e.Ask}
+		if e.Days.Value != nil && e.Months.Value != nil {
+			c.add(at.Of("extensions"), "say by how much it is lengthened: days or months, not both")
+		}
+		if e.Ask != "" {
+			oneOf(c, at.Of("extensions", "ask"), e.Ask, []string{"before_end", "any_time"})
+		}
 	}
+	if m := d.Condition; m != nil {
+		if m.Need == "" || m.Days.Value == nil {
+			c.add(at.Of("condition"), "say what must happen first, and within how many days: condition: {days: 5, need: meeting}")
+		}
+		t.Condition = &deal.MilestoneTerms{Days: c.number(at.Of("condition", "days"), m.Days, 1, maxDays), Need: m.Need}
+	}
+	for i, f := range d.Fulfil {
+		oneOf(c, at.Of("fulfil", i), f, fulfilments)
+	}
+	t.Fulfil = d.Fulfil
+	c.term(at.Of("dwell"), d.Dwell)
+	t.Dwell = d.Dwell
 	for i, m := range d.Milestones {
 		if m.Need == "" {
 			c.add(at.Of("milestones", i), "say what must happen: need:")
@@ -224,6 +298,27 @@ func (c *compiler) terms(at document.Path, d termsDoc) *deal.Terms {
 			c.add(at.Of("milestones", i), "say within how many days: days:")
 		}
 		t.Milestones = append(t.Milestones, deal.MilestoneTerms{Days: c.number(at.Of("milestones", i, "days"), m.Days, 0, maxDays), Need: m.Need})
+	}
+	return t
+}
+
+// lookedUpDays returns the table that gives the days of a protection, if one does, and puts a number in its place.
+func (c *compiler) lookedUpDays(at document.Path, d *termsDoc) *derived {
+	name, _ := d.Days.Value.(string)
+	if !strings.HasPrefix(name, "table.") {
+		return nil
+	}
+	d.Days.Value = int64(1)
+	t := c.derived[name]
+	if t == nil {
+		c.add(at, "there is no %s%s", name, c.meant(name))
+		return nil
+	}
+	for _, r := range t.rows {
+		if n, ok := r.value.(types.Int); !ok || n < 1 || n > maxDays {
+			c.add(at, "%s gives %v: days are a whole number of 1 to %d", name, r.value, maxDays)
+			return nil
+		}
 	}
 	return t
 }
@@ -237,7 +332,7 @@ func (c *compiler) number(at document.Path, s document.Scalar, lo, hi int64) int
 		if n, isInt := val.(types.Int); isParam && known && isInt {
 			v = int64(n)
 		} else {
-			c.add(at, "%q is neither a whole number nor a parameter that is one", name)
+			c.add(at, "%q is neither a whole number nor a parameter that is one; write 90, params.NAME or, for the days of a protection, table.NAME", name)
 			return 0
 		}
 	}

@@ -31,7 +31,12 @@ type Policy struct {
 	onError  action
 	onNone   action
 	custom   map[string]CustomField
+	derived  map[string]*derived
 	body     []byte
+
+	waivers    []waiver
+	codes      []string // of the reasons, sorted
+	boundaries []Boundary
 }
 
 // Param is a named number, switch, text or list of the policy: what sales operations tune.
@@ -54,6 +59,7 @@ type rule struct {
 	then         action
 	rank         int // place of its outcome or disposition in the precedence
 	overriddenBy []int
+	internal     bool   // its condition reads what partners may not: they hear of it only when it decides
 	wants        string // what it would have decided, for the trace
 }
 
@@ -66,6 +72,14 @@ type requirement struct {
 type action struct {
 	verdict Verdict // every field that does not depend on the facts
 	reason  *reason
+	lookups []lookedUp
+	days    *derived // gives the days of the terms; nil: they are fixed
+}
+
+// lookedUp is a benefit whose value a table or a band gives.
+type lookedUp struct {
+	benefit int
+	from    *derived
 }
 
 type reason struct {
@@ -75,32 +89,46 @@ type reason struct {
 	others   map[string]text // in other languages
 	internal text
 	appeal   bool
+	within   string
 }
 
 // compiler holds what Compile has read and found so far.
 type compiler struct {
-	r       *document.Reader
-	doc     policyDoc
-	zone    *time.Location
-	params  map[string]ref.Val
-	public  map[string]bool // params partners may read
-	custom  map[string]CustomField
-	reasons map[string]*reason
-	ranks   map[string]int
-	env     *cel.Env
-	known   map[string]bool // every name a condition may use
-	p       *Policy
+	r        *document.Reader
+	doc      policyDoc
+	zone     *time.Location
+	params   map[string]ref.Val
+	public   map[string]bool // params partners may read
+	custom   map[string]CustomField
+	derived  map[string]*derived
+	reasons  map[string]*reason
+	ranks    map[string]int
+	env      *cel.Env
+	known    map[string]bool // every name a condition may use
+	then     document.Path   // of the action that is being read
+	beneath  document.Path   // the defaults beneath it
+	edges    []Boundary      // of the condition read last
+	internal bool            // whether it reads what partners may not
+	p        *Policy
 }
 
 func path(steps ...any) document.Path { return steps }
 
-func (c *compiler) add(p document.Path, format string, args ...any) { c.r.Add(p, format, args...) }
+// add reports something wrong at a path. What a then has from the defaults of its outcome is wrong there, once.
+func (c *compiler) add(p document.Path, format string, args ...any) {
+	if n := len(c.then); n > 0 && len(p) > n && !c.r.Has(p...) && slices.Equal(p[:n], c.then) {
+		if q := append(slices.Clone(c.beneath), p[n:]...); c.r.Has(q...) {
+			p = q
+		}
+	}
+	c.r.Add(p, format, args...)
+}
 
 // Compile reads and checks a policy. The error is an Errors with everything that is wrong; a Policy is returned only
 // when nothing is.
 func Compile(doc []byte) (*Policy, error) {
 	c := &compiler{r: document.Parse(doc, maxDocument), params: map[string]ref.Val{}, public: map[string]bool{},
-		custom: map[string]CustomField{}, reasons: map[string]*reason{}, ranks: map[string]int{}, known: map[string]bool{}, p: &Policy{}}
+		custom: map[string]CustomField{}, derived: map[string]*derived{}, reasons: map[string]*reason{}, ranks: map[string]int{}, known: map[string]bool{}, p: &Policy{}}
 	if err := c.r.Err(); err != nil {
 		return nil, err
 	}
@@ -112,14 +140,19 @@ func Compile(doc []byte) (*Policy, error) {
 	c.settings()
 	c.parameters()
 	c.precedence()
+	c.bands()
+	c.tables()
+	c.p.derived = c.derived
 	c.environment()
 	c.allReasons()
 	c.p.onError = c.fallback("on_error", deal.ReasonRuleError)
 	c.p.onNone = c.fallback("on_no_match", deal.ReasonNoRule)
 	c.rules()
+	c.waivers()
 	if err := c.r.Err(); err != nil {
 		return nil, err
 	}
+	c.p.codes = slices.Sorted(maps.Keys(c.reasons))
 	return c.p, nil
 }
 
@@ -177,6 +210,22 @@ func (c *compiler) settings() {
 	default:
 		c.add(path("settings", "family"), "%q is not separate (a claim covers one organisation) or together (its whole family)", d.Family)
 	}
+	for i, f := range d.DistinctBy {
+		if cn, own := customName(f); own && d.Custom[cn].Type != "" || slices.Contains(distinctFields, f) {
+			continue
+		}
+		c.add(path("settings", "distinct_by", i), "%q is not one of %s, or a field that settings.custom declares", f, strings.Join(distinctFields, ", "))
+	}
+	for i, w := range d.Waitlist {
+		oneOf(c, path("settings", "waitlist", i), w, WaitlistOrders)
+	}
+	if d.Publish.People != 0 && d.Publish.People != 1 && d.Publish.People != 2 {
+		c.add(path("settings", "publish", "people"), "%d is not 1 or 2: who saves a version publishes it, or somebody else does", d.Publish.People)
+	}
+	c.words("uncounted_classes", d.Uncounted)
+	c.words("mail_domains", d.MailDomains)
+	s.MailDomain = d.MailDomains
+	s.DistinctBy, s.Waitlist, s.Uncounted, s.TwoPeople = d.DistinctBy, d.Waitlist, d.Uncounted, d.Publish.People == 2
 	if d.ReasonPrefix != "" && (!codeForm.MatchString(d.ReasonPrefix) || !strings.HasSuffix(d.ReasonPrefix, "_")) {
 		c.add(path("settings", "reason_prefix"), "%q is not a prefix such as ACME_", d.ReasonPrefix)
 	}
@@ -190,7 +239,7 @@ func (c *compiler) settings() {
 		}
 		field := CustomField{Name: name, Type: FactType(f.Type), Values: f.Values, Required: f.Required, Doc: f.Doc}
 		switch field.Type {
-		case Bool, Int, Double, String:
+		case Bool, Int, Double, String, Instant:
 			if f.Values != nil {
 				c.add(at.Of("values"), "only a field of type enum has values")
 			}
@@ -199,7 +248,7 @@ func (c *compiler) settings() {
 				c.add(at, "a field of type enum lists its values")
 			}
 		default:
-			c.add(at.Of("type"), "%q is not one of bool, int, double, string, enum", f.Type)
+			c.add(at.Of("type"), "%q is not one of bool, int, double, string, enum, instant", f.Type)
 			field.Type = String
 		}
 		c.custom[name] = field
@@ -322,6 +371,10 @@ var strengths = func() (out []string) {
 }()
 
 func (c *compiler) precedence() {
+	if len(c.doc.Precedence) == 0 {
+		c.add(path("precedence"), "say which answer is the strongest: precedence: [declined, merged, returned, waitlisted, co_sell, referred, route, escalate, protect]; the precedence must list protect")
+		return
+	}
 	for i, w := range c.doc.Precedence {
 		if !slices.Contains(strengths, w) {
 			c.add(path("precedence", i), "%q is not one of %s", w, strings.Join(strengths, ", "))
@@ -356,19 +409,54 @@ func (c *compiler) rank(o deal.Outcome, d deal.Disposition) int {
 	return c.ranks[string(o)]
 }
 
-// builtIn are the texts of the reasons the service itself may need, for policies that do not write their own.
-var builtIn = map[string]reasonDoc{
-	deal.ReasonProtected: {Partner: document.Texts{"en": "Your registration is protected."}, Internal: "Nothing stands against it."},
-	deal.ReasonRuleError: {ShownAs: deal.ReasonUnderReview, Internal: "A rule of the policy failed; see the trace."},
-	deal.ReasonNoRule:    {ShownAs: deal.ReasonUnderReview, Internal: "No rule of the policy speaks of this case."},
-	deal.ReasonDegraded:  {ShownAs: deal.ReasonUnderReview, Internal: "The search for conflicts was not complete."},
-	deal.ReasonNoRate:    {ShownAs: deal.ReasonUnderReview, Internal: "There is no exchange rate for the amount's currency on the day of submission."},
-	deal.ReasonImported:  {Partner: document.Texts{"en": "Taken over from earlier records."}, Internal: "Imported."},
-	deal.ReasonIncomplete: {Partner: document.Texts{"en": "Complete these fields and send the registration again: {{needs}}."},
-		Internal: "Fields are missing: {{needs}}."},
-	deal.ReasonUnderReview: {Partner: document.Texts{"en": "We are reviewing your registration. Your place in line is kept."},
-		Internal: "Under review."},
-}
+// builtIn are the texts of the core reasons, for policies that do not write their own. Partners read one sentence
+// wherever the true reason would tell them of others.
+var builtIn = func() map[string]reasonDoc {
+	told := func(partner, internal string) reasonDoc {
+		return reasonDoc{Partner: document.Texts{"en": partner}, Internal: internal}
+	}
+	kept := func(internal string) reasonDoc { return reasonDoc{ShownAs: deal.ReasonUnderReview, Internal: internal} }
+	out := map[string]reasonDoc{
+		deal.ReasonProtected:         told("Your registration is protected.", "Nothing stands against it."),
+		deal.ReasonRuleError:         kept("A rule of the policy failed; see the trace."),
+		deal.ReasonNoRule:            kept("No rule of the policy speaks of this case."),
+		deal.ReasonDegraded:          kept("The search for conflicts was not complete."),
+		deal.ReasonNoRate:            kept("There is no exchange rate for the amount's currency on the day of submission."),
+		deal.ReasonImported:          told("Taken over from earlier records.", "Imported."),
+		deal.ReasonIncomplete:        told("Complete these fields and send the registration again: {{needs}}.", "Fields are missing: {{needs}}."),
+		deal.ReasonUnderReview:       told("We are reviewing your registration. Your place in line is kept.", "Under review."),
+		deal.ReasonPartnerInactive:   told("Your partner agreement is not active. Your channel manager can renew it; then register again.", "The partner is {{partner.status}}."),
+		deal.ReasonAgreementMissing:  told("Your signed partner agreement is not on file. Send it to your channel manager; then register again.", "No agreement in force on the day of submission."),
+		deal.ReasonNotAuthorised:     told("Your agreement does not cover this country or these products. Your channel manager can extend it.", "Country covered: {{partner.authorised_country}}; lines covered: {{partner.authorised_lines}} ({{reg.lines}})."),
+		deal.ReasonCreditHold:        told("Your account is on credit hold. Settle it with your credit contact; then register again.", "The partner is on credit hold."),
+		deal.ReasonCapacity:          told("You have as many live registrations as your tier allows. End one of them; then register this.", "{{partner.live_claims}} live registrations."),
+		deal.ReasonBelowMinimum:      told("This deal is too small to register; sell it without a registration.", "Amount {{reg.amount}}."),
+		deal.ReasonNotEligible:       told("This programme is not open to you for this kind of deal. Your channel manager knows what would change that.", "Not eligible: tier {{partner.tier}}, type {{reg.type}}."),
+		deal.ReasonAlreadyYours:      told("You have registered this deal already. Your earlier registration stands as it is.", "The partner's own registration matches at {{conflict.own_duplicate.probability}}."),
+		deal.ReasonAlreadyRegistered: told("This opportunity is registered already.", "Held by another partner, match {{conflict.held_by_other.probability}}, ends in {{conflict.held_by_other.ends_in_days}} days."),
+		deal.ReasonPartialOverlap:    kept("A claim covers some of these products, not all: decide which of them are free."),
+		deal.ReasonPossibleDuplicate: kept("Perhaps the same customer as a claim there is already; how likely: {{conflict.held_by_other.probability}} one that another partner holds, {{conflict.pending_other.probability}} one that waits, {{conflict.own_duplicate.probability}} one of the partner's own (0: none found)."),
+		deal.ReasonCustomerLetter:    kept("The partner brings a customer's letter against another partner's claim: check who signed it, and when."),
+		deal.ReasonFamilyHeld:        kept("Another partner has a claim at a related company ({{conflict.family_held.relation}}), match {{conflict.family_held.probability}}."),
+		deal.ReasonDirectEngaged:     told("Our own team is working with this customer already.", "Direct opportunity, stage {{conflict.direct_engaged.stage}}, idle for {{conflict.direct_engaged.idle_days}} days, match {{conflict.direct_engaged.probability}}."),
+		deal.ReasonDirectUnclear:     kept("A direct opportunity that may be the same or has gone quiet: idle for {{conflict.direct_engaged.idle_days}} days, match {{conflict.direct_engaged.probability}}."),
+		deal.ReasonPartnerEngaged:    kept("Another partner leads an open opportunity, stage {{conflict.partner_opportunity.stage}}, match {{conflict.partner_opportunity.probability}}."),
+		deal.ReasonNamedAccount:      told("This customer is served by our own team. We passed your lead on, and you stay on record as its source.", "Named account, match {{conflict.named_account.probability}}."),
+		deal.ReasonNamedPossible:     kept("Perhaps a named account, match {{conflict.named_account.probability}}."),
+		deal.ReasonTerritoryPartner:  kept("Territory {{territory.id}} is assigned to another partner."),
+		deal.ReasonTerritoryOpen:     kept("The territory plan gives no single answer: {{territory.status}}."),
+		deal.ReasonExistingCustomer:  told("This programme is for new customers, and this organisation buys from us already.", "The account is a customer, match {{conflict.existing_customer.probability}}."),
+		deal.ReasonIncumbent:         kept("The customer last bought through another partner, {{conflict.incumbent_other.since_days}} days ago."),
+		deal.ReasonTender:            told("Published tenders cannot be registered.", "A tender that is published ({{reg.tender_published}}) or named by another registration ({{conflict.tender_shared.found}})."),
+		deal.ReasonCompetingOffer:    kept("The partner offers a rival product for this deal."),
+		deal.ReasonStrategic:         kept("Amount {{reg.amount}}: a second pair of eyes."),
+		deal.ReasonSuspiciousName:    kept("The customer's name mixes scripts so that it looks like another."),
+	}
+	pending := reasonDoc{ShownAs: deal.ReasonAlreadyRegistered, Internal: "Another partner filed earlier ({{conflict.pending_other.since_days}} days ago) and waits, match {{conflict.pending_other.probability}}."}
+	direct := reasonDoc{ShownAs: deal.ReasonNamedAccount, Internal: "Territory {{territory.id}} is covered by the direct team."}
+	out[deal.ReasonPendingOther], out[deal.ReasonTerritoryDirect] = pending, direct
+	return out
+}()
 
 func (c *compiler) allReasons() {
 	docs := maps.Clone(builtIn)
@@ -391,7 +479,11 @@ func (c *compiler) allReasons() {
 	}
 	for _, code := range slices.Sorted(maps.Keys(docs)) {
 		d, at := docs[code], path("reasons", code)
-		re := &reason{code: code, public: code, appeal: d.Appeal, others: map[string]text{}}
+		c.term(at.Of("appeal_within"), d.Within)
+		if d.Within != "" && !d.Appeal {
+			c.add(at.Of("appeal_within"), "only a reason with appeal: true can be appealed")
+		}
+		re := &reason{code: code, public: code, appeal: d.Appeal, within: d.Within, others: map[string]text{}}
 		shown, via := d, at
 		if d.ShownAs != "" {
 			re.public = d.ShownAs
@@ -439,7 +531,7 @@ func (c *compiler) text(at document.Path, s string, audience Visibility) text {
 	var t text
 	rest := 0
 	lit := func(s string) {
-		if n := len(t.parts); n > 0 && t.parts[n-1].fact < 0 && t.parts[n-1].custom == "" && !t.parts[n-1].needs {
+		if n := len(t.parts); n > 0 && t.parts[n-1].plain() {
 			t.parts[n-1].lit += s
 		} else if s != "" {
 			t.parts = append(t.parts, textPart{lit: s, fact: -1})
@@ -473,6 +565,13 @@ func (c *compiler) text(at document.Path, s string, audience Visibility) text {
 			t.parts = append(t.parts, textPart{fact: -1, custom: cn})
 			continue
 		}
+		if d := c.derived[name]; d != nil {
+			if audience == Partner && !d.public {
+				c.r.AddWithin(at, 1, col, "a text for partners must not show %s, which is internal; give it visibility: partner if they may know it", name)
+			}
+			t.parts = append(t.parts, textPart{fact: -1, derived: d})
+			continue
+		}
 		i, ok := lookup(name)
 		switch {
 		case !ok:
@@ -484,10 +583,13 @@ func (c *compiler) text(at document.Path, s string, audience Visibility) text {
 		}
 	}
 	lit(s[rest:])
+	if m := single.FindStringSubmatch(placeholder.ReplaceAllString(s, "")); m != nil {
+		c.add(at, "%s is shown as it is; write {{%s}} for its value", m[0], m[1])
+	}
 	if strings.Contains(placeholder.ReplaceAllString(s, ""), "{{") {
 		c.add(at, "a {{ is not closed; write {{fact}}")
 	}
-	if len(t.parts) == 1 && t.parts[0].fact < 0 && t.parts[0].custom == "" && !t.parts[0].needs {
+	if len(t.parts) == 1 && t.parts[0].plain() {
 		return text{fixed: t.parts[0].lit}
 	}
 	return t
@@ -495,7 +597,29 @@ func (c *compiler) text(at document.Path, s string, audience Visibility) text {
 
 // meant suggests a name a condition or text may use.
 func (c *compiler) meant(name string) string {
-	if n := document.Nearest(name, slices.Sorted(maps.Keys(c.known))); n != "" {
+	known := slices.Sorted(maps.Keys(c.known))
+	for _, k := range known { // limit for params.limit, amount for reg.amount
+		if strings.HasSuffix(k, "."+name) && !strings.HasPrefix(k, "conflict.") {
+			return "; did you mean " + k + "?"
+		}
+	}
+	if _, field, ok := strings.Cut(name, "."); ok && (field == "name" || field == "id" || field == "domain") {
+		return ": rules ask what somebody is, never who; a waiver names one partner"
+	}
+	if rest, ok := strings.CutPrefix(name, "conflict."); ok {
+		kind, _, _ := strings.Cut(rest, ".")
+		if !slices.Contains(deal.ConflictKinds, deal.ConflictKind(kind)) {
+			kinds := make([]string, len(deal.ConflictKinds))
+			for i, k := range deal.ConflictKinds {
+				kinds[i] = string(k)
+			}
+			if n := document.Nearest(kind, kinds); n != "" {
+				return "; did you mean conflict." + n + "?"
+			}
+			return "; the kinds of conflict are " + strings.Join(kinds, ", ")
+		}
+	}
+	if n := document.Nearest(name, known); n != "" {
 		return "; did you mean " + n + "?"
 	}
 	return ""
@@ -540,11 +664,13 @@ func (c *compiler) rules() {
 		if !ru.from.IsZero() && !ru.to.IsZero() && !ru.from.Before(ru.to) {
 			c.add(at.Of("effective"), "ends before it begins")
 		}
+		c.edges, c.internal = nil, false
 		if d.When == "" {
 			c.add(at, "a rule needs a condition: when: (true, for always)")
 		} else {
-			ru.when = c.condition(at.Of("when"), d.When)
+			ru.when = c.condition(at.Of("when"), string(d.When))
 		}
+		ru.internal = c.internal
 		ru.then = c.action(at.Of("then"))
 		switch d.Status {
 		case "", "active":
@@ -554,6 +680,10 @@ func (c *compiler) rules() {
 			continue
 		default:
 			c.add(at.Of("status"), "%q is not one of active, shadow, disabled", d.Status)
+		}
+		for _, e := range c.edges {
+			e.Rule = d.ID
+			c.p.boundaries = append(c.p.boundaries, e)
 		}
 		byID[d.ID] = len(c.p.rules)
 		c.p.rules = append(c.p.rules, c.ready(ru))
@@ -641,7 +771,7 @@ func (c *compiler) requiredRule() {
 		c.field(at.Of("field"), d.Field)
 		req := requirement{field: d.Field}
 		if d.When != "" {
-			req.when = c.condition(at.Of("when"), d.When)
+			req.when = c.condition(at.Of("when"), string(d.When))
 		}
 		ru.required = append(ru.required, req)
 	}
@@ -675,4 +805,44 @@ func (c *compiler) field(at document.Path, name string) {
 	if !slices.Contains(StandardFields, name) {
 		c.add(at, "%q is not a field of a registration%s", name, didYouMean(name, StandardFields))
 	}
+}
+
+// waiver takes one rule off one partner for a time.
+type waiver struct {
+	id, partner string
+	rule        int
+	until       time.Time
+	by          string
+}
+
+// waivers reads who is excused from what. They name partners by id, which rules never do: the engine tells the rules
+// which waivers are in force.
+func (c *compiler) waivers() {
+	seen := map[string]bool{}
+	for i, d := range c.doc.Waivers {
+		at := path("waivers", i)
+		w := waiver{id: d.ID, partner: d.Partner, until: c.instant(at.Of("until"), d.Until), by: d.By,
+			rule: slices.IndexFunc(c.p.rules, func(r rule) bool { return r.id == d.Rule })}
+		switch {
+		case !nameForm.MatchString(d.ID) || seen[d.ID]:
+			c.add(at.Of("id"), "%q is not an id of its own: lower-case letters, digits and hyphens, 63 at most", d.ID)
+		case d.Partner == "":
+			c.add(at, "name the partner by its id: partner:")
+		case w.rule < 0:
+			c.add(at.Of("rule"), "there is no rule %q%s", d.Rule, didYouMean(d.Rule, c.ruleIDs()))
+		case d.Until == "":
+			c.add(at, "a waiver ends: until: a day or an instant")
+		case d.By == "":
+			c.add(at, "say who granted the waiver: by:")
+		}
+		seen[d.ID] = true
+		c.p.waivers = append(c.p.waivers, w)
+	}
+}
+
+func (c *compiler) ruleIDs() (out []string) {
+	for _, r := range c.p.rules {
+		out = append(out, r.id)
+	}
+	return out
 }

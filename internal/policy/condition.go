@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -30,7 +32,7 @@ func celType(t FactType) *cel.Type {
 		return cel.BoolType
 	case Int:
 		return cel.IntType
-	case Double:
+	case Double, Instant:
 		return cel.DoubleType
 	case List:
 		return cel.ListType(cel.StringType)
@@ -60,6 +62,9 @@ func (c *compiler) environment() {
 	}
 	for name, f := range c.custom {
 		declare("custom."+name, celType(f.Type))
+	}
+	for name, d := range c.derived {
+		declare(name, d.typ)
 	}
 	for name, v := range c.params {
 		c.known["params."+name] = true
@@ -91,7 +96,8 @@ func (c *compiler) condition(at document.Path, src string) cel.Program {
 	parsed, iss := c.env.Parse(src)
 	if iss.Err() != nil {
 		for _, e := range iss.Errors() {
-			c.r.AddWithin(at, e.Location.Line(), e.Location.Column(), "%s", strings.TrimPrefix(e.Message, "Syntax error: "))
+			c.r.AddWithin(at, e.Location.Line(), e.Location.Column(), "%s", syntaxCure(src, e.Location.Line(), e.Location.Column(), strings.TrimPrefix(e.Message, "Syntax error: ")))
+			break // what follows a place that cannot be read says no more
 		}
 		return nil
 	}
@@ -102,7 +108,7 @@ func (c *compiler) condition(at document.Path, src string) cel.Program {
 	checked, iss := c.env.Check(parsed)
 	if iss.Err() != nil {
 		for _, e := range iss.Errors() {
-			c.r.AddWithin(at, e.Location.Line(), e.Location.Column(), "%s", e.Message)
+			c.r.AddWithin(at, e.Location.Line(), e.Location.Column(), "%s", typeCure(e.Message))
 		}
 		return nil
 	}
@@ -114,12 +120,92 @@ func (c *compiler) condition(at document.Path, src string) cel.Program {
 	if !k.texts(checked.NativeRep().Expr()) {
 		return nil
 	}
+	c.edges, c.internal = nil, k.internal()
+	k.boundaries(checked.NativeRep().Expr())
 	prog, err := c.env.Program(checked, cel.EvalOptions(cel.OptOptimize))
 	if err != nil {
 		c.add(at, "%v", err)
 		return nil
 	}
 	return prog
+}
+
+var wordOperators = map[string]string{"and": "&&", "or": "||", "not": "!", "AND": "&&", "OR": "||", "NOT": "!"}
+
+// syntaxCure says what to write instead of what cannot be read at a place (line from 1, column from 0) of a condition.
+func syntaxCure(src string, line, col int, message string) string {
+	lines := strings.Split(src, "\n")
+	rest := ""
+	if line >= 1 && line <= len(lines) && col >= 0 && col <= len([]rune(lines[line-1])) {
+		rest = string([]rune(lines[line-1])[col:])
+	}
+	word := rest
+	if i := strings.IndexFunc(rest, func(r rune) bool { return r == ' ' || r == '(' }); i > 0 {
+		word = rest[:i]
+	}
+	before := ""
+	if line >= 1 && line <= len(lines) {
+		before = string([]rune(lines[line-1])[:min(col, len([]rune(lines[line-1])))])
+	}
+	digit := before != "" && before[len(before)-1] >= '0' && before[len(before)-1] <= '9'
+	switch {
+	case wordOperators[word] != "":
+		return fmt.Sprintf("%q is not an operator; write %s", word, wordOperators[word])
+	case strings.HasPrefix(rest, "=>"):
+		return "=> is not an operator; write >="
+	case strings.HasPrefix(rest, "=<"):
+		return "=< is not an operator; write <="
+	case strings.HasPrefix(rest, "<>"), strings.HasPrefix(before, "<") && strings.HasPrefix(rest, ">"):
+		return "<> is not an operator; write !="
+	case strings.HasPrefix(rest, "="):
+		return "= does not compare; write =="
+	case digit && strings.HasPrefix(rest, ","):
+		return "write the number without separators: 100000"
+	case digit && word != "" && !strings.HasPrefix(word, ")"):
+		return fmt.Sprintf("write the number without %q: conditions compare plain numbers, days as days", word)
+	case strings.HasPrefix(rest, "&"), strings.HasPrefix(rest, "|"):
+		return "write && for and, || for or"
+	case rest == "":
+		return "the condition ends too early: a fact, a value or a bracket is missing"
+	}
+	return "cannot be read from here on: " + message
+}
+
+var overload = regexp.MustCompile(`no matching overload for '([^']*)' applied to '\((.*)\)'`)
+
+// typeCure says what to write instead of a comparison of things that do not compare.
+func typeCure(message string) string {
+	m := overload.FindStringSubmatch(message)
+	if m == nil {
+		return message
+	}
+	x, y, _ := strings.Cut(m[2], ", ")
+	names := map[string]string{"double": "a number", "int": "a whole number", "string": "a text", "bool": "true or false", "list(string)": "a list of texts"}
+	say := func(t string) string {
+		if n := names[t]; n != "" {
+			return n
+		}
+		return t
+	}
+	out := fmt.Sprintf("found no matching overload: %s does not take %s and %s", spoken(m[1]), say(x), say(y))
+	if y == "" {
+		out = fmt.Sprintf("found no matching overload: %s does not take %s", spoken(m[1]), say(x))
+	}
+	has := func(t string) bool { return x == t || y == t }
+	number := has("double") || has("int")
+	switch {
+	case m[1] == operators.In && y != "list(string)":
+		return out + `; write a list: in ["a", "b"]`
+	case has("list(string)") && has("string"):
+		return out + `; ask whether the list holds it: "a" in reg.lines`
+	case number && has("string"):
+		return out + "; write the number without quotes"
+	case has("bool") && has("string"):
+		return out + "; write true or false without quotes, or the fact by itself"
+	case number && has("bool"):
+		return out + "; compare the number with a number"
+	}
+	return out
 }
 
 // checker walks one condition for what CEL itself does not know: which names there are, and which texts a fact can
@@ -216,23 +302,32 @@ func (k *checker) fact(e ast.Expr) (name string, values []string, closed, ok boo
 	}
 	if cn, custom := customName(r.Name); custom {
 		f := k.c.custom[cn]
-		return r.Name, f.Values, f.Type == Enum, true
+		return r.Name, append([]string{""}, f.Values...), f.Type == Enum, true
 	}
-	i, is := lookup(r.Name)
-	if !is {
+	if d := k.c.derived[r.Name]; d != nil {
+		return r.Name, d.values, d.values != nil, true
+	}
+	if _, is := lookup(r.Name); !is {
 		return "", nil, false, false
 	}
-	s, set := &Schema[i], &k.c.p.settings
-	values = s.Values
+	values, closed = k.c.valuesOf(r.Name)
+	return r.Name, values, closed, true
+}
+
+// valuesOf returns the texts a fact can have, those the policy declares included; closed tells whether there is a list.
+func (c *compiler) valuesOf(name string) (values []string, closed bool) {
+	i, _ := lookup(name)
+	set := &c.p.settings
+	values = Schema[i].Values
 	switch {
-	case r.Name == "partner.tier":
+	case name == "partner.tier":
 		values = append([]string{""}, set.Tiers...)
-	case r.Name == "reg.lines" && len(set.Lines) > 0:
+	case name == "reg.lines" && len(set.Lines) > 0:
 		values = set.Lines
-	case strings.HasPrefix(r.Name, "conflict.") && strings.HasSuffix(r.Name, ".stage"):
+	case strings.HasPrefix(name, "conflict.") && strings.HasSuffix(name, ".stage"):
 		values = append([]string{""}, set.Stages...)
 	}
-	return r.Name, values, values != nil, true
+	return values, values != nil
 }
 
 // constants returns the texts of an expression that is made of constant texts only: a literal, a parameter, a list.
@@ -277,6 +372,13 @@ func (k *checker) texts(e ast.Expr) bool {
 	case ast.CallKind:
 		call := e.AsCall()
 		switch call.FunctionName() {
+		case operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals:
+			for _, x := range call.Args() {
+				if name, _, _, is := k.fact(x); is && (name == "partner.tier" || strings.HasSuffix(name, ".stage")) {
+					rank := map[bool]string{true: "partner.tier_rank", false: strings.TrimSuffix(name, ".stage") + ".stage_no"}[name == "partner.tier"]
+					return k.fail(e, "texts have no order; compare %s, which is its place in settings", rank)
+				}
+			}
 		case operators.Equals, operators.NotEquals, operators.In:
 			x, y := call.Args()[0], call.Args()[1]
 			if _, _, _, is := k.fact(x); !is {
@@ -314,9 +416,67 @@ func (k *checker) within(name string, values []string, closed bool, at []ast.Exp
 		case closed && !slices.Contains(values, s):
 			shown := slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == "" })
 			ok = k.fail(at[i], "%s is never %q; it is one of %s%s", name, s, strings.Join(shown, ", "), didYouMean(s, shown))
-		case strings.HasSuffix(name, ".country") && s != "" && !deal.IsCountry(s):
+		case strings.HasSuffix(name, "country") && s != "" && !deal.IsCountry(s):
 			ok = k.fail(at[i], "%q is not an ISO 3166-1 alpha-2 country code such as DE or US", s)
 		}
 	}
 	return ok
+}
+
+// internal reports whether the condition reads anything that partners may not.
+func (k *checker) internal() bool {
+	for _, r := range k.refs {
+		if i, is := lookup(r.Name); is && Schema[i].Visibility == Internal {
+			return true
+		}
+		if d := k.c.derived[r.Name]; d != nil && d.internal {
+			return true
+		}
+	}
+	return false
+}
+
+// mirrored is the comparison with its sides changed.
+var mirrored = map[string]string{
+	operators.Less: operators.Greater, operators.LessEquals: operators.GreaterEquals,
+	operators.Greater: operators.Less, operators.GreaterEquals: operators.LessEquals,
+}
+
+// boundaries collects the comparisons of a fact with a number.
+func (k *checker) boundaries(e ast.Expr) {
+	if e.Kind() != ast.CallKind {
+		return
+	}
+	call := e.AsCall()
+	if fn := call.FunctionName(); mirrored[fn] != "" {
+		x, y := call.Args()[0], call.Args()[1]
+		if _, _, _, is := k.fact(x); !is {
+			x, y, fn = y, x, mirrored[fn]
+		}
+		if name, _, _, is := k.fact(x); is {
+			if v, param, is := k.constant(y); is {
+				k.c.edges = append(k.c.edges, Boundary{Fact: name, Op: spoken(fn), Value: v, Param: param})
+			}
+		}
+	}
+	for _, x := range call.Args() {
+		k.boundaries(x)
+	}
+}
+
+// constant returns the number an expression stands for: a literal or a parameter.
+func (k *checker) constant(e ast.Expr) (v float64, param string, ok bool) {
+	var val ref.Val
+	if e.Kind() == ast.LiteralKind {
+		val = e.AsLiteral()
+	} else if r, is := k.refs[e.ID()]; is && r.Value != nil {
+		val, param = r.Value, r.Name
+	}
+	switch x := val.(type) {
+	case types.Int:
+		return float64(x), param, true
+	case types.Double:
+		return float64(x), param, true
+	}
+	return 0, "", false
 }

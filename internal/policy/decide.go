@@ -33,7 +33,11 @@ type Verdict struct {
 	Needs          []string // fields to complete, of every effective rule that returns the filing
 	Resubmit       string   // the term after which the same claim may be filed again: 30d; empty when nothing is said
 	FindersFee     bool
-	Appeal         bool // the partner may appeal
+	Appeal         bool   // the partner may appeal
+	AppealWithin   string // a term; empty: at any time
+	KeepsPlace     bool   // a returned filing stays a claim while it is being completed
+	AnswerWithin   string // how long the partner has to complete a returned filing, or to answer; a term
+	OnSilence      string // what follows when nobody answers: decline or escalate
 
 	Rule  string // the rule that decided; on-error or on-no-match when none did
 	Trace []deal.RuleTrace
@@ -44,6 +48,7 @@ const (
 	Decided    = "decided"
 	Lost       = "lost"
 	Overridden = "overridden"
+	Waived     = "waived"
 	Shadow     = "shadow"
 	Errored    = "error"
 )
@@ -58,8 +63,8 @@ func (s *ruleSet) has(i int) bool { return s[i>>6]>>(i&63)&1 == 1 }
 
 // activation is how CEL reads the facts.
 type activation struct {
-	f      *Facts
-	custom map[string]CustomField
+	f *Facts
+	p *Policy
 }
 
 func (a activation) Parent() cel.Activation { return nil }
@@ -68,8 +73,11 @@ func (a activation) ResolveName(name string) (any, bool) {
 	if i, ok := schemaIndex[name]; ok {
 		return a.f.v[i], true
 	}
+	if d, ok := a.p.derived[name]; ok {
+		return d.value(a.f), true
+	}
 	c, _ := customName(name)
-	field, ok := a.custom[c]
+	field, ok := a.p.custom[c]
 	if !ok {
 		return nil, false
 	}
@@ -109,6 +117,18 @@ func (c CustomField) parse(s string) (any, error) {
 			return nil, fmt.Errorf("%q is not a number", s)
 		}
 		return types.Double(n), nil
+	case Instant:
+		if s == "" {
+			return types.Double(0), nil
+		}
+		t, err := time.Parse(time.RFC3339, s)
+		if err != nil {
+			t, err = time.Parse(time.DateOnly, s)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%q is not an instant as 2027-03-01T09:00:00Z or a day as 2027-03-01", s)
+		}
+		return types.Double(float64(t.UnixMilli()) / 3_600_000), nil
 	case Enum:
 		if s != "" && !slices.Contains(c.Values, s) {
 			return nil, fmt.Errorf("%q is not one of %s", s, strings.Join(c.Values, ", "))
@@ -121,7 +141,7 @@ func (c CustomField) parse(s string) (any, error) {
 // errs, the verdict is the policy's on_error, which escalates, and the trace says which rule and why.
 func (p *Policy) Decide(f *Facts, now time.Time) Verdict {
 	var fired, effective ruleSet
-	var vars cel.Activation = activation{f, p.custom}
+	var vars cel.Activation = activation{f, p}
 	var erred []deal.RuleTrace
 	var needs []string
 	n := 0
@@ -144,10 +164,11 @@ func (p *Policy) Decide(f *Facts, now time.Time) Verdict {
 			n++
 		}
 	}
+	excused := p.excused(f)
 	best := -1
 	for _, i := range p.order {
 		r := &p.rules[i]
-		if !fired.has(i) || r.shadow || p.overrider(i, &effective) >= 0 {
+		if !fired.has(i) || r.shadow || excused[i] != nil || p.overrider(i, &effective) >= 0 {
 			continue
 		}
 		effective.add(i)
@@ -165,6 +186,12 @@ func (p *Policy) Decide(f *Facts, now time.Time) Verdict {
 	}
 	v := a.verdict.clone()
 	v.Rule = winner
+	if a.days != nil {
+		v.Terms.Days = int(a.days.value(f).(types.Int))
+	}
+	for _, l := range a.lookups {
+		v.Benefits[l.benefit].Value = words(l.from.value(f))
+	}
 	v.Trace = make([]deal.RuleTrace, 0, n+len(erred)+1)
 	if best < 0 {
 		v.Trace = append(v.Trace, deal.RuleTrace{Rule: winner, Result: Decided, Detail: string(v.Outcome) + " " + a.reason.code})
@@ -172,7 +199,7 @@ func (p *Policy) Decide(f *Facts, now time.Time) Verdict {
 	for w, word := range fired {
 		for ; word != 0; word &= word - 1 {
 			i := w<<6 + bits.TrailingZeros64(word)
-			v.Trace = append(v.Trace, p.trace(i, best, winner, &effective))
+			v.Trace = append(v.Trace, p.trace(i, best, winner, &effective, excused[i]))
 		}
 	}
 	v.Trace = append(v.Trace, erred...)
@@ -234,12 +261,32 @@ func (p *Policy) overrider(i int, effective *ruleSet) int {
 	return -1
 }
 
-func (p *Policy) trace(i, best int, winner string, effective *ruleSet) deal.RuleTrace {
+// waiversFact is the place of partner.waivers.
+var waiversFact = schemaIndex["partner.waivers"]
+
+// excused returns the rules that are waived for the partner, each with its waiver; nil, as nearly always, when none is.
+func (p *Policy) excused(f *Facts) map[int]*waiver {
+	if len(p.waivers) == 0 || f.v[waiversFact] == defaultVals[waiversFact] {
+		return nil
+	}
+	out := map[int]*waiver{}
+	for i := range p.waivers {
+		if w := &p.waivers[i]; contains(f.v[waiversFact], w.id) {
+			out[w.rule] = w
+		}
+	}
+	return out
+}
+
+func (p *Policy) trace(i, best int, winner string, effective *ruleSet, excuse *waiver) deal.RuleTrace {
 	r := &p.rules[i]
 	t := deal.RuleTrace{Rule: r.id, Title: r.title, Result: Lost, By: winner, Detail: r.wants}
 	switch {
 	case r.shadow:
 		t.Result, t.By = Shadow, ""
+	case excuse != nil:
+		t.Result, t.By = Waived, excuse.by
+		t.Detail += ", waiver " + excuse.id
 	case i == best:
 		t.Result, t.By = Decided, ""
 	case !effective.has(i):
@@ -269,8 +316,9 @@ func (p *Policy) say(v *Verdict, a *action, best int, f *Facts, needs []string, 
 					v.Reasons = append(v.Reasons, re.code)
 					others = append(others, re)
 				}
-				// A partner reads of what would have led to the same answer, and of nothing else that was found.
-				if r.rank == p.rules[best].rank && r.then.verdict.Disposition == v.Disposition && !slices.Contains(v.PartnerReasons, re.public) {
+				// A partner reads of what would have led to the same answer and what it knows itself, and of nothing else that
+				// was found: declined for its credit, it does not learn that another holds the deal too.
+				if !r.internal && r.rank == p.rules[best].rank && r.then.verdict.Disposition == v.Disposition && !slices.Contains(v.PartnerReasons, re.public) {
 					v.PartnerReasons = append(v.PartnerReasons, re.public)
 				}
 				if v.Disposition == deal.Returned && r.then.verdict.Disposition == deal.Returned {
@@ -320,7 +368,11 @@ func (v *Verdict) clone() Verdict {
 			e := *t.Extensions
 			t.Extensions = &e
 		}
-		t.Milestones = slices.Clone(t.Milestones)
+		t.Milestones, t.Fulfil = slices.Clone(t.Milestones), slices.Clone(t.Fulfil)
+		if t.Condition != nil {
+			c := *t.Condition
+			t.Condition = &c
+		}
 		out.Terms = &t
 	}
 	if v.Case != nil {

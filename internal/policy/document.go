@@ -23,6 +23,8 @@ type policyDoc struct {
 	Metadata   metadataDoc          `yaml:"metadata"`
 	Settings   settingsDoc          `yaml:"settings"`
 	Params     map[string]paramDoc  `yaml:"params"`
+	Bands      map[string]bandDoc   `yaml:"bands"`
+	Tables     map[string]tableDoc  `yaml:"tables"`
 	Precedence []string             `yaml:"precedence"`
 	OnError    thenDoc              `yaml:"on_error"`
 	OnNoMatch  thenDoc              `yaml:"on_no_match"`
@@ -30,6 +32,25 @@ type policyDoc struct {
 	Required   []requiredDoc        `yaml:"required"`
 	Defaults   defaultsDoc          `yaml:"defaults"`
 	Rules      []ruleDoc            `yaml:"rules"`
+	Waivers    []waiverDoc          `yaml:"waivers"`
+	Tests      document.Part        `yaml:"tests"` // read by package policytest
+}
+
+type bandDoc struct {
+	Of     string        `yaml:"of"`
+	Ranges document.Part `yaml:"ranges"` // read in the order of the text
+	Doc    string        `yaml:"doc"`
+}
+
+type tableDoc struct {
+	Rows       []tableRowDoc `yaml:"rows"`
+	Visibility string        `yaml:"visibility"`
+	Doc        string        `yaml:"doc"`
+}
+
+type tableRowDoc struct {
+	When  map[string]document.Scalar `yaml:"when"`
+	Value document.Scalar            `yaml:"value"`
 }
 
 type metadataDoc struct {
@@ -47,9 +68,18 @@ type settingsDoc struct {
 	Stages       []string             `yaml:"stages"`
 	PublicSector []string             `yaml:"public_sector"`
 	Family       string               `yaml:"family"`
+	DistinctBy   []string             `yaml:"distinct_by"`
+	Waitlist     []string             `yaml:"waitlist"`
+	Uncounted    []string             `yaml:"uncounted_classes"`
+	MailDomains  []string             `yaml:"mail_domains"`
+	Publish      publishDoc           `yaml:"publish"`
 	ReasonPrefix string               `yaml:"reason_prefix"`
 	Calendar     calendarDoc          `yaml:"calendar"`
 	Custom       map[string]customDoc `yaml:"custom"`
+}
+
+type publishDoc struct {
+	People int `yaml:"people"`
 }
 
 type calendarDoc struct {
@@ -78,11 +108,12 @@ type reasonDoc struct {
 	ShownAs  string         `yaml:"shown_as"`
 	Internal string         `yaml:"internal"`
 	Appeal   bool           `yaml:"appeal"`
+	Within   string         `yaml:"appeal_within"`
 }
 
 type requiredDoc struct {
-	Field string `yaml:"field"`
-	When  string `yaml:"when"`
+	Field string       `yaml:"field"`
+	When  conditionDoc `yaml:"when"`
 }
 
 type defaultsDoc struct {
@@ -95,11 +126,20 @@ type defaultsDoc struct {
 type ruleDoc struct {
 	ID        string       `yaml:"id"`
 	Title     string       `yaml:"title"`
-	When      string       `yaml:"when"`
+	When      conditionDoc `yaml:"when"`
 	Then      thenDoc      `yaml:"then"`
 	Overrides []string     `yaml:"overrides"`
 	Status    string       `yaml:"status"`
 	Effective effectiveDoc `yaml:"effective"`
+}
+
+type waiverDoc struct {
+	ID      string `yaml:"id"`
+	Partner string `yaml:"partner"`
+	Rule    string `yaml:"rule"`
+	Until   string `yaml:"until"`
+	By      string `yaml:"by"`
+	Why     string `yaml:"why"`
 }
 
 type effectiveDoc struct {
@@ -125,17 +165,21 @@ type thenDoc struct {
 	Of          string   `yaml:"of"`
 	Needs       []string `yaml:"needs"`
 	Resubmit    string   `yaml:"resubmit_after"`
+	KeepsPlace  bool     `yaml:"keeps_place"`
+	Within      string   `yaml:"answer_within"`
 	FindersFee  bool     `yaml:"finders_fee"`
 
 	// route and escalate
 	Queue string `yaml:"queue"`
+
+	// route and escalate: what happens when nobody acts in time
+	OnSilence string `yaml:"on_silence"`
 
 	// escalate
 	Authority   string  `yaml:"authority"`
 	FourEyes    bool    `yaml:"four_eyes"`
 	Acknowledge string  `yaml:"acknowledge"`
 	Decide      string  `yaml:"decide"`
-	OnSilence   string  `yaml:"on_silence"`
 	EscalateTo  string  `yaml:"escalate_to"`
 	Consult     string  `yaml:"consult"`
 	Hold        holdDoc `yaml:"hold"`
@@ -148,12 +192,17 @@ type termsDoc struct {
 	Exclusive  *bool           `yaml:"exclusive"`
 	Extensions *extensionsDoc  `yaml:"extensions"`
 	Milestones []milestoneDoc  `yaml:"milestones"`
+	Condition  *milestoneDoc   `yaml:"condition"`
+	Fulfil     []string        `yaml:"fulfil"`
+	Dwell      string          `yaml:"dwell"`
 }
 
 type extensionsDoc struct {
-	Max   document.Scalar `yaml:"max"`
-	Days  document.Scalar `yaml:"days"`
-	Needs string          `yaml:"needs"`
+	Max    document.Scalar `yaml:"max"`
+	Days   document.Scalar `yaml:"days"`
+	Months document.Scalar `yaml:"months"`
+	Needs  string          `yaml:"needs"`
+	Ask    string          `yaml:"ask"`
 }
 
 type milestoneDoc struct {
@@ -164,4 +213,13 @@ type milestoneDoc struct {
 type holdDoc struct {
 	Provisional bool            `yaml:"provisional"`
 	Days        document.Scalar `yaml:"days"`
+}
+
+// conditionDoc is a condition as written: a text, or true and false without quotes.
+type conditionDoc string
+
+// UnmarshalShort takes the text as it is.
+func (w *conditionDoc) UnmarshalShort(text string) error {
+	*w = conditionDoc(text)
+	return nil
 }

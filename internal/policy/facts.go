@@ -40,6 +40,9 @@ func (f *Facts) Set(name string, v any) {
 	}
 }
 
+// Put is Set for names and values that come from outside: it errs where Set panics.
+func (f *Facts) Put(name string, v any) error { return f.set(name, v) }
+
 func (f *Facts) set(name string, v any) error {
 	if c, ok := customName(name); ok {
 		s, ok := v.(string)

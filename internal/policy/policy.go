@@ -2,6 +2,8 @@ package policy
 
 import (
 	"slices"
+	"strconv"
+	"time"
 
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
@@ -50,6 +52,54 @@ func (p *Policy) Rules() []RuleInfo {
 	}
 	return out
 }
+
+// Reasons returns the codes the policy can give, sorted.
+func (p *Policy) Reasons() []string { return slices.Clone(p.codes) }
+
+// Waivers returns the ids of the waivers the partner has at the instant, for the fact partner.waivers.
+func (p *Policy) Waivers(partnerID string, now time.Time) []string {
+	var out []string
+	for i := range p.waivers {
+		if w := &p.waivers[i]; w.partner == partnerID && now.Before(w.until) {
+			out = append(out, w.id)
+		}
+	}
+	return out
+}
+
+// Boundary is a number that a condition compares a fact with: where a policy's tests should look closely.
+type Boundary struct {
+	Rule  string  `json:"rule"`
+	Fact  string  `json:"fact"`
+	Op    string  `json:"op"`              // < <= > or >=
+	Value float64 `json:"value"`           // of the constant, or of the parameter
+	Param string  `json:"param,omitempty"` // its name
+}
+
+// Holds reports whether a fact of this value meets the comparison.
+func (b Boundary) Holds(v float64) bool {
+	switch b.Op {
+	case "<":
+		return v < b.Value
+	case "<=":
+		return v <= b.Value
+	case ">":
+		return v > b.Value
+	}
+	return v >= b.Value
+}
+
+func (b Boundary) String() string {
+	to := strconv.FormatFloat(b.Value, 'f', -1, 64)
+	if b.Param != "" {
+		to = b.Param + " (" + to + ")"
+	}
+	return b.Rule + ": " + b.Fact + " " + b.Op + " " + to
+}
+
+// Boundaries returns every comparison of a fact with a number in the conditions of the rules that are not disabled, in
+// the order of the document.
+func (p *Policy) Boundaries() []Boundary { return slices.Clone(p.boundaries) }
 
 // contains reports whether a boxed list holds the text.
 func contains(v ref.Val, s string) bool {

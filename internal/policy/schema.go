@@ -21,6 +21,9 @@ const (
 	String FactType = "string"
 	Enum   FactType = "enum"
 	List   FactType = "list"
+
+	// Instant is of custom fields only: an instant or a day, read as hours since 1970, so that differences are hours.
+	Instant FactType = "instant"
 )
 
 // Visibility says who may read a fact.
@@ -103,6 +106,15 @@ var conflictStatuses = func() []string {
 	return out
 }()
 
+// endedStatuses are those of registrations that are claims no more.
+var endedStatuses = func() (out []string) {
+	for _, s := range []deal.Status{deal.StatusReturned, deal.StatusRouted, deal.StatusMerged, deal.StatusExpired, deal.StatusWithdrawn, deal.StatusRevoked,
+		deal.StatusWon, deal.StatusLost, deal.StatusTransferred} {
+		out = append(out, string(s))
+	}
+	return out
+}()
+
 func buildSchema() []FactSpec {
 	var out []FactSpec
 	add := func(vis Visibility, name string, def any, values []string, doc, source string) {
@@ -139,12 +151,16 @@ func buildSchema() []FactSpec {
 	partner("reg.type", "new_business", deal.RegistrationTypes, "kind of registration", "`type`")
 	partner("reg.source", "api", []string{"api", "desk", "import"}, "how it came in", "the door it came through")
 	partner("reg.precheck", false, nil, "a pre-check: asked before filing, commits no claim", "true for `POST /v1/checks`")
+	partner("reg.submitted", 0.0, nil, "when it was filed, in hours since 1970 as custom instants are", "the clock")
 	partner("reg.amount", 0.0, nil, "deal value in the policy's currency", "`amount`, else the sum of `products[].amount`, at the rate of the day of submission")
 	partner("reg.amount_known", false, nil, "an amount was given and could be converted", "`amount`, `products[].amount`, rates")
 	internal("reg.rate_missing", false, nil, "an amount was given, and there is no exchange rate for it", "rates")
 	partner("reg.lines", []string{}, nil, "product lines of the deal; none means all of them", "`products[].line`, or the catalogue's line for `products[].sku`")
 	partner("reg.all_lines", true, nil, "no product line was given: the claim is for all of them", "`products`")
 	partner("reg.line_count", 0, nil, "number of product lines given", "`products`")
+	partner("reg.units", 0, nil, "number of units of all products", "`products[].quantity`")
+	partner("reg.classes", []string{}, nil, "classes of the products that the catalogue knows", "catalogue `class` of `products[].sku`")
+	partner("reg.counted_amount", 0.0, nil, "the amount without the products of settings.uncounted_classes", "`amount`, `products[].amount`, catalogue `class`")
 	partner("reg.has_close_date", false, nil, "an expected close date was given", "`expected_close_date`")
 	partner("reg.close_in_days", -1, nil, "days until the expected close, 0 today or overdue; -1 unknown", "`expected_close_date`, in the policy's time zone")
 	for _, kind := range deal.EvidenceKinds {
@@ -179,11 +195,18 @@ func buildSchema() []FactSpec {
 	partner("partner.via_distributor", false, nil, "filed through a distributor", "`distributor_id`")
 	partner("partner.distributor_ok", true, nil, "the distributor named is active and the partner's own; true when none is named", "`distributor_id`, partner `distributor_id`")
 
+	internal("partner.waivers", []string{}, nil, "ids of the waivers the partner has at this instant", "the policy's `waivers`")
+
+	partner("customer.ship_to_country", "", nil, "country the goods go to; the customer's as filed, when none is given", "`customer.ship_to.country`, else `customer.country`")
+	partner("customer.mail_domain", false, nil, "the domain given is of a mail service and not of a company", "`customer.domain`, against settings.mail_domains")
 	internal("customer.resolved", "none", []string{"certain", "possible", "none"}, "how surely the customer is one of the accounts", "matcher, against `params.certain` and `params.possible`")
 	internal("customer.probability", 0.0, nil, "probability that the customer is that account", "matcher")
 	internal("customer.new_prospect", false, nil, "nobody known: neither an account nor a customer of another registration", "matcher")
 	internal("customer.name_suspicious", false, nil, "the name mixes scripts so that it looks like another", "`customer.name`")
 	internal("customer.account_status", "none", append([]string{"none"}, deal.AccountStatuses...), "status of the account the customer certainly is", "account `status`")
+	internal("customer.incumbent", "none", []string{"none", "self", "other"}, "which partner the account bought through last", "latest won opportunity of the account with a `partner_id`")
+	internal("customer.incumbent_days", -1, nil, "days since then; -1 unknown or none", "its `last_activity_at`, else `close_date`")
+	internal("customer.contact_days", -1, nil, "days since the vendor's own people last spoke with the account; -1 unknown", "account `last_contact_at`")
 	internal("customer.named", false, nil, "the account the customer certainly is, is a named account", "account `named`")
 	internal("customer.industry", "", nil, "the customer's industry", "account `industry`, else `customer.industry`")
 	internal("customer.employees", -1, nil, "the customer's employees; -1 unknown", "account `employees`, else `customer.employees`")
@@ -191,6 +214,11 @@ func buildSchema() []FactSpec {
 	internal("customer.region", "", nil, "the customer's region, ISO 3166-2", "account `region`, else `customer.region`")
 	internal("customer.public_sector", false, nil, "the customer is a public body", "industry, against settings.public_sector")
 	internal("customer.disagrees", false, nil, "the filing's country or region is not the account's", "`customer`, account")
+
+	internal("history.own_claims", 0, nil, "the partner's own earlier registrations for the customer that are claims no more", "its registrations")
+	internal("history.own_ended_days", -1, nil, "days since the last of them ended; -1 none", "its registrations")
+	internal("history.own_ended", "", append([]string{""}, endedStatuses...), "how the last of them ended", "its registrations")
+	internal("history.other_ended_days", -1, nil, "days since the last registration of another partner for the customer ended; -1 none", "registrations")
 
 	internal("territory.status", "no_plan", []string{"resolved", "none", "ambiguous", "no_plan"}, "whether the territory plan gives one answer", "territory plan")
 	internal("territory.coverage", "unknown", []string{"direct", "partner", "unknown"}, "who covers the territory; a hybrid one is settled by amount and lead", "territory plan; partner while no plan is published")

@@ -11,6 +11,12 @@ import (
 // Anchors are the events a protection window can be counted from.
 var Anchors = []string{"submission", "approval", "expected_close_date"}
 
+// distinctFields are the fields, besides the policy's own, that can tell two claims on one customer apart.
+var distinctFields = []string{"customer.domain", "tender.number", "contact.domain"}
+
+// WaitlistOrders are the criteria by which those in line can be ordered before the order of filing.
+var WaitlistOrders = []string{"incumbent", "letter", "meeting", "tier", "amount", "submitted"}
+
 // Settings are what the engine must know of a policy besides its rules. Its slices must not be changed.
 type Settings struct {
 	Currency string         // ISO 4217; amounts are compared in it
@@ -27,6 +33,12 @@ type Settings struct {
 	// than a look at two that turn out to be different.
 	PossibleClaim float64
 	FamilyScope   bool // a claim covers the customer's whole family of companies, not the one organisation
+
+	DistinctBy []string // fields of the filing in which two claims, both of which give them all, are for different things
+	Waitlist   []string // in which order those in line are decided again, by WaitlistOrders; empty: in order of filing
+	Uncounted  []string // classes of products that do not count towards reg.counted_amount
+	MailDomain []string // domains of mail services, which are no company's
+	TwoPeople  bool     // who saves a version may not publish it
 
 	ReasonPrefix string // of the policy's own reason codes; empty when it has none
 	Custom       []CustomField

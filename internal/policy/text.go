@@ -16,6 +16,9 @@ const needsVar = "needs"
 
 var placeholder = regexp.MustCompile(`\{\{\s*([^{}]*?)\s*\}\}`)
 
+// single is a fact in single braces, which is not a place for it.
+var single = regexp.MustCompile(`\{([a-z_]+(?:\.[a-z_]+)+)\}`)
+
 // text is a sentence with places for facts. Parameters are constants and are filled in when the policy is compiled.
 type text struct {
 	fixed string // the whole sentence, when it has no places
@@ -23,11 +26,14 @@ type text struct {
 }
 
 type textPart struct {
-	lit    string
-	fact   int    // place in the Schema; -1 for lit, needs and custom
-	custom string // name of a custom field
-	needs  bool
+	lit     string
+	fact    int    // place in the Schema; -1 for the others
+	custom  string // name of a custom field
+	derived *derived
+	needs   bool
 }
+
+func (p *textPart) plain() bool { return p.fact < 0 && p.custom == "" && p.derived == nil && !p.needs }
 
 func (t *text) render(f *Facts, needs []string) string {
 	if t.parts == nil {
@@ -40,6 +46,8 @@ func (t *text) render(f *Facts, needs []string) string {
 			b.WriteString(strings.Join(needs, ", "))
 		case p.custom != "":
 			b.WriteString(f.custom[p.custom])
+		case p.derived != nil:
+			b.WriteString(words(p.derived.value(f)))
 		case p.fact >= 0:
 			b.WriteString(words(f.v[p.fact]))
 		default:

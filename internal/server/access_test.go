@@ -257,7 +257,7 @@ var partnerFields = []string{
 	"decision.protection.scope.customer", "decision.protection.scope.lines", "decision.protection.scope.sites",
 	"decision.protection.starts_at", "decision.protection.ends_at",
 	"decision.route.to", "decision.route.disposition", "decision.route.needs", "decision.route.resubmit_after",
-	"decision.case.id", "decision.case.due_at", "decision.benefits.name", "decision.benefits.value",
+	"decision.case.id", "decision.case.due_at", "decision.benefits.name", "decision.benefits.value", "decision.appeal.within",
 	"decision.policy.name", "decision.policy.version", "decision.policy.digest",
 }
 

@@ -90,13 +90,15 @@ func toFiling(in *api.RegistrationInput) (deal.Filing, deal.FieldErrors) {
 	return f, r.wrong
 }
 
-func toAccount(id string, in *api.Account) deal.Record {
-	return &deal.Account{
+func toAccount(id string, in *api.Account) (deal.Record, deal.FieldErrors) {
+	var r reading
+	a := &deal.Account{
 		ID: cmp.Or(in.ID, id), Name: in.Name, Aliases: in.Aliases, Domain: in.Domain, Domains: in.Domains, Website: in.Website, Country: in.Country,
 		Region: in.Region, City: in.City, PostalCode: in.PostalCode, Street: in.Street, Phone: in.Phone, TaxID: in.TaxID, DUNS: in.DUNS,
 		LEI: in.LEI, ParentID: in.ParentID, Industry: in.Industry, Employees: in.Employees, AnnualRevenue: in.AnnualRevenue,
-		Status: string(in.Status), Owner: in.Owner, Named: in.Named,
+		Status: string(in.Status), Owner: in.Owner, Named: in.Named, LastContactAt: r.date("last_contact_at", in.LastContactAt),
 	}
+	return a, r.wrong
 }
 
 func toOpportunity(id string, in *api.Opportunity) (deal.Record, deal.FieldErrors) {

@@ -93,7 +93,8 @@ func (s handlers) GetAccount(ctx context.Context, q api.GetAccountRequestObject)
 
 // PutAccount creates or replaces an account.
 func (s handlers) PutAccount(ctx context.Context, q api.PutAccountRequestObject) (api.PutAccountResponseObject, error) {
-	return s.putRecord(ctx, q.ID, toAccount(q.ID, q.Body), nil)
+	r, wrong := toAccount(q.ID, q.Body)
+	return s.putRecord(ctx, q.ID, r, wrong)
 }
 
 // DeleteAccount deletes an account.

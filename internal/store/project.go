@@ -43,6 +43,16 @@ func Elements(r *deal.Registration) []Element {
 	if len(sites) == 0 {
 		sites = []string{Everything}
 	}
+	if part := p.Scope.Part; part != "" { // a site of its own, as far as cells go
+		named := make([]string, len(sites))
+		for i, s := range sites {
+			named[i] = "part|" + part
+			if s != Everything {
+				named[i] += "|" + s
+			}
+		}
+		sites = named
+	}
 	var out []Element
 	for _, l := range lines {
 		for _, s := range sites {

@@ -1,0 +1,240 @@
+package policytest
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/document"
+	"github.com/dibs-deals/dibs/internal/engine"
+	"github.com/dibs-deals/dibs/internal/ledger"
+	"github.com/dibs-deals/dibs/internal/policy"
+	"github.com/dibs-deals/dibs/internal/store/sqlite"
+)
+
+var start = time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC)
+
+func small(t *testing.T, pairs ...string) []byte {
+	t.Helper()
+	b, err := os.ReadFile("testdata/small.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := string(b)
+	for i := 0; i < len(pairs); i += 2 {
+		if !strings.Contains(doc, pairs[i]) {
+			t.Fatalf("testdata/small.yaml has no %q", pairs[i])
+		}
+		doc = strings.Replace(doc, pairs[i], pairs[i+1], 1)
+	}
+	return []byte(doc)
+}
+
+func run(t *testing.T, doc []byte) (Report, string) {
+	t.Helper()
+	s, err := Load(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := s.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	if err := report.Write(&b, "small.yaml", true); err != nil {
+		t.Fatal(err)
+	}
+	return report, b.String()
+}
+
+func TestReport(t *testing.T) {
+	t.Parallel()
+	report, text := run(t, small(t))
+	if !report.OK() || report.Passed != 4 || report.Pending != 1 {
+		t.Error(text)
+	}
+	for _, want := range []string{
+		"ok       small, row 1  (small.yaml:35)",
+		"PENDING  ext  (small.yaml:50)\n           extensions come with the lifecycle",
+		"4 passed, 0 failed, 1 pending",
+		"coverage: 100 % of the rules, 50 % of the boundaries",
+		"    held: conflict.held_by_other.probability >= params.certain (0.9)",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the report lacks %q:\n%s", want, text)
+		}
+	}
+}
+
+// Each expectation that is wrong is reported with what came out instead.
+func TestMismatches(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ old, new, want string }{
+		{"fired: [protect]}", "fired: [held, protect]}", "fired            - held, protect\n                            + protect\n           rules that fired   protect decided: protect PROTECTED"},
+		{"outcome: declined", "outcome: protect", "outcome          - protect\n                            + declined"},
+		{"rule: small}", "rule: protect}", "rule             - protect\n                            + small"},
+		{"last_day: 2027-05-30", "last_day: 2027-05-31", "last_day         - 2027-05-31\n                            + 2027-05-30"},
+		{"terms: {days: 90}}\n        - after", "terms: {days: 60}}\n        - after", "terms.days       - 60\n                            + 90"},
+		{"place: 1", "place: 2", "place            - 2"},
+		{"lacks: [Alpha]", "lacks: [taken]", `partner text     - does not say "taken"`},
+		{"lacks: [Alpha]", "has: [Alpha]", `partner text     - says "Alpha"`},
+		{"waived: [small]", "waived: []", "waived           - none\n                            + small"},
+		{"customer.named: true}}", "customer.named: false}}", "facts.customer.named - false\n                            + true"},
+		{"A: {status: expired}", "A: {status: protected}", "status           - protected\n                            + expired"},
+		{"2027-05-30T22:00:00Z", "2027-05-30T21:00:00Z", "starts_at        - 2027-05-30T21:00:00Z\n                            + 2027-05-30T22:00:00Z"},
+		{"    - name: waived", "    - pending: later\n      name: waived", "pending          - later\n                            + it passes: take the mark off"},
+		{`"Taken."`, `"Taken by Alpha Systems."`, "does not name the partner Alpha Systems"},
+		{"  cases:", "  coverage: {boundaries: 60}\n  cases:", "coverage: 50 % of the boundaries were tried; 60 % are demanded"},
+	} {
+		report, text := run(t, small(t, c.old, c.new))
+		if report.OK() || !strings.Contains(text, c.want) {
+			t.Errorf("%s → %s: the report lacks\n%s\nin\n%s", c.old, c.new, c.want, text)
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ old, new, want string }{
+		{"tier: gold}, B", "teir: gold}, B", `25:41: tests.world.partners.A.teir: there is no field "teir" here; did you mean "tier"?`},
+		{"accounts: {ACME", "acounts: {ACME", `there is no field "acounts" here; there are rates, territories, partners`},
+		{"reg.amount: 999.99", "reg.amuont: 999.99", `35:30: tests.cases[0].table[0].set.reg.amuont: there is no fact "reg.amuont"; did you mean reg.amount?`},
+		{"reg.amount: 999.99", "reg.type: newbiz", `fact reg.type is never "newbiz"; it is one of`},
+		{"use: [clean]", "use: [claen]", `tests.facts has no "claen"; did you mean clean?`},
+		{"rule: small}", "rule: smal}", `there is no rule "smal"; did you mean small?`},
+		{"fired: [protect]", "fired: [protekt]", `there is no rule "protekt"; did you mean protect?`},
+		{"outcome: declined", "outcome: refused", `"refused" is not one of protect, escalate, route, referred`},
+		{"see: {A: {status: expired}", "see: {C: {status: expired}", `no step before this one files "C"`},
+		{"of: A", "of: Z", `no step before this one files "Z"`},
+		{"after: 100d", "after: 100 days", `"100 days" is not a term`},
+		{"after: 100d", "at: 2027-01-01", `time does not go back`},
+		{"use: deal, partner_id: B}\n          expect: {outcome: w", "use: deal}\n          expect: {outcome: w", `"A" is filed already; give this filing a name of its own with as:`},
+		{"5000 EUR}", "5000}", `"5000" is not an amount with its currency such as 32000 EUR`},
+		{"accounts.ACME.named: true", "accounts.ACME.name_d: true", `there is no field "name_d" in name_d; did you mean named?`},
+		{"accounts.ACME.named: true", "account.ACME.named: true", `"account.ACME.named" is not file.FIELD, or partners.ID.FIELD`},
+		{"do: extend", "do: prolong", `"prolong" is not one of extend, withdraw`},
+		{"      pending: extensions come with the lifecycle\n", "", `the service cannot extend a registration yet: mark the case pending`},
+		{"country: DE}, amount", "country: DEU}, amount", `customer.country "DEU" is not an ISO 3166-1`},
+		{"{use: deal, partner_id: B}\n      set", "{use: deall, partner_id: B}\n      set", `tests.filings has no "deall"; did you mean deal?`},
+		{"      expect: {outcome: protect, waived: [small], facts: {customer.named: true}}\n", "", `say what the case expects: expect:`},
+		{"rule: small, until", "rule: smal, until", `waivers[0].rule: there is no rule "smal"; did you mean small?`},
+		{", by: boss", "", `say who granted the waiver: by:`},
+	} {
+		_, err := Load(small(t, c.old, c.new))
+		var errs document.Errors
+		if !errors.As(err, &errs) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s → %s:\n got %v\nwant %s", c.old, c.new, err, c.want)
+		}
+	}
+}
+
+// What is made from a decision passes, and holds the rules to it.
+func TestFromDecision(t *testing.T) {
+	t.Parallel()
+	doc := small(t)
+	p, err := policy.Compile(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := policy.NewFacts()
+	f.Set("reg.amount", 999.5)
+	f.Set("reg.lines", []string{"network"})
+	f.Set("conflict.held_by_other.found", true)
+	f.Set("conflict.held_by_other.probability", 0.95)
+	f.Set("partner.live_claims", 3)
+	v := p.Decide(f, start)
+	d := deal.Decision{ID: "dec_1", At: start, Outcome: v.Outcome, Route: &deal.Route{Disposition: v.Disposition}, ReasonCodes: v.Reasons, Trace: v.Trace,
+		Facts: f.Map(), Policy: p.Ref()}
+	text, err := FromDecision(&d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := append(doc, text...)
+	report, out := run(t, made)
+	if !report.OK() || report.Passed != 5 || !strings.Contains(out, "ok       as decided in dec_1") {
+		t.Errorf("%s\n%s", text, out)
+	}
+	changed := strings.Replace(string(made), "limit: {value: 1000}", "limit: {value: 999}", 1)
+	if report, out := run(t, []byte(changed)); report.OK() || !strings.Contains(out, "FAIL     as decided in dec_1") {
+		t.Error(out)
+	}
+	if _, err := FromDecision(&deal.Decision{ID: "dec_2"}); err == nil || !strings.Contains(err.Error(), "no facts") {
+		t.Errorf("a decision that was taken over: %v", err)
+	}
+}
+
+func TestRunStops(t *testing.T) {
+	t.Parallel()
+	s, err := Load(small(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Run(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
+// A policy is published when its tests pass, and by a second person where it asks for one.
+func TestPublish(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	st, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(t.TempDir(), "dibs.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	key, _, err := ledger.NewSigner("dibs/test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := engine.Config{Store: st, Signer: key, Policy: small(t, "rule: small}", "rule: protect}"), Vet: Vet}
+	if _, err := engine.Open(ctx, cfg); err == nil || !strings.Contains(err.Error(), "small, row 1: rule is small, not protect") {
+		t.Fatalf("a first policy whose tests fail: %v", err)
+	}
+	cfg.Policy = small(t)
+	e, err := engine.Open(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close(context.WithoutCancel(ctx))
+	author := engine.Request{Actor: deal.Actor{KeyID: "key_author", Role: "policy"}}
+	second := engine.Request{Actor: deal.Actor{KeyID: "key_second", Role: "policy"}}
+	save := func(doc []byte) int {
+		t.Helper()
+		d, err := e.SaveDocument(ctx, author, deal.PolicyDocument, doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.Version
+	}
+	two := save(small(t, "settings: {currency", "settings: {publish: {people: 2}, currency"))
+	if _, err := e.Publish(ctx, author, deal.PolicyDocument, two); !errors.Is(err, deal.ErrNotPossible) {
+		t.Errorf("one person published what two must: %v", err)
+	}
+	if _, err := e.Publish(ctx, second, deal.PolicyDocument, two); err != nil {
+		t.Error(err)
+	}
+	one := save(small(t, "title: T", "title: One person again"))
+	if _, err := e.Publish(ctx, author, deal.PolicyDocument, one); !errors.Is(err, deal.ErrNotPossible) {
+		t.Errorf("a draft took the second person away: %v", err)
+	}
+	broken := save(small(t, "value: 1000}", "value: 2000}"))
+	var lines document.Errors
+	if _, err := e.Publish(ctx, second, deal.PolicyDocument, broken); !errors.As(err, &lines) || lines[0].Line != 36 ||
+		!strings.Contains(lines[0].Message, "small, row 2: outcome is declined, not protect") {
+		t.Errorf("a policy whose tests fail: %v", err)
+	}
+	if live, err := e.Live(deal.PolicyDocument); err != nil || live.Version != two {
+		t.Errorf("live is version %d, %v", live.Version, err)
+	}
+	if _, err := e.Publish(ctx, second, deal.PolicyDocument, 1); err != nil { // back to the first
+		t.Error(err)
+	}
+}

@@ -1,0 +1,594 @@
+package policytest
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/document"
+	"github.com/dibs-deals/dibs/internal/policy"
+	"github.com/dibs-deals/dibs/internal/territory"
+)
+
+// Limits of one document's tests.
+const (
+	maxDocument = 1 << 20
+	maxCases    = 5_000 // after tables and matrices are unfolded
+)
+
+// Suite is a policy with its tests, read and checked.
+type Suite struct {
+	policy *policy.Policy
+	body   []byte
+	cases  []*testCase
+	want   coverageDoc
+}
+
+// Policy returns the compiled policy.
+func (s *Suite) Policy() *policy.Policy { return s.policy }
+
+// Len returns the number of cases, each row of a table and each cell of a matrix counted.
+func (s *Suite) Len() int { return len(s.cases) }
+
+// testCase is one case, ready to run.
+type testCase struct {
+	name    string
+	line    int
+	pending string
+	now     time.Time
+
+	facts  *policy.Facts // of a case about rules; nil for one that files
+	expect *expectation
+
+	world []deal.Record
+	plan  string
+	steps []step
+}
+
+// step is one thing that happens in a case that files. Its parts happen in the order of the fields.
+type step struct {
+	line   int
+	at     time.Time // zero: the clock stays
+	after  string    // a term; empty: the clock stays
+	put    []deal.Record
+	file   *deal.Filing
+	as     string // the name of what is filed
+	act    *actDoc
+	expect *expectation
+	see    []seen
+}
+
+type seen struct {
+	name   string
+	expect *expectation
+}
+
+// The document.
+
+type suiteDoc struct {
+	Now      string                                `yaml:"now"`
+	Facts    map[string]map[string]document.Scalar `yaml:"facts"`
+	World    document.Part                         `yaml:"world"`
+	Filings  map[string]document.Part              `yaml:"filings"`
+	Cases    []caseDoc                             `yaml:"cases"`
+	Coverage coverageDoc                           `yaml:"coverage"`
+}
+
+// coverageDoc are percentages that must be reached.
+type coverageDoc struct {
+	Rules      int `yaml:"rules"`
+	Boundaries int `yaml:"boundaries"`
+}
+
+type caseDoc struct {
+	Name    string                       `yaml:"name"`
+	Now     string                       `yaml:"now"`
+	Pending string                       `yaml:"pending"`
+	Use     []string                     `yaml:"use"`
+	Set     map[string]document.Part     `yaml:"set"`
+	World   document.Part                `yaml:"world"`
+	File    document.Part                `yaml:"file"`
+	Steps   []stepDoc                    `yaml:"steps"`
+	Expect  document.Part                `yaml:"expect"`
+	Table   []rowDoc                     `yaml:"table"`
+	Matrix  map[string][]document.Scalar `yaml:"matrix"`
+}
+
+type rowDoc struct {
+	Set    map[string]document.Part `yaml:"set"`
+	Expect document.Part            `yaml:"expect"`
+}
+
+type stepDoc struct {
+	At     string                   `yaml:"at"`
+	After  string                   `yaml:"after"`
+	Put    document.Part            `yaml:"put"`
+	File   document.Part            `yaml:"file"`
+	Times  int                      `yaml:"times"` // files so many, with {n} in its texts counted from 1
+	Act    *actDoc                  `yaml:"act"`
+	Expect document.Part            `yaml:"expect"`
+	See    map[string]document.Part `yaml:"see"`
+}
+
+// actDoc is something done to a registration, or to its case, after it was filed.
+type actDoc struct {
+	Do   string `yaml:"do"`
+	To   string `yaml:"to"`
+	By   string `yaml:"by"`
+	Text string `yaml:"text"`
+}
+
+type filingDoc struct {
+	deal.Filing
+	Use string `yaml:"use"`
+	As  string `yaml:"as"`
+}
+
+// reader reads one suite.
+type reader struct {
+	*document.Reader
+	p   *policy.Policy
+	doc suiteDoc
+	now time.Time
+	out []*testCase
+}
+
+func at(steps ...any) document.Path { return steps }
+
+// Load reads a policy and its tests. What is wrong with either is a document.Errors.
+func Load(body []byte) (*Suite, error) {
+	p, err := policy.Compile(body)
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{Reader: document.Parse(body, maxDocument), p: p, now: time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC)}
+	r.Expand = r.relative
+	var now string
+	r.ReadAt(at("tests", "now"), &now)
+	r.now = r.instant(at("tests", "now"), now, r.now)
+	r.ReadAt(at("tests"), &r.doc)
+	r.world(at("tests", "world"), nil)
+	for _, name := range r.Keys("tests", "filings") {
+		r.ReadAt(at("tests", "filings", name), &filingDoc{})
+	}
+	for _, name := range r.Keys("tests", "facts") {
+		r.setFacts(policy.NewFacts(), at("tests", "facts", name), r.doc.Facts[name])
+	}
+	for i := range r.doc.Cases {
+		r.unfold(i)
+		if len(r.out) > maxCases {
+			r.Add(at("tests", "cases", i), "tables and matrices make more than %d cases", maxCases)
+			break
+		}
+	}
+	if c := r.doc.Coverage; c.Rules < 0 || c.Rules > 100 || c.Boundaries < 0 || c.Boundaries > 100 {
+		r.Add(at("tests", "coverage"), "percentages are from 0 to 100")
+	}
+	if err := r.Err(); err != nil {
+		return nil, err
+	}
+	return &Suite{policy: p, body: body, cases: r.out, want: r.doc.Coverage}, nil
+}
+
+// relative reads today, today-30d and today+30d as dates, counted from the case's now in the programme's zone.
+func (r *reader) relative(s string) string {
+	rest, ok := strings.CutPrefix(s, "today")
+	if !ok {
+		return s
+	}
+	day := r.now.In(r.p.Settings().Timezone)
+	if rest != "" {
+		n, err := strconv.Atoi(strings.TrimSuffix(rest, "d"))
+		if err != nil || !strings.HasSuffix(rest, "d") {
+			return s
+		}
+		day = day.AddDate(0, 0, n)
+	}
+	return day.Format(time.DateOnly)
+}
+
+// instant reads an instant, or a day, which stands for its noon in the programme's zone.
+func (r *reader) instant(p document.Path, s string, none time.Time) time.Time {
+	if s == "" {
+		return none
+	}
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t.UTC()
+	}
+	t, err := time.ParseInLocation(time.DateOnly, r.relative(s), r.p.Settings().Timezone)
+	if err != nil {
+		r.Add(p, "%q is not a day (2027-03-01) or an instant (2027-03-01T09:00:00Z)", s)
+	}
+	return t.Add(12 * time.Hour).UTC()
+}
+
+// unfold makes the cases of one entry: one, or one for each row of its table or each combination of its matrix.
+func (r *reader) unfold(i int) {
+	d, p := &r.doc.Cases[i], at("tests", "cases", i)
+	if d.Name == "" {
+		r.Add(p, "give the case a name")
+	}
+	standard := r.now
+	defer func() { r.now = standard }()
+	r.now = r.instant(p.Of("now"), d.Now, r.now)
+	if len(d.Table) > 0 && len(d.Matrix) > 0 {
+		r.Add(p, "give a case a table or a matrix, not both")
+		return
+	}
+	switch {
+	case len(d.Table) > 0:
+		for j := range d.Table {
+			row := p.Of("table", j)
+			r.one(d, p, fmt.Sprintf("%s, row %d", d.Name, j+1), row, r.settings(row.Of("set")), row.Of("expect"))
+		}
+	case len(d.Matrix) > 0:
+		var combine func(keys []string, name string, sets []setting)
+		combine = func(keys []string, name string, sets []setting) {
+			if len(r.out) > maxCases {
+				return
+			}
+			if len(keys) == 0 {
+				r.one(d, p, name, p, sets, nil)
+				return
+			}
+			k := keys[0]
+			for j, v := range d.Matrix[k] {
+				combine(keys[1:], fmt.Sprintf("%s, %s %v", name, k, v.Value), append(slices.Clip(sets), setting{k, p.Of("matrix", k, j)}))
+			}
+		}
+		combine(r.Keys(p.Of("matrix")...), d.Name, nil)
+	default:
+		r.one(d, p, d.Name, p, nil, nil)
+	}
+}
+
+// setting lays one value over a case.
+type setting struct {
+	name string
+	from document.Path
+}
+
+func (r *reader) settings(p document.Path) (out []setting) {
+	for _, name := range r.Keys(p...) {
+		out = append(out, setting{name, p.Of(name)})
+	}
+	return out
+}
+
+// one makes one case. more are the settings of its row or its place in a matrix; expect is where the row expects more.
+func (r *reader) one(d *caseDoc, p document.Path, name string, place document.Path, more []setting, expect document.Path) {
+	line, _ := r.Place(place)
+	c := &testCase{name: name, line: line, pending: d.Pending, now: r.now}
+	files := r.Has(p.Of("file")...) || len(d.Steps) > 0
+	sets := append(r.settings(p.Of("set")), more...)
+	r.out = append(r.out, c)
+	if !files {
+		c.facts = policy.NewFacts()
+		for i, u := range d.Use {
+			set, ok := r.doc.Facts[u]
+			if !ok {
+				r.Add(p.Of("use", i), "tests.facts has no %q%s", u, didYouMean(u, slices.Sorted(maps.Keys(r.doc.Facts))))
+			}
+			r.setFacts(c.facts, at("tests", "facts", u), set)
+		}
+		for _, s := range sets {
+			var v document.Scalar
+			r.ReadAt(s.from, &v)
+			r.setFact(c.facts, s.from, s.name, v)
+		}
+		c.expect = r.expect(p, expect, nil)
+		if c.expect == nil {
+			r.Add(p, "say what the case expects: expect:")
+		}
+		return
+	}
+	if len(d.Use) > 0 {
+		r.Add(p.Of("use"), "only a case about facts uses facts; a filing is used with file: {use: …}")
+	}
+	if r.Has(p.Of("file")...) && len(d.Steps) > 0 {
+		r.Add(p.Of("file"), "give a case one file, or steps, not both")
+	}
+	w := r.world(p.Of("world"), r.world(at("tests", "world"), nil))
+	var filing *filingDoc
+	if len(d.Steps) == 0 {
+		filing = r.filing(p.Of("file"))
+	}
+	for _, s := range sets {
+		r.set(w, filing, s)
+	}
+	c.world, c.plan = r.rows(w, p), w.Territories
+	names := map[string]bool{}
+	if filing != nil {
+		s := step{line: line, expect: r.expect(p, expect, names)}
+		if s.expect == nil {
+			r.Add(p, "say what the case expects: expect:")
+		}
+		r.filed(&s, filing, p.Of("file"), names, r.now)
+		c.steps = []step{s}
+		return
+	}
+	if expect != nil {
+		r.Add(expect, "a case of steps expects in its steps")
+	}
+	now := r.now
+	for i := range d.Steps {
+		s, at := &d.Steps[i], p.Of("steps", i)
+		if s.Times > maxCases/10 || s.Times < 0 {
+			r.Add(at.Of("times"), "%d is not 1 to %d", s.Times, maxCases/10)
+			return
+		}
+		c.steps = append(c.steps, r.step(s, at, names, &now, c.pending != "", 1))
+		for n := 2; n <= s.Times; n++ {
+			again := *s
+			again.At, again.After, again.Act, again.See, again.Put = "", "", nil, nil, document.Part{}
+			c.steps = append(c.steps, r.step(&again, at, names, &now, c.pending != "", n))
+		}
+	}
+}
+
+func (r *reader) step(d *stepDoc, p document.Path, names map[string]bool, now *time.Time, pending bool, n int) step {
+	line, _ := r.Place(p)
+	s := step{line: line, after: d.After, act: d.Act}
+	if d.At != "" {
+		s.at = r.instant(p.Of("at"), d.At, time.Time{})
+		if s.at.Before(*now) {
+			r.Add(p.Of("at"), "time does not go back: it is %s by now", now.Format(time.RFC3339))
+		}
+		*now = s.at
+	}
+	if d.After != "" {
+		t, err := r.p.Settings().Calendar.Add(*now, d.After)
+		if err != nil {
+			r.Add(p.Of("after"), "%v", err)
+		} else {
+			*now = t
+		}
+		if d.At != "" {
+			r.Add(p.Of("after"), "give at or after, not both")
+		}
+	}
+	if n == 1 && r.Has(p.Of("put")...) {
+		w := r.world(p.Of("put"), nil)
+		if w.Territories != "" {
+			r.Add(p.Of("put", "territories"), "the plan is of the whole case; give it in world:")
+		}
+		s.put = r.rows(w, p.Of("put"))
+	}
+	s.expect = r.expect(p, nil, names)
+	if r.Has(p.Of("file")...) {
+		f := r.filing(p.Of("file"))
+		if d.Times > 0 {
+			count := func(text string) string { return strings.ReplaceAll(text, "{n}", strconv.Itoa(n)) }
+			f.As = count(cmp.Or(f.As, f.PartnerID+"-{n}"))
+			f.Customer.Name, f.Customer.Domain, f.ExternalID = count(f.Customer.Name), count(f.Customer.Domain), count(f.ExternalID)
+		}
+		r.filed(&s, f, p.Of("file"), names, *now)
+	} else if s.expect != nil && d.Act == nil {
+		r.Add(p.Of("expect"), "expect is of what the step files; use see: {NAME: {…}} for an earlier one")
+	}
+	if a := d.Act; a != nil {
+		switch {
+		case !slices.Contains(actions, a.Do):
+			r.Add(p.Of("act", "do"), "%q is not one of %s", a.Do, strings.Join(actions, ", "))
+		case !pending:
+			r.Add(p.Of("act"), "the service cannot %s a registration yet: mark the case pending: with this as the reason", a.Do)
+		}
+		if !names[a.To] {
+			r.Add(p.Of("act", "to"), "no step before this one files %q", a.To)
+		}
+	}
+	for _, name := range r.Keys(p.Of("see")...) {
+		if n > 1 {
+			break
+		}
+		if !names[name] {
+			r.Add(p.Of("see", name), "no step before this one files %q", name)
+		}
+		s.see = append(s.see, seen{name, r.expectAt(p.Of("see", name), nil, names)})
+	}
+	return s
+}
+
+// actions are what can happen to a registration after it was filed, named as in the API. A case that has one is
+// pending until the service can do it.
+var actions = []string{"extend", "withdraw", "revoke", "won", "lost", "transfer", "evidence", "respond", "accept", "appeal", "update", "grant", "decline"}
+
+func (r *reader) setFacts(f *policy.Facts, p document.Path, values map[string]document.Scalar) {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		r.setFact(f, p.Of(name), name, values[name])
+	}
+}
+
+func (r *reader) setFact(f *policy.Facts, p document.Path, name string, v document.Scalar) {
+	value := v.Value
+	if strings.HasPrefix(name, "custom.") && value != nil {
+		value = fmt.Sprint(value)
+	}
+	if value == nil {
+		r.Add(p, "give %s a value", name)
+		return
+	}
+	if err := f.Put(name, value); err != nil {
+		hint := ""
+		if f.Get(name) == nil {
+			hint = didYouMean(name, factNames)
+		}
+		r.Add(p, "%v%s", err, hint)
+	}
+}
+
+var factNames = func() (out []string) {
+	for _, s := range policy.Schema {
+		out = append(out, s.Name)
+	}
+	return out
+}()
+
+func didYouMean(word string, list []string) string {
+	if n := document.Nearest(word, list); n != "" {
+		return "; did you mean " + n + "?"
+	}
+	return ""
+}
+
+// worldDoc is what there is before anything is filed.
+type worldDoc struct {
+	records     map[deal.RecordKind]map[string]deal.Record
+	order       []deal.RecordRef
+	Territories string
+}
+
+// worldKinds are the records of a world that are written by their id.
+var worldKinds = []deal.RecordKind{deal.Partners, deal.Products, deal.People, deal.Accounts, deal.Opportunities}
+
+// world reads the world at p over a base, which it changes.
+func (r *reader) world(p document.Path, w *worldDoc) *worldDoc {
+	if w == nil {
+		w = &worldDoc{records: map[deal.RecordKind]map[string]deal.Record{}}
+	}
+	known := []string{string(deal.Rates), "territories"}
+	for _, k := range worldKinds {
+		known = append(known, string(k))
+	}
+	for _, k := range r.Keys(p...) {
+		if !slices.Contains(known, k) {
+			r.Add(p.Of(k), "there is no field %q here; there are %s", k, strings.Join(known, ", "))
+		}
+	}
+	for _, kind := range worldKinds {
+		for _, id := range r.Keys(p.Of(string(kind))...) {
+			rec := w.record(kind, id)
+			if rec == nil {
+				rec = w.add(kind, id)
+			}
+			r.ReadAt(p.Of(string(kind), id), rec)
+		}
+	}
+	for i := range r.Len(p.Of(string(deal.Rates))...) {
+		rate := &deal.Rate{}
+		r.ReadAt(p.Of(string(deal.Rates), i), rate)
+		w.put(rate)
+	}
+	r.ReadAt(p.Of("territories"), &w.Territories)
+	if w.Territories != "" {
+		if _, err := territory.Compile([]byte(w.Territories)); err != nil {
+			var errs document.Errors
+			if errors.As(err, &errs) {
+				for _, e := range errs {
+					r.AddWithin(p.Of("territories"), e.Line, e.Column-1, "in the plan: %s: %s", e.Path, e.Message)
+				}
+			}
+		}
+	}
+	return w
+}
+
+func (w *worldDoc) record(kind deal.RecordKind, id string) deal.Record { return w.records[kind][id] }
+
+func (w *worldDoc) put(rec deal.Record) {
+	kind := rec.Kind()
+	if w.records[kind] == nil {
+		w.records[kind] = map[string]deal.Record{}
+	}
+	if _, known := w.records[kind][rec.Key()]; !known {
+		w.order = append(w.order, deal.RecordRef{Kind: kind, Key: rec.Key()})
+	}
+	w.records[kind][rec.Key()] = rec
+}
+
+// add makes a record with what a test need not say: a partner is an active reseller that has signed.
+func (w *worldDoc) add(kind deal.RecordKind, id string) deal.Record {
+	rec := deal.NewRecord(kind)
+	switch x := rec.(type) {
+	case *deal.Partner:
+		signed, _ := deal.ParseDate("2020-01-01")
+		*x = deal.Partner{ID: id, Name: id, Type: "reseller", Status: "active", AgreementSignedAt: signed}
+	case *deal.Account:
+		x.ID, x.Name = id, id
+	case *deal.Opportunity:
+		x.ID, x.Status = id, "open"
+	case *deal.Person:
+		x.ID, x.Name = id, id
+	case *deal.CatalogueProduct:
+		x.SKU = id
+	}
+	w.put(rec)
+	return rec
+}
+
+// rows returns the records of a world, checked.
+func (r *reader) rows(w *worldDoc, p document.Path) []deal.Record {
+	var out []deal.Record
+	for _, kind := range deal.RecordKinds {
+		for _, ref := range w.order {
+			if ref.Kind != kind {
+				continue
+			}
+			rec := w.records[kind][ref.Key]
+			if a, ok := rec.(*deal.Account); ok {
+				a.Region = deal.CanonicalRegion(a.Country, a.Region)
+			}
+			for _, e := range rec.Validate() {
+				r.Add(p, "%s %s: %s %s", kind, ref.Key, e.Field, e.Detail)
+			}
+			out = append(out, rec)
+		}
+	}
+	return out
+}
+
+// set lays one value over the world or the filing of a case: partners.P-1.tier, file.amount.
+func (r *reader) set(w *worldDoc, f *filingDoc, s setting) {
+	kind, rest, _ := strings.Cut(s.name, ".")
+	if kind == "file" && f != nil && rest != "" {
+		r.ReadField(s.from, &f.Filing, rest)
+		return
+	}
+	id, field, ok := strings.Cut(rest, ".")
+	if !ok || !slices.Contains(worldKinds, deal.RecordKind(kind)) {
+		r.Add(s.from, "%q is not file.FIELD, or partners.ID.FIELD, accounts.ID.FIELD, opportunities.ID.FIELD", s.name)
+		return
+	}
+	rec := w.record(deal.RecordKind(kind), id)
+	if rec == nil {
+		rec = w.add(deal.RecordKind(kind), id)
+	}
+	r.ReadField(s.from, rec, field)
+}
+
+// filing reads what is filed at p, over the named filing it uses.
+func (r *reader) filing(p document.Path) *filingDoc {
+	f := &filingDoc{Filing: deal.Filing{Type: "new_business"}}
+	var use struct {
+		filingDoc
+	}
+	r.ReadAt(p, &use)
+	if u := use.Use; u != "" {
+		if !r.Has("tests", "filings", u) {
+			r.Add(p.Of("use"), "tests.filings has no %q%s", u, didYouMean(u, r.Keys("tests", "filings")))
+		}
+		r.ReadAt(at("tests", "filings", u), f)
+	}
+	r.ReadAt(p, f)
+	return f
+}
+
+// filed checks a filing as the door of the service does, and gives it its name.
+func (r *reader) filed(s *step, f *filingDoc, p document.Path, names map[string]bool, now time.Time) {
+	f.Normalise()
+	errs := append(f.Validate(now), r.p.Settings().Validate(f.Custom)...)
+	for _, e := range errs {
+		r.Add(p, "%s %s", e.Field, e.Detail)
+	}
+	s.file, s.as = &f.Filing, cmp.Or(f.As, f.PartnerID)
+	if names[s.as] {
+		r.Add(p, "%q is filed already; give this filing a name of its own with as:", s.as)
+	}
+	names[s.as] = true
+}
