@@ -195,14 +195,17 @@ var Mutants = []Mutant{
 			{committer, "\tif at.Seq != head.Seq || at.Chain != head.Chain {\n", "\tif head.Seq == 0 {\n"},
 		},
 		Tune: func(c *Config) {
-			c.Odds, c.Freeze = 0, 0
+			c.Odds, c.Freeze, c.Every = 0, 0, 100*time.Millisecond
 			c.Faults = map[string]int{"sessions terminated": 10, "postgres dead": 6, "postgres cut": 6, "failover": 0, "kill": 0, "freeze": 0}
 		},
 	},
 	{
 		Name: "stale-reads", Breaks: "reads come from a standby, which is behind",
 		Database: "postgres",
-		Edits:    []Edit{{pgOpen, "pgconn.ValidateConnectTargetSessionAttrsPrimary", "pgconn.ValidateConnectTargetSessionAttrsPreferStandby"}},
+		Edits: []Edit{
+			{pgOpen, "pgconn.ValidateConnectTargetSessionAttrsPrimary", "pgconn.ValidateConnectTargetSessionAttrsPreferStandby"},
+			{pgAdd, "conn, err := s.read.Acquire(ctx)", "conn, err := s.write.Acquire(ctx)"},
+		},
 		Tune: func(c *Config) {
 			c.Odds, c.Freeze, c.Delay = 0, 0, 300*time.Millisecond
 			c.Faults = map[string]int{"failover": 0, "postgres crash": 0, "standby crash": 0, "kill": 0, "freeze": 0}
