@@ -177,3 +177,74 @@ func TestNearest(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// money is written as a word or as a mapping.
+type money struct {
+	Value    int    `json:"value"`
+	Currency string `json:"currency,omitempty"`
+}
+
+func (m *money) UnmarshalShort(text string) error {
+	value, cur, ok := strings.Cut(text, " ")
+	if !ok {
+		return errors.New("no currency")
+	}
+	m.Value, m.Currency = len(value), cur
+	return nil
+}
+
+type day struct{ text string }
+
+func (d *day) UnmarshalText(b []byte) error { d.text = string(b); return nil }
+
+type record struct {
+	ID     string            `json:"id"`
+	Amount money             `json:"amount,omitzero"`
+	Day    day               `json:"day"`
+	Inner  *inner            `json:"inner"`
+	Custom map[string]string `json:"custom,omitempty"`
+	Rest   Part              `yaml:"rest"`
+}
+
+// Records are written in documents as in JSON, field by field over what is there; parts are left for others.
+func TestRecords(t *testing.T) {
+	t.Parallel()
+	r := Parse([]byte(`
+one: {id: a, amount: 123 EUR, day: today, inner: {value: x}, rest: {any: [thing, 1]}}
+two: {amount: {value: 5}}
+set: {id: b, amount.currency: USD, custom.n: "7", inner.value: null, inner.vlaue: z, id.x: y}
+list: [1, 2]
+`), 1000)
+	r.Expand = func(s string) string { return strings.Replace(s, "today", "2027-03-01", 1) }
+	var v record
+	r.ReadAt(Path{"one"}, &v)
+	r.ReadAt(Path{"two"}, &v)
+	if r.Err() != nil || v.ID != "a" || v.Amount != (money{5, "EUR"}) || v.Day.text != "2027-03-01" || v.Inner.Value != "x" {
+		t.Fatalf("%+v, %v", v, r.Err())
+	}
+	for _, name := range []string{"id", "amount.currency", "custom.n", "inner.value"} {
+		r.ReadField(Path{"set", name}, &v, name)
+	}
+	r.ReadField(Path{"set", "gone"}, &v, "id") // says nothing: the document has no such part
+	if r.Err() != nil || v.ID != "b" || v.Amount.Currency != "USD" || v.Custom["n"] != "7" || v.Inner.Value != "" {
+		t.Fatalf("%+v, %v", v, r.Err())
+	}
+	r.ReadField(Path{"set", "inner.vlaue"}, &v, "inner.vlaue")
+	r.ReadField(Path{"set", "id.x"}, &v, "id.x")
+	want := "4:83: set.inner.vlaue: there is no field \"vlaue\" in inner.vlaue; did you mean value?\n4:92: set.id.x: there is no field \"x\" in id.x"
+	if r.Err() == nil || r.Err().Error() != want {
+		t.Errorf("\n got %v\nwant %s", r.Err(), want)
+	}
+	if r.Len("list") != 2 || r.Len("one") != 0 || r.Len("none") != 0 {
+		t.Error("Len")
+	}
+	bad := Parse([]byte("amount: 5\ntag: !mine x\n"), 100)
+	var w struct {
+		Amount money  `yaml:"amount"`
+		Tag    string `yaml:"tag"`
+	}
+	bad.Read(&w)
+	if err := bad.Err(); err == nil || !strings.Contains(err.Error(), "1:9: amount: no currency") || !strings.Contains(err.Error(), "2:6: tag: YAML reads ! as a mark of its own: put '!mine x' in quotes") {
+		t.Errorf("%v", err)
+	}
+}

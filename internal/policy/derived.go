@@ -382,7 +382,7 @@ func (c *compiler) cell(at document.Path, name string, s document.Scalar) (cell,
 	out := cell{fact: -1}
 	var kind FactType
 	var values []string
-	closed := false
+	var closed bool
 	if d := c.derived[name]; d != nil && d.band != nil {
 		out.of, kind, values, closed = d, Enum, d.values, true
 	} else if cn, ok := customName(name); ok {
@@ -399,7 +399,7 @@ func (c *compiler) cell(at document.Path, name string, s document.Scalar) (cell,
 		c.add(at, "there is no fact %s%s", name, c.meant(name))
 		return out, false
 	}
-	if kind == Int || kind == Double {
+	if kind == Int || kind == Double || kind == Instant {
 		c.add(at, "%s is a number: sort it into a band first, and look the band up", name)
 		return out, false
 	}

@@ -202,24 +202,22 @@ func (e *expectation) compare(o *observation, zone *time.Location) (out []Mismat
 	}
 	differ("resubmit_after", e.Resubmit, o.route.Resubmit)
 	differ("rule", e.Rule, o.rule)
-	lists := func(field string, want, got []string, ordered bool) {
+	lists := func(field string, want, got []string) {
 		if !e.lists[field] {
 			return
 		}
-		if !ordered {
-			want, got = slices.Sorted(slices.Values(want)), slices.Sorted(slices.Values(got))
-		}
+		want, got = slices.Sorted(slices.Values(want)), slices.Sorted(slices.Values(got))
 		if !slices.Equal(want, got) {
 			out = append(out, Mismatch{field, listed(want), listed(got)})
 		}
 	}
-	lists("needs", e.Needs, o.needs, false)
-	lists("reasons", e.Reasons, o.reasons, false)
-	lists("partner_reasons", e.PartnerReasons, o.partner, false)
-	lists("fired", e.Fired, o.rules(policy.Decided, policy.Lost, policy.Overridden), false)
-	lists("overridden", e.Overridden, o.rules(policy.Overridden), false)
-	lists("shadow", e.Shadow, o.rules(policy.Shadow), false)
-	lists("waived", e.Waived, o.rules(policy.Waived), false)
+	lists("needs", e.Needs, o.needs)
+	lists("reasons", e.Reasons, o.reasons)
+	lists("partner_reasons", e.PartnerReasons, o.partner)
+	lists("fired", e.Fired, o.rules(policy.Decided, policy.Lost, policy.Overridden))
+	lists("overridden", e.Overridden, o.rules(policy.Overridden))
+	lists("shadow", e.Shadow, o.rules(policy.Shadow))
+	lists("waived", e.Waived, o.rules(policy.Waived))
 	window := deal.Protection{}
 	if o.window != nil {
 		window = *o.window
