@@ -98,7 +98,7 @@ var Mutants = []Mutant{
 	{
 		Name: "no-idempotency", Breaks: "an Idempotency-Key is not looked up, and the database does not insist",
 		Edits: []Edit{
-			{answering, "\tif q.IdemKey != \"\" {\n", "\tif q.IdemKey == \"?\" {\n"},
+			{answering, "if err == nil || q.IdemKey == \"\" ||", "if err == nil || q.IdemKey != \"?\" ||"},
 			{committer, "; ok && p.request.IdemKey != \"\" {", "; ok && p.request.IdemKey == \"?\" {"},
 			{sqliteDDL, "CREATE UNIQUE INDEX entry_idempotency", "CREATE INDEX entry_idempotency"},
 		},
@@ -106,18 +106,18 @@ var Mutants = []Mutant{
 	{
 		Name: "key-for-another", Breaks: "a key that was used for another request gets that one's answer",
 		Edits: []Edit{
-			{answering, "case err == nil && subtle.ConstantTimeCompare(prior.RequestHash, q.Hash) != 1:", "case err == nil && len(q.Hash) == 0:"},
+			{answering, "case lerr == nil && subtle.ConstantTimeCompare(prior.RequestHash, q.Hash) != 1:", "case lerr == nil && len(q.Hash) == 0:"},
 			{committer, "if !bytes.Equal(prior.RequestHash, p.request.Hash) {", "if bytes.Equal(prior.RequestHash, nil) {"},
 		},
 	},
 	{
 		Name: "answered-anew", Breaks: "a retry is answered from how things stand now, not with what was recorded",
-		Edits: []Edit{{answering, "\t\t\treturn e.registered(ctx, &proposal{entry: prior, replayed: true})\n", `			if r, d, k, err := e.Registration(ctx, prior.Subject); err == nil {
-				if b, err := canonical(AnswerFor(&r, &d, k, e.now())); err == nil {
-					prior.Answer = b
-				}
-			}
-			return e.registered(ctx, &proposal{entry: prior, replayed: true})
+		Edits: []Edit{{answering, "\tout := Registered{Body: p.entry.Answer, ID: p.entry.Subject, Replayed: p.replayed}\n", `	out := Registered{Body: p.entry.Answer, ID: p.entry.Subject, Replayed: p.replayed}
+	if r, d, k, err := e.Registration(ctx, p.entry.Subject); p.replayed && err == nil {
+		if b, err := canonical(AnswerFor(&r, &d, k, e.now())); err == nil {
+			out.Body = b
+		}
+	}
 `}},
 	},
 	{

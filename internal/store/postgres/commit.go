@@ -199,6 +199,9 @@ func (t *turn) write(ctx context.Context, w *writer) error {
 			return t.failed("the ledger was held too long", err)
 		}
 	}
+	if t.conn.Conn().IsClosed() { // the session ended while the replica decided
+		return t.failed("writing", errors.New("the session was ended"))
+	}
 	var b pgx.Batch
 	w.queue(&b)
 	if t.s.cfg.Hook != nil {
