@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,7 +24,7 @@ type cache struct {
 }
 
 // redisFaults are the names of what can befall Redis.
-var redisFaults = []string{"redis flush", "redis crash", "redis freeze", "redis forged", "redis stale", "redis cut", "redis slow", "redis dead"}
+var redisFaults = []string{"redis flush", "redis crash", "redis freeze", "redis forged", "redis misled", "redis stale", "redis cut", "redis slow", "redis dead"}
 
 func newCache(replicas int) (_ *cache, err error) {
 	c := &cache{old: map[string]string{}}
@@ -73,6 +74,7 @@ func (c *cache) faults() []fault {
 			return c.server.Thaw()
 		})},
 		{"redis forged", 4, locked(c.forge)},
+		{"redis misled", 3, locked(c.mislead)},
 		{"redis stale", 2, locked(c.restore)},
 	}, wireFaults("redis", 1, c.wires)...)
 }
@@ -82,22 +84,18 @@ func (c *cache) faults() []fault {
 func (c *cache) forge(ctx context.Context, rng *rand.Rand) error {
 	return c.values(ctx, func(key, value string) error {
 		b := []byte(value)
-		switch rng.IntN(6) {
-		case 0, 1, 2:
-			for i := range b {
-				if b[i] >= 'a' && b[i] <= 'z' && rng.IntN(50) == 0 {
-					b[i] = byte('a' + rng.IntN(26))
-				}
-			}
-		case 3:
+		switch rng.IntN(4) {
+		case 0:
+			misspell(rng, b)
+		case 1:
 			for range 1 + len(b)/1000 {
 				if len(b) > 0 {
 					b[rng.IntN(len(b))] ^= byte(1 << rng.IntN(8))
 				}
 			}
-		case 4:
+		case 2:
 			b = b[:len(b)/2]
-		case 5:
+		case 3:
 			if err := c.client.Del(ctx, key).Err(); err != nil {
 				return err
 			}
@@ -113,6 +111,31 @@ func (c *cache) forge(ctx context.Context, rng *rand.Rand) error {
 		}
 		return nil
 	})
+}
+
+// mislead changes letters in the chunks of a snapshot, and nothing else: names are others, and it all still fits together.
+func (c *cache) mislead(ctx context.Context, rng *rand.Rand) error {
+	return c.values(ctx, func(key, value string) error {
+		if !strings.Contains(key, ":chunk:") {
+			return nil
+		}
+		b := []byte(value)
+		misspell(rng, b)
+		return c.client.Set(ctx, key, b, redis.KeepTTL).Err()
+	}, func(string) error { return nil })
+}
+
+// misspell changes one in ten letters inside words, which are no lengths or offsets.
+func misspell(rng *rand.Rand, b []byte) {
+	for i, run := 0, 0; i < len(b); i++ {
+		if b[i] < 'a' || b[i] > 'z' {
+			run = 0
+			continue
+		}
+		if run++; run > 3 && rng.IntN(10) == 0 {
+			b[i-1] = byte('a' + rng.IntN(26))
+		}
+	}
 }
 
 // restore puts values back that were there at an earlier time, and keeps those that are there now.
