@@ -400,7 +400,7 @@ func (e *Engine) commitOnce(batch []*proposal) error {
 	store.Point("committed")
 	e.dirty = false
 	if seal == nil && slices.ContainsFunc(batch, func(p *proposal) bool { return p.err == nil && !p.request.starts }) {
-		if err := e.settle(ctx, e.view.head.Seq); err != nil { // what they are told was found in the ledger
+		if err := e.settle(ctx, e.view.head.Seq, e.view.head.Chain); err != nil { // what they are told was found in the ledger
 			return errors.Join(store.ErrUnknown, err)
 		}
 	}

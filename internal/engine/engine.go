@@ -199,7 +199,7 @@ func (e *Engine) Register(ctx context.Context, q Request, f deal.Filing) (Regist
 	case lerr == nil && subtle.ConstantTimeCompare(prior.RequestHash, q.Hash) != 1:
 		return Registered{}, deal.ErrKeyReused
 	case lerr == nil:
-		if err := e.settle(ctx, prior.Seq); err != nil {
+		if err := e.settle(ctx, prior.Seq, prior.Chain); err != nil {
 			return Registered{}, err
 		}
 		return e.registered(ctx, &proposal{entry: prior, replayed: true})
@@ -232,15 +232,21 @@ func (e *Engine) file(ctx context.Context, q Request, f deal.Filing) (Registered
 	return e.registered(ctx, p)
 }
 
-// settle sees to it that an answer which rests on the entry seq can be promised: the entry may be another's commit, of which
-// nobody has heard yet whether it outlasts a failover.
-func (e *Engine) settle(ctx context.Context, seq uint64) error {
+// settle sees to it that an answer which rests on the entry seq, of that chain, can be promised: the entry may be another's
+// commit, of which nobody has heard yet whether it outlasts a failover. It is read once more at the end: a failover between
+// the first reading and the waiting would have made the waiting one for another history.
+func (e *Engine) settle(ctx context.Context, seq uint64, chain store.Hash) error {
 	if seq <= e.settled.Load() {
 		return nil
 	}
-	seq = max(seq, read(e, func(v *view) uint64 { return v.head.Seq }))
 	if err := e.cfg.Store.Settle(ctx); err != nil {
 		return errors.Join(deal.ErrUnavailable, err)
+	}
+	switch again, err := e.cfg.Store.Entry(ctx, seq); {
+	case err != nil:
+		return errors.Join(deal.ErrUnavailable, err)
+	case again.Chain != chain:
+		return errors.Join(deal.ErrUnavailable, errDiverged)
 	}
 	e.safe(seq)
 	return nil
