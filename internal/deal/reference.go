@@ -1,6 +1,7 @@
 package deal
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -151,6 +152,26 @@ func NewRecord(kind RecordKind) Record {
 		return &Rate{}
 	}
 	return nil
+}
+
+// CopyRecord returns a copy of the record that can be validated, which fills in defaults, while others read the record.
+// Lists are shared: nothing writes to them.
+func CopyRecord(r Record) Record {
+	switch r := r.(type) {
+	case *Account:
+		return new(*r)
+	case *Opportunity:
+		return new(*r)
+	case *Partner:
+		return new(*r)
+	case *Person:
+		return new(*r)
+	case *CatalogueProduct:
+		return new(*r)
+	case *Rate:
+		return new(*r)
+	}
+	panic(fmt.Sprintf("no such record: %T", r))
 }
 
 // AllDomains returns the account's domains, the main one first, without repeats.

@@ -592,6 +592,7 @@ func mergeRows(v *view, rows []ImportRow) (*deal.Change, PutResult, map[int]deal
 		if in.Merge != nil {
 			row = in.Merge(before, row)
 		}
+		row = deal.CopyRecord(row) // validation writes to it, and the batch may be tried again after readers have seen it
 		if errs := row.Validate(); len(errs) > 0 {
 			rejected[i] = errs
 			continue

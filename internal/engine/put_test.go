@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/dibs-deals/dibs/internal/deal"
 )
 
@@ -137,5 +139,37 @@ func TestPutRepeatedIndexed(t *testing.T) {
 	})
 	if found != [2]int{0, 1} {
 		t.Errorf("found %d times under its first name and %d times under its last", found[0], found[1])
+	}
+}
+
+// TestPutLeavesRows: the caller's records are as they were, whatever validation makes of them.
+func TestPutLeavesRows(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	given := []deal.Record{
+		&deal.Account{ID: "acc-1", Name: "Zanzibar Orchestra Foundation", Country: "de"},
+		&deal.Opportunity{ID: "opp-1", AccountID: "acc-1"},
+		&deal.Partner{ID: "P-new", Name: "New"},
+	}
+	var before []deal.Record
+	for _, r := range given {
+		before = append(before, deal.CopyRecord(r))
+	}
+	b.put(given...)
+	if diff := cmp.Diff(before, given); diff != "" {
+		t.Errorf("changed (-given +now):\n%s", diff)
+	}
+	if a := read(b.Engine, func(v *view) *deal.Account { return v.account("acc-1") }); a == nil || a.Country != "DE" {
+		t.Errorf("stored as %+v", a)
+	}
+}
+
+// TestCopyRecord covers every kind.
+func TestCopyRecord(t *testing.T) {
+	for _, k := range deal.RecordKinds {
+		r := deal.NewRecord(k)
+		if c := deal.CopyRecord(r); c == r || !cmp.Equal(c, r) {
+			t.Errorf("%s: %+v", k, c)
+		}
 	}
 }
