@@ -80,7 +80,10 @@ func (b *postgresBase) follow() error {
 		}
 	}
 	b.standby = true
-	return p.Exec("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
+	if err := p.CommitsWaitFor("*"); err != nil {
+		return err
+	}
+	return p.Exec("postgres", "SELECT pg_logical_emit_message(true, 'chaos', 'the standby has all that came before')")
 }
 
 func (b *postgresBase) url() string {

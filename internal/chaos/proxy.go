@@ -12,6 +12,8 @@ import (
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
+
+	"github.com/dibs-deals/dibs/internal/testserver"
 )
 
 // wire is the connection between one replica and one server: it can be slow, cut, or dead.
@@ -23,14 +25,18 @@ type wire struct {
 var proxies = toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 
 func newWire(name string, port int) (*wire, error) {
-	w := &wire{proxy: toxiproxy.NewProxy(proxies, name, "127.0.0.1:0", upstream(port))}
+	own, err := testserver.FreePort()
+	if err != nil {
+		return nil, fmt.Errorf("wire %s: %w", name, err)
+	}
+	w := &wire{proxy: toxiproxy.NewProxy(proxies, name, local(own), local(port))}
 	if err := w.proxy.Start(); err != nil {
 		return nil, fmt.Errorf("wire %s: %w", name, err)
 	}
 	return w, nil
 }
 
-func upstream(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 // address is where the replica finds the server.
 func (w *wire) address() string { return w.proxy.Listen }
@@ -39,7 +45,7 @@ func (w *wire) address() string { return w.proxy.Listen }
 func (w *wire) lead(port int) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.proxy.Update(&toxiproxy.Proxy{Listen: w.proxy.Listen, Upstream: upstream(port), Enabled: true})
+	return w.proxy.Update(&toxiproxy.Proxy{Listen: w.proxy.Listen, Upstream: local(port), Enabled: true})
 }
 
 // cut ends all connections, and lets none be made for a while.

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -170,6 +171,30 @@ func (p *Postgres) Exec(database string, statements ...string) error {
 		}
 		return nil
 	})
+}
+
+// CommitsWaitFor sets synchronous_standby_names, and returns when every commit that begins then goes by it.
+func (p *Postgres) CommitsWaitFor(names string) error {
+	if err := p.Exec("postgres", "ALTER SYSTEM SET synchronous_standby_names = '"+names+"'", "SELECT pg_reload_conf()"); err != nil {
+		return err
+	}
+	for from := time.Now(); time.Since(from) < startLimit; time.Sleep(5 * time.Millisecond) {
+		// A new session has the setting once the server has told all its processes of it. The one that makes commits wait
+		// is the checkpointer, and it looks before each checkpoint.
+		if told, err := p.Ask("postgres", "SELECT current_setting('synchronous_standby_names')"); err != nil {
+			return err
+		} else if told == names {
+			return p.Exec("postgres", "CHECKPOINT")
+		}
+	}
+	return fmt.Errorf("the server does not take up synchronous_standby_names = %q", names)
+}
+
+// Ask returns the one text that a query yields, as superuser.
+func (p *Postgres) Ask(database, query string) (out string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	return out, p.do(ctx, database, func(c *pgx.Conn) error { return c.QueryRow(ctx, query).Scan(&out) })
 }
 
 func (p *Postgres) do(ctx context.Context, database string, f func(*pgx.Conn) error) error {

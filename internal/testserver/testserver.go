@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -163,13 +164,21 @@ func (p *process) await(log string, ask func(context.Context) error) error {
 	}
 }
 
+// Ports below those that systems give to outgoing connections: a server that is down for a moment finds its own still free.
+const firstPort, lastPort = 15_000, 31_999
+
 // FreePort returns a port of 127.0.0.1 nobody listens on now.
 func FreePort() (int, error) {
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	var last error
+	for range 100 {
+		port := firstPort + rand.IntN(lastPort-firstPort+1)
+		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return port, l.Close()
+		}
+		last = err
 	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
+	return 0, fmt.Errorf("no free port was found between %d and %d: %w", firstPort, lastPort, last)
 }
 
 // cleanup ends a server with its test.

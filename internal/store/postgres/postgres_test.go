@@ -196,7 +196,7 @@ func standby(t *testing.T) (s *Store, waiting func(n int) (pid int)) {
 	t.Helper()
 	p := testserver.NewPostgres(t, "fsync=off")
 	s = open(t, Config{URL: p.Database(t) + patient})
-	if err := p.Exec("postgres", "SET synchronous_commit = local", "ALTER SYSTEM SET synchronous_standby_names = 'missing'", "SELECT pg_reload_conf()"); err != nil {
+	if err := p.CommitsWaitFor("missing"); err != nil {
 		t.Fatal(err)
 	}
 	return s, func(n int) (pid int) {
@@ -330,7 +330,7 @@ func TestFailover(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if err := p.Exec("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'second'", "SELECT pg_reload_conf()"); err != nil {
+	if err := p.CommitsWaitFor("second"); err != nil {
 		t.Fatal(err)
 	}
 	primary := fmt.Sprintf("127.0.0.1:%d", p.Port)
