@@ -3,9 +3,25 @@ package engine
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/store"
 )
+
+// patience is how long an import goes on trying to write one batch where the ledger is too busy or the database restarts:
+// whoever files a deal is told to come back after three seconds, but to begin a long import anew helps nobody.
+const patience = time.Minute
+
+// putPatiently is putRows, again and again while nothing was written for a reason that passes.
+func (e *Engine) putPatiently(ctx context.Context, q Request, batch []ImportRow) (got PutResult, rejected map[int]deal.FieldErrors, err error) {
+	for from := time.Now(); ; {
+		got, rejected, err = e.putRows(ctx, q, batch, false)
+		if !errors.Is(err, store.ErrRetry) || errors.Is(err, store.ErrUnknown) || ctx.Err() != nil || time.Since(from) > patience {
+			return got, rejected, err
+		}
+	}
+}
 
 // ImportRow is one row of a stream of reference data.
 type ImportRow struct {
@@ -30,7 +46,7 @@ func ImportRows(ctx context.Context, e *Engine, q Request, dryRun bool, rows fun
 			rejected = read(e, func(v *view) (bad map[int]deal.FieldErrors) { _, got, bad = mergeRows(v, batch); return bad })
 		} else {
 			var err error
-			if got, rejected, err = e.putRows(ctx, q, batch, false); err != nil {
+			if got, rejected, err = e.putPatiently(ctx, q, batch); err != nil {
 				return err
 			}
 		}

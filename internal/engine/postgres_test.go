@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -89,15 +90,15 @@ func testRestart(t *testing.T, server *testserver.Postgres) {
 // passing fails commits for a reason that passes.
 type passing struct {
 	store.Store
-	fails int // commits to fail before the lock, and as many after deciding
+	fails atomic.Int64 // commits to fail, half of them before the lock and half after deciding
 }
 
 func (p *passing) Commit(ctx context.Context, decide func(context.Context, store.Locked) (store.Append, error)) error {
-	p.fails--
+	fails := p.fails.Add(-1)
 	switch {
-	case p.fails >= 0 && p.fails%2 == 1:
+	case fails >= 0 && fails%2 == 1:
 		return fmt.Errorf("%w: before the lock", store.ErrRetry)
-	case p.fails >= 0:
+	case fails >= 0:
 		return p.Store.Commit(ctx, func(ctx context.Context, l store.Locked) (store.Append, error) {
 			if _, err := decide(ctx, l); err != nil {
 				return store.Append{}, err
@@ -118,19 +119,28 @@ func TestRetry(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = e.Close(context.Background()) }()
-	p.fails = 4
+	p.fails.Store(4)
 	f := filing("P-1", deal.Customer{Name: "Zanzibar Orchestra Foundation", Country: "DE"})
-	if _, err := e.Register(context.Background(), request("key_1", "soon", f), f); err != nil || p.fails > 0 {
-		t.Errorf("%v, with %d failures to come", err, p.fails)
+	if _, err := e.Register(context.Background(), request("key_1", "soon", f), f); err != nil || p.fails.Load() > 0 {
+		t.Errorf("%v, with %d failures to come", err, p.fails.Load())
 	}
-	p.fails = 1 << 30
+	p.fails.Store(1 << 30)
 	began := time.Now()
 	if _, err := e.Register(context.Background(), request("key_1", "never", f), f); !errors.Is(err, deal.ErrUnavailable) || time.Since(began) > retryFor+time.Second {
 		t.Errorf("%v after %s", err, time.Since(began))
 	}
-	p.fails = 0
+	p.fails.Store(0)
 	if _, err := e.Register(context.Background(), request("key_1", "never", f), f); err != nil {
 		t.Error(err)
+	}
+	// An import is more patient.
+	p.fails.Store(1 << 30)
+	time.AfterFunc(retryFor+500*time.Millisecond, func() { p.fails.Store(0) })
+	res, err := ImportRows(context.Background(), e, Request{Actor: deal.System}, false, func(put func(ImportRow) error) error {
+		return put(ImportRow{Line: 1, Record: &deal.Account{ID: "acc-late", Name: "Late GmbH"}})
+	}, func(int, deal.FieldErrors) {})
+	if err != nil || res != (PutResult{Created: 1}) {
+		t.Errorf("%+v, %v", res, err)
 	}
 	b.sound()
 }
