@@ -27,6 +27,8 @@ type databaseFlags struct {
 	SigningKey string `env:"DIBS_SIGNING_KEY" type:"path" placeholder:"FILE" help:"File of the ledger's signing key; made on first start, and the same for all replicas. Default: ledger.key beside the SQLite database, dibs-data/ledger.key with PostgreSQL."`
 	RotateKey  bool   `name:"rotate-signing-key" help:"Go on with a new signing key when the file is not there. Receipts given so far stay valid under the old key, which is in the ledger."`
 	Origin     string `default:"dibs/ledger" env:"DIBS_ORIGIN" help:"Name of the ledger in its checkpoints, set when the signing key is made."`
+
+	anew bool // read the accounts themselves, not a snapshot of them
 }
 
 // defaultFolder is where files are that have no place of their own.
@@ -144,6 +146,9 @@ func (f *databaseFlags) openReplica(ctx context.Context, create bool, log *slog.
 		return nil, nil, nil, err
 	}
 	cfg := engine.Config{Store: st, Signer: signer, RotateKey: f.RotateKey, Policy: policy, Clock: clock, Log: log, Vet: policytest.Vet}
+	if !f.anew {
+		cfg.Peers = replica.NewKept(st, log)
+	}
 	if url != "" {
 		if r, err = replica.New(replica.Config{URL: url, Store: st, Origin: f.Origin, Log: log}); err != nil {
 			return nil, nil, nil, errors.Join(fmt.Errorf("--redis: %w", err), st.Close())

@@ -17,6 +17,7 @@ import (
 	"github.com/dibs-deals/dibs/internal/document"
 	"github.com/dibs-deals/dibs/internal/engine"
 	"github.com/dibs-deals/dibs/internal/intake"
+	"github.com/dibs-deals/dibs/internal/replica"
 	"github.com/dibs-deals/dibs/internal/store"
 )
 
@@ -86,7 +87,13 @@ func (c *importCmd) load(ctx context.Context, std stdio, e *engine.Engine, in io
 	case "registrations":
 		return c.registrations(ctx, std, e, in)
 	}
-	return c.records(ctx, std, e, in, deal.RecordKind(c.Kind))
+	err := c.records(ctx, std, e, in, deal.RecordKind(c.Kind))
+	if c.Kind == string(deal.Accounts) && !c.DryRun {
+		if kerr := replica.NewKept(e.Store(), nil).Renew(ctx, e); kerr != nil {
+			fmt.Fprintf(std.err, "the accounts are in; the next start will take longer, for no snapshot of them was kept: %v\n", kerr)
+		}
+	}
+	return err
 }
 
 // report prints bad rows and counts them.

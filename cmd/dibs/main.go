@@ -49,7 +49,7 @@ type commands struct {
 	Replay  replayCmd  `cmd:"" help:"Derive recorded decisions again and compare."`
 	Audit   auditCmd   `cmd:"" help:"Prove and verify what was decided."`
 	Keys    keysCmd    `cmd:"" help:"API keys and their roles."`
-	Reindex reindexCmd `cmd:"" help:"Build the index anew from the database, and publish it for replicas when Redis is given."`
+	Reindex reindexCmd `cmd:"" help:"Build the index anew from the accounts, and keep it in the database (and Redis, when given) for the next start."`
 	Health  healthCmd  `cmd:"" help:"Ask a running service whether it is ready."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

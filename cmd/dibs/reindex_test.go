@@ -24,7 +24,7 @@ func TestRedis(t *testing.T) {
 		t.Fatalf("import: %d %s", code, errs)
 	}
 	code, out, errs := dibs(t, "", nil, "reindex", "--database", db)
-	if code != exitOK || !strings.Contains(out, "50 accounts") || !strings.Contains(out, "nothing was published") {
+	if code != exitOK || !strings.Contains(out, "50 accounts") || !strings.Contains(out, "kept in the database as sha256:") {
 		t.Fatalf("reindex without Redis: %d %s%s", code, out, errs)
 	}
 	redis := testserver.NewRedis(t)

@@ -89,14 +89,17 @@ func serveOn(ctx context.Context, log *slog.Logger, e *engine.Engine, r *replica
 		return fmt.Errorf("telemetry: %w", err)
 	}
 	cfg := server.Config{Engine: e, Log: log, Telemetry: tel, Version: version, ChecksPerMinute: checks}
+	var beside interface {
+		Run(ctx context.Context, w replica.World)
+	} = replica.NewKept(e.Store(), log)
 	if r != nil {
 		tel.Registry.MustRegister(r)
-		cfg.Budget = r
-		running, stop := context.WithCancel(context.WithoutCancel(ctx)) // until the last request is answered, and told of
-		ended := make(chan struct{})
-		go func() { defer close(ended); r.Run(running, e) }()
-		defer func() { stop(); <-ended }()
+		cfg.Budget, beside = r, r
 	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx)) // until the last request is answered, and told of
+	ended := make(chan struct{})
+	go func() { defer close(ended); beside.Run(running, e) }()
+	defer func() { stop(); <-ended }()
 	err = server.New(cfg).Run(ctx, l)
 	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()

@@ -65,7 +65,7 @@ type Engine struct {
 	current atomic.Pointer[view] // the same, for readers, who lock it
 	broken  atomic.Bool          // the view could not be read again after a failure
 	settled atomic.Uint64        // entries up to here are known to outlast a failover
-	warm    atomic.Bool          // the view was read on top of a snapshot
+	source  atomic.Value         // string: what the accounts were read from
 	format  func() string        // of snapshots
 
 	queue    chan *proposal
@@ -994,7 +994,7 @@ func (e *Engine) Ready(ctx context.Context) Readiness {
 	superseded := false
 	out := read(e, func(v *view) Readiness {
 		superseded = v.superseded()
-		r := Readiness{Position: v.head.Seq, Accounts: v.accounts.Len(), Claims: len(v.claims), Detail: "no territory plan is published", Source: "store", Redis: "off"}
+		r := Readiness{Position: v.head.Seq, Accounts: v.accounts.Len(), Claims: len(v.claims), Detail: "no territory plan is published", Redis: "off"}
 		if v.policy != nil {
 			r.Policy = refText(v.policy.Ref())
 		}
@@ -1017,9 +1017,7 @@ func (e *Engine) Ready(ctx context.Context) Readiness {
 	if out.Head > out.Position {
 		out.Lag = out.Head - out.Position
 	}
-	if e.warm.Load() {
-		out.Source = "redis"
-	}
+	out.Source = e.source.Load().(string)
 	if e.cfg.Peers != nil {
 		out.Redis = e.cfg.Peers.State()
 	}

@@ -68,8 +68,8 @@ func (e *Engine) readWorld(ctx context.Context) error {
 		}
 		if v != nil {
 			p.Loaded(true, nil)
-			e.log.Info("the world was read on top of a snapshot", "snapshot", on.Seq, "position", v.head.Seq, "accounts", v.accounts.Len(), "took", time.Since(from))
-			e.take(v, true)
+			e.log.Info("the world was read on top of a snapshot", "snapshot", on.Seq, "from", p.Source(), "position", v.head.Seq, "accounts", v.accounts.Len(), "took", time.Since(from))
+			e.take(v, p.Source())
 			return nil
 		}
 		p.Loaded(false, err)
@@ -83,14 +83,14 @@ func (e *Engine) readWorld(ctx context.Context) error {
 		return err
 	}
 	e.log.Info("the world was read from the store", "position", v.head.Seq, "accounts", v.accounts.Len(), "took", time.Since(from))
-	e.take(v, false)
+	e.take(v, "store")
 	return nil
 }
 
-func (e *Engine) take(v *view, warm bool) {
+func (e *Engine) take(v *view, source string) {
 	e.view = v
 	e.current.Store(v)
-	e.warm.Store(warm)
+	e.source.Store(source)
 	e.moved(false)
 }
 
@@ -105,7 +105,7 @@ func (e *Engine) reload(cause error) {
 	if on := e.view.origin(); on != nil && !e.strange {
 		var v *view
 		if v, err = load(ctx, e.cfg.Store, e.model, on); err == nil {
-			e.take(v, e.warm.Load())
+			e.take(v, e.source.Load().(string))
 		}
 	}
 	if errors.Is(err, store.ErrBase) || errors.Is(err, errDiverged) {

@@ -18,13 +18,15 @@ type Peers interface {
 	// Fetch returns the newest snapshot of the format whose digest the store names, with the entry it is of. No sections
 	// and no error: there is none to be had. An error: what there was is not the snapshot.
 	Fetch(ctx context.Context, format string) (store.Base, [][]byte, error)
+	// Source is what the last snapshot was fetched from: redis or store.
+	Source() string
 	// Loaded is told how the world was read: on top of what Fetch returned, or not and why.
 	Loaded(warm bool, err error)
 	// Moved is told where the view is now, and whether by this replica's own commit.
 	Moved(head store.Head, own bool)
 	// Wake delivers when others may have committed what the view has not. It always returns the same channel.
 	Wake() <-chan struct{}
-	// State is up or down.
+	// State is up, down, or off when there is no Redis.
 	State() string
 }
 

@@ -9,3 +9,6 @@ func (r *Replica) Counter(name string, labels ...string) prometheus.Counter {
 	}
 	return map[string]*prometheus.CounterVec{"boots": r.metrics.boots, "signals": r.metrics.signals, "publish": r.metrics.publish, "limits": r.metrics.limits}[name].WithLabelValues(labels...)
 }
+
+// From has snapshots of n accounts and more kept, at once.
+func (k *Kept) From(n int) { k.from, k.wait = n, 0 }

@@ -18,7 +18,7 @@ func newMetrics(r *Replica) *metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "dibs", Subsystem: "replica", Name: name, Help: help}, labels)
 	}
 	m := &metrics{
-		boots:    counter("boots_total", "How the world was read: from redis (warm) or from the store, because there was no snapshot (cold) or it was refused (rejected).", "source", "outcome"),
+		boots:    counter("boots_total", "How the world was read: on top of a snapshot in Redis or in the store (warm), or without one, because there was none (cold) or it was refused (rejected).", "source", "outcome"),
 		signals:  counter("signals_total", "Signals of commits: sent, lost (Redis was down), heard, and heeded (they spoke of what this replica had not).", "event"),
 		publish:  counter("snapshot_publishes_total", "Attempts to publish a snapshot: published, leased (another replica is at it), failed.", "outcome"),
 		limits:   counter("limits_total", "Answers of Redis to whether a caller may go on: allowed, refused, unknown (this replica's own limit alone decides).", "answer"),
@@ -31,7 +31,7 @@ func newMetrics(r *Replica) *metrics {
 		}
 		return 0
 	})
-	for _, labels := range [][2]string{{"redis", "warm"}, {"store", "cold"}, {"store", "rejected"}} {
+	for _, labels := range [][2]string{{"redis", "warm"}, {"store", "warm"}, {"store", "cold"}, {"store", "rejected"}} {
 		m.boots.WithLabelValues(labels[0], labels[1])
 	}
 	return m

@@ -5,7 +5,7 @@
 // that was published, and only those bytes are used. Its signals say when to look; what there is to see is read from the
 // store. Its counters only ever refuse more than this replica's own. So with Redis down, flushed, stale or forged every
 // decision stays what it is, and only takes a little longer to be seen elsewhere. No key and no data of people is kept
-// there.
+// there. The store keeps a snapshot as well, for a start without Redis: see Kept.
 //
 // What Redis holds, under names with one hash tag, so that a cluster keeps them together:
 //
@@ -58,6 +58,7 @@ type World interface {
 // Replica is this process's end of Redis. It implements engine.Peers.
 type Replica struct {
 	store  store.Store
+	kept   *Kept
 	origin string
 	log    *slog.Logger
 
@@ -68,6 +69,7 @@ type Replica struct {
 	spaceMu sync.Mutex
 	tag     string // the hash tag of the names, once the ledger has a first entry
 
+	fromKept atomic.Bool   // the last snapshot was fetched from the store
 	state    atomic.Int32  // see Redis's states
 	look     chan struct{} // Redis has come up: see what it holds
 	silent   atomic.Int64  // until when, in Unix nanoseconds, no request asks Redis
@@ -86,6 +88,7 @@ func New(cfg Config) (*Replica, error) {
 		r.log = slog.New(slog.DiscardHandler)
 	}
 	hush()
+	r.kept = NewKept(cfg.Store, r.log)
 	var err error
 	if r.slow, err = connect(cfg.URL, slowTimeouts); err != nil {
 		return nil, err
@@ -109,12 +112,14 @@ func (silent) Printf(context.Context, string, ...any) {}
 // Close ends the connections. Run must have returned.
 func (r *Replica) Close() error { return errors.Join(r.slow.Close(), r.fast.Close()) }
 
-// Run sends and hears signals, and publishes snapshots of w when there is none or it has grown old, until ctx ends.
+// Run sends and hears signals, and publishes snapshots of w, in Redis and in the store, when there is none or it has grown
+// old, until ctx ends.
 func (r *Replica) Run(ctx context.Context, w World) {
 	var loops sync.WaitGroup
 	loops.Go(func() { r.listen(ctx) })
 	loops.Go(func() { r.announce(ctx) })
-	loops.Go(func() { r.publishing(ctx, w) })
+	loops.Go(func() { publishing(ctx, w, r, 0, r.look, r.log) })
+	loops.Go(func() { r.kept.Run(ctx, w) })
 	loops.Wait()
 }
 
@@ -133,11 +138,19 @@ func (r *Replica) State() string {
 	return "down"
 }
 
+// Source implements engine.Peers.
+func (r *Replica) Source() string {
+	if r.fromKept.Load() {
+		return "store"
+	}
+	return "redis"
+}
+
 // Loaded implements engine.Peers.
 func (r *Replica) Loaded(warm bool, err error) {
 	switch {
 	case warm:
-		r.metrics.boots.WithLabelValues("redis", "warm").Inc()
+		r.metrics.boots.WithLabelValues(r.Source(), "warm").Inc()
 	case err != nil:
 		r.metrics.boots.WithLabelValues("store", "rejected").Inc()
 	default:

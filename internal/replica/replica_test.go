@@ -59,6 +59,7 @@ func newSite(t *testing.T) *site {
 type process struct {
 	*engine.Engine
 	rep   *replica.Replica // nil: alone
+	kept  *heard           // nil: it does not look in the store
 	store *counting
 	end   func()
 }
@@ -74,6 +75,15 @@ func (c *counting) Head(ctx context.Context) (store.Head, error) {
 	return c.Store.Head(ctx)
 }
 
+func noon() time.Time { return time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC) }
+
+// renamed returns an account under another name.
+func renamed(r deal.Record) deal.Record {
+	a := *r.(*deal.Account)
+	a.Name = "Renamed Holdings Limited"
+	return &a
+}
+
 // start starts a process. One that is alone does not know Redis; one that runs sends, hears and publishes.
 func (s *site) start(alone, runs bool) *process {
 	s.t.Helper()
@@ -82,7 +92,7 @@ func (s *site) start(alone, runs bool) *process {
 		s.t.Fatal(err)
 	}
 	p := &process{store: &counting{Store: st}}
-	cfg := engine.Config{Store: p.store, Signer: s.key, Clock: func() time.Time { return time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC) }}
+	cfg := engine.Config{Store: p.store, Signer: s.key, Clock: noon}
 	if !alone {
 		if p.rep, err = replica.New(replica.Config{URL: s.redis.URL(), Store: p.store, Origin: "dibs.example/test"}); err != nil {
 			s.t.Fatal(err)
@@ -739,9 +749,6 @@ func (w takesLease) Snapshot(ctx context.Context) (store.Base, [][]byte, error) 
 // TestGrowth: when enough has changed a new snapshot is published without being asked for.
 func TestGrowth(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("puts many accounts")
-	}
 	s := newSite(t)
 	a := s.start(false, true)
 	a.put(t, partners()...)

@@ -9,7 +9,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -147,16 +149,31 @@ func digest(format string, base store.Base, sizes []int64, chunks []store.Hash) 
 }
 
 // Fetch implements engine.Peers: the sections of the newest snapshot in the format, if they are the very bytes that the
-// store says were published.
+// store says were published. It looks in Redis, then in the store.
 func (r *Replica) Fetch(ctx context.Context, format string) (store.Base, [][]byte, error) {
 	rec, sections, err := r.fetch(ctx, format)
 	var down unavailable
 	switch {
 	case errors.As(err, &down):
-		r.log.Info("no snapshot is to be had", "cause", err)
-		return store.Base{}, nil, nil
+		r.log.Info("no snapshot is to be had in Redis", "cause", err)
+		err = nil
 	case err != nil:
 		r.metrics.rejected.Inc()
+	}
+	r.fromKept.Store(sections == nil)
+	if sections == nil {
+		var kept [][]byte
+		var keptErr error
+		if rec, kept, keptErr = r.kept.fetch(ctx, format); kept != nil {
+			if err != nil {
+				r.log.Warn("the snapshot in Redis was refused; taking the store's", "cause", err)
+			}
+			sections, err = kept, nil
+		} else if keptErr != nil {
+			r.log.Info("no snapshot is to be had in the store", "cause", keptErr)
+		}
+	}
+	if err != nil {
 		return store.Base{}, nil, err
 	}
 	if sections != nil {
@@ -177,16 +194,28 @@ func (r *Replica) fetch(ctx context.Context, format string) (store.Snapshot, [][
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchAtLeast+time.Duration(rec.Bytes)*time.Second/fetchRate)
 	defer cancel()
+	sections, err := assemble(ctx, m, rec, func(ctx context.Context, i int, into []byte) (int, error) {
+		n, err := r.slow.GetToBuffer(ctx, chunkName(tag, m.Digest, i), into).Result()
+		if isOther(err) {
+			return 0, fmt.Errorf("it is something else: %w", err)
+		}
+		if r.answered(err) != nil {
+			return 0, unavailable{err}
+		}
+		return n, nil
+	})
+	return rec, sections, err
+}
+
+// assemble reads the chunks of a snapshot, and returns its sections if they are what was published.
+func assemble(ctx context.Context, m *manifest, rec store.Snapshot, read func(ctx context.Context, i int, into []byte) (int, error)) ([][]byte, error) {
 	chunks := layout(m.Sizes)
 	sections, into := allocate(m.Sizes, chunks)
 	hashes := make([]store.Hash, len(chunks))
-	err = parallel(ctx, fetchers, len(chunks), func(ctx context.Context, i int) error {
-		n, err := r.slow.GetToBuffer(ctx, chunkName(tag, m.Digest, i), into[i]).Result()
-		if isOther(err) {
-			return fmt.Errorf("chunk %d of %d is something else: %w", i, len(chunks), err)
-		}
-		if r.answered(err) != nil {
-			return unavailable{fmt.Errorf("chunk %d of %d: %w", i, len(chunks), err)}
+	err := parallel(ctx, fetchers, len(chunks), func(ctx context.Context, i int) error {
+		n, err := read(ctx, i, into[i])
+		if err != nil {
+			return fmt.Errorf("chunk %d of %d: %w", i, len(chunks), err)
 		}
 		if n != len(into[i]) {
 			return fmt.Errorf("chunk %d of %d has %d bytes, not %d", i, len(chunks), n, len(into[i]))
@@ -195,12 +224,12 @@ func (r *Replica) fetch(ctx context.Context, format string) (store.Snapshot, [][
 		return nil
 	})
 	if err != nil {
-		return store.Snapshot{}, nil, err
+		return nil, err
 	}
-	if got := digest(format, rec.Base, m.Sizes, hashes); got != rec.Digest {
-		return store.Snapshot{}, nil, fmt.Errorf("its bytes have digest %x, the store says %x was published", got[:8], rec.Digest[:8])
+	if got := digest(rec.Format, rec.Base, m.Sizes, hashes); got != rec.Digest {
+		return nil, fmt.Errorf("its bytes have digest %x, the store says %x was published", got[:8], rec.Digest[:8])
 	}
-	return rec, sections, nil
+	return sections, nil
 }
 
 // newest returns the manifest in Redis with the store's record of it; nil: there is none. An error that is not unavailable:
@@ -226,23 +255,27 @@ func (r *Replica) newest(ctx context.Context, format string) (tag string, m *man
 	if err != nil {
 		return tag, nil, rec, unavailable{err}
 	}
-	m = &manifest{}
-	if err := json.Unmarshal(text[:n], m); err != nil {
-		return tag, nil, rec, fmt.Errorf("its manifest cannot be read: %w", err)
+	m, rec, err = openManifest(text[:n], format, published)
+	return tag, m, rec, err
+}
+
+// openManifest reads a manifest, and finds the record of what it names.
+func openManifest(text []byte, format string, published []store.Snapshot) (*manifest, store.Snapshot, error) {
+	m := &manifest{}
+	if err := json.Unmarshal(text, m); err != nil {
+		return nil, store.Snapshot{}, fmt.Errorf("its manifest cannot be read: %w", err)
 	}
-	known := false
-	for _, p := range published {
-		if p.Format == format && hex.EncodeToString(p.Digest[:]) == m.Digest {
-			rec, known = p, true
-		}
+	at := slices.IndexFunc(published, func(p store.Snapshot) bool {
+		return p.Format == format && hex.EncodeToString(p.Digest[:]) == m.Digest
+	})
+	if at < 0 {
+		return nil, store.Snapshot{}, fmt.Errorf("the store knows of no snapshot %.16q in format %s", m.Digest, format)
 	}
-	if !known {
-		return tag, nil, rec, fmt.Errorf("the store knows of no snapshot %.16q in format %s", m.Digest, format)
-	}
+	rec := published[at]
 	var sum int64
 	for _, s := range m.Sizes {
 		if s < 0 || s > rec.Bytes {
-			return tag, nil, rec, errors.New("its manifest has impossible sizes")
+			return nil, rec, errors.New("its manifest has impossible sizes")
 		}
 		sum += s
 		if sum > rec.Bytes {
@@ -250,9 +283,9 @@ func (r *Replica) newest(ctx context.Context, format string) (tag string, m *man
 		}
 	}
 	if sum != rec.Bytes || len(m.Sizes) > maxSections {
-		return tag, nil, rec, fmt.Errorf("its manifest speaks of other sizes than the %d bytes that were published", rec.Bytes)
+		return nil, rec, fmt.Errorf("its manifest speaks of other sizes than the %d bytes that were published", rec.Bytes)
 	}
-	return tag, m, rec, nil
+	return m, rec, nil
 }
 
 // isOther reports whether Redis answered, with something that is not what was written: another type, or too long.
@@ -289,31 +322,13 @@ func (r *Replica) Publish(ctx context.Context, w World) (rec store.Snapshot, err
 		return rec, err
 	}
 	defer release()
-	base, sections, err := w.Snapshot(ctx)
+	p, err := pack(ctx, w)
 	if err != nil {
-		return rec, fmt.Errorf("taking a snapshot: %w", err)
-	}
-	rec = store.Snapshot{Base: base, Format: w.SnapshotFormat(), At: time.Now().UTC().Truncate(time.Microsecond)}
-	m := manifest{Sizes: make([]int64, len(sections))}
-	for i, s := range sections {
-		m.Sizes[i] = int64(len(s))
-		rec.Bytes += m.Sizes[i]
-	}
-	if len(sections) > maxSections {
-		return rec, fmt.Errorf("a snapshot of %d sections", len(sections))
-	}
-	chunks := layout(m.Sizes)
-	hashes := make([]store.Hash, len(chunks))
-	if err := parallel(ctx, runtime.GOMAXPROCS(0), len(chunks), func(_ context.Context, i int) error {
-		hashes[i] = sha256.Sum256(chunks[i].bytes(sections))
-		return nil
-	}); err != nil {
 		return rec, err
 	}
-	rec.Digest = digest(rec.Format, base, m.Sizes, hashes)
-	m.Digest = hex.EncodeToString(rec.Digest[:])
-	if err := parallel(ctx, 2, len(chunks), func(ctx context.Context, i int) error {
-		return r.answered(r.slow.Set(ctx, chunkName(tag, m.Digest, i), chunks[i].bytes(sections), unfinished).Err())
+	rec = p.Snapshot
+	if err := parallel(ctx, 2, len(p.chunks), func(ctx context.Context, i int) error {
+		return r.answered(r.slow.Set(ctx, chunkName(tag, p.digest, i), p.chunks[i].bytes(p.sections), unfinished).Err())
 	}); err != nil {
 		return rec, fmt.Errorf("writing chunks: %w", err)
 	}
@@ -321,23 +336,16 @@ func (r *Replica) Publish(ctx context.Context, w World) (rec store.Snapshot, err
 	if err := r.store.PutSnapshot(ctx, rec); err != nil {
 		return rec, fmt.Errorf("recording the snapshot: %w", err)
 	}
-	text, err := json.Marshal(m)
-	if err != nil {
-		return rec, err
-	}
-	if len(text) > maxManifest {
-		return rec, fmt.Errorf("a manifest of %d bytes", len(text))
-	}
-	if err := r.answered(r.slow.Set(ctx, manifestName(tag, rec.Format), text, 0).Err()); err != nil {
+	if err := r.answered(r.slow.Set(ctx, manifestName(tag, rec.Format), p.manifest, 0).Err()); err != nil {
 		return rec, fmt.Errorf("writing the manifest: %w", err)
 	}
-	_, err = r.slow.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i := range chunks {
-			p.Persist(ctx, chunkName(tag, m.Digest, i))
+	_, err = r.slow.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for i := range p.chunks {
+			pipe.Persist(ctx, chunkName(tag, p.digest, i))
 		}
-		if beforeErr == nil && before != nil && before.Digest != m.Digest {
+		if beforeErr == nil && before != nil && before.Digest != p.digest {
 			for i := range layout(before.Sizes) {
-				p.Expire(ctx, chunkName(tag, before.Digest, i), superseded)
+				pipe.Expire(ctx, chunkName(tag, before.Digest, i), superseded)
 			}
 		}
 		return nil
@@ -346,6 +354,47 @@ func (r *Replica) Publish(ctx context.Context, w World) (rec store.Snapshot, err
 		return rec, fmt.Errorf("keeping the chunks: %w", err)
 	}
 	return rec, nil
+}
+
+// packed is a snapshot, ready to be put away.
+type packed struct {
+	store.Snapshot
+	digest   string // of Snapshot, in hex
+	manifest []byte
+	sections [][]byte
+	chunks   []chunk
+}
+
+// pack takes a snapshot.
+func pack(ctx context.Context, w World) (p packed, err error) {
+	base, sections, err := w.Snapshot(ctx)
+	if err != nil {
+		return p, fmt.Errorf("taking a snapshot: %w", err)
+	}
+	if len(sections) > maxSections {
+		return p, fmt.Errorf("a snapshot of %d sections", len(sections))
+	}
+	p.Snapshot = store.Snapshot{Base: base, Format: w.SnapshotFormat(), At: time.Now().UTC().Truncate(time.Microsecond)}
+	m := manifest{Sizes: make([]int64, len(sections))}
+	for i, s := range sections {
+		m.Sizes[i] = int64(len(s))
+		p.Bytes += m.Sizes[i]
+	}
+	p.sections, p.chunks = sections, layout(m.Sizes)
+	hashes := make([]store.Hash, len(p.chunks))
+	if err := parallel(ctx, runtime.GOMAXPROCS(0), len(p.chunks), func(_ context.Context, i int) error {
+		hashes[i] = sha256.Sum256(p.chunks[i].bytes(sections))
+		return nil
+	}); err != nil {
+		return p, err
+	}
+	p.Digest = digest(p.Format, base, m.Sizes, hashes)
+	p.digest = hex.EncodeToString(p.Digest[:])
+	m.Digest = p.digest
+	if p.manifest, err = json.Marshal(m); err == nil && len(p.manifest) > maxManifest {
+		err = fmt.Errorf("a manifest of %d bytes", len(p.manifest))
+	}
+	return p, err
 }
 
 // lease takes the right to publish, and returns what gives it back.
@@ -377,20 +426,29 @@ const (
 	changesShare = 10 // or this part of the accounts: reading so many changes takes a tenth of what reading all does
 )
 
-// publishing publishes when Redis has no snapshot of the format, and when the newest has grown old.
-func (r *Replica) publishing(ctx context.Context, w World) {
+// shelf is where snapshots are put.
+type shelf interface {
+	// there reports whether a whole snapshot of the format is there, and of which entry.
+	there(ctx context.Context, format string) (seq uint64, is bool, err error)
+	// Publish puts one there. ErrLeased: somebody else is at it.
+	Publish(ctx context.Context, w World) (store.Snapshot, error)
+}
+
+// publishing publishes when there is no snapshot of the format on the shelf, and when the newest has grown old. Worlds of
+// fewer accounts than from are left alone. When it is told to look, it looks at once.
+func publishing(ctx context.Context, w World, to shelf, from int, look <-chan struct{}, log *slog.Logger) {
 	published := uint64(0) // changes of accounts when the newest snapshot was published, as far as this replica knows
 	newest := uint64(0)    // sequence of that
 	ticker := time.NewTicker(publishTick)
 	defer ticker.Stop()
 	for tick := 0; ; tick++ {
-		look := tick%publishLook == 0
+		looks := tick%publishLook == 0
 		if tick > 0 {
 			select {
 			case <-ctx.Done():
 				return
-			case <-r.look:
-				look = true
+			case <-look:
+				looks = true
 			case <-ticker.C:
 			}
 		}
@@ -398,11 +456,11 @@ func (r *Replica) publishing(ctx context.Context, w World) {
 		if changes < published { // the world was read again, and its changes counted from there
 			published = 0
 		}
-		old := changes-published > uint64(max(changesFrom, n/changesShare))
-		if !old && !look {
+		old := grown(n, changes-published)
+		if n < from || !old && !looks {
 			continue
 		}
-		seq, there, err := r.there(ctx, w.SnapshotFormat())
+		seq, there, err := to.there(ctx, w.SnapshotFormat())
 		if err != nil {
 			continue
 		}
@@ -415,16 +473,19 @@ func (r *Replica) publishing(ctx context.Context, w World) {
 		if there && !old {
 			continue
 		}
-		rec, err := r.Publish(ctx, w)
+		rec, err := to.Publish(ctx, w)
 		switch {
 		case err == nil:
 			newest, published = rec.Seq, changes
-			r.log.Info("a snapshot was published", "sequence", rec.Seq, "bytes", rec.Bytes)
+			log.Info("a snapshot was published", "sequence", rec.Seq, "bytes", rec.Bytes)
 		case !errors.Is(err, ErrLeased) && ctx.Err() == nil:
-			r.log.Warn("a snapshot could not be published", "error", err)
+			log.Warn("a snapshot could not be published", "error", err)
 		}
 	}
 }
+
+// grown reports whether so many changes of n accounts make a snapshot old.
+func grown(n int, changes uint64) bool { return changes > uint64(max(changesFrom, n/changesShare)) }
 
 // there reports whether Redis has a whole snapshot that the store names, and of which entry.
 func (r *Replica) there(ctx context.Context, format string) (seq uint64, is bool, err error) {

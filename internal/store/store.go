@@ -224,11 +224,21 @@ type Store interface {
 	// Snapshots returns the recorded snapshots: the latest sequence first, of one sequence the last recorded first.
 	Snapshots(ctx context.Context) ([]Snapshot, error)
 
+	// PutChunk keeps a piece of a snapshot, by the snapshot's digest and the piece's place; what was there is replaced. What
+	// is kept may be gone after a crash of the database or a failover: it is only quicker to read than the accounts.
+	PutChunk(ctx context.Context, of Hash, i int, body []byte) error
+	// Chunk returns a piece of a snapshot, or deal.ErrNotFound.
+	Chunk(ctx context.Context, of Hash, i int) ([]byte, error)
+	// Chunks returns how many pieces are kept of each snapshot.
+	Chunks(ctx context.Context) (map[Hash]int, error)
+	// DropChunks lets the pieces of a snapshot go.
+	DropChunks(ctx context.Context, of Hash) error
+
 	Close() error
 }
 
-// Snapshot is the record of a picture of the accounts and their index that was published outside the database, where
-// anybody may change it: only bytes with this digest are the picture.
+// Snapshot is the record of a picture of the accounts and their index that was published where it may change or be lost:
+// only bytes with this digest are the picture.
 type Snapshot struct {
 	Base
 	Digest Hash

@@ -86,6 +86,21 @@ func (s *Store) PutSnapshot(ctx context.Context, p store.Snapshot) error {
 	return pgx.BeginFunc(ctx, s.write, func(tx pgx.Tx) error { return tables.PutSnapshot(ctx, db{tx}, p) })
 }
 
+// PutChunk implements store.Store. It does not wait for commits, nor they for it.
+func (s *Store) PutChunk(ctx context.Context, of store.Hash, i int, body []byte) error {
+	return s.aside(ctx, func(tx db) error { return tables.PutChunk(ctx, tx, of, i, body) })
+}
+
+// DropChunks implements store.Store.
+func (s *Store) DropChunks(ctx context.Context, of store.Hash) error {
+	return s.aside(ctx, func(tx db) error { return tables.DropChunks(ctx, tx, of) })
+}
+
+// aside writes what is no part of the ledger, on a connection that commits do not need.
+func (s *Store) aside(ctx context.Context, write func(db) error) error {
+	return pgx.BeginTxFunc(ctx, s.read, pgx.TxOptions{AccessMode: pgx.ReadWrite}, func(tx pgx.Tx) error { return write(db{tx}) })
+}
+
 // turn is the transaction of one commit, on the one connection that writes.
 type turn struct {
 	s    *Store

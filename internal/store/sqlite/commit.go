@@ -67,7 +67,22 @@ func (s *Store) Commit(ctx context.Context, decide func(context.Context, store.L
 }
 
 // PutSnapshot implements store.Store.
-func (s *Store) PutSnapshot(ctx context.Context, p store.Snapshot) (err error) {
+func (s *Store) PutSnapshot(ctx context.Context, p store.Snapshot) error {
+	return s.aside(ctx, func(tx context.Context, db tables.Execer) error { return tables.PutSnapshot(tx, db, p) })
+}
+
+// PutChunk implements store.Store.
+func (s *Store) PutChunk(ctx context.Context, of store.Hash, i int, body []byte) error {
+	return s.aside(ctx, func(tx context.Context, db tables.Execer) error { return tables.PutChunk(tx, db, of, i, body) })
+}
+
+// DropChunks implements store.Store.
+func (s *Store) DropChunks(ctx context.Context, of store.Hash) error {
+	return s.aside(ctx, func(tx context.Context, db tables.Execer) error { return tables.DropChunks(tx, db, of) })
+}
+
+// aside writes what is no part of the ledger, in a transaction of its own between two commits.
+func (s *Store) aside(ctx context.Context, write func(context.Context, tables.Execer) error) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.conn == nil {
@@ -78,15 +93,15 @@ func (s *Store) PutSnapshot(ctx context.Context, p store.Snapshot) (err error) {
 	}
 	tx := context.WithoutCancel(ctx)
 	if _, err := s.conn.ExecContext(tx, "BEGIN IMMEDIATE"); err != nil {
-		return fmt.Errorf("recording a snapshot: %w", err)
+		return fmt.Errorf("beginning to write: %w", err)
 	}
 	end := "ROLLBACK"
 	defer func() {
 		if _, eerr := s.conn.ExecContext(tx, end); eerr != nil {
-			err = errors.Join(err, fmt.Errorf("recording a snapshot: %w", eerr))
+			err = errors.Join(err, fmt.Errorf("ending the writing by %s: %w", end, eerr))
 		}
 	}()
-	if err := tables.PutSnapshot(tx, s.conn, p); err != nil {
+	if err := write(tx, s.conn); err != nil {
 		return err
 	}
 	end = "COMMIT"

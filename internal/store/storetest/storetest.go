@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) (db store.Store, reopen func() st
 		"Load":            testLoad,
 		"LoadOnBase":      testLoadOnBase,
 		"Snapshots":       testSnapshots,
+		"Chunks":          testChunks,
 		"Gap":             testGap,
 		"NotFound":        testNotFound,
 		"LargeAndStrange": testLargeAndStrange,
@@ -676,6 +677,44 @@ func testSnapshots(t *testing.T, db store.Store, reopen func() store.Store) {
 	}
 	if got, err := db.Snapshots(ctx); err != nil || len(got) != len(want) {
 		t.Errorf("after refusals: %d records, %v", len(got), err)
+	}
+	must(t, db, item{change: deal.Change{Accounts: []*deal.Account{{ID: "b", Name: "x"}}}}) // and the writer goes on
+}
+
+func testChunks(t *testing.T, db store.Store, reopen func() store.Store) {
+	a, b := store.Hash{1}, store.Hash{2}
+	put := func(of store.Hash, i int, body string) {
+		t.Helper()
+		if err := db.PutChunk(ctx, of, i, []byte(body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	long := strings.Repeat("\x00\xff", 1<<19)
+	put(a, 0, "old")
+	put(a, 0, "new")
+	put(a, 1, long)
+	put(b, 7, "")
+	db = reopen()
+	if got, err := db.Chunks(ctx); err != nil || len(got) != 2 || got[a] != 2 || got[b] != 1 {
+		t.Errorf("kept are %v, %v", got, err)
+	}
+	for _, c := range []struct {
+		of   store.Hash
+		i    int
+		want string
+	}{{a, 0, "new"}, {a, 1, long}, {b, 7, ""}} {
+		if got, err := db.Chunk(ctx, c.of, c.i); err != nil || string(got) != c.want {
+			t.Errorf("piece %d of %x has %d bytes, not %d: %v", c.i, c.of[:1], len(got), len(c.want), err)
+		}
+	}
+	if err := db.DropChunks(ctx, a); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := db.Chunks(ctx); err != nil || len(got) != 1 || got[b] != 1 {
+		t.Errorf("left are %v, %v", got, err)
+	}
+	if _, err := db.Chunk(ctx, a, 0); !errors.Is(err, deal.ErrNotFound) {
+		t.Errorf("one that was dropped: %v", err)
 	}
 	must(t, db, item{change: deal.Change{Accounts: []*deal.Account{{ID: "b", Name: "x"}}}}) // and the writer goes on
 }

@@ -591,3 +591,41 @@ func PutSnapshot(ctx context.Context, db Execer, p store.Snapshot) error {
 	}
 	return nil
 }
+
+// Chunk implements store.Store.
+func (r *Reader) Chunk(ctx context.Context, of store.Hash, i int) (body []byte, err error) {
+	return body, one(ctx, r.DB, `SELECT body FROM snapshot_chunk WHERE digest = ? AND i = ?`, []any{of[:], i}, &body)
+}
+
+// Chunks implements store.Store.
+func (r *Reader) Chunks(ctx context.Context) (map[store.Hash]int, error) {
+	out := map[store.Hash]int{}
+	err := each(ctx, r.DB, `SELECT digest, count(*) FROM snapshot_chunk GROUP BY digest`, nil, func(scan func(...any) error) error {
+		var digest []byte
+		var n int
+		if err := scan(&digest, &n); err != nil {
+			return err
+		}
+		if len(digest) == len(store.Hash{}) {
+			out[store.Hash(digest)] = n
+		}
+		return nil
+	})
+	return out, err
+}
+
+// PutChunk is store.Store's, in the transaction of db or on its own.
+func PutChunk(ctx context.Context, db Execer, of store.Hash, i int, body []byte) error {
+	if err := db.Exec(ctx, `INSERT INTO snapshot_chunk (digest, i, body) VALUES (?, ?, ?) ON CONFLICT (digest, i) DO UPDATE SET body = excluded.body`, of[:], i, body); err != nil {
+		return fmt.Errorf("keeping a snapshot: %w", err)
+	}
+	return nil
+}
+
+// DropChunks is store.Store's, in the transaction of db or on its own.
+func DropChunks(ctx context.Context, db Execer, of store.Hash) error {
+	if err := db.Exec(ctx, `DELETE FROM snapshot_chunk WHERE digest = ?`, of[:]); err != nil {
+		return fmt.Errorf("dropping a snapshot: %w", err)
+	}
+	return nil
+}

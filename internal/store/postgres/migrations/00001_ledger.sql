@@ -388,6 +388,18 @@ COMMENT ON COLUMN snapshot.format IS 'What can read it.';
 COMMENT ON COLUMN snapshot.bytes IS 'Its size.';
 COMMENT ON COLUMN snapshot.at IS 'When it was published.';
 
+CREATE UNLOGGED TABLE snapshot_chunk (
+  digest bytea   NOT NULL CHECK (octet_length(digest) = 32),
+  i      integer NOT NULL CHECK (i >= 0),
+  body   bytea   NOT NULL,
+  PRIMARY KEY (digest, i)
+);
+ALTER TABLE snapshot_chunk ALTER body SET STORAGE EXTERNAL; -- dense already
+COMMENT ON TABLE  snapshot_chunk IS 'The bytes of a picture of the accounts and their index, for a start without Redis. Not logged: a crash or a failover empties it, and it is written anew.';
+COMMENT ON COLUMN snapshot_chunk.digest IS 'The snapshot.';
+COMMENT ON COLUMN snapshot_chunk.i IS 'Which piece: 0 says what the others are.';
+COMMENT ON COLUMN snapshot_chunk.body IS 'Up to a mebibyte.';
+
 -- lz4 costs half of what pglz does. A server built without it goes on with pglz.
 -- +goose StatementBegin
 DO $$
@@ -401,4 +413,4 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose Down
-DROP TABLE snapshot, api_key, document, rate, product, person, partner, opportunity, account, escalation, decision, holder, registration, event, node, personal, entry, head;
+DROP TABLE snapshot_chunk, snapshot, api_key, document, rate, product, person, partner, opportunity, account, escalation, decision, holder, registration, event, node, personal, entry, head;
