@@ -21,11 +21,11 @@ type reindexCmd struct {
 // reindexed is what dibs reindex prints.
 type reindexed struct {
 	Accounts  int     `json:"accounts"`
-	Bytes     int64   `json:"bytes"`    // of accounts and index
-	Sequence  uint64  `json:"sequence"` // the entry they are of
-	Seconds   float64 `json:"seconds"`  // from the database to the index
-	Digest    string  `json:"digest"`           // SHA-256 of what is kept in the database
-	Published bool    `json:"published"`        // in Redis, too
+	Bytes     int64   `json:"bytes"`     // of accounts and index
+	Sequence  uint64  `json:"sequence"`  // the entry they are of
+	Seconds   float64 `json:"seconds"`   // from the database to the index
+	Digest    string  `json:"digest"`    // SHA-256 of what is kept in the database
+	Published bool    `json:"published"` // in Redis, too
 }
 
 // Run builds the index without looking at a snapshot, keeps it in the database, and publishes it if there is a Redis to

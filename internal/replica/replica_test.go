@@ -685,7 +685,7 @@ func TestFrozen(t *testing.T) {
 		}
 		a.register(t, i, filing("P-1", deal.Customer{Name: fmt.Sprintf("Zwyx %d Customer KG", i)}))
 	}
-	if took := time.Since(from); took > 5*time.Second {
+	if took := time.Since(from); took > 30*time.Second { // one that waited would take minutes
 		t.Errorf("fifty requests took %v", took)
 	}
 	await(t, "it is said to be down", func() bool { return a.rep.State() == "down" })
