@@ -3474,6 +3474,11 @@ type CheckReplyJSONResponse CheckAnswer
 type ConflictReplyApplicationProblemPlusJSONResponse Problem
 
 type DecisionsReplyJSONResponse Decisions
+type DecisionsReplyApplicationYamlResponse struct {
+	Body io.Reader
+
+	ContentLength int64
+}
 
 type DocumentListReplyJSONResponse DocumentPage
 
@@ -6970,6 +6975,25 @@ func (response GetDecision200JSONResponse) VisitGetDecisionResponse(w http.Respo
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDecision200ApplicationYamlResponse struct {
+	DecisionsReplyApplicationYamlResponse
+}
+
+func (response GetDecision200ApplicationYamlResponse) VisitGetDecisionResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/yaml")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
 	return err
 }
 

@@ -2579,7 +2579,8 @@ type ClientInterface interface {
 	// GetDecision Read why it was decided so
 	//
 	// Partners read their view of the current decision. Staff also read every decision in full, newest first: normalised
-	// input, candidates with each score term, conflicts, territories, facts, and the trace of the rules.
+	// input, candidates with each score term, conflicts, territories, facts, and the trace of the rules. With
+	// `Accept: application/yaml` they read the current decision as a test case for the policy, which holds it to what it was.
 	//
 	// Corresponds with GET /v1/registrations/{id}/decision (the `GetDecision` operationId).
 	GetDecision(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3684,7 +3685,8 @@ func (c *Client) GetRegistration(ctx context.Context, id RegistrationID, reqEdit
 // GetDecision Read why it was decided so
 //
 // Partners read their view of the current decision. Staff also read every decision in full, newest first: normalised
-// input, candidates with each score term, conflicts, territories, facts, and the trace of the rules.
+// input, candidates with each score term, conflicts, territories, facts, and the trace of the rules. With
+// `Accept: application/yaml` they read the current decision as a test case for the policy, which holds it to what it was.
 //
 // Corresponds with GET /v1/registrations/{id}/decision (the `GetDecision` operationId).
 func (c *Client) GetDecision(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6808,7 +6810,8 @@ type ClientWithResponsesInterface interface {
 	// GetDecisionWithResponse Read why it was decided so
 	//
 	// Partners read their view of the current decision. Staff also read every decision in full, newest first: normalised
-	// input, candidates with each score term, conflicts, territories, facts, and the trace of the rules.
+	// input, candidates with each score term, conflicts, territories, facts, and the trace of the rules. With
+	// `Accept: application/yaml` they read the current decision as a test case for the policy, which holds it to what it was.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9713,6 +9716,8 @@ type GetDecisionResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *DecisionsReply
+	// YAML200 the response for an HTTP 200 `application/yaml` response
+	YAML200 *string
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *NotFoundReply
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -9722,6 +9727,11 @@ type GetDecisionResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetDecisionResponse) GetJSON200() *DecisionsReply {
 	return r.JSON200
+}
+
+// GetYAML200 returns the response for an HTTP 200 `application/yaml` response
+func (r GetDecisionResponse) GetYAML200() *string {
+	return r.YAML200
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
@@ -10989,7 +10999,8 @@ func (c *ClientWithResponses) GetRegistrationWithResponse(ctx context.Context, i
 // GetDecisionWithResponse Read why it was decided so
 //
 // Partners read their view of the current decision. Staff also read every decision in full, newest first: normalised
-// input, candidates with each score term, conflicts, territories, facts, and the trace of the rules.
+// input, candidates with each score term, conflicts, territories, facts, and the trace of the rules. With
+// `Accept: application/yaml` they read the current decision as a test case for the policy, which holds it to what it was.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -13224,6 +13235,13 @@ func ParseGetDecisionResponse(rsp *http.Response) (*GetDecisionResponse, error) 
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "yaml") && rsp.StatusCode == 200:
+		var dest string
+		if err := yaml.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.YAML200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFoundReply

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dibs-deals/dibs/internal/policytest"
 )
 
 // A policy and a plan are saved, published for an instant to come, moved, cancelled, and gone back from by their number.
@@ -60,5 +62,31 @@ func TestPublication(t *testing.T) {
 	list := string(w.want(200, w.get("auditor", "/v1/policies")).body)
 	if strings.Count(list, `"status":"live"`) != 1 || strings.Count(list, `"status":"retired"`) != 1 {
 		t.Errorf("list: %s", list)
+	}
+}
+
+// Staff keep a decision as a test of the policy; the partner reads what it always reads.
+func TestDecisionAsTest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.want(201, w.register("portal", "a", filing("P-001", "Kraftwerk Nord GmbH"))).str(t, "id")
+	ask := func(who string) got {
+		return w.call(who, "GET", "/v1/registrations/"+id+"/decision", "", "Accept", "application/yaml")
+	}
+	made := w.want(200, ask("ops"))
+	if strings.Contains(string(made.body), "Kraftwerk") {
+		t.Errorf("it names the customer: %s", made)
+	}
+	live := w.want(200, w.call("policy", "GET", "/v1/policies/live", "", "Accept", "application/yaml"))
+	suite, err := policytest.Load(append(live.body, made.body...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := suite.Run(t.Context())
+	if last := report.Cases[len(report.Cases)-1]; err != nil || !report.OK() || !strings.HasPrefix(last.Name, "as decided in dec_") {
+		t.Errorf("%+v, %v", last, err)
+	}
+	if g := w.want(200, ask("portal")); g.str(t, "registration_id") != id {
+		t.Errorf("the partner: %s", g)
 	}
 }
