@@ -193,7 +193,7 @@ func TestPolicyPublish(t *testing.T) {
 func TestPolicyVersions(t *testing.T) {
 	ctx := t.Context()
 	db := databaseFlags{Database: "sqlite:" + filepath.Join(t.TempDir(), "dibs.db"), Origin: "dibs/test"}
-	e, done, err := db.openEngine(ctx, true, slog.New(slog.DiscardHandler))
+	_, done, err := db.openEngine(ctx, true, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +233,8 @@ func TestPolicyVersions(t *testing.T) {
 			t.Errorf("%s: %d %s%s", c.args, code, out, errOut)
 		}
 	}
-	if e, done, err = db.openEngine(ctx, false, slog.New(slog.DiscardHandler)); err != nil {
+	e, done, err := db.openEngine(ctx, false, slog.New(slog.DiscardHandler))
+	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := e.Publish(ctx, engine.Request{Actor: deal.Actor{KeyID: "key_2", Role: "policy"}}, deal.PolicyDocument, 3); err != nil {

@@ -442,7 +442,6 @@ func BenchmarkWinner(b *testing.B) {
 			}
 		}
 		run("cel", byCEL)
-		byCEL = nil
 		runtime.GC() // a hundred thousand compiled conditions are hundreds of megabytes, and the next plan has as many
 	}
 }
