@@ -156,9 +156,10 @@ func (e DocumentKind) Valid() bool {
 
 // Defines values for DocumentStatus.
 const (
-	Draft   DocumentStatus = "draft"
-	Live    DocumentStatus = "live"
-	Retired DocumentStatus = "retired"
+	Draft     DocumentStatus = "draft"
+	Live      DocumentStatus = "live"
+	Retired   DocumentStatus = "retired"
+	Scheduled DocumentStatus = "scheduled"
 )
 
 // Valid indicates whether the value is a known member of the DocumentStatus enum.
@@ -169,6 +170,8 @@ func (e DocumentStatus) Valid() bool {
 	case Live:
 		return true
 	case Retired:
+		return true
+	case Scheduled:
 		return true
 	default:
 		return false
@@ -1045,22 +1048,30 @@ type Decisions struct {
 // Document defines model for Document.
 type Document struct {
 	// Body YAML; left out of lists
-	Body        string         `json:"body,omitempty,omitzero"`
-	CreatedAt   time.Time      `json:"created_at"`
-	CreatedBy   string         `json:"created_by"`
-	Digest      string         `json:"digest"`
-	Kind        DocumentKind   `json:"kind"`
-	Name        string         `json:"name"`
-	PublishedAt time.Time      `json:"published_at,omitempty,omitzero"`
-	PublishedBy string         `json:"published_by,omitempty,omitzero"`
-	Status      DocumentStatus `json:"status"`
-	Version     int            `json:"version"`
+	Body      string    `json:"body,omitempty,omitzero"`
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by"`
+	Digest    string    `json:"digest"`
+
+	// EffectiveFrom when it began to decide the last time, or will begin
+	EffectiveFrom time.Time `json:"effective_from,omitempty,omitzero"`
+
+	// EffectiveTo when it ceased the last time
+	EffectiveTo time.Time    `json:"effective_to,omitempty,omitzero"`
+	Kind        DocumentKind `json:"kind"`
+	Name        string       `json:"name"`
+	PublishedAt time.Time    `json:"published_at,omitempty,omitzero"`
+	PublishedBy string       `json:"published_by,omitempty,omitzero"`
+
+	// Status as of now
+	Status  DocumentStatus `json:"status"`
+	Version int            `json:"version"`
 }
 
 // DocumentKind defines model for Document.Kind.
 type DocumentKind string
 
-// DocumentStatus defines model for Document.Status.
+// DocumentStatus as of now
 type DocumentStatus string
 
 // DocumentPage defines model for DocumentPage.
@@ -1732,6 +1743,9 @@ type TerritoryResultStatus string
 // CaseID defines model for CaseID.
 type CaseID = string
 
+// EffectiveFrom defines model for EffectiveFrom.
+type EffectiveFrom = string
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
@@ -1972,6 +1986,12 @@ type ListPeopleParams struct {
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 }
 
+// PublishPolicyParams defines parameters for PublishPolicy.
+type PublishPolicyParams struct {
+	// EffectiveFrom from when on it decides: an instant to come (RFC 3339), or a day, which begins in the document's own zone; at once if not given
+	EffectiveFrom EffectiveFrom `form:"effective_from,omitempty" json:"effective_from,omitempty,omitzero"`
+}
+
 // ListProductsParams defines parameters for ListProducts.
 type ListProductsParams struct {
 	// Cursor `next_cursor` of the page before, with the same filters
@@ -2018,6 +2038,12 @@ type ListRegistrationsParams struct {
 type CreateRegistrationParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique per API key, new for each registration and repeated on each retry. It is kept as long as the registration.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// PublishTerritoryPlanParams defines parameters for PublishTerritoryPlan.
+type PublishTerritoryPlanParams struct {
+	// EffectiveFrom from when on it decides: an instant to come (RFC 3339), or a day, which begins in the document's own zone; at once if not given
+	EffectiveFrom EffectiveFrom `form:"effective_from,omitempty" json:"effective_from,omitempty,omitzero"`
 }
 
 // PutAccountJSONRequestBody defines body for PutAccount for application/json ContentType.
@@ -2163,9 +2189,12 @@ type ServerInterface interface {
 	// GetPolicy Read a policy
 	// (GET /v1/policies/{version})
 	GetPolicy(ctx echo.Context, version Version) error
+	// CancelPolicy Cancel what is scheduled
+	// (POST /v1/policies/{version}/cancel)
+	CancelPolicy(ctx echo.Context, version Version) error
 	// PublishPolicy Publish a policy
 	// (POST /v1/policies/{version}/publish)
-	PublishPolicy(ctx echo.Context, version Version) error
+	PublishPolicy(ctx echo.Context, version Version, params PublishPolicyParams) error
 	// ListProducts List products
 	// (GET /v1/products)
 	ListProducts(ctx echo.Context, params ListProductsParams) error
@@ -2220,9 +2249,12 @@ type ServerInterface interface {
 	// GetTerritoryPlan Read a territory plan
 	// (GET /v1/territories/{version})
 	GetTerritoryPlan(ctx echo.Context, version Version) error
+	// CancelTerritoryPlan Cancel what is scheduled
+	// (POST /v1/territories/{version}/cancel)
+	CancelTerritoryPlan(ctx echo.Context, version Version) error
 	// PublishTerritoryPlan Publish a territory plan
 	// (POST /v1/territories/{version}/publish)
-	PublishTerritoryPlan(ctx echo.Context, version Version) error
+	PublishTerritoryPlan(ctx echo.Context, version Version, params PublishTerritoryPlanParams) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -2878,6 +2910,22 @@ func (w *ServerInterfaceWrapper) GetPolicy(ctx echo.Context) error {
 	return err
 }
 
+// CancelPolicy converts echo context to params.
+func (w *ServerInterfaceWrapper) CancelPolicy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "version" -------------
+	var version Version
+
+	err = runtime.BindStyledParameterWithOptions("simple", "version", ctx.Param("version"), &version, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter version: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CancelPolicy(ctx, version)
+	return err
+}
+
 // PublishPolicy converts echo context to params.
 func (w *ServerInterfaceWrapper) PublishPolicy(ctx echo.Context) error {
 	var err error
@@ -2889,8 +2937,17 @@ func (w *ServerInterfaceWrapper) PublishPolicy(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter version: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PublishPolicyParams
+	// ------------- Optional query parameter "effective_from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "effective_from", ctx.QueryParams(), &params.EffectiveFrom, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter effective_from: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.PublishPolicy(ctx, version)
+	err = w.Handler.PublishPolicy(ctx, version, params)
 	return err
 }
 
@@ -3231,6 +3288,22 @@ func (w *ServerInterfaceWrapper) GetTerritoryPlan(ctx echo.Context) error {
 	return err
 }
 
+// CancelTerritoryPlan converts echo context to params.
+func (w *ServerInterfaceWrapper) CancelTerritoryPlan(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "version" -------------
+	var version Version
+
+	err = runtime.BindStyledParameterWithOptions("simple", "version", ctx.Param("version"), &version, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter version: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CancelTerritoryPlan(ctx, version)
+	return err
+}
+
 // PublishTerritoryPlan converts echo context to params.
 func (w *ServerInterfaceWrapper) PublishTerritoryPlan(ctx echo.Context) error {
 	var err error
@@ -3242,8 +3315,17 @@ func (w *ServerInterfaceWrapper) PublishTerritoryPlan(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter version: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PublishTerritoryPlanParams
+	// ------------- Optional query parameter "effective_from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "effective_from", ctx.QueryParams(), &params.EffectiveFrom, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter effective_from: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.PublishTerritoryPlan(ctx, version)
+	err = w.Handler.PublishTerritoryPlan(ctx, version, params)
 	return err
 }
 
@@ -3332,6 +3414,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/policies", wrapper.ListPolicies, options.OperationMiddlewares["listPolicies"]...)
 	router.POST(options.BaseURL+"/v1/policies", wrapper.CreatePolicy, options.OperationMiddlewares["createPolicy"]...)
 	router.GET(options.BaseURL+"/v1/policies/:version", wrapper.GetPolicy, options.OperationMiddlewares["getPolicy"]...)
+	router.POST(options.BaseURL+"/v1/policies/:version/cancel", wrapper.CancelPolicy, options.OperationMiddlewares["cancelPolicy"]...)
 	router.POST(options.BaseURL+"/v1/policies/:version/publish", wrapper.PublishPolicy, options.OperationMiddlewares["publishPolicy"]...)
 	router.GET(options.BaseURL+"/v1/products", wrapper.ListProducts, options.OperationMiddlewares["listProducts"]...)
 	router.DELETE(options.BaseURL+"/v1/products/:id", wrapper.DeleteProduct, options.OperationMiddlewares["deleteProduct"]...)
@@ -3351,6 +3434,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/territories", wrapper.ListTerritoryPlans, options.OperationMiddlewares["listTerritoryPlans"]...)
 	router.POST(options.BaseURL+"/v1/territories", wrapper.CreateTerritoryPlan, options.OperationMiddlewares["createTerritoryPlan"]...)
 	router.GET(options.BaseURL+"/v1/territories/:version", wrapper.GetTerritoryPlan, options.OperationMiddlewares["getTerritoryPlan"]...)
+	router.POST(options.BaseURL+"/v1/territories/:version/cancel", wrapper.CancelTerritoryPlan, options.OperationMiddlewares["cancelTerritoryPlan"]...)
 	router.POST(options.BaseURL+"/v1/territories/:version/publish", wrapper.PublishTerritoryPlan, options.OperationMiddlewares["publishTerritoryPlan"]...)
 
 }
@@ -3390,6 +3474,11 @@ type CheckReplyJSONResponse CheckAnswer
 type ConflictReplyApplicationProblemPlusJSONResponse Problem
 
 type DecisionsReplyJSONResponse Decisions
+type DecisionsReplyApplicationYamlResponse struct {
+	Body io.Reader
+
+	ContentLength int64
+}
 
 type DocumentListReplyJSONResponse DocumentPage
 
@@ -5808,8 +5897,80 @@ func (response GetPolicydefaultApplicationProblemPlusJSONResponse) VisitGetPolic
 	return err
 }
 
+type CancelPolicyRequestObject struct {
+	Version Version `json:"version"`
+}
+
+type CancelPolicyResponseObject interface {
+	VisitCancelPolicyResponse(w http.ResponseWriter) error
+}
+
+type CancelPolicy200JSONResponse struct{ DocumentReplyJSONResponse }
+
+func (response CancelPolicy200JSONResponse) VisitCancelPolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelPolicy404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response CancelPolicy404ApplicationProblemPlusJSONResponse) VisitCancelPolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelPolicy409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response CancelPolicy409ApplicationProblemPlusJSONResponse) VisitCancelPolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelPolicydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CancelPolicydefaultApplicationProblemPlusJSONResponse) VisitCancelPolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PublishPolicyRequestObject struct {
 	Version Version `json:"version"`
+	Params  PublishPolicyParams
 }
 
 type PublishPolicyResponseObject interface {
@@ -5858,6 +6019,22 @@ func (response PublishPolicy409ApplicationProblemPlusJSONResponse) VisitPublishP
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PublishPolicy422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response PublishPolicy422ApplicationProblemPlusJSONResponse) VisitPublishPolicyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6801,6 +6978,25 @@ func (response GetDecision200JSONResponse) VisitGetDecisionResponse(w http.Respo
 	return err
 }
 
+type GetDecision200ApplicationYamlResponse struct {
+	DecisionsReplyApplicationYamlResponse
+}
+
+func (response GetDecision200ApplicationYamlResponse) VisitGetDecisionResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/yaml")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
 type GetDecision404ApplicationProblemPlusJSONResponse struct {
 	NotFoundReplyApplicationProblemPlusJSONResponse
 }
@@ -7056,8 +7252,80 @@ func (response GetTerritoryPlandefaultApplicationProblemPlusJSONResponse) VisitG
 	return err
 }
 
+type CancelTerritoryPlanRequestObject struct {
+	Version Version `json:"version"`
+}
+
+type CancelTerritoryPlanResponseObject interface {
+	VisitCancelTerritoryPlanResponse(w http.ResponseWriter) error
+}
+
+type CancelTerritoryPlan200JSONResponse struct{ DocumentReplyJSONResponse }
+
+func (response CancelTerritoryPlan200JSONResponse) VisitCancelTerritoryPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelTerritoryPlan404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response CancelTerritoryPlan404ApplicationProblemPlusJSONResponse) VisitCancelTerritoryPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelTerritoryPlan409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response CancelTerritoryPlan409ApplicationProblemPlusJSONResponse) VisitCancelTerritoryPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelTerritoryPlandefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CancelTerritoryPlandefaultApplicationProblemPlusJSONResponse) VisitCancelTerritoryPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PublishTerritoryPlanRequestObject struct {
 	Version Version `json:"version"`
+	Params  PublishTerritoryPlanParams
 }
 
 type PublishTerritoryPlanResponseObject interface {
@@ -7106,6 +7374,22 @@ func (response PublishTerritoryPlan409ApplicationProblemPlusJSONResponse) VisitP
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PublishTerritoryPlan422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response PublishTerritoryPlan422ApplicationProblemPlusJSONResponse) VisitPublishTerritoryPlanResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7243,6 +7527,9 @@ type StrictServerInterface interface {
 	// GetPolicy Read a policy
 	// (GET /v1/policies/{version})
 	GetPolicy(ctx context.Context, request GetPolicyRequestObject) (GetPolicyResponseObject, error)
+	// CancelPolicy Cancel what is scheduled
+	// (POST /v1/policies/{version}/cancel)
+	CancelPolicy(ctx context.Context, request CancelPolicyRequestObject) (CancelPolicyResponseObject, error)
 	// PublishPolicy Publish a policy
 	// (POST /v1/policies/{version}/publish)
 	PublishPolicy(ctx context.Context, request PublishPolicyRequestObject) (PublishPolicyResponseObject, error)
@@ -7300,6 +7587,9 @@ type StrictServerInterface interface {
 	// GetTerritoryPlan Read a territory plan
 	// (GET /v1/territories/{version})
 	GetTerritoryPlan(ctx context.Context, request GetTerritoryPlanRequestObject) (GetTerritoryPlanResponseObject, error)
+	// CancelTerritoryPlan Cancel what is scheduled
+	// (POST /v1/territories/{version}/cancel)
+	CancelTerritoryPlan(ctx context.Context, request CancelTerritoryPlanRequestObject) (CancelTerritoryPlanResponseObject, error)
 	// PublishTerritoryPlan Publish a territory plan
 	// (POST /v1/territories/{version}/publish)
 	PublishTerritoryPlan(ctx context.Context, request PublishTerritoryPlanRequestObject) (PublishTerritoryPlanResponseObject, error)
@@ -8385,11 +8675,37 @@ func (sh *strictHandler) GetPolicy(ctx echo.Context, version Version) error {
 	return nil
 }
 
+// CancelPolicy operation middleware
+func (sh *strictHandler) CancelPolicy(ctx echo.Context, version Version) error {
+	var request CancelPolicyRequestObject
+
+	request.Version = version
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelPolicy(ctx.Request().Context(), request.(CancelPolicyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelPolicy")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CancelPolicyResponseObject); ok {
+		return validResponse.VisitCancelPolicyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // PublishPolicy operation middleware
-func (sh *strictHandler) PublishPolicy(ctx echo.Context, version Version) error {
+func (sh *strictHandler) PublishPolicy(ctx echo.Context, version Version, params PublishPolicyParams) error {
 	var request PublishPolicyRequestObject
 
 	request.Version = version
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.PublishPolicy(ctx.Request().Context(), request.(PublishPolicyRequestObject))
@@ -8927,11 +9243,37 @@ func (sh *strictHandler) GetTerritoryPlan(ctx echo.Context, version Version) err
 	return nil
 }
 
+// CancelTerritoryPlan operation middleware
+func (sh *strictHandler) CancelTerritoryPlan(ctx echo.Context, version Version) error {
+	var request CancelTerritoryPlanRequestObject
+
+	request.Version = version
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelTerritoryPlan(ctx.Request().Context(), request.(CancelTerritoryPlanRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelTerritoryPlan")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CancelTerritoryPlanResponseObject); ok {
+		return validResponse.VisitCancelTerritoryPlanResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // PublishTerritoryPlan operation middleware
-func (sh *strictHandler) PublishTerritoryPlan(ctx echo.Context, version Version) error {
+func (sh *strictHandler) PublishTerritoryPlan(ctx echo.Context, version Version, params PublishTerritoryPlanParams) error {
 	var request PublishTerritoryPlanRequestObject
 
 	request.Version = version
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.PublishTerritoryPlan(ctx.Request().Context(), request.(PublishTerritoryPlanRequestObject))

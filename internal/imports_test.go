@@ -44,7 +44,7 @@ var mayImport = map[string]string{
 
 	"internal/replica": "internal/deal internal/flat internal/store",
 	"internal/engine":  "internal/book internal/deal internal/ledger internal/match internal/territory internal/policy internal/store",
-	"internal/server":  "api internal/deal internal/document internal/ledger internal/match internal/territory internal/policy internal/store internal/engine internal/intake",
+	"internal/server":  "api internal/deal internal/document internal/ledger internal/match internal/territory internal/policy internal/store internal/engine internal/intake internal/policytest",
 }
 
 // isCommand reports whether a package is a program, of the product or of its makers.

@@ -159,9 +159,10 @@ func (e DocumentKind) Valid() bool {
 
 // Defines values for DocumentStatus.
 const (
-	Draft   DocumentStatus = "draft"
-	Live    DocumentStatus = "live"
-	Retired DocumentStatus = "retired"
+	Draft     DocumentStatus = "draft"
+	Live      DocumentStatus = "live"
+	Retired   DocumentStatus = "retired"
+	Scheduled DocumentStatus = "scheduled"
 )
 
 // Valid indicates whether the value is a known member of the DocumentStatus enum.
@@ -172,6 +173,8 @@ func (e DocumentStatus) Valid() bool {
 	case Live:
 		return true
 	case Retired:
+		return true
+	case Scheduled:
 		return true
 	default:
 		return false
@@ -1048,22 +1051,30 @@ type Decisions struct {
 // Document defines model for Document.
 type Document struct {
 	// Body YAML; left out of lists
-	Body        string         `json:"body,omitempty,omitzero"`
-	CreatedAt   time.Time      `json:"created_at"`
-	CreatedBy   string         `json:"created_by"`
-	Digest      string         `json:"digest"`
-	Kind        DocumentKind   `json:"kind"`
-	Name        string         `json:"name"`
-	PublishedAt time.Time      `json:"published_at,omitempty,omitzero"`
-	PublishedBy string         `json:"published_by,omitempty,omitzero"`
-	Status      DocumentStatus `json:"status"`
-	Version     int            `json:"version"`
+	Body      string    `json:"body,omitempty,omitzero"`
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by"`
+	Digest    string    `json:"digest"`
+
+	// EffectiveFrom when it began to decide the last time, or will begin
+	EffectiveFrom time.Time `json:"effective_from,omitempty,omitzero"`
+
+	// EffectiveTo when it ceased the last time
+	EffectiveTo time.Time    `json:"effective_to,omitempty,omitzero"`
+	Kind        DocumentKind `json:"kind"`
+	Name        string       `json:"name"`
+	PublishedAt time.Time    `json:"published_at,omitempty,omitzero"`
+	PublishedBy string       `json:"published_by,omitempty,omitzero"`
+
+	// Status as of now
+	Status  DocumentStatus `json:"status"`
+	Version int            `json:"version"`
 }
 
 // DocumentKind defines model for Document.Kind.
 type DocumentKind string
 
-// DocumentStatus defines model for Document.Status.
+// DocumentStatus as of now
 type DocumentStatus string
 
 // DocumentPage defines model for DocumentPage.
@@ -1735,6 +1746,9 @@ type TerritoryResultStatus string
 // CaseID defines model for CaseID.
 type CaseID = string
 
+// EffectiveFrom defines model for EffectiveFrom.
+type EffectiveFrom = string
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
@@ -1975,6 +1989,12 @@ type ListPeopleParams struct {
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 }
 
+// PublishPolicyParams defines parameters for PublishPolicy.
+type PublishPolicyParams struct {
+	// EffectiveFrom from when on it decides: an instant to come (RFC 3339), or a day, which begins in the document's own zone; at once if not given
+	EffectiveFrom EffectiveFrom `form:"effective_from,omitempty" json:"effective_from,omitempty,omitzero"`
+}
+
 // ListProductsParams defines parameters for ListProducts.
 type ListProductsParams struct {
 	// Cursor `next_cursor` of the page before, with the same filters
@@ -2021,6 +2041,12 @@ type ListRegistrationsParams struct {
 type CreateRegistrationParams struct {
 	// IdempotencyKey 1 to 255 printable ASCII characters, unique per API key, new for each registration and repeated on each retry. It is kept as long as the registration.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// PublishTerritoryPlanParams defines parameters for PublishTerritoryPlan.
+type PublishTerritoryPlanParams struct {
+	// EffectiveFrom from when on it decides: an instant to come (RFC 3339), or a day, which begins in the document's own zone; at once if not given
+	EffectiveFrom EffectiveFrom `form:"effective_from,omitempty" json:"effective_from,omitempty,omitzero"`
 }
 
 // PutAccountJSONRequestBody defines body for PutAccount for application/json ContentType.
@@ -2417,14 +2443,25 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/policies/{version} (the `GetPolicy` operationId).
 	GetPolicy(ctx context.Context, version Version, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CancelPolicy Cancel what is scheduled
+	//
+	// The version will not decide at the instant it was published for. Refused is one that is not scheduled
+	// (`not-possible`).
+	//
+	// Corresponds with POST /v1/policies/{version}/cancel (the `CancelPolicy` operationId).
+	CancelPolicy(ctx context.Context, version Version, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// PublishPolicy Publish a policy
 	//
 	// It decides from the next ledger entry on; the version before it is retired. An earlier version can be published
 	// again. Refused are a policy whose own tests fail (`invalid`, with their lines) and, where a policy asks for two
 	// people, the key that saved the version (`not-possible`).
 	//
+	// With `effective_from` it is `scheduled`, and decides from that instant on: every registration and every pre-check.
+	// Until then it can be published for another instant, at once, or cancelled.
+	//
 	// Corresponds with POST /v1/policies/{version}/publish (the `PublishPolicy` operationId).
-	PublishPolicy(ctx context.Context, version Version, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PublishPolicy(ctx context.Context, version Version, params *PublishPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListProducts List products
 	//
@@ -2542,7 +2579,8 @@ type ClientInterface interface {
 	// GetDecision Read why it was decided so
 	//
 	// Partners read their view of the current decision. Staff also read every decision in full, newest first: normalised
-	// input, candidates with each score term, conflicts, territories, facts, and the trace of the rules.
+	// input, candidates with each score term, conflicts, territories, facts, and the trace of the rules. With
+	// `Accept: application/yaml` they read the current decision as a test case for the policy, which holds it to what it was.
 	//
 	// Corresponds with GET /v1/registrations/{id}/decision (the `GetDecision` operationId).
 	GetDecision(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2578,12 +2616,24 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/territories/{version} (the `GetTerritoryPlan` operationId).
 	GetTerritoryPlan(ctx context.Context, version Version, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CancelTerritoryPlan Cancel what is scheduled
+	//
+	// The version will not decide at the instant it was published for. Refused is one that is not scheduled
+	// (`not-possible`).
+	//
+	// Corresponds with POST /v1/territories/{version}/cancel (the `CancelTerritoryPlan` operationId).
+	CancelTerritoryPlan(ctx context.Context, version Version, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// PublishTerritoryPlan Publish a territory plan
 	//
-	// It decides from the next ledger entry on; the version before it is retired.
+	// It decides from the next ledger entry on; the version before it is retired. Refused is a plan whose check finds
+	// errors (`invalid`, with their lines).
+	//
+	// With `effective_from` it is `scheduled`, and decides from that instant on. So is, for its first day, a plan that says
+	// when it begins.
 	//
 	// Corresponds with POST /v1/territories/{version}/publish (the `PublishTerritoryPlan` operationId).
-	PublishTerritoryPlan(ctx context.Context, version Version, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PublishTerritoryPlan(ctx context.Context, version Version, params *PublishTerritoryPlanParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // GetDocs This description as a page
@@ -3319,15 +3369,36 @@ func (c *Client) GetPolicy(ctx context.Context, version Version, reqEditors ...R
 	return c.Client.Do(req)
 }
 
+// CancelPolicy Cancel what is scheduled
+//
+// The version will not decide at the instant it was published for. Refused is one that is not scheduled
+// (`not-possible`).
+//
+// Corresponds with POST /v1/policies/{version}/cancel (the `CancelPolicy` operationId).
+func (c *Client) CancelPolicy(ctx context.Context, version Version, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCancelPolicyRequest(c.Server, version)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // PublishPolicy Publish a policy
 //
 // It decides from the next ledger entry on; the version before it is retired. An earlier version can be published
 // again. Refused are a policy whose own tests fail (`invalid`, with their lines) and, where a policy asks for two
 // people, the key that saved the version (`not-possible`).
 //
+// With `effective_from` it is `scheduled`, and decides from that instant on: every registration and every pre-check.
+// Until then it can be published for another instant, at once, or cancelled.
+//
 // Corresponds with POST /v1/policies/{version}/publish (the `PublishPolicy` operationId).
-func (c *Client) PublishPolicy(ctx context.Context, version Version, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPublishPolicyRequest(c.Server, version)
+func (c *Client) PublishPolicy(ctx context.Context, version Version, params *PublishPolicyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPublishPolicyRequest(c.Server, version, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3614,7 +3685,8 @@ func (c *Client) GetRegistration(ctx context.Context, id RegistrationID, reqEdit
 // GetDecision Read why it was decided so
 //
 // Partners read their view of the current decision. Staff also read every decision in full, newest first: normalised
-// input, candidates with each score term, conflicts, territories, facts, and the trace of the rules.
+// input, candidates with each score term, conflicts, territories, facts, and the trace of the rules. With
+// `Accept: application/yaml` they read the current decision as a test case for the policy, which holds it to what it was.
 //
 // Corresponds with GET /v1/registrations/{id}/decision (the `GetDecision` operationId).
 func (c *Client) GetDecision(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3700,13 +3772,35 @@ func (c *Client) GetTerritoryPlan(ctx context.Context, version Version, reqEdito
 	return c.Client.Do(req)
 }
 
+// CancelTerritoryPlan Cancel what is scheduled
+//
+// The version will not decide at the instant it was published for. Refused is one that is not scheduled
+// (`not-possible`).
+//
+// Corresponds with POST /v1/territories/{version}/cancel (the `CancelTerritoryPlan` operationId).
+func (c *Client) CancelTerritoryPlan(ctx context.Context, version Version, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCancelTerritoryPlanRequest(c.Server, version)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // PublishTerritoryPlan Publish a territory plan
 //
-// It decides from the next ledger entry on; the version before it is retired.
+// It decides from the next ledger entry on; the version before it is retired. Refused is a plan whose check finds
+// errors (`invalid`, with their lines).
+//
+// With `effective_from` it is `scheduled`, and decides from that instant on. So is, for its first day, a plan that says
+// when it begins.
 //
 // Corresponds with POST /v1/territories/{version}/publish (the `PublishTerritoryPlan` operationId).
-func (c *Client) PublishTerritoryPlan(ctx context.Context, version Version, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPublishTerritoryPlanRequest(c.Server, version)
+func (c *Client) PublishTerritoryPlan(ctx context.Context, version Version, params *PublishTerritoryPlanParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPublishTerritoryPlanRequest(c.Server, version, params)
 	if err != nil {
 		return nil, err
 	}
@@ -5240,8 +5334,42 @@ func NewGetPolicyRequest(server string, version Version) (*http.Request, error) 
 	return req, nil
 }
 
+// NewCancelPolicyRequest constructs an http.Request for the CancelPolicy method
+func NewCancelPolicyRequest(server string, version Version) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "version", version, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/policies/%s/cancel", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewPublishPolicyRequest constructs an http.Request for the PublishPolicy method
-func NewPublishPolicyRequest(server string, version Version) (*http.Request, error) {
+func NewPublishPolicyRequest(server string, version Version, params *PublishPolicyParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -5264,6 +5392,29 @@ func NewPublishPolicyRequest(server string, version Version) (*http.Request, err
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "effective_from", params.EffectiveFrom, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
@@ -6021,8 +6172,42 @@ func NewGetTerritoryPlanRequest(server string, version Version) (*http.Request, 
 	return req, nil
 }
 
+// NewCancelTerritoryPlanRequest constructs an http.Request for the CancelTerritoryPlan method
+func NewCancelTerritoryPlanRequest(server string, version Version) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "version", version, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/territories/%s/cancel", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewPublishTerritoryPlanRequest constructs an http.Request for the PublishTerritoryPlan method
-func NewPublishTerritoryPlanRequest(server string, version Version) (*http.Request, error) {
+func NewPublishTerritoryPlanRequest(server string, version Version, params *PublishTerritoryPlanParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -6045,6 +6230,29 @@ func NewPublishTerritoryPlanRequest(server string, version Version) (*http.Reque
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "effective_from", params.EffectiveFrom, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
@@ -6446,16 +6654,29 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/policies/{version} (the `GetPolicy` operationId).
 	GetPolicyWithResponse(ctx context.Context, version Version, reqEditors ...RequestEditorFn) (*GetPolicyResponse, error)
 
+	// CancelPolicyWithResponse Cancel what is scheduled
+	//
+	// The version will not decide at the instant it was published for. Refused is one that is not scheduled
+	// (`not-possible`).
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/policies/{version}/cancel (the `CancelPolicy` operationId).
+	CancelPolicyWithResponse(ctx context.Context, version Version, reqEditors ...RequestEditorFn) (*CancelPolicyResponse, error)
+
 	// PublishPolicyWithResponse Publish a policy
 	//
 	// It decides from the next ledger entry on; the version before it is retired. An earlier version can be published
 	// again. Refused are a policy whose own tests fail (`invalid`, with their lines) and, where a policy asks for two
 	// people, the key that saved the version (`not-possible`).
 	//
+	// With `effective_from` it is `scheduled`, and decides from that instant on: every registration and every pre-check.
+	// Until then it can be published for another instant, at once, or cancelled.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/policies/{version}/publish (the `PublishPolicy` operationId).
-	PublishPolicyWithResponse(ctx context.Context, version Version, reqEditors ...RequestEditorFn) (*PublishPolicyResponse, error)
+	PublishPolicyWithResponse(ctx context.Context, version Version, params *PublishPolicyParams, reqEditors ...RequestEditorFn) (*PublishPolicyResponse, error)
 
 	// ListProductsWithResponse List products
 	//
@@ -6589,7 +6810,8 @@ type ClientWithResponsesInterface interface {
 	// GetDecisionWithResponse Read why it was decided so
 	//
 	// Partners read their view of the current decision. Staff also read every decision in full, newest first: normalised
-	// input, candidates with each score term, conflicts, territories, facts, and the trace of the rules.
+	// input, candidates with each score term, conflicts, territories, facts, and the trace of the rules. With
+	// `Accept: application/yaml` they read the current decision as a test case for the policy, which holds it to what it was.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6633,14 +6855,28 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/territories/{version} (the `GetTerritoryPlan` operationId).
 	GetTerritoryPlanWithResponse(ctx context.Context, version Version, reqEditors ...RequestEditorFn) (*GetTerritoryPlanResponse, error)
 
+	// CancelTerritoryPlanWithResponse Cancel what is scheduled
+	//
+	// The version will not decide at the instant it was published for. Refused is one that is not scheduled
+	// (`not-possible`).
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/territories/{version}/cancel (the `CancelTerritoryPlan` operationId).
+	CancelTerritoryPlanWithResponse(ctx context.Context, version Version, reqEditors ...RequestEditorFn) (*CancelTerritoryPlanResponse, error)
+
 	// PublishTerritoryPlanWithResponse Publish a territory plan
 	//
-	// It decides from the next ledger entry on; the version before it is retired.
+	// It decides from the next ledger entry on; the version before it is retired. Refused is a plan whose check finds
+	// errors (`invalid`, with their lines).
+	//
+	// With `effective_from` it is `scheduled`, and decides from that instant on. So is, for its first day, a plan that says
+	// when it begins.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/territories/{version}/publish (the `PublishTerritoryPlan` operationId).
-	PublishTerritoryPlanWithResponse(ctx context.Context, version Version, reqEditors ...RequestEditorFn) (*PublishTerritoryPlanResponse, error)
+	PublishTerritoryPlanWithResponse(ctx context.Context, version Version, params *PublishTerritoryPlanParams, reqEditors ...RequestEditorFn) (*PublishTerritoryPlanResponse, error)
 }
 
 type GetDocsResponse struct {
@@ -8621,6 +8857,68 @@ func (r GetPolicyResponse) ContentType() string {
 	return ""
 }
 
+type CancelPolicyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DocumentReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CancelPolicyResponse) GetJSON200() *DocumentReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CancelPolicyResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CancelPolicyResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CancelPolicyResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CancelPolicyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CancelPolicyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CancelPolicyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CancelPolicyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type PublishPolicyResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -8630,6 +8928,8 @@ type PublishPolicyResponse struct {
 	ApplicationProblemJSON404 *NotFoundReply
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *ProblemReply
 }
@@ -8647,6 +8947,11 @@ func (r PublishPolicyResponse) GetApplicationProblemJSON404() *NotFoundReply {
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
 func (r PublishPolicyResponse) GetApplicationProblemJSON409() *ConflictReply {
 	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PublishPolicyResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -9411,6 +9716,8 @@ type GetDecisionResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *DecisionsReply
+	// YAML200 the response for an HTTP 200 `application/yaml` response
+	YAML200 *string
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *NotFoundReply
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
@@ -9420,6 +9727,11 @@ type GetDecisionResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetDecisionResponse) GetJSON200() *DecisionsReply {
 	return r.JSON200
+}
+
+// GetYAML200 returns the response for an HTTP 200 `application/yaml` response
+func (r GetDecisionResponse) GetYAML200() *string {
+	return r.YAML200
 }
 
 // GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
@@ -9681,6 +9993,68 @@ func (r GetTerritoryPlanResponse) ContentType() string {
 	return ""
 }
 
+type CancelTerritoryPlanResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DocumentReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CancelTerritoryPlanResponse) GetJSON200() *DocumentReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CancelTerritoryPlanResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CancelTerritoryPlanResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CancelTerritoryPlanResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CancelTerritoryPlanResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CancelTerritoryPlanResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CancelTerritoryPlanResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CancelTerritoryPlanResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type PublishTerritoryPlanResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -9690,6 +10064,8 @@ type PublishTerritoryPlanResponse struct {
 	ApplicationProblemJSON404 *NotFoundReply
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *ProblemReply
 }
@@ -9707,6 +10083,11 @@ func (r PublishTerritoryPlanResponse) GetApplicationProblemJSON404() *NotFoundRe
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
 func (r PublishTerritoryPlanResponse) GetApplicationProblemJSON409() *ConflictReply {
 	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PublishTerritoryPlanResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
 }
 
 // GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
@@ -10354,17 +10735,36 @@ func (c *ClientWithResponses) GetPolicyWithResponse(ctx context.Context, version
 	return ParseGetPolicyResponse(rsp)
 }
 
+// CancelPolicyWithResponse Cancel what is scheduled
+//
+// The version will not decide at the instant it was published for. Refused is one that is not scheduled
+// (`not-possible`).
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/policies/{version}/cancel (the `CancelPolicy` operationId).
+func (c *ClientWithResponses) CancelPolicyWithResponse(ctx context.Context, version Version, reqEditors ...RequestEditorFn) (*CancelPolicyResponse, error) {
+	rsp, err := c.CancelPolicy(ctx, version, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCancelPolicyResponse(rsp)
+}
+
 // PublishPolicyWithResponse Publish a policy
 //
 // It decides from the next ledger entry on; the version before it is retired. An earlier version can be published
 // again. Refused are a policy whose own tests fail (`invalid`, with their lines) and, where a policy asks for two
 // people, the key that saved the version (`not-possible`).
 //
+// With `effective_from` it is `scheduled`, and decides from that instant on: every registration and every pre-check.
+// Until then it can be published for another instant, at once, or cancelled.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/policies/{version}/publish (the `PublishPolicy` operationId).
-func (c *ClientWithResponses) PublishPolicyWithResponse(ctx context.Context, version Version, reqEditors ...RequestEditorFn) (*PublishPolicyResponse, error) {
-	rsp, err := c.PublishPolicy(ctx, version, reqEditors...)
+func (c *ClientWithResponses) PublishPolicyWithResponse(ctx context.Context, version Version, params *PublishPolicyParams, reqEditors ...RequestEditorFn) (*PublishPolicyResponse, error) {
+	rsp, err := c.PublishPolicy(ctx, version, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -10599,7 +10999,8 @@ func (c *ClientWithResponses) GetRegistrationWithResponse(ctx context.Context, i
 // GetDecisionWithResponse Read why it was decided so
 //
 // Partners read their view of the current decision. Staff also read every decision in full, newest first: normalised
-// input, candidates with each score term, conflicts, territories, facts, and the trace of the rules.
+// input, candidates with each score term, conflicts, territories, facts, and the trace of the rules. With
+// `Accept: application/yaml` they read the current decision as a test case for the policy, which holds it to what it was.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10673,15 +11074,35 @@ func (c *ClientWithResponses) GetTerritoryPlanWithResponse(ctx context.Context, 
 	return ParseGetTerritoryPlanResponse(rsp)
 }
 
+// CancelTerritoryPlanWithResponse Cancel what is scheduled
+//
+// The version will not decide at the instant it was published for. Refused is one that is not scheduled
+// (`not-possible`).
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/territories/{version}/cancel (the `CancelTerritoryPlan` operationId).
+func (c *ClientWithResponses) CancelTerritoryPlanWithResponse(ctx context.Context, version Version, reqEditors ...RequestEditorFn) (*CancelTerritoryPlanResponse, error) {
+	rsp, err := c.CancelTerritoryPlan(ctx, version, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCancelTerritoryPlanResponse(rsp)
+}
+
 // PublishTerritoryPlanWithResponse Publish a territory plan
 //
-// It decides from the next ledger entry on; the version before it is retired.
+// It decides from the next ledger entry on; the version before it is retired. Refused is a plan whose check finds
+// errors (`invalid`, with their lines).
+//
+// With `effective_from` it is `scheduled`, and decides from that instant on. So is, for its first day, a plan that says
+// when it begins.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/territories/{version}/publish (the `PublishTerritoryPlan` operationId).
-func (c *ClientWithResponses) PublishTerritoryPlanWithResponse(ctx context.Context, version Version, reqEditors ...RequestEditorFn) (*PublishTerritoryPlanResponse, error) {
-	rsp, err := c.PublishTerritoryPlan(ctx, version, reqEditors...)
+func (c *ClientWithResponses) PublishTerritoryPlanWithResponse(ctx context.Context, version Version, params *PublishTerritoryPlanParams, reqEditors ...RequestEditorFn) (*PublishTerritoryPlanResponse, error) {
+	rsp, err := c.PublishTerritoryPlan(ctx, version, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -12135,6 +12556,53 @@ func ParseGetPolicyResponse(rsp *http.Response) (*GetPolicyResponse, error) {
 	return response, nil
 }
 
+// ParseCancelPolicyResponse parses an HTTP response from a CancelPolicyWithResponse call
+func ParseCancelPolicyResponse(rsp *http.Response) (*CancelPolicyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CancelPolicyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DocumentReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParsePublishPolicyResponse parses an HTTP response from a PublishPolicyWithResponse call
 func ParsePublishPolicyResponse(rsp *http.Response) (*PublishPolicyResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -12169,6 +12637,13 @@ func ParsePublishPolicyResponse(rsp *http.Response) (*PublishPolicyResponse, err
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest ProblemReply
@@ -12761,6 +13236,13 @@ func ParseGetDecisionResponse(rsp *http.Response) (*GetDecisionResponse, error) 
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "yaml") && rsp.StatusCode == 200:
+		var dest string
+		if err := yaml.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.YAML200 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFoundReply
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -12940,6 +13422,53 @@ func ParseGetTerritoryPlanResponse(rsp *http.Response) (*GetTerritoryPlanRespons
 	return response, nil
 }
 
+// ParseCancelTerritoryPlanResponse parses an HTTP response from a CancelTerritoryPlanWithResponse call
+func ParseCancelTerritoryPlanResponse(rsp *http.Response) (*CancelTerritoryPlanResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CancelTerritoryPlanResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DocumentReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParsePublishTerritoryPlanResponse parses an HTTP response from a PublishTerritoryPlanWithResponse call
 func ParsePublishTerritoryPlanResponse(rsp *http.Response) (*PublishTerritoryPlanResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -12974,6 +13503,13 @@ func ParsePublishTerritoryPlanResponse(rsp *http.Response) (*PublishTerritoryPla
 			return nil, err
 		}
 		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest ProblemReply

@@ -334,6 +334,6 @@ func (c *importCmd) plan(ctx context.Context, std stdio, e *engine.Engine, in io
 		fmt.Fprintln(std.err, err)
 		return errFound
 	}
-	fmt.Fprintf(std.out, "territory plan %s version %d is live\n", d.Name, d.Version)
+	fmt.Fprintf(std.out, "territory plan %s version %d %s\n", d.Name, d.Version, standing(d))
 	return nil
 }

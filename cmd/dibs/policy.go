@@ -24,7 +24,9 @@ type policyCmd struct {
 	Check policyCheckCmd `cmd:"" help:"Check a policy or a territory plan: every error with its line and column; of a plan also gaps, overlaps and territories that never win."`
 	Test  policyTestCmd  `cmd:"" help:"Run the tests a policy holds, or make one from a recorded decision."`
 
-	Publish policyPublishCmd `cmd:"" help:"Save a policy and make it live, on the command line's own authority."`
+	Versions policyVersionsCmd `cmd:"" help:"List the versions in a database, and when each decided or will."`
+	Publish  policyPublishCmd  `cmd:"" help:"Make a policy or a territory plan live, at once or from an instant on: a file, or a version that is saved."`
+	Cancel   policyCancelCmd   `cmd:"" help:"Take a version that is published for an instant to come off the schedule."`
 }
 
 type policyListCmd struct {

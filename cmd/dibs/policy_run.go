@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/document"
@@ -79,40 +78,6 @@ func (c *policyTestCmd) make(ctx context.Context, std stdio) (err error) {
 	text, err := policytest.FromDecision(&d)
 	if err == nil {
 		_, err = std.out.Write(text)
-	}
-	return err
-}
-
-// policyPublishCmd is dibs policy publish.
-type policyPublishCmd struct {
-	databaseFlags
-	File string `arg:"" help:"A policy; - reads standard input."`
-}
-
-// Run publishes the policy if it is in order and its tests pass. It exits 1 when they do not, and 2 where the policy asks
-// for two people: then one saves it and another publishes it, through the API.
-func (c *policyPublishCmd) Run(ctx context.Context, std stdio) (err error) {
-	body, err := readDocument(c.File, std.in)
-	if err != nil {
-		return err
-	}
-	e, done, err := c.openEngine(ctx, false, newLog(std.err, slog.LevelWarn))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, done()) }()
-	q := engine.Request{Actor: operator}
-	d, err := e.SaveDocument(ctx, q, deal.PolicyDocument, body)
-	if err == nil {
-		d, err = e.Publish(ctx, q, deal.PolicyDocument, d.Version)
-	}
-	var errs document.Errors
-	if errors.As(err, &errs) {
-		writeErrors(std.out, c.File, errs)
-		return errFound
-	}
-	if err == nil {
-		fmt.Fprintf(std.out, "%s version %d is live: %s\n", d.Name, d.Version, d.Digest)
 	}
 	return err
 }

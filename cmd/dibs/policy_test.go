@@ -188,3 +188,69 @@ func TestPolicyPublish(t *testing.T) {
 		t.Errorf("from nothing: %d %s", code, errOut)
 	}
 }
+
+// TestPolicyVersions publishes for an instant, goes back by number, and has two people publish.
+func TestPolicyVersions(t *testing.T) {
+	ctx := t.Context()
+	db := databaseFlags{Database: "sqlite:" + filepath.Join(t.TempDir(), "dibs.db"), Origin: "dibs/test"}
+	_, done, err := db.openEngine(ctx, true, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := done(); err != nil {
+		t.Fatal(err)
+	}
+	small, err := os.ReadFile(filepath.Join("..", "..", "internal", "policytest", "testdata", "small.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	two := strings.Replace(string(small), "settings: {currency", "settings: {publish: {people: 2}, currency", 1)
+	plan := "apiVersion: dealreg/v1\nkind: TerritoryPlan\nmetadata: {name: p, timezone: Asia/Tokyo}\ntiers: [a]\nterritories:\n  - {id: T, tier: a, coverage: direct, owner: {queue: q}}\n"
+	for _, c := range []struct {
+		in   string
+		args string
+		code int
+		want string
+	}{
+		{string(small), "publish - --effective-from 2099-02-01", exitOK, "t version 2 decides from 2099-01-31T23:00:00Z on: sha256:"},
+		{"", "publish --version 2 --effective-from 2099-03-01T00:00:00Z", exitOK, "t version 2 decides from 2099-03-01T00:00:00Z on"},
+		{"", "publish --version 2 --effective-from 2001-03-01", exitUsage, "effective_from: 2001-02-28T23:00:00Z is not to come"},
+		{"", "publish --version 2 --effective-from soon", exitUsage, `"soon" is neither a day`},
+		{"", "publish --version 7", exitUsage, "there is no version 7"},
+		{"", "publish", exitUsage, "give a FILE"},
+		{"", "publish --version 1 --draft", exitUsage, "--draft"},
+		{"", "cancel 2", exitOK, "t version 2 is a draft, and will not decide"},
+		{"", "cancel 2", exitUsage, "not published for an instant"},
+		{"", "publish --version 2", exitOK, "t version 2 is live"},
+		{"", "publish --version 1", exitOK, "default version 1 is live"},
+		{two, "publish - --draft", exitOK, "t version 3 is a draft"},
+		{"", "publish --version 3", exitUsage, "another key"},
+		{plan, "publish - --effective-from 2099-02-01", exitOK, "p version 1 decides from 2099-01-31T15:00:00Z on"},
+		{"", "publish --version 1 --territories", exitOK, "p version 1 is live"},
+	} {
+		code, out, errOut := runPolicy(t, c.in, append(strings.Fields(c.args), "--database", db.Database)...)
+		if code != c.code || !strings.Contains(out+errOut, c.want) {
+			t.Errorf("%s: %d %s%s", c.args, code, out, errOut)
+		}
+	}
+	e, done, err := db.openEngine(ctx, false, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Publish(ctx, engine.Request{Actor: deal.Actor{KeyID: "key_2", Role: "policy"}}, deal.PolicyDocument, 3); err != nil {
+		t.Errorf("the second person: %v", err)
+	}
+	if err := done(); err != nil {
+		t.Fatal(err)
+	}
+	code, out, _ := runPolicy(t, "", "versions", "--database", db.Database)
+	for i, want := range []string{"1 default retired", "2 t retired", "3 t live"} {
+		if line := strings.Join(strings.Fields(strings.Split(out, "\n")[i+1]), " "); code != exitOK || !strings.HasPrefix(line, want) {
+			t.Errorf("versions: %d %s, want %s", code, line, want)
+		}
+	}
+	var docs []deal.Document
+	if code, out, _ = runPolicy(t, "", "versions", "--territories", "--format", "json", "--database", db.Database); code != exitOK || json.Unmarshal([]byte(out), &docs) != nil || len(docs) != 1 || docs[0].Status != deal.DocumentLive || docs[0].Body != "" {
+		t.Errorf("versions of the plan: %d %s", code, out)
+	}
+}

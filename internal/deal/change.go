@@ -136,7 +136,9 @@ const (
 	EntryRecords      = "records.imported"
 	EntryDeleted      = "records.deleted"
 	EntryDocument     = "document.saved"
-	EntryPublished    = "document.published"
+	EntryPublished    = "document.published" // at once, or for an instant to come
+	EntryEffective    = "document.effective" // a version published for an instant decides from here on
+	EntryCancelled    = "document.cancelled" // a version published for an instant to come will not decide then
 	EntryKey          = "key.created"
 	EntryKeyRevoked   = "key.revoked"
 )

@@ -1,6 +1,9 @@
 package deal
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // DocumentRef names one immutable version of a policy, a territory plan or a match model.
 type DocumentRef struct {
@@ -265,11 +268,47 @@ type Document struct {
 	Version     int       `json:"version"`
 	Digest      string    `json:"digest"`
 	Body        string    `json:"body"`   // YAML; a key's line; JSON of a generation
-	Status      string    `json:"status"` // draft, live or retired
+	Status      string    `json:"status"` // draft, scheduled, live or retired
 	CreatedAt   time.Time `json:"created_at"`
 	CreatedBy   string    `json:"created_by"`
 	PublishedAt time.Time `json:"published_at,omitzero"`
 	PublishedBy string    `json:"published_by,omitempty"`
+
+	// EffectiveFrom is when it began to decide the last time, or will begin; EffectiveTo when it ceased the last time.
+	EffectiveFrom time.Time `json:"effective_from,omitzero"`
+	EffectiveTo   time.Time `json:"effective_to,omitzero"`
+}
+
+// DocumentsAt brings the versions of one kind up to an instant: of the live one and those scheduled for then or earlier, the
+// last to begin is live and the others are retired. So what decides at an instant follows from what was published and the
+// instant alone. It changes docs, and returns those that have changed, the live one last; nil when there are none.
+func DocumentsAt(docs []Document, at time.Time) []Document {
+	var turns []*Document
+	for i := range docs {
+		if d := &docs[i]; d.Status == DocumentScheduled && !at.Before(d.EffectiveFrom) {
+			turns = append(turns, d)
+		}
+	}
+	if len(turns) == 0 {
+		return nil
+	}
+	slices.SortFunc(turns, func(a, b *Document) int { return a.EffectiveFrom.Compare(b.EffectiveFrom) })
+	for i := range docs {
+		if d := &docs[i]; d.Status == DocumentLive {
+			turns = slices.Insert(turns, 0, d)
+			break
+		}
+	}
+	changed := make([]Document, len(turns))
+	for i, d := range turns {
+		if i+1 < len(turns) {
+			d.Status, d.EffectiveTo = DocumentRetired, turns[i+1].EffectiveFrom
+		} else {
+			d.Status, d.EffectiveTo = DocumentLive, time.Time{}
+		}
+		changed[i] = *d
+	}
+	return changed
 }
 
 // The kinds of Document.
@@ -282,9 +321,10 @@ const (
 
 // The statuses of a Document.
 const (
-	DocumentDraft   = "draft"
-	DocumentLive    = "live"
-	DocumentRetired = "retired"
+	DocumentDraft     = "draft"
+	DocumentScheduled = "scheduled" // published, and live from EffectiveFrom on
+	DocumentLive      = "live"
+	DocumentRetired   = "retired"
 )
 
 // Core reason codes, stable for ever. A policy adds its own with its own prefix.

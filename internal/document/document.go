@@ -349,9 +349,11 @@ func (r *Reader) ReadField(p Path, v any, name string) {
 			if at.IsNil() {
 				at.Set(reflect.MakeMap(at.Type()))
 			}
-			var s string
-			r.read(n, p, reflect.ValueOf(&s).Elem(), 0)
-			at.SetMapIndex(reflect.ValueOf(part), reflect.ValueOf(s))
+			s := reflect.New(at.Type().Elem()).Elem()
+			if !asWritten(n, s) {
+				r.read(n, p, s, 0)
+			}
+			at.SetMapIndex(reflect.ValueOf(part), s)
 			return
 		}
 		if at.Kind() != reflect.Struct || !ok {
@@ -391,6 +393,15 @@ type Short interface{ UnmarshalShort(text string) error }
 // Scalar is a value whose type the document chooses. Value is nil, a string, a bool, an int64, a float64 or, for a
 // list of texts, a []string.
 type Scalar struct{ Value any }
+
+// asWritten keeps a value under a name that is not ours as its text: what true or 1.50 mean there is for others to say.
+func asWritten(n *yaml.Node, v reflect.Value) bool {
+	if v.Kind() != reflect.String || n.Kind != yaml.ScalarNode || n.ShortTag() == "!!null" {
+		return false
+	}
+	v.SetString(n.Value)
+	return true
+}
 
 func (r *Reader) read(n *yaml.Node, p Path, v reflect.Value, depth int) {
 	if n.Kind == yaml.AliasNode {
@@ -471,7 +482,9 @@ func (r *Reader) read(n *yaml.Node, p Path, v reflect.Value, depth int) {
 		}
 		r.mapping(n, p, bad, func(key string, _, vn *yaml.Node) {
 			x := reflect.New(v.Type().Elem()).Elem()
-			r.read(vn, p.Of(key), x, depth+1)
+			if !asWritten(vn, x) {
+				r.read(vn, p.Of(key), x, depth+1)
+			}
 			v.SetMapIndex(reflect.ValueOf(key), x)
 		})
 	case reflect.Slice:

@@ -62,6 +62,15 @@ pairs: {k: v}
 	if !r.Has("nested", 0, "value") || r.Has("nested", 1) || r.Has("nope") || r.Peek("name") != "01067" || r.Peek("nope") != "" {
 		t.Error("Has or Peek")
 	}
+	// A value under a name of the writer's own is kept as it is written.
+	var own sample
+	mine := Parse([]byte("pairs: {a: true, b: 1.50, c: 012, d: \"x\"}"), 100)
+	if mine.Read(&own); mine.Err() != nil {
+		t.Error(mine.Err())
+	}
+	if p := own.Pairs; p["a"] != "true" || p["b"] != "1.50" || p["c"] != "012" || p["d"] != "x" {
+		t.Errorf("%v", p)
+	}
 	// Reading again replaces what the document gives and leaves the rest.
 	later := sample{Name: "x", Inner: &inner{Value: "old"}}
 	Parse([]byte("inner: {deep: {value: new}}"), 100).Read(&later)

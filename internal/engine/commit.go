@@ -216,7 +216,7 @@ func (e *Engine) follow() {
 			e.reload(err)
 		}
 	}
-	if end := e.view.nextEnd(); !end.IsZero() && !e.now().Before(end) && !e.view.superseded() {
+	if end := e.view.nextEnd(); (!end.IsZero() && !e.now().Before(end) || e.view.turns(e.now())) && !e.view.superseded() {
 		e.commit(nil)
 	}
 }
@@ -351,6 +351,9 @@ func (e *Engine) commitOnce(batch []*proposal) error {
 		now := e.now()
 		if now.Before(head.At) {
 			now = head.At
+		}
+		if err := e.takeEffect(b, now); err != nil {
+			return store.Append{}, err
 		}
 		if err := e.expire(b, now); err != nil {
 			return store.Append{}, err

@@ -59,7 +59,7 @@ func (b *bench) file(f deal.Filing) (deal.Registration, deal.Decision) {
 // foreseen is what a pre-check sees.
 func (b *bench) foreseen(f deal.Filing) deal.Decision {
 	b.t.Helper()
-	d, err := b.Foresee(f)
+	d, err := b.Foresee(context.Background(), f)
 	if err != nil {
 		b.t.Fatal(err)
 	}

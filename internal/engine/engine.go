@@ -31,7 +31,6 @@ import (
 	"github.com/dibs-deals/dibs/internal/match"
 	"github.com/dibs-deals/dibs/internal/policy"
 	"github.com/dibs-deals/dibs/internal/store"
-	"github.com/dibs-deals/dibs/internal/territory"
 )
 
 // Config is what an engine is made of.
@@ -212,6 +211,9 @@ func (e *Engine) Register(ctx context.Context, q Request, f deal.Filing) (Regist
 // file decides and commits, unless the ledger holds an answer to the request's key.
 func (e *Engine) file(ctx context.Context, q Request, f deal.Filing) (Registered, error) {
 	r, personal := newRegistration(f, deal.StatusReceived, e.now())
+	if err := e.turn(ctx, r.ReceivedAt); err != nil {
+		return Registered{}, err
+	}
 	seen, question, err := e.ask(r)
 	if err != nil {
 		return Registered{}, err
@@ -490,8 +492,8 @@ type Check struct {
 
 // Check answers a pre-check on the present view. It commits nothing and names nobody: three answers, each with one
 // fixed sentence, whatever the reason.
-func (e *Engine) Check(_ context.Context, _ Request, f deal.Filing) (Check, error) {
-	d, err := e.Foresee(f)
+func (e *Engine) Check(ctx context.Context, _ Request, f deal.Filing) (Check, error) {
+	d, err := e.Foresee(ctx, f)
 	switch {
 	case err != nil:
 		return Check{}, err
@@ -506,8 +508,11 @@ func (e *Engine) Check(_ context.Context, _ Request, f deal.Filing) (Check, erro
 }
 
 // Foresee decides a filing on the present view as if it were the next to come, and commits nothing.
-func (e *Engine) Foresee(f deal.Filing) (deal.Decision, error) {
+func (e *Engine) Foresee(ctx context.Context, f deal.Filing) (deal.Decision, error) {
 	now := e.now()
+	if err := e.turn(ctx, now); err != nil {
+		return deal.Decision{}, err
+	}
 	r, _ := newRegistration(f, precheck, now)
 	type result struct {
 		d   deal.Decision
@@ -675,138 +680,6 @@ func (e *Engine) Delete(ctx context.Context, q Request, kind deal.RecordKind, ke
 	return err
 }
 
-// document makes the entry of a new document version.
-func (e *Engine) document(entryKind, kind, name, body string, live bool, by deal.Actor, now time.Time) addition {
-	d := deal.Document{Kind: kind, Name: name, Version: len(e.view.documents[kind]) + 1, Digest: digest(body), Body: body, Status: deal.DocumentDraft,
-		CreatedAt: now, CreatedBy: by.KeyID}
-	change := &deal.Change{}
-	if live {
-		change = e.publication(d, by, now)
-	} else {
-		change.Documents = []deal.Document{d}
-	}
-	return addition{entry: store.Entry{Kind: entryKind, Subject: fmt.Sprintf("%s/%d", kind, d.Version)}, change: change}
-}
-
-// publication makes d live, and retires the one that was.
-func (e *Engine) publication(d deal.Document, by deal.Actor, now time.Time) *deal.Change {
-	change := &deal.Change{}
-	if old, ok := e.view.live(d.Kind); ok {
-		old.Status = deal.DocumentRetired
-		change.Documents = append(change.Documents, old)
-	}
-	d.Status, d.PublishedAt, d.PublishedBy = deal.DocumentLive, now, by.KeyID
-	change.Documents = append(change.Documents, d)
-	return change
-}
-
-func digest(body string) string { return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(body))) }
-
-// SaveDocument checks a policy (kind deal.PolicyDocument) or a territory plan and keeps it as the next version, a
-// draft. A document that does not compile is an error that names line and column. The same bytes as the newest
-// version are that version.
-func (e *Engine) SaveDocument(ctx context.Context, q Request, kind string, body []byte) (deal.Document, error) {
-	var name string
-	switch kind {
-	case deal.PolicyDocument:
-		p, err := policy.Compile(body)
-		if err != nil {
-			return deal.Document{}, err
-		}
-		name = p.Ref().Name
-	case deal.TerritoryDocument:
-		p, err := territory.Compile(body)
-		if err != nil {
-			return deal.Document{}, err
-		}
-		name = p.Ref().Name
-	default:
-		return deal.Document{}, deal.ErrNotFound
-	}
-	var saved deal.Document
-	_, err := e.submit(ctx, q, func(now time.Time) ([]addition, error) {
-		if newest, ok := e.view.documents[kind][len(e.view.documents[kind])]; ok && newest.Body == string(body) {
-			saved = newest
-			return nil, nil
-		}
-		a := e.document(deal.EntryDocument, kind, name, string(body), false, q.Actor, now)
-		saved = a.change.Documents[0]
-		return []addition{a}, nil
-	})
-	if err != nil {
-		return deal.Document{}, err
-	}
-	return saved, nil
-}
-
-// Publish makes a saved version live, from the next entry on; an earlier version too, which is how one goes back.
-// Publishing the live version again changes nothing. A policy has to pass its own tests, and where it or the live one
-// says so (settings.publish) another key than the one that saved the version publishes it: deal.ErrNotPossible.
-// A territory plan whose check finds errors is not published: the error names each with line and column.
-func (e *Engine) Publish(ctx context.Context, q Request, kind string, version int) (deal.Document, error) {
-	if kind == deal.TerritoryDocument {
-		if err := e.checkPlan(version); err != nil {
-			return deal.Document{}, err
-		}
-	}
-	var live deal.Document
-	saved := read(e, func(v *view) deal.Document { return v.documents[kind][version] })
-	if kind == deal.PolicyDocument && saved.Body != "" && saved.Status != deal.DocumentLive && e.cfg.Vet != nil {
-		if err := e.cfg.Vet(ctx, []byte(saved.Body)); err != nil {
-			return deal.Document{}, err
-		}
-	}
-	_, err := e.submit(ctx, q, func(now time.Time) ([]addition, error) {
-		d, ok := e.view.documents[kind][version]
-		if !ok || kind != deal.PolicyDocument && kind != deal.TerritoryDocument {
-			return nil, fmt.Errorf("%s version %d: %w", kind, version, deal.ErrNotFound)
-		}
-		if d.Status == deal.DocumentLive {
-			live = d
-			return nil, nil
-		}
-		if err := e.view.mayPublish(d, q.Actor); err != nil {
-			return nil, err
-		}
-		change := e.publication(d, q.Actor, now)
-		live = change.Documents[len(change.Documents)-1]
-		return []addition{{entry: store.Entry{Kind: deal.EntryPublished, Subject: fmt.Sprintf("%s/%d", kind, version)}, change: change}}, nil
-	})
-	if err != nil {
-		return deal.Document{}, err
-	}
-	return live, nil
-}
-
-// checkPlan proves a saved plan, outside the committer: a large one takes seconds. One there is not is Publish's to
-// report, and the one that is live has been published already.
-func (e *Engine) checkPlan(version int) error {
-	d := read(e, func(v *view) deal.Document { return v.documents[deal.TerritoryDocument][version] })
-	if d.Body == "" || d.Status == deal.DocumentLive {
-		return nil
-	}
-	p, err := territory.Compile([]byte(d.Body))
-	if err != nil {
-		return err
-	}
-	return territory.Problems(p.Check(e.now()))
-}
-
-// mayPublish holds a policy to two people, where it or the live one asks for them.
-func (v *view) mayPublish(d deal.Document, by deal.Actor) error {
-	if d.Kind != deal.PolicyDocument || d.CreatedBy != by.KeyID || by == deal.System {
-		return nil
-	}
-	p, err := policy.Compile([]byte(d.Body))
-	if err != nil {
-		return err
-	}
-	if p.Settings().TwoPeople || v.policy.Settings().TwoPeople {
-		return fmt.Errorf("%w: this key saved version %d, and the policy asks for two people; let another key publish it", deal.ErrNotPossible, d.Version)
-	}
-	return nil
-}
-
 // CreateKey makes an API key and returns its token, which is shown once and not kept.
 func (e *Engine) CreateKey(ctx context.Context, q Request, role string, partnerIDs []string, note string) (deal.Key, string, error) {
 	var errs deal.FieldErrors
@@ -963,15 +836,6 @@ func (e *Engine) Checkpoint(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return e.cfg.Signer.Sign(head.Seq, head.Root)
-}
-
-// Live returns the live document of the kind, or deal.ErrNotFound.
-func (e *Engine) Live(kind string) (deal.Document, error) {
-	d := read(e, func(v *view) deal.Document { d, _ := v.live(kind); return d })
-	if d.Kind == "" {
-		return d, deal.ErrNotFound
-	}
-	return d, nil
 }
 
 // Readiness says whether a decision could be made now.

@@ -59,7 +59,13 @@ type view struct {
 	policy    *policy.Policy
 	plan      *territory.Plan // nil while none is published
 	documents map[string]map[int]deal.Document
+	scheduled map[documentKey]time.Time // when versions that were published for an instant begin to decide
 	keys      map[string]deal.Key
+}
+
+type documentKey struct {
+	kind    string
+	version int
 }
 
 func newView(m *match.Model) *view {
@@ -69,7 +75,7 @@ func newView(m *match.Model) *view {
 		opportunities: map[string]*deal.Opportunity{}, oppsOf: map[string][]string{}, oppIndex: match.NewIndex(m),
 		partners: map[string]*deal.Partner{}, people: map[string]*deal.Person{}, products: map[string]*deal.CatalogueProduct{}, rates: map[[2]string][]*deal.Rate{},
 		claims: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, history: map[string][]past{}, taken: map[string]bool{},
-		documents: map[string]map[int]deal.Document{}, keys: map[string]deal.Key{},
+		documents: map[string]map[int]deal.Document{}, scheduled: map[documentKey]time.Time{}, keys: map[string]deal.Key{},
 	}
 }
 
@@ -279,6 +285,10 @@ func (v *view) putDocument(d deal.Document) error {
 		v.documents[d.Kind] = map[int]deal.Document{}
 	}
 	v.documents[d.Kind][d.Version] = d
+	delete(v.scheduled, documentKey{d.Kind, d.Version})
+	if d.Status == deal.DocumentScheduled {
+		v.scheduled[documentKey{d.Kind, d.Version}] = d.EffectiveFrom
+	}
 	if d.Status != deal.DocumentLive {
 		return nil
 	}

@@ -20,6 +20,7 @@ var authorErrors = []struct{ old, new, place, cause, cure string }{
 	{"'reg.amount >= params.limit'", `partner.active == "true"`, "44:26", "true or false and a text", "write true or false without quotes"},
 	{"'reg.amount >= params.limit'", `customer.name == "Acme"`, "44:11", "there is no fact customer.name", "rules ask what somebody is, never who"},
 	{"'reg.amount >= params.limit'", `reg.lines == "cloud"`, "44:21", "a list of texts and a text", `"a" in reg.lines`},
+	{"'reg.amount >= params.limit'", `partner.tier == Gold`, "44:27", "there is no fact Gold", `in quotes: "Gold"`},
 	{"'reg.amount >= params.limit'", `partner.tier in "Gold"`, "44:24", "in does not take", `write a list: in ["a", "b"]`},
 	{"'reg.amount >= params.limit'", `partner.tier >= "Gold"`, "44:24", "texts have no order", "compare partner.tier_rank"},
 	{"'reg.amount >= params.limit'", `customer.country == "Germany"`, "44:31", `"Germany" is not an ISO 3166-1`, "such as DE"},

@@ -3,6 +3,7 @@ package policy
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"maps"
 	"math"
 	"regexp"
@@ -619,10 +620,34 @@ func (c *compiler) meant(name string) string {
 			return "; the kinds of conflict are " + strings.Join(kinds, ", ")
 		}
 	}
+	if c.isValue(name) {
+		return fmt.Sprintf("; a text goes in quotes: %q", name)
+	}
 	if n := document.Nearest(name, known); n != "" {
 		return "; did you mean " + n + "?"
 	}
 	return ""
+}
+
+// isValue reports whether a word is one that facts are compared with.
+func (c *compiler) isValue(word string) bool {
+	d := &c.doc.Settings
+	for _, list := range [][]string{d.Tiers, d.Stages, d.Lines} {
+		if slices.Contains(list, word) {
+			return true
+		}
+	}
+	for _, f := range Schema {
+		if slices.Contains(f.Values, word) {
+			return true
+		}
+	}
+	for _, f := range d.Custom {
+		if slices.Contains(f.Values, word) {
+			return true
+		}
+	}
+	return false
 }
 
 // instant reads a day or an instant; a day begins at midnight in the programme's zone.

@@ -1,6 +1,7 @@
 package policytest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -78,6 +79,7 @@ func TestMismatches(t *testing.T) {
 		{"fired: [protect]}", "fired: [held, protect]}", "fired            - held, protect\n                            + protect\n           rules that fired   protect decided: protect PROTECTED"},
 		{"outcome: declined", "outcome: protect", "outcome          - protect\n                            + declined"},
 		{"rule: small}", "rule: protect}", "rule             - protect\n                            + small"},
+		{"rule: small}", "rule: protect}", "small decided: route/declined BELOW_MINIMUM; reg.amount 999.99\n"},
 		{"last_day: 2027-05-30", "last_day: 2027-05-31", "last_day         - 2027-05-31\n                            + 2027-05-30"},
 		{"terms: {days: 90}}\n        - after", "terms: {days: 60}}\n        - after", "terms.days       - 60\n                            + 90"},
 		{"place: 1", "place: 2", "place            - 2"},
@@ -236,5 +238,64 @@ func TestPublish(t *testing.T) {
 	}
 	if _, err := e.Publish(ctx, second, deal.PolicyDocument, 1); err != nil { // back to the first
 		t.Error(err)
+	}
+}
+
+// Shadow rules, rules with dates, waivers and params act in the engine that serves as they do in a case about facts, and the
+// decision says so. A value of the policy's own may be written as it is, and a record be left out of a row.
+func TestRulesInTheEngine(t *testing.T) {
+	t.Parallel()
+	doc := small(t, "settings: {currency: EUR,", "settings: {currency: EUR, custom: {hot: {type: bool}, seats: {type: int}},",
+		"value: 1000}", "value: 1000, min: 500, max: 2000}",
+		"rules:\n", "rules:\n  - {id: trial, status: shadow, when: reg.amount >= 900, then: {outcome: escalate, reason: STRATEGIC, queue: q}}\n"+
+			"  - {id: spring, effective: {from: 2027-04-01, to: 2027-05-01}, when: custom.hot && custom.seats > 9, then: {outcome: escalate, reason: STRATEGIC, queue: spring}}\n"+
+			"  - {id: direct, when: conflict.direct_engaged.found, then: {outcome: route, disposition: declined, reason: DIRECT_ENGAGED}}\n",
+		"until: 2027-12-31", "until: 2027-04-01")
+	doc = append(doc, []byte(`
+    - name: in the engine
+      world:
+        accounts: {Q: {name: Quixotic Brewing Company, country: DE, city: Kiel}}
+        opportunities: {O: {account_id: Q, led_by: direct, last_activity_at: today-1d}}
+      file: {partner_id: B, customer: {name: Quixotic Brewing Company, country: DE, city: Kiel}, amount: 900 EUR, custom: {hot: true, seats: 12}}
+      table:
+        - {set: {}, expect: {outcome: declined, rule: direct, shadow: [trial], waived: [small]}}
+        - {set: {opportunities.O: null}, expect: {outcome: protect, shadow: [trial], waived: [small]}}
+        - {set: {opportunities.O: null, file.amount: 899.99 EUR}, expect: {outcome: protect, shadow: [], waived: [small]}}
+    - name: dates
+      steps:
+        - at: 2027-03-31T21:59:59Z
+          file: {as: before, partner_id: B, customer: {name: Zanzibar Orchestra Foundation, country: DE}, amount: 900 EUR, custom: {hot: true, seats: 12}}
+          expect: {outcome: protect, waived: [small]}
+        - at: 2027-03-31T22:00:00Z
+          file: {as: then, partner_id: B, customer: {name: Kormoran Werft, country: DE}, amount: 900 EUR, custom: {hot: "true", seats: 12}}
+          expect: {outcome: declined, rule: small, fired: [spring, small, protect], waived: []}
+        - at: 2027-04-30T21:59:59Z
+          file: {as: last, partner_id: B, customer: {name: Samarkand Mills, country: DE}, amount: 1000 EUR, custom: {hot: true, seats: 10}}
+          expect: {outcome: escalate, rule: spring, queue: spring}
+        - at: 2027-04-30T22:00:00Z
+          file: {as: after, partner_id: B, customer: {name: Valparaiso Docks, country: DE}, amount: 1000 EUR, custom: {hot: true, seats: 10}}
+          expect: {outcome: protect, fired: [protect]}
+`)...)
+	if report, text := run(t, doc); !report.OK() || report.Passed < 8 {
+		t.Error(text)
+	}
+	if _, err := Load(bytes.Replace(doc, []byte("value: 1000,"), []byte("value: 2001,"), 1)); err == nil || !strings.Contains(err.Error(), "2001 is outside its range 500 to 2000") {
+		t.Errorf("a parameter outside its range: %v", err)
+	}
+	if _, err := Load(bytes.Replace(doc, []byte("seats: 12"), []byte("seats: twelve"), 1)); err == nil || !strings.Contains(err.Error(), `"twelve" is not a whole number`) {
+		t.Errorf("a value of another type: %v", err)
+	}
+}
+
+// A programme as somebody wrote it who had the author's page and nothing else: a tier gate, a look-back, a window on a
+// condition, a co-sell exception.
+func TestAuthorsOwn(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("testdata/lumen.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report, text := run(t, doc); !report.OK() || report.Pending > 0 {
+		t.Error(text)
 	}
 }

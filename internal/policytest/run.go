@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -207,7 +208,7 @@ func (s *Suite) run(ctx context.Context, c *testCase, path string) (Result, []ob
 		v := s.policy.Decide(c.facts, c.now)
 		o := ofVerdict(&v, c.facts)
 		seen = append(seen, o)
-		res.note(c.expect.compare(&o, s.policy.Settings().Timezone), &o)
+		res.note(s.policy, c.expect.compare(&o, s.policy.Settings().Timezone), &o)
 	} else {
 		seen, err = s.play(ctx, c, path, &res)
 	}
@@ -227,7 +228,7 @@ func (s *Suite) run(ctx context.Context, c *testCase, path string) (Result, []ob
 	return res, seen, nil
 }
 
-func (r *Result) note(m []Mismatch, o *observation) {
+func (r *Result) note(p *policy.Policy, m []Mismatch, o *observation) {
 	if len(m) == 0 {
 		return
 	}
@@ -240,10 +241,31 @@ func (r *Result) note(m []Mismatch, o *observation) {
 			if t.Result == policy.Overridden {
 				line = t.Rule + " overridden by " + t.By
 			}
-			r.Trace = append(r.Trace, strings.TrimSpace(line+": "+t.Detail))
+			r.Trace = append(r.Trace, strings.TrimSpace(line+": "+t.Detail)+compared(p, t.Rule, o.facts))
 		}
 	}
 	r.Mismatches = append(r.Mismatches, m...)
+}
+
+// compared shows the numbers a rule compared: of a rule that should not have fired, one of them is not what its author
+// thought.
+func compared(p *policy.Policy, rule string, f *policy.Facts) string {
+	var out []string
+	for _, b := range p.Boundaries() {
+		if b.Rule != rule || f == nil {
+			continue
+		}
+		if v, ok := number(f.Get(b.Fact)); ok {
+			said := b.Fact + " " + strconv.FormatFloat(v, 'f', -1, 64)
+			if !slices.Contains(out, said) {
+				out = append(out, said)
+			}
+		}
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return "; " + strings.Join(out, ", ")
 }
 
 func ofVerdict(v *policy.Verdict, f *policy.Facts) observation {
@@ -444,7 +466,7 @@ func (g *stage) see(ctx context.Context, name string, e *expectation) (observati
 		}
 	}
 	if e != nil {
-		g.result.note(e.compare(&o, g.suite.policy.Settings().Timezone), &o)
+		g.result.note(g.suite.policy, e.compare(&o, g.suite.policy.Settings().Timezone), &o)
 	}
 	g.discreet(&o, &r)
 	return o, nil
@@ -459,7 +481,7 @@ func (g *stage) discreet(o *observation, r *deal.Registration) {
 			continue
 		}
 		if strings.Contains(strings.ToLower(o.read), strings.ToLower(p.Name)) {
-			g.result.note([]Mismatch{{"partner text", "does not name the partner " + p.Name, o.read}}, o)
+			g.result.note(g.suite.policy, []Mismatch{{"partner text", "does not name the partner " + p.Name, o.read}}, o)
 		}
 	}
 }

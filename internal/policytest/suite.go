@@ -491,6 +491,11 @@ func (r *reader) world(p document.Path, w *worldDoc) *worldDoc {
 
 func (w *worldDoc) record(kind deal.RecordKind, id string) deal.Record { return w.records[kind][id] }
 
+func (w *worldDoc) remove(kind deal.RecordKind, id string) {
+	delete(w.records[kind], id)
+	w.order = slices.DeleteFunc(w.order, func(ref deal.RecordRef) bool { return ref.Kind == kind && ref.Key == id })
+}
+
 func (w *worldDoc) put(rec deal.Record) {
 	kind := rec.Kind()
 	if w.records[kind] == nil {
@@ -551,8 +556,15 @@ func (r *reader) set(w *worldDoc, f *filingDoc, s setting) {
 		return
 	}
 	id, field, ok := strings.Cut(rest, ".")
+	if !ok && id != "" && slices.Contains(worldKinds, deal.RecordKind(kind)) {
+		var gone document.Scalar
+		if r.ReadAt(s.from, &gone); gone.Value == nil {
+			w.remove(deal.RecordKind(kind), id)
+			return
+		}
+	}
 	if !ok || !slices.Contains(worldKinds, deal.RecordKind(kind)) {
-		r.Add(s.from, "%q is not file.FIELD, or partners.ID.FIELD, accounts.ID.FIELD, opportunities.ID.FIELD", s.name)
+		r.Add(s.from, "%q is not file.FIELD, or partners.ID.FIELD, accounts.ID.FIELD, opportunities.ID.FIELD; or opportunities.ID: null, to leave the record out", s.name)
 		return
 	}
 	rec := w.record(deal.RecordKind(kind), id)

@@ -198,7 +198,7 @@ func same(t *testing.T, a, b *process, spellings []string) {
 		f := filing(fmt.Sprint("P-", i%8), deal.Customer{Name: name, Country: "US"})
 		var text [2]string
 		for j, p := range []*process{a, b} {
-			d, err := p.Foresee(f)
+			d, err := p.Foresee(context.Background(), f)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -70,6 +70,8 @@ var accessRows = []struct {
 	{op: "createTerritoryPlan", method: "POST", path: "/v1/territories", body: "plan", media: "application/yaml"},
 	{op: "getTerritoryPlan", method: "GET", path: "/v1/territories/%s", own: "1"},
 	{op: "publishTerritoryPlan", method: "POST", path: "/v1/territories/%s/publish", own: "1"},
+	{op: "cancelPolicy", method: "POST", path: "/v1/policies/%s/cancel", own: "1"},
+	{op: "cancelTerritoryPlan", method: "POST", path: "/v1/territories/%s/cancel", own: "1"},
 	{op: "listKeys", method: "GET", path: "/v1/keys"},
 	{op: "createKey", method: "POST", path: "/v1/keys", body: `{"role":"auditor"}`},
 	{op: "revokeKey", method: "POST", path: "/v1/keys/%s/revoke", own: "key"},
@@ -159,7 +161,7 @@ func TestAccess(t *testing.T) {
 						t.Errorf("%s asks for nothing: %s", who, g)
 					}
 				}
-				if row.method == "DELETE" || row.op == "revokeKey" { // once is all there is; the deletion itself comes below
+				if row.method == "DELETE" || row.op == "revokeKey" || strings.HasPrefix(row.op, "cancel") { // once is all there is; the deletion itself comes below
 					continue
 				}
 				if g := ask(who, own); g.status >= 300 {
@@ -173,8 +175,13 @@ func TestAccess(t *testing.T) {
 				}
 			}
 		}
-		if row.method == "DELETE" || row.op == "revokeKey" {
+		switch {
+		case row.method == "DELETE", row.op == "revokeKey":
 			if g := ask("admin", own); g.status != 204 {
+				t.Errorf("admin: %s", g)
+			}
+		case strings.HasPrefix(row.op, "cancel"): // what is live is there, and nothing to cancel
+			if g := ask("admin", own); g.status != 409 {
 				t.Errorf("admin: %s", g)
 			}
 		}

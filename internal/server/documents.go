@@ -9,12 +9,13 @@ import (
 
 	"github.com/dibs-deals/dibs/api"
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/engine"
 )
 
 // Policies and territory plans are documents: text with a version, of which one is live.
 
 func (s *Server) listDocuments(ctx context.Context, kind string) (reply, error) {
-	docs, err := s.engine.Store().Documents(ctx, kind)
+	docs, err := s.engine.Documents(ctx, kind)
 	if err != nil {
 		return reply{}, err
 	}
@@ -65,7 +66,7 @@ func (s *Server) readDocument(ctx context.Context, kind, v string) (reply, error
 	if err != nil {
 		return reply{}, err
 	}
-	d, err := s.engine.Store().Document(ctx, kind, n)
+	d, err := s.engine.Document(ctx, kind, n)
 	if err != nil {
 		return reply{}, err
 	}
@@ -75,12 +76,35 @@ func (s *Server) readDocument(ctx context.Context, kind, v string) (reply, error
 	return ok(viewDocument(d))
 }
 
-func (s *Server) publishDocument(ctx context.Context, kind, v string) (reply, error) {
+// publishDocument makes a version live at once, or from an instant on.
+func (s *Server) publishDocument(ctx context.Context, kind, v, from string) (reply, error) {
 	n, err := s.documentVersion(kind, v)
 	if err != nil {
 		return reply{}, err
 	}
-	d, err := s.engine.Publish(ctx, callOf(ctx).request(), kind, n)
+	d, err := s.engine.Document(ctx, kind, n)
+	if err != nil {
+		return reply{}, err
+	}
+	if from == "" {
+		d, err = s.engine.Publish(ctx, callOf(ctx).request(), kind, n)
+	} else if at, terr := engine.EffectiveFrom(&d, from); terr != nil {
+		err = terr
+	} else {
+		d, err = s.engine.Schedule(ctx, callOf(ctx).request(), kind, n, at)
+	}
+	if err != nil {
+		return reply{}, err
+	}
+	return ok(viewDocument(d))
+}
+
+func (s *Server) cancelDocument(ctx context.Context, kind, v string) (reply, error) {
+	n, err := s.documentVersion(kind, v)
+	if err != nil {
+		return reply{}, err
+	}
+	d, err := s.engine.Cancel(ctx, callOf(ctx).request(), kind, n)
 	if err != nil {
 		return reply{}, err
 	}
@@ -102,9 +126,14 @@ func (s handlers) GetPolicy(ctx context.Context, q api.GetPolicyRequestObject) (
 	return s.readDocument(ctx, deal.PolicyDocument, q.Version)
 }
 
-// PublishPolicy makes a version live.
+// PublishPolicy makes a version live, at once or from an instant on.
 func (s handlers) PublishPolicy(ctx context.Context, q api.PublishPolicyRequestObject) (api.PublishPolicyResponseObject, error) {
-	return s.publishDocument(ctx, deal.PolicyDocument, q.Version)
+	return s.publishDocument(ctx, deal.PolicyDocument, q.Version, q.Params.EffectiveFrom)
+}
+
+// CancelPolicy takes a version off the schedule.
+func (s handlers) CancelPolicy(ctx context.Context, q api.CancelPolicyRequestObject) (api.CancelPolicyResponseObject, error) {
+	return s.cancelDocument(ctx, deal.PolicyDocument, q.Version)
 }
 
 // ListTerritoryPlans lists the versions of the territory plan.
@@ -122,7 +151,12 @@ func (s handlers) GetTerritoryPlan(ctx context.Context, q api.GetTerritoryPlanRe
 	return s.readDocument(ctx, deal.TerritoryDocument, q.Version)
 }
 
-// PublishTerritoryPlan makes a version live.
+// PublishTerritoryPlan makes a version live, at once or from an instant on.
 func (s handlers) PublishTerritoryPlan(ctx context.Context, q api.PublishTerritoryPlanRequestObject) (api.PublishTerritoryPlanResponseObject, error) {
-	return s.publishDocument(ctx, deal.TerritoryDocument, q.Version)
+	return s.publishDocument(ctx, deal.TerritoryDocument, q.Version, q.Params.EffectiveFrom)
+}
+
+// CancelTerritoryPlan takes a version off the schedule.
+func (s handlers) CancelTerritoryPlan(ctx context.Context, q api.CancelTerritoryPlanRequestObject) (api.CancelTerritoryPlanResponseObject, error) {
+	return s.cancelDocument(ctx, deal.TerritoryDocument, q.Version)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/dibs-deals/dibs/api"
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/engine"
+	"github.com/dibs-deals/dibs/internal/policytest"
 	"github.com/dibs-deals/dibs/internal/store"
 )
 
@@ -157,6 +159,13 @@ func (s handlers) GetDecision(ctx context.Context, q api.GetDecisionRequestObjec
 	out := decisionsView{RegistrationID: r.ID, Current: engine.AnswerFor(&r, &d, k, s.engine.Now()).Decision}
 	if callOf(ctx).portal() {
 		return ok(out)
+	}
+	if callOf(ctx).wants("application/yaml", "text/yaml") != "" {
+		made, err := policytest.FromDecision(&d)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", deal.ErrNotPossible, err)
+		}
+		return text("application/yaml", made), nil
 	}
 	all, err := s.engine.Decisions(ctx, r.ID)
 	if err != nil {

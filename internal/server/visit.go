@@ -54,6 +54,8 @@ func (r reply) VisitListRatesResponse(w http.ResponseWriter) error            { 
 func (r reply) VisitListRegistrationsResponse(w http.ResponseWriter) error    { return r.write(w) }
 func (r reply) VisitListTerritoryPlansResponse(w http.ResponseWriter) error   { return r.write(w) }
 func (r reply) VisitPublishPolicyResponse(w http.ResponseWriter) error        { return r.write(w) }
+func (r reply) VisitCancelPolicyResponse(w http.ResponseWriter) error         { return r.write(w) }
+func (r reply) VisitCancelTerritoryPlanResponse(w http.ResponseWriter) error  { return r.write(w) }
 func (r reply) VisitPublishTerritoryPlanResponse(w http.ResponseWriter) error { return r.write(w) }
 func (r reply) VisitPutAccountResponse(w http.ResponseWriter) error           { return r.write(w) }
 func (r reply) VisitPutOpportunityResponse(w http.ResponseWriter) error       { return r.write(w) }

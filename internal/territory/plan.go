@@ -191,6 +191,12 @@ func (p *Plan) Title() string { return p.title }
 // policy's.
 func (p *Plan) Currency() string { return p.currency }
 
+// Effective returns the days the plan is for, from the first to before the last; zero: no bound.
+func (p *Plan) Effective() (from, to time.Time) { return p.from, p.to }
+
+// Timezone returns where the plan's days begin and end.
+func (p *Plan) Timezone() *time.Location { return p.zone }
+
 // Source returns the document the plan was compiled from.
 func (p *Plan) Source() []byte { return slices.Clone(p.body) }
 

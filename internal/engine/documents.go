@@ -1,0 +1,354 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/policy"
+	"github.com/dibs-deals/dibs/internal/store"
+	"github.com/dibs-deals/dibs/internal/territory"
+)
+
+// Policies and territory plans are documents: versions that never change, of which one decides at an instant. A version
+// published for an instant to come is on the schedule of the view; once the instant has passed, whoever comes first writes
+// down that it is live, and nothing is decided before.
+
+// document makes the entry of a new document version.
+func (e *Engine) document(entryKind, kind, name, body string, live bool, by deal.Actor, now time.Time) addition {
+	d := deal.Document{Kind: kind, Name: name, Version: len(e.view.documents[kind]) + 1, Digest: digest(body), Body: body, Status: deal.DocumentDraft,
+		CreatedAt: now, CreatedBy: by.KeyID}
+	change := &deal.Change{}
+	if live {
+		change = e.publication(d, by, now)
+	} else {
+		change.Documents = []deal.Document{d}
+	}
+	return addition{entry: store.Entry{Kind: entryKind, Subject: fmt.Sprintf("%s/%d", kind, d.Version)}, change: change}
+}
+
+// publication makes d live, and retires the one that was.
+func (e *Engine) publication(d deal.Document, by deal.Actor, now time.Time) *deal.Change {
+	change := &deal.Change{}
+	if old, ok := e.view.live(d.Kind); ok {
+		old.Status, old.EffectiveTo = deal.DocumentRetired, now
+		change.Documents = append(change.Documents, old)
+	}
+	d.Status, d.PublishedAt, d.PublishedBy, d.EffectiveFrom, d.EffectiveTo = deal.DocumentLive, now, by.KeyID, now, time.Time{}
+	change.Documents = append(change.Documents, d)
+	return change
+}
+
+func digest(body string) string { return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(body))) }
+
+// SaveDocument checks a policy (kind deal.PolicyDocument) or a territory plan and keeps it as the next version, a
+// draft. A document that does not compile is an error that names line and column. The same bytes as the newest
+// version are that version.
+func (e *Engine) SaveDocument(ctx context.Context, q Request, kind string, body []byte) (deal.Document, error) {
+	var name string
+	switch kind {
+	case deal.PolicyDocument:
+		p, err := policy.Compile(body)
+		if err != nil {
+			return deal.Document{}, err
+		}
+		name = p.Ref().Name
+	case deal.TerritoryDocument:
+		p, err := territory.Compile(body)
+		if err != nil {
+			return deal.Document{}, err
+		}
+		name = p.Ref().Name
+	default:
+		return deal.Document{}, deal.ErrNotFound
+	}
+	var saved deal.Document
+	_, err := e.submit(ctx, q, func(now time.Time) ([]addition, error) {
+		if newest, ok := e.view.documents[kind][len(e.view.documents[kind])]; ok && newest.Body == string(body) {
+			saved = newest
+			return nil, nil
+		}
+		a := e.document(deal.EntryDocument, kind, name, string(body), false, q.Actor, now)
+		saved = a.change.Documents[0]
+		return []addition{a}, nil
+	})
+	if err != nil {
+		return deal.Document{}, err
+	}
+	return saved, nil
+}
+
+// Publish makes a saved version live, from the next entry on; an earlier version too, which is how one goes back.
+// Publishing the live version again changes nothing. A policy has to pass its own tests, and where it or the one it takes
+// over from says so (settings.publish) another key than the one that saved the version publishes it: deal.ErrNotPossible.
+// A territory plan whose check finds errors is not published: the error names each with line and column. A plan that says
+// when it begins is scheduled for then.
+func (e *Engine) Publish(ctx context.Context, q Request, kind string, version int) (deal.Document, error) {
+	return e.publish(ctx, q, kind, version, time.Time{})
+}
+
+// Schedule publishes a saved version as Publish does, for an instant to come: from then on every decision and every
+// pre-check is made by it, also when nobody was at work at that instant. Until then it can be scheduled for another one,
+// published at once, or cancelled. deal.FieldErrors name effective_from when it is not to come, or not while the plan is
+// for; deal.ErrNotPossible: another version is to begin then.
+func (e *Engine) Schedule(ctx context.Context, q Request, kind string, version int, from time.Time) (deal.Document, error) {
+	if from.IsZero() {
+		return deal.Document{}, notFrom("give the instant from which it decides")
+	}
+	return e.publish(ctx, q, kind, version, from.UTC().Truncate(time.Microsecond))
+}
+
+func (e *Engine) publish(ctx context.Context, q Request, kind string, version int, from time.Time) (out deal.Document, err error) {
+	from, err = e.vet(ctx, kind, version, from)
+	if err != nil {
+		return deal.Document{}, err
+	}
+	_, err = e.submit(ctx, q, func(now time.Time) ([]addition, error) {
+		d, ok := e.view.documents[kind][version]
+		if !ok || kind != deal.PolicyDocument && kind != deal.TerritoryDocument {
+			return nil, fmt.Errorf("%s version %d: %w", kind, version, deal.ErrNotFound)
+		}
+		later := !from.IsZero()
+		switch {
+		case d.Status == deal.DocumentLive && (!later || d.EffectiveFrom.Equal(from)), d.Status == deal.DocumentScheduled && later && d.EffectiveFrom.Equal(from):
+			out = d
+			return nil, nil
+		case later && d.Status == deal.DocumentLive:
+			return nil, fmt.Errorf("%w: version %d is live; save the text again, as a version of its own, to have it take over once more", deal.ErrNotPossible, version)
+		case later && !now.Before(from):
+			return nil, notFrom("%s is not to come; leave it out to publish at once", from.Format(time.RFC3339))
+		}
+		if other, taken := e.view.beginsAt(kind, from); later && taken {
+			return nil, fmt.Errorf("%w: version %d is to begin at %s; cancel it, or choose another instant", deal.ErrNotPossible, other, from.Format(time.RFC3339))
+		}
+		if err := e.view.mayPublish(d, q.Actor, from); err != nil {
+			return nil, err
+		}
+		change := &deal.Change{}
+		if later {
+			d.Status, d.PublishedAt, d.PublishedBy, d.EffectiveFrom = deal.DocumentScheduled, now, q.Actor.KeyID, from
+			change.Documents = []deal.Document{d}
+		} else {
+			change = e.publication(d, q.Actor, now)
+		}
+		out = change.Documents[len(change.Documents)-1]
+		return []addition{{entry: store.Entry{Kind: deal.EntryPublished, Subject: fmt.Sprintf("%s/%d", kind, version)}, change: change}}, nil
+	})
+	if err != nil {
+		return deal.Document{}, err
+	}
+	return out, nil
+}
+
+func notFrom(format string, args ...any) error {
+	var errs deal.FieldErrors
+	errs.Add("effective_from", format, args...)
+	return errs
+}
+
+// EffectiveFrom reads when a version is to begin: an instant, or a day, which begins in the zone of the document.
+// deal.FieldErrors: it is neither.
+func EffectiveFrom(d *deal.Document, s string) (time.Time, error) {
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t, nil
+	}
+	var zone *time.Location
+	if d.Kind == deal.TerritoryDocument {
+		p, err := territory.Compile([]byte(d.Body))
+		if err != nil {
+			return time.Time{}, err
+		}
+		zone = p.Timezone()
+	} else {
+		p, err := policy.Compile([]byte(d.Body))
+		if err != nil {
+			return time.Time{}, err
+		}
+		zone = p.Settings().Timezone
+	}
+	t, err := time.ParseInLocation(time.DateOnly, s, zone)
+	if err != nil {
+		return t, notFrom("%q is neither a day (2027-02-01) nor an instant (2027-02-01T00:00:00Z)", s)
+	}
+	return t, nil
+}
+
+// Cancel takes a version that was published for an instant to come off the schedule. One that is not on it is
+// deal.ErrNotPossible.
+func (e *Engine) Cancel(ctx context.Context, q Request, kind string, version int) (deal.Document, error) {
+	var out deal.Document
+	_, err := e.submit(ctx, q, func(time.Time) ([]addition, error) {
+		d, ok := e.view.documents[kind][version]
+		switch {
+		case !ok || kind != deal.PolicyDocument && kind != deal.TerritoryDocument:
+			return nil, fmt.Errorf("%s version %d: %w", kind, version, deal.ErrNotFound)
+		case d.Status == deal.DocumentLive:
+			return nil, fmt.Errorf("%w: version %d is live; publish the version that is to decide in its place", deal.ErrNotPossible, version)
+		case d.Status != deal.DocumentScheduled:
+			return nil, fmt.Errorf("%w: version %d is not published for an instant to come", deal.ErrNotPossible, version)
+		}
+		d.Status, d.EffectiveFrom, d.PublishedAt, d.PublishedBy = deal.DocumentDraft, time.Time{}, time.Time{}, ""
+		if !d.EffectiveTo.IsZero() {
+			d.Status = deal.DocumentRetired // it has been live before
+		}
+		out = d
+		return []addition{{entry: store.Entry{Kind: deal.EntryCancelled, Subject: fmt.Sprintf("%s/%d", kind, version)}, change: &deal.Change{Documents: []deal.Document{d}}}}, nil
+	})
+	if err != nil {
+		return deal.Document{}, err
+	}
+	return out, nil
+}
+
+// vet proves a saved version before it is published, outside the committer: its tests, or a large plan, take seconds. It
+// returns when the version begins, zero for at once: a plan, not before its first day. A version there is not is left to
+// publish, and the one that is live has been vetted.
+func (e *Engine) vet(ctx context.Context, kind string, version int, from time.Time) (time.Time, error) {
+	d := read(e, func(v *view) deal.Document { return v.documents[kind][version] })
+	switch {
+	case d.Body == "" || d.Status == deal.DocumentLive:
+	case kind == deal.PolicyDocument && e.cfg.Vet != nil:
+		return from, e.cfg.Vet(ctx, []byte(d.Body))
+	case kind == deal.TerritoryDocument:
+		p, err := territory.Compile([]byte(d.Body))
+		if err != nil {
+			return from, err
+		}
+		now := e.now()
+		first, last := p.Effective()
+		begins := now
+		if !from.IsZero() {
+			begins = from
+		}
+		switch {
+		case !last.IsZero() && !begins.Before(last):
+			return from, notFrom("the plan is over on %s: nobody would be covered", last.Format(time.DateOnly))
+		case begins.Before(first) && !from.IsZero():
+			return from, notFrom("the plan begins on %s: nobody would be covered before", first.Format(time.DateOnly))
+		case begins.Before(first):
+			from, begins = first.UTC(), first
+		}
+		return from, territory.Problems(p.Check(begins))
+	}
+	return from, nil
+}
+
+// mayPublish holds a policy to two people, where it or the one that decides before it asks for them. from is zero for at
+// once.
+func (v *view) mayPublish(d deal.Document, by deal.Actor, from time.Time) error {
+	if d.Kind != deal.PolicyDocument || d.CreatedBy != by.KeyID || by == deal.System {
+		return nil
+	}
+	ask := []string{d.Body}
+	before := v.versions(d.Kind)
+	for _, at := range []time.Time{{}, from} { // the one live now, and the one that will be then
+		deal.DocumentsAt(before, at)
+		if i := slices.IndexFunc(before, isLive); i >= 0 {
+			ask = append(ask, before[i].Body)
+		}
+	}
+	for _, body := range ask {
+		p, err := policy.Compile([]byte(body))
+		if err != nil {
+			return err
+		}
+		if p.Settings().TwoPeople {
+			return fmt.Errorf("%w: this key saved version %d, and the policy asks for two people; let another key publish it", deal.ErrNotPossible, d.Version)
+		}
+	}
+	return nil
+}
+
+func isLive(d deal.Document) bool { return d.Status == deal.DocumentLive }
+
+// versions returns all versions of a kind, in order.
+func (v *view) versions(kind string) []deal.Document {
+	return slices.SortedFunc(maps.Values(v.documents[kind]), func(a, b deal.Document) int { return a.Version - b.Version })
+}
+
+// beginsAt returns the version of the kind that is to begin at the instant.
+func (v *view) beginsAt(kind string, at time.Time) (int, bool) {
+	for k, from := range v.scheduled {
+		if k.kind == kind && from.Equal(at) {
+			return k.version, true
+		}
+	}
+	return 0, false
+}
+
+// turns reports whether a version begins to decide by the instant, and the view does not say so yet.
+func (v *view) turns(at time.Time) bool {
+	for _, from := range v.scheduled {
+		if !at.Before(from) {
+			return true
+		}
+	}
+	return false
+}
+
+// takeEffect writes down that versions published for an instant that has come are live, before anything is decided.
+func (e *Engine) takeEffect(b *store.Batch, now time.Time) error {
+	if !e.view.turns(now) {
+		return nil
+	}
+	for _, kind := range []string{deal.PolicyDocument, deal.TerritoryDocument} {
+		changed := deal.DocumentsAt(e.view.versions(kind), now)
+		if changed == nil {
+			continue
+		}
+		subject := fmt.Sprintf("%s/%d", kind, changed[len(changed)-1].Version)
+		if err := e.add(b, addition{entry: store.Entry{Kind: deal.EntryEffective, Subject: subject, Actor: deal.System, At: now}, change: &deal.Change{Documents: changed}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// turn sees to it that what was published for an instant that has come decides, whoever should have noticed before.
+func (e *Engine) turn(ctx context.Context, now time.Time) error {
+	if !read(e, func(v *view) bool { return v.turns(now) }) {
+		return nil
+	}
+	_, err := e.submit(ctx, Request{Actor: deal.System}, func(time.Time) ([]addition, error) { return nil, nil })
+	return err
+}
+
+// Live returns the document of the kind that decides now, or deal.ErrNotFound.
+func (e *Engine) Live(kind string) (deal.Document, error) {
+	docs := read(e, func(v *view) []deal.Document { return v.versions(kind) })
+	deal.DocumentsAt(docs, e.now())
+	if i := slices.IndexFunc(docs, isLive); i >= 0 {
+		return docs[i], nil
+	}
+	return deal.Document{}, deal.ErrNotFound
+}
+
+// Documents returns all versions of a kind as they are now, in order.
+func (e *Engine) Documents(ctx context.Context, kind string) ([]deal.Document, error) {
+	docs, err := e.cfg.Store.Documents(ctx, kind)
+	if err != nil {
+		return nil, err
+	}
+	deal.DocumentsAt(docs, e.now())
+	return docs, nil
+}
+
+// Document returns one version as it is now.
+func (e *Engine) Document(ctx context.Context, kind string, version int) (deal.Document, error) {
+	d, err := e.cfg.Store.Document(ctx, kind, version)
+	if err != nil || !read(e, func(v *view) bool { return v.turns(e.now()) }) {
+		return d, err
+	}
+	docs, err := e.Documents(ctx, kind)
+	if err != nil {
+		return deal.Document{}, err
+	}
+	if i := slices.IndexFunc(docs, func(d deal.Document) bool { return d.Version == version }); i >= 0 {
+		return docs[i], nil
+	}
+	return deal.Document{}, deal.ErrNotFound
+}
