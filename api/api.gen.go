@@ -304,6 +304,39 @@ func (e MatchVerdict) Valid() bool {
 	}
 }
 
+// Defines values for MovedEvent.
+const (
+	MovedEventExpire   MovedEvent = "expire"
+	MovedEventExtend   MovedEvent = "extend"
+	MovedEventLost     MovedEvent = "lost"
+	MovedEventRelease  MovedEvent = "release"
+	MovedEventRevoke   MovedEvent = "revoke"
+	MovedEventWithdraw MovedEvent = "withdraw"
+	MovedEventWon      MovedEvent = "won"
+)
+
+// Valid indicates whether the value is a known member of the MovedEvent enum.
+func (e MovedEvent) Valid() bool {
+	switch e {
+	case MovedEventExpire:
+		return true
+	case MovedEventExtend:
+		return true
+	case MovedEventLost:
+		return true
+	case MovedEventRelease:
+		return true
+	case MovedEventRevoke:
+		return true
+	case MovedEventWithdraw:
+		return true
+	case MovedEventWon:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for OpportunityLedBy.
 const (
 	OpportunityLedByDirect  OpportunityLedBy = "direct"
@@ -842,11 +875,14 @@ type Benefit struct {
 // Case defines model for Case.
 type Case struct {
 	// Also later registrations of the same dispute
-	Also           []string   `json:"also,omitempty,omitzero"`
-	Assignee       string     `json:"assignee,omitempty,omitzero"`
-	DueAt          time.Time  `json:"due_at,omitempty,omitzero"`
-	ID             string     `json:"id"`
-	OpenedAt       time.Time  `json:"opened_at"`
+	Also     []string  `json:"also,omitempty,omitzero"`
+	Assignee string    `json:"assignee,omitempty,omitzero"`
+	DueAt    time.Time `json:"due_at,omitempty,omitzero"`
+	ID       string    `json:"id"`
+	OpenedAt time.Time `json:"opened_at"`
+
+	// Outcome of a resolved one: what became of its registration
+	Outcome        string     `json:"outcome,omitempty,omitzero"`
 	ReasonCodes    []string   `json:"reason_codes"`
 	RegistrationID string     `json:"registration_id"`
 	Status         CaseStatus `json:"status"`
@@ -1132,6 +1168,12 @@ type Evidence struct {
 // EvidenceKind defines model for Evidence.Kind.
 type EvidenceKind string
 
+// ExtensionInput defines model for ExtensionInput.
+type ExtensionInput struct {
+	Evidence []Evidence `json:"evidence,omitempty,omitzero"`
+	Reason   string     `json:"reason,omitempty,omitzero"`
+}
+
 // FieldError defines model for FieldError.
 type FieldError struct {
 	Detail string `json:"detail"`
@@ -1237,6 +1279,30 @@ type Money struct {
 	// Value decimal, at most 6 decimals; a string, because a JSON number loses digits
 	Value string `json:"value"`
 }
+
+// MoveInput defines model for MoveInput.
+type MoveInput struct {
+	// Reason in words; a revocation needs one
+	Reason string `json:"reason,omitempty,omitzero"`
+}
+
+// Moved The last thing that happened to it after it was decided.
+type Moved struct {
+	At time.Time `json:"at"`
+	By struct {
+		KeyID string `json:"key_id"`
+		Role  string `json:"role"`
+	} `json:"by"`
+	Event    MovedEvent  `json:"event"`
+	Evidence []Evidence  `json:"evidence,omitempty,omitzero"`
+	From     Status      `json:"from"`
+	Policy   DocumentRef `json:"policy"`
+	Reason   string      `json:"reason,omitempty,omitzero"`
+	To       Status      `json:"to"`
+}
+
+// MovedEvent defines model for Moved.Event.
+type MovedEvent string
 
 // NewKey defines model for NewKey.
 type NewKey struct {
@@ -1487,7 +1553,13 @@ type Registration struct {
 	Decision    DecisionAnswer `json:"decision,omitempty,omitzero"`
 	DecisionID  string         `json:"decision_id,omitempty,omitzero"`
 	EmailDomain string         `json:"email_domain,omitempty,omitzero"`
-	ExternalID  string         `json:"external_id,omitempty,omitzero"`
+
+	// EndedAt when it was withdrawn, revoked, won or lost
+	EndedAt time.Time `json:"ended_at,omitempty,omitzero"`
+
+	// Extensions of the present protection
+	Extensions int    `json:"extensions,omitempty,omitzero"`
+	ExternalID string `json:"external_id,omitempty,omitzero"`
 
 	// Filing what was filed; as RegistrationInput
 	Filing     map[string]interface{} `json:"filing,omitempty,omitzero"`
@@ -1495,13 +1567,16 @@ type Registration struct {
 	ID         string                 `json:"id"`
 	Imported   bool                   `json:"imported,omitempty,omitzero"`
 	KeepsPlace bool                   `json:"keeps_place,omitempty,omitzero"`
-	Number     string                 `json:"number"`
-	PartnerID  string                 `json:"partner_id"`
-	Protection Protection             `json:"protection,omitempty,omitzero"`
-	ReceivedAt time.Time              `json:"received_at"`
-	Sequence   int64                  `json:"sequence"`
-	Status     Status                 `json:"status"`
-	Version    int64                  `json:"version,omitempty,omitzero"`
+
+	// Moved The last thing that happened to it after it was decided.
+	Moved      Moved      `json:"moved,omitempty,omitzero"`
+	Number     string     `json:"number"`
+	PartnerID  string     `json:"partner_id"`
+	Protection Protection `json:"protection,omitempty,omitzero"`
+	ReceivedAt time.Time  `json:"received_at"`
+	Sequence   int64      `json:"sequence"`
+	Status     Status     `json:"status"`
+	Version    int64      `json:"version,omitempty,omitzero"`
 }
 
 // RegistrationAnswer defines model for RegistrationAnswer.
@@ -1764,6 +1839,9 @@ type RecordID = string
 // RegistrationID defines model for RegistrationID.
 type RegistrationID = string
 
+// RetryKey defines model for RetryKey.
+type RetryKey = string
+
 // Version defines model for Version.
 type Version = string
 
@@ -1817,6 +1895,9 @@ type InvalidReply = Problem
 
 // KeyListReply defines model for KeyListReply.
 type KeyListReply = KeyPage
+
+// MovedReply defines model for MovedReply.
+type MovedReply = RegistrationAnswer
 
 // NewKeyReply defines model for NewKeyReply.
 type NewKeyReply = NewKey
@@ -2040,6 +2121,36 @@ type CreateRegistrationParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ExtendRegistrationParams defines parameters for ExtendRegistration.
+type ExtendRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// LoseRegistrationParams defines parameters for LoseRegistration.
+type LoseRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RevokeRegistrationParams defines parameters for RevokeRegistration.
+type RevokeRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// WithdrawRegistrationParams defines parameters for WithdrawRegistration.
+type WithdrawRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// WinRegistrationParams defines parameters for WinRegistration.
+type WinRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // PublishTerritoryPlanParams defines parameters for PublishTerritoryPlan.
 type PublishTerritoryPlanParams struct {
 	// EffectiveFrom from when on it decides: an instant to come (RFC 3339), or a day, which begins in the document's own zone; at once if not given
@@ -2072,6 +2183,21 @@ type PutRateJSONRequestBody = Rate
 
 // CreateRegistrationJSONRequestBody defines body for CreateRegistration for application/json ContentType.
 type CreateRegistrationJSONRequestBody = RegistrationInput
+
+// ExtendRegistrationJSONRequestBody defines body for ExtendRegistration for application/json ContentType.
+type ExtendRegistrationJSONRequestBody = ExtensionInput
+
+// LoseRegistrationJSONRequestBody defines body for LoseRegistration for application/json ContentType.
+type LoseRegistrationJSONRequestBody = MoveInput
+
+// RevokeRegistrationJSONRequestBody defines body for RevokeRegistration for application/json ContentType.
+type RevokeRegistrationJSONRequestBody = MoveInput
+
+// WithdrawRegistrationJSONRequestBody defines body for WithdrawRegistration for application/json ContentType.
+type WithdrawRegistrationJSONRequestBody = MoveInput
+
+// WinRegistrationJSONRequestBody defines body for WinRegistration for application/json ContentType.
+type WinRegistrationJSONRequestBody = MoveInput
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -2237,9 +2363,24 @@ type ServerInterface interface {
 	// GetDecision Read why it was decided so
 	// (GET /v1/registrations/{id}/decision)
 	GetDecision(ctx echo.Context, id RegistrationID) error
+	// ExtendRegistration Extend a protection
+	// (POST /v1/registrations/{id}/extend)
+	ExtendRegistration(ctx echo.Context, id RegistrationID, params ExtendRegistrationParams) error
+	// LoseRegistration Report a deal lost
+	// (POST /v1/registrations/{id}/lost)
+	LoseRegistration(ctx echo.Context, id RegistrationID, params LoseRegistrationParams) error
 	// GetReceipt Read the receipt
 	// (GET /v1/registrations/{id}/receipt)
 	GetReceipt(ctx echo.Context, id RegistrationID) error
+	// RevokeRegistration Revoke a registration
+	// (POST /v1/registrations/{id}/revoke)
+	RevokeRegistration(ctx echo.Context, id RegistrationID, params RevokeRegistrationParams) error
+	// WithdrawRegistration Withdraw a registration
+	// (POST /v1/registrations/{id}/withdraw)
+	WithdrawRegistration(ctx echo.Context, id RegistrationID, params WithdrawRegistrationParams) error
+	// WinRegistration Report a deal won
+	// (POST /v1/registrations/{id}/won)
+	WinRegistration(ctx echo.Context, id RegistrationID, params WinRegistrationParams) error
 	// ListTerritoryPlans List territory plans
 	// (GET /v1/territories)
 	ListTerritoryPlans(ctx echo.Context) error
@@ -3238,6 +3379,78 @@ func (w *ServerInterfaceWrapper) GetDecision(ctx echo.Context) error {
 	return err
 }
 
+// ExtendRegistration converts echo context to params.
+func (w *ServerInterfaceWrapper) ExtendRegistration(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExtendRegistrationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ExtendRegistration(ctx, id, params)
+	return err
+}
+
+// LoseRegistration converts echo context to params.
+func (w *ServerInterfaceWrapper) LoseRegistration(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LoseRegistrationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.LoseRegistration(ctx, id, params)
+	return err
+}
+
 // GetReceipt converts echo context to params.
 func (w *ServerInterfaceWrapper) GetReceipt(ctx echo.Context) error {
 	var err error
@@ -3251,6 +3464,114 @@ func (w *ServerInterfaceWrapper) GetReceipt(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetReceipt(ctx, id)
+	return err
+}
+
+// RevokeRegistration converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokeRegistration(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RevokeRegistrationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokeRegistration(ctx, id, params)
+	return err
+}
+
+// WithdrawRegistration converts echo context to params.
+func (w *ServerInterfaceWrapper) WithdrawRegistration(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params WithdrawRegistrationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.WithdrawRegistration(ctx, id, params)
+	return err
+}
+
+// WinRegistration converts echo context to params.
+func (w *ServerInterfaceWrapper) WinRegistration(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params WinRegistrationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.WinRegistration(ctx, id, params)
 	return err
 }
 
@@ -3430,7 +3751,12 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/registrations", wrapper.CreateRegistration, options.OperationMiddlewares["createRegistration"]...)
 	router.GET(options.BaseURL+"/v1/registrations/:id", wrapper.GetRegistration, options.OperationMiddlewares["getRegistration"]...)
 	router.GET(options.BaseURL+"/v1/registrations/:id/decision", wrapper.GetDecision, options.OperationMiddlewares["getDecision"]...)
+	router.POST(options.BaseURL+"/v1/registrations/:id/extend", wrapper.ExtendRegistration, options.OperationMiddlewares["extendRegistration"]...)
+	router.POST(options.BaseURL+"/v1/registrations/:id/lost", wrapper.LoseRegistration, options.OperationMiddlewares["loseRegistration"]...)
 	router.GET(options.BaseURL+"/v1/registrations/:id/receipt", wrapper.GetReceipt, options.OperationMiddlewares["getReceipt"]...)
+	router.POST(options.BaseURL+"/v1/registrations/:id/revoke", wrapper.RevokeRegistration, options.OperationMiddlewares["revokeRegistration"]...)
+	router.POST(options.BaseURL+"/v1/registrations/:id/withdraw", wrapper.WithdrawRegistration, options.OperationMiddlewares["withdrawRegistration"]...)
+	router.POST(options.BaseURL+"/v1/registrations/:id/won", wrapper.WinRegistration, options.OperationMiddlewares["winRegistration"]...)
 	router.GET(options.BaseURL+"/v1/territories", wrapper.ListTerritoryPlans, options.OperationMiddlewares["listTerritoryPlans"]...)
 	router.POST(options.BaseURL+"/v1/territories", wrapper.CreateTerritoryPlan, options.OperationMiddlewares["createTerritoryPlan"]...)
 	router.GET(options.BaseURL+"/v1/territories/:version", wrapper.GetTerritoryPlan, options.OperationMiddlewares["getTerritoryPlan"]...)
@@ -3503,6 +3829,15 @@ type ImportedReplyJSONResponse ImportResult
 type InvalidReplyApplicationProblemPlusJSONResponse Problem
 
 type KeyListReplyJSONResponse KeyPage
+
+type MovedReplyResponseHeaders struct {
+	IdempotentReplayed string
+}
+type MovedReplyJSONResponse struct {
+	Body RegistrationAnswer
+
+	Headers MovedReplyResponseHeaders
+}
 
 type NewKeyReplyJSONResponse NewKey
 
@@ -7030,6 +7365,186 @@ func (response GetDecisiondefaultApplicationProblemPlusJSONResponse) VisitGetDec
 	return err
 }
 
+type ExtendRegistrationRequestObject struct {
+	ID     RegistrationID `json:"id"`
+	Params ExtendRegistrationParams
+	Body   *ExtendRegistrationJSONRequestBody
+}
+
+type ExtendRegistrationResponseObject interface {
+	VisitExtendRegistrationResponse(w http.ResponseWriter) error
+}
+
+type ExtendRegistration200JSONResponse struct{ MovedReplyJSONResponse }
+
+func (response ExtendRegistration200JSONResponse) VisitExtendRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Idempotent-Replayed", fmt.Sprint(response.Headers.IdempotentReplayed))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExtendRegistration404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ExtendRegistration404ApplicationProblemPlusJSONResponse) VisitExtendRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExtendRegistration409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ExtendRegistration409ApplicationProblemPlusJSONResponse) VisitExtendRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExtendRegistration422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ExtendRegistration422ApplicationProblemPlusJSONResponse) VisitExtendRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExtendRegistrationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ExtendRegistrationdefaultApplicationProblemPlusJSONResponse) VisitExtendRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LoseRegistrationRequestObject struct {
+	ID     RegistrationID `json:"id"`
+	Params LoseRegistrationParams
+	Body   *LoseRegistrationJSONRequestBody
+}
+
+type LoseRegistrationResponseObject interface {
+	VisitLoseRegistrationResponse(w http.ResponseWriter) error
+}
+
+type LoseRegistration200JSONResponse struct{ MovedReplyJSONResponse }
+
+func (response LoseRegistration200JSONResponse) VisitLoseRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Idempotent-Replayed", fmt.Sprint(response.Headers.IdempotentReplayed))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LoseRegistration404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response LoseRegistration404ApplicationProblemPlusJSONResponse) VisitLoseRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LoseRegistration409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response LoseRegistration409ApplicationProblemPlusJSONResponse) VisitLoseRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LoseRegistration422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response LoseRegistration422ApplicationProblemPlusJSONResponse) VisitLoseRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LoseRegistrationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response LoseRegistrationdefaultApplicationProblemPlusJSONResponse) VisitLoseRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetReceiptRequestObject struct {
 	ID RegistrationID `json:"id"`
 }
@@ -7074,6 +7589,276 @@ type GetReceiptdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetReceiptdefaultApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeRegistrationRequestObject struct {
+	ID     RegistrationID `json:"id"`
+	Params RevokeRegistrationParams
+	Body   *RevokeRegistrationJSONRequestBody
+}
+
+type RevokeRegistrationResponseObject interface {
+	VisitRevokeRegistrationResponse(w http.ResponseWriter) error
+}
+
+type RevokeRegistration200JSONResponse struct{ MovedReplyJSONResponse }
+
+func (response RevokeRegistration200JSONResponse) VisitRevokeRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Idempotent-Replayed", fmt.Sprint(response.Headers.IdempotentReplayed))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeRegistration404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeRegistration404ApplicationProblemPlusJSONResponse) VisitRevokeRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeRegistration409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeRegistration409ApplicationProblemPlusJSONResponse) VisitRevokeRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeRegistration422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeRegistration422ApplicationProblemPlusJSONResponse) VisitRevokeRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeRegistrationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RevokeRegistrationdefaultApplicationProblemPlusJSONResponse) VisitRevokeRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawRegistrationRequestObject struct {
+	ID     RegistrationID `json:"id"`
+	Params WithdrawRegistrationParams
+	Body   *WithdrawRegistrationJSONRequestBody
+}
+
+type WithdrawRegistrationResponseObject interface {
+	VisitWithdrawRegistrationResponse(w http.ResponseWriter) error
+}
+
+type WithdrawRegistration200JSONResponse struct{ MovedReplyJSONResponse }
+
+func (response WithdrawRegistration200JSONResponse) VisitWithdrawRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Idempotent-Replayed", fmt.Sprint(response.Headers.IdempotentReplayed))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawRegistration404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawRegistration404ApplicationProblemPlusJSONResponse) VisitWithdrawRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawRegistration409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawRegistration409ApplicationProblemPlusJSONResponse) VisitWithdrawRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawRegistration422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawRegistration422ApplicationProblemPlusJSONResponse) VisitWithdrawRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawRegistrationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response WithdrawRegistrationdefaultApplicationProblemPlusJSONResponse) VisitWithdrawRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WinRegistrationRequestObject struct {
+	ID     RegistrationID `json:"id"`
+	Params WinRegistrationParams
+	Body   *WinRegistrationJSONRequestBody
+}
+
+type WinRegistrationResponseObject interface {
+	VisitWinRegistrationResponse(w http.ResponseWriter) error
+}
+
+type WinRegistration200JSONResponse struct{ MovedReplyJSONResponse }
+
+func (response WinRegistration200JSONResponse) VisitWinRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Idempotent-Replayed", fmt.Sprint(response.Headers.IdempotentReplayed))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WinRegistration404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response WinRegistration404ApplicationProblemPlusJSONResponse) VisitWinRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WinRegistration409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response WinRegistration409ApplicationProblemPlusJSONResponse) VisitWinRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WinRegistration422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response WinRegistration422ApplicationProblemPlusJSONResponse) VisitWinRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WinRegistrationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response WinRegistrationdefaultApplicationProblemPlusJSONResponse) VisitWinRegistrationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7575,9 +8360,24 @@ type StrictServerInterface interface {
 	// GetDecision Read why it was decided so
 	// (GET /v1/registrations/{id}/decision)
 	GetDecision(ctx context.Context, request GetDecisionRequestObject) (GetDecisionResponseObject, error)
+	// ExtendRegistration Extend a protection
+	// (POST /v1/registrations/{id}/extend)
+	ExtendRegistration(ctx context.Context, request ExtendRegistrationRequestObject) (ExtendRegistrationResponseObject, error)
+	// LoseRegistration Report a deal lost
+	// (POST /v1/registrations/{id}/lost)
+	LoseRegistration(ctx context.Context, request LoseRegistrationRequestObject) (LoseRegistrationResponseObject, error)
 	// GetReceipt Read the receipt
 	// (GET /v1/registrations/{id}/receipt)
 	GetReceipt(ctx context.Context, request GetReceiptRequestObject) (GetReceiptResponseObject, error)
+	// RevokeRegistration Revoke a registration
+	// (POST /v1/registrations/{id}/revoke)
+	RevokeRegistration(ctx context.Context, request RevokeRegistrationRequestObject) (RevokeRegistrationResponseObject, error)
+	// WithdrawRegistration Withdraw a registration
+	// (POST /v1/registrations/{id}/withdraw)
+	WithdrawRegistration(ctx context.Context, request WithdrawRegistrationRequestObject) (WithdrawRegistrationResponseObject, error)
+	// WinRegistration Report a deal won
+	// (POST /v1/registrations/{id}/won)
+	WinRegistration(ctx context.Context, request WinRegistrationRequestObject) (WinRegistrationResponseObject, error)
 	// ListTerritoryPlans List territory plans
 	// (GET /v1/territories)
 	ListTerritoryPlans(ctx context.Context, request ListTerritoryPlansRequestObject) (ListTerritoryPlansResponseObject, error)
@@ -9145,6 +9945,104 @@ func (sh *strictHandler) GetDecision(ctx echo.Context, id RegistrationID) error 
 	return nil
 }
 
+// ExtendRegistration operation middleware
+func (sh *strictHandler) ExtendRegistration(ctx echo.Context, id RegistrationID, params ExtendRegistrationParams) error {
+	var request ExtendRegistrationRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body ExtendRegistrationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExtendRegistration(ctx.Request().Context(), request.(ExtendRegistrationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExtendRegistration")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ExtendRegistrationResponseObject); ok {
+		return validResponse.VisitExtendRegistrationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// LoseRegistration operation middleware
+func (sh *strictHandler) LoseRegistration(ctx echo.Context, id RegistrationID, params LoseRegistrationParams) error {
+	var request LoseRegistrationRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body LoseRegistrationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.LoseRegistration(ctx.Request().Context(), request.(LoseRegistrationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LoseRegistration")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(LoseRegistrationResponseObject); ok {
+		return validResponse.VisitLoseRegistrationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetReceipt operation middleware
 func (sh *strictHandler) GetReceipt(ctx echo.Context, id RegistrationID) error {
 	var request GetReceiptRequestObject
@@ -9164,6 +10062,153 @@ func (sh *strictHandler) GetReceipt(ctx echo.Context, id RegistrationID) error {
 		return err
 	} else if validResponse, ok := response.(GetReceiptResponseObject); ok {
 		return validResponse.VisitGetReceiptResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RevokeRegistration operation middleware
+func (sh *strictHandler) RevokeRegistration(ctx echo.Context, id RegistrationID, params RevokeRegistrationParams) error {
+	var request RevokeRegistrationRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body RevokeRegistrationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeRegistration(ctx.Request().Context(), request.(RevokeRegistrationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeRegistration")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RevokeRegistrationResponseObject); ok {
+		return validResponse.VisitRevokeRegistrationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// WithdrawRegistration operation middleware
+func (sh *strictHandler) WithdrawRegistration(ctx echo.Context, id RegistrationID, params WithdrawRegistrationParams) error {
+	var request WithdrawRegistrationRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body WithdrawRegistrationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WithdrawRegistration(ctx.Request().Context(), request.(WithdrawRegistrationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WithdrawRegistration")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(WithdrawRegistrationResponseObject); ok {
+		return validResponse.VisitWithdrawRegistrationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// WinRegistration operation middleware
+func (sh *strictHandler) WinRegistration(ctx echo.Context, id RegistrationID, params WinRegistrationParams) error {
+	var request WinRegistrationRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body WinRegistrationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WinRegistration(ctx.Request().Context(), request.(WinRegistrationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WinRegistration")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(WinRegistrationResponseObject); ok {
+		return validResponse.VisitWinRegistrationResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

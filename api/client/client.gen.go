@@ -307,6 +307,39 @@ func (e MatchVerdict) Valid() bool {
 	}
 }
 
+// Defines values for MovedEvent.
+const (
+	MovedEventExpire   MovedEvent = "expire"
+	MovedEventExtend   MovedEvent = "extend"
+	MovedEventLost     MovedEvent = "lost"
+	MovedEventRelease  MovedEvent = "release"
+	MovedEventRevoke   MovedEvent = "revoke"
+	MovedEventWithdraw MovedEvent = "withdraw"
+	MovedEventWon      MovedEvent = "won"
+)
+
+// Valid indicates whether the value is a known member of the MovedEvent enum.
+func (e MovedEvent) Valid() bool {
+	switch e {
+	case MovedEventExpire:
+		return true
+	case MovedEventExtend:
+		return true
+	case MovedEventLost:
+		return true
+	case MovedEventRelease:
+		return true
+	case MovedEventRevoke:
+		return true
+	case MovedEventWithdraw:
+		return true
+	case MovedEventWon:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for OpportunityLedBy.
 const (
 	OpportunityLedByDirect  OpportunityLedBy = "direct"
@@ -845,11 +878,14 @@ type Benefit struct {
 // Case defines model for Case.
 type Case struct {
 	// Also later registrations of the same dispute
-	Also           []string   `json:"also,omitempty,omitzero"`
-	Assignee       string     `json:"assignee,omitempty,omitzero"`
-	DueAt          time.Time  `json:"due_at,omitempty,omitzero"`
-	ID             string     `json:"id"`
-	OpenedAt       time.Time  `json:"opened_at"`
+	Also     []string  `json:"also,omitempty,omitzero"`
+	Assignee string    `json:"assignee,omitempty,omitzero"`
+	DueAt    time.Time `json:"due_at,omitempty,omitzero"`
+	ID       string    `json:"id"`
+	OpenedAt time.Time `json:"opened_at"`
+
+	// Outcome of a resolved one: what became of its registration
+	Outcome        string     `json:"outcome,omitempty,omitzero"`
 	ReasonCodes    []string   `json:"reason_codes"`
 	RegistrationID string     `json:"registration_id"`
 	Status         CaseStatus `json:"status"`
@@ -1135,6 +1171,12 @@ type Evidence struct {
 // EvidenceKind defines model for Evidence.Kind.
 type EvidenceKind string
 
+// ExtensionInput defines model for ExtensionInput.
+type ExtensionInput struct {
+	Evidence []Evidence `json:"evidence,omitempty,omitzero"`
+	Reason   string     `json:"reason,omitempty,omitzero"`
+}
+
 // FieldError defines model for FieldError.
 type FieldError struct {
 	Detail string `json:"detail"`
@@ -1240,6 +1282,30 @@ type Money struct {
 	// Value decimal, at most 6 decimals; a string, because a JSON number loses digits
 	Value string `json:"value"`
 }
+
+// MoveInput defines model for MoveInput.
+type MoveInput struct {
+	// Reason in words; a revocation needs one
+	Reason string `json:"reason,omitempty,omitzero"`
+}
+
+// Moved The last thing that happened to it after it was decided.
+type Moved struct {
+	At time.Time `json:"at"`
+	By struct {
+		KeyID string `json:"key_id"`
+		Role  string `json:"role"`
+	} `json:"by"`
+	Event    MovedEvent  `json:"event"`
+	Evidence []Evidence  `json:"evidence,omitempty,omitzero"`
+	From     Status      `json:"from"`
+	Policy   DocumentRef `json:"policy"`
+	Reason   string      `json:"reason,omitempty,omitzero"`
+	To       Status      `json:"to"`
+}
+
+// MovedEvent defines model for Moved.Event.
+type MovedEvent string
 
 // NewKey defines model for NewKey.
 type NewKey struct {
@@ -1490,7 +1556,13 @@ type Registration struct {
 	Decision    DecisionAnswer `json:"decision,omitempty,omitzero"`
 	DecisionID  string         `json:"decision_id,omitempty,omitzero"`
 	EmailDomain string         `json:"email_domain,omitempty,omitzero"`
-	ExternalID  string         `json:"external_id,omitempty,omitzero"`
+
+	// EndedAt when it was withdrawn, revoked, won or lost
+	EndedAt time.Time `json:"ended_at,omitempty,omitzero"`
+
+	// Extensions of the present protection
+	Extensions int    `json:"extensions,omitempty,omitzero"`
+	ExternalID string `json:"external_id,omitempty,omitzero"`
 
 	// Filing what was filed; as RegistrationInput
 	Filing     map[string]interface{} `json:"filing,omitempty,omitzero"`
@@ -1498,13 +1570,16 @@ type Registration struct {
 	ID         string                 `json:"id"`
 	Imported   bool                   `json:"imported,omitempty,omitzero"`
 	KeepsPlace bool                   `json:"keeps_place,omitempty,omitzero"`
-	Number     string                 `json:"number"`
-	PartnerID  string                 `json:"partner_id"`
-	Protection Protection             `json:"protection,omitempty,omitzero"`
-	ReceivedAt time.Time              `json:"received_at"`
-	Sequence   int64                  `json:"sequence"`
-	Status     Status                 `json:"status"`
-	Version    int64                  `json:"version,omitempty,omitzero"`
+
+	// Moved The last thing that happened to it after it was decided.
+	Moved      Moved      `json:"moved,omitempty,omitzero"`
+	Number     string     `json:"number"`
+	PartnerID  string     `json:"partner_id"`
+	Protection Protection `json:"protection,omitempty,omitzero"`
+	ReceivedAt time.Time  `json:"received_at"`
+	Sequence   int64      `json:"sequence"`
+	Status     Status     `json:"status"`
+	Version    int64      `json:"version,omitempty,omitzero"`
 }
 
 // RegistrationAnswer defines model for RegistrationAnswer.
@@ -1767,6 +1842,9 @@ type RecordID = string
 // RegistrationID defines model for RegistrationID.
 type RegistrationID = string
 
+// RetryKey defines model for RetryKey.
+type RetryKey = string
+
 // Version defines model for Version.
 type Version = string
 
@@ -1820,6 +1898,9 @@ type InvalidReply = Problem
 
 // KeyListReply defines model for KeyListReply.
 type KeyListReply = KeyPage
+
+// MovedReply defines model for MovedReply.
+type MovedReply = RegistrationAnswer
 
 // NewKeyReply defines model for NewKeyReply.
 type NewKeyReply = NewKey
@@ -2043,6 +2124,36 @@ type CreateRegistrationParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// ExtendRegistrationParams defines parameters for ExtendRegistration.
+type ExtendRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// LoseRegistrationParams defines parameters for LoseRegistration.
+type LoseRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RevokeRegistrationParams defines parameters for RevokeRegistration.
+type RevokeRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// WithdrawRegistrationParams defines parameters for WithdrawRegistration.
+type WithdrawRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// WinRegistrationParams defines parameters for WinRegistration.
+type WinRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // PublishTerritoryPlanParams defines parameters for PublishTerritoryPlan.
 type PublishTerritoryPlanParams struct {
 	// EffectiveFrom from when on it decides: an instant to come (RFC 3339), or a day, which begins in the document's own zone; at once if not given
@@ -2075,6 +2186,21 @@ type PutRateJSONRequestBody = Rate
 
 // CreateRegistrationJSONRequestBody defines body for CreateRegistration for application/json ContentType.
 type CreateRegistrationJSONRequestBody = RegistrationInput
+
+// ExtendRegistrationJSONRequestBody defines body for ExtendRegistration for application/json ContentType.
+type ExtendRegistrationJSONRequestBody = ExtensionInput
+
+// LoseRegistrationJSONRequestBody defines body for LoseRegistration for application/json ContentType.
+type LoseRegistrationJSONRequestBody = MoveInput
+
+// RevokeRegistrationJSONRequestBody defines body for RevokeRegistration for application/json ContentType.
+type RevokeRegistrationJSONRequestBody = MoveInput
+
+// WithdrawRegistrationJSONRequestBody defines body for WithdrawRegistration for application/json ContentType.
+type WithdrawRegistrationJSONRequestBody = MoveInput
+
+// WinRegistrationJSONRequestBody defines body for WinRegistration for application/json ContentType.
+type WinRegistrationJSONRequestBody = MoveInput
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -2585,12 +2711,104 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/registrations/{id}/decision (the `GetDecision` operationId).
 	GetDecision(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ExtendRegistrationWithBody Extend a protection
+	//
+	// Lengthens the window as the terms it was granted under allow: so often, by so much, on what evidence. Where they need what
+	// only the vendor can judge, staff extend.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/extend (the `ExtendRegistration` operationId).
+	ExtendRegistrationWithBody(ctx context.Context, id RegistrationID, params *ExtendRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExtendRegistration Extend a protection
+	//
+	// Lengthens the window as the terms it was granted under allow: so often, by so much, on what evidence. Where they need what
+	// only the vendor can judge, staff extend.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/extend (the `ExtendRegistration` operationId).
+	ExtendRegistration(ctx context.Context, id RegistrationID, params *ExtendRegistrationParams, body ExtendRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LoseRegistrationWithBody Report a deal lost
+	//
+	// The claim ends. Who is next in line is decided again in the same commit.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/lost (the `LoseRegistration` operationId).
+	LoseRegistrationWithBody(ctx context.Context, id RegistrationID, params *LoseRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LoseRegistration Report a deal lost
+	//
+	// The claim ends. Who is next in line is decided again in the same commit.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/lost (the `LoseRegistration` operationId).
+	LoseRegistration(ctx context.Context, id RegistrationID, params *LoseRegistrationParams, body LoseRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetReceipt Read the receipt
 	//
 	// The proof that the registration is in the ledger, verifiable offline. The same bytes the answer carried.
 	//
 	// Corresponds with GET /v1/registrations/{id}/receipt (the `GetReceipt` operationId).
 	GetReceipt(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokeRegistrationWithBody Revoke a registration
+	//
+	// The vendor ends a claim, and says why. Who is next in line is decided again in the same commit.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/revoke (the `RevokeRegistration` operationId).
+	RevokeRegistrationWithBody(ctx context.Context, id RegistrationID, params *RevokeRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokeRegistration Revoke a registration
+	//
+	// The vendor ends a claim, and says why. Who is next in line is decided again in the same commit.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/revoke (the `RevokeRegistration` operationId).
+	RevokeRegistration(ctx context.Context, id RegistrationID, params *RevokeRegistrationParams, body RevokeRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawRegistrationWithBody Withdraw a registration
+	//
+	// The registrant gives its claim up. Who is next in line is decided again in the same commit.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/withdraw (the `WithdrawRegistration` operationId).
+	WithdrawRegistrationWithBody(ctx context.Context, id RegistrationID, params *WithdrawRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawRegistration Withdraw a registration
+	//
+	// The registrant gives its claim up. Who is next in line is decided again in the same commit.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/withdraw (the `WithdrawRegistration` operationId).
+	WithdrawRegistration(ctx context.Context, id RegistrationID, params *WithdrawRegistrationParams, body WithdrawRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WinRegistrationWithBody Report a deal won
+	//
+	// A protected deal is won. The protection ends; who waited for this deal is not promoted by its win.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/won (the `WinRegistration` operationId).
+	WinRegistrationWithBody(ctx context.Context, id RegistrationID, params *WinRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WinRegistration Report a deal won
+	//
+	// A protected deal is won. The protection ends; who waited for this deal is not promoted by its win.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/won (the `WinRegistration` operationId).
+	WinRegistration(ctx context.Context, id RegistrationID, params *WinRegistrationParams, body WinRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListTerritoryPlans List territory plans
 	//
@@ -3701,6 +3919,84 @@ func (c *Client) GetDecision(ctx context.Context, id RegistrationID, reqEditors 
 	return c.Client.Do(req)
 }
 
+// ExtendRegistrationWithBody Extend a protection
+//
+// Lengthens the window as the terms it was granted under allow: so often, by so much, on what evidence. Where they need what
+// only the vendor can judge, staff extend.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/registrations/{id}/extend (the `ExtendRegistration` operationId).
+func (c *Client) ExtendRegistrationWithBody(ctx context.Context, id RegistrationID, params *ExtendRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExtendRegistrationRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExtendRegistration Extend a protection
+//
+// Lengthens the window as the terms it was granted under allow: so often, by so much, on what evidence. Where they need what
+// only the vendor can judge, staff extend.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/registrations/{id}/extend (the `ExtendRegistration` operationId).
+func (c *Client) ExtendRegistration(ctx context.Context, id RegistrationID, params *ExtendRegistrationParams, body ExtendRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExtendRegistrationRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LoseRegistrationWithBody Report a deal lost
+//
+// The claim ends. Who is next in line is decided again in the same commit.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/registrations/{id}/lost (the `LoseRegistration` operationId).
+func (c *Client) LoseRegistrationWithBody(ctx context.Context, id RegistrationID, params *LoseRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLoseRegistrationRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LoseRegistration Report a deal lost
+//
+// The claim ends. Who is next in line is decided again in the same commit.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/registrations/{id}/lost (the `LoseRegistration` operationId).
+func (c *Client) LoseRegistration(ctx context.Context, id RegistrationID, params *LoseRegistrationParams, body LoseRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLoseRegistrationRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetReceipt Read the receipt
 //
 // The proof that the registration is in the ledger, verifiable offline. The same bytes the answer carried.
@@ -3708,6 +4004,120 @@ func (c *Client) GetDecision(ctx context.Context, id RegistrationID, reqEditors 
 // Corresponds with GET /v1/registrations/{id}/receipt (the `GetReceipt` operationId).
 func (c *Client) GetReceipt(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetReceiptRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokeRegistrationWithBody Revoke a registration
+//
+// The vendor ends a claim, and says why. Who is next in line is decided again in the same commit.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/registrations/{id}/revoke (the `RevokeRegistration` operationId).
+func (c *Client) RevokeRegistrationWithBody(ctx context.Context, id RegistrationID, params *RevokeRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeRegistrationRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokeRegistration Revoke a registration
+//
+// The vendor ends a claim, and says why. Who is next in line is decided again in the same commit.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/registrations/{id}/revoke (the `RevokeRegistration` operationId).
+func (c *Client) RevokeRegistration(ctx context.Context, id RegistrationID, params *RevokeRegistrationParams, body RevokeRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeRegistrationRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawRegistrationWithBody Withdraw a registration
+//
+// The registrant gives its claim up. Who is next in line is decided again in the same commit.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/registrations/{id}/withdraw (the `WithdrawRegistration` operationId).
+func (c *Client) WithdrawRegistrationWithBody(ctx context.Context, id RegistrationID, params *WithdrawRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawRegistrationRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawRegistration Withdraw a registration
+//
+// The registrant gives its claim up. Who is next in line is decided again in the same commit.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/registrations/{id}/withdraw (the `WithdrawRegistration` operationId).
+func (c *Client) WithdrawRegistration(ctx context.Context, id RegistrationID, params *WithdrawRegistrationParams, body WithdrawRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawRegistrationRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WinRegistrationWithBody Report a deal won
+//
+// A protected deal is won. The protection ends; who waited for this deal is not promoted by its win.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/registrations/{id}/won (the `WinRegistration` operationId).
+func (c *Client) WinRegistrationWithBody(ctx context.Context, id RegistrationID, params *WinRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWinRegistrationRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WinRegistration Report a deal won
+//
+// A protected deal is won. The protection ends; who waited for this deal is not promoted by its win.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/registrations/{id}/won (the `WinRegistration` operationId).
+func (c *Client) WinRegistration(ctx context.Context, id RegistrationID, params *WinRegistrationParams, body WinRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWinRegistrationRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -6048,6 +6458,126 @@ func NewGetDecisionRequest(server string, id RegistrationID) (*http.Request, err
 	return req, nil
 }
 
+// NewExtendRegistrationRequest calls the generic ExtendRegistration builder with application/json body
+func NewExtendRegistrationRequest(server string, id RegistrationID, params *ExtendRegistrationParams, body ExtendRegistrationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewExtendRegistrationRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewExtendRegistrationRequestWithBody constructs an http.Request for the ExtendRegistration method, with any body, and a specified content type
+func NewExtendRegistrationRequestWithBody(server string, id RegistrationID, params *ExtendRegistrationParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/registrations/%s/extend", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewLoseRegistrationRequest calls the generic LoseRegistration builder with application/json body
+func NewLoseRegistrationRequest(server string, id RegistrationID, params *LoseRegistrationParams, body LoseRegistrationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewLoseRegistrationRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewLoseRegistrationRequestWithBody constructs an http.Request for the LoseRegistration method, with any body, and a specified content type
+func NewLoseRegistrationRequestWithBody(server string, id RegistrationID, params *LoseRegistrationParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/registrations/%s/lost", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewGetReceiptRequest constructs an http.Request for the GetReceipt method
 func NewGetReceiptRequest(server string, id RegistrationID) (*http.Request, error) {
 	var err error
@@ -6077,6 +6607,186 @@ func NewGetReceiptRequest(server string, id RegistrationID) (*http.Request, erro
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRevokeRegistrationRequest calls the generic RevokeRegistration builder with application/json body
+func NewRevokeRegistrationRequest(server string, id RegistrationID, params *RevokeRegistrationParams, body RevokeRegistrationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRevokeRegistrationRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewRevokeRegistrationRequestWithBody constructs an http.Request for the RevokeRegistration method, with any body, and a specified content type
+func NewRevokeRegistrationRequestWithBody(server string, id RegistrationID, params *RevokeRegistrationParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/registrations/%s/revoke", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewWithdrawRegistrationRequest calls the generic WithdrawRegistration builder with application/json body
+func NewWithdrawRegistrationRequest(server string, id RegistrationID, params *WithdrawRegistrationParams, body WithdrawRegistrationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewWithdrawRegistrationRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewWithdrawRegistrationRequestWithBody constructs an http.Request for the WithdrawRegistration method, with any body, and a specified content type
+func NewWithdrawRegistrationRequestWithBody(server string, id RegistrationID, params *WithdrawRegistrationParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/registrations/%s/withdraw", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewWinRegistrationRequest calls the generic WinRegistration builder with application/json body
+func NewWinRegistrationRequest(server string, id RegistrationID, params *WinRegistrationParams, body WinRegistrationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewWinRegistrationRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewWinRegistrationRequestWithBody constructs an http.Request for the WinRegistration method, with any body, and a specified content type
+func NewWinRegistrationRequestWithBody(server string, id RegistrationID, params *WinRegistrationParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/registrations/%s/won", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
 	}
 
 	return req, nil
@@ -6818,6 +7528,44 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/registrations/{id}/decision (the `GetDecision` operationId).
 	GetDecisionWithResponse(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*GetDecisionResponse, error)
 
+	// ExtendRegistrationWithBodyWithResponse Extend a protection
+	//
+	// Lengthens the window as the terms it was granted under allow: so often, by so much, on what evidence. Where they need what
+	// only the vendor can judge, staff extend.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/extend (the `ExtendRegistration` operationId).
+	ExtendRegistrationWithBodyWithResponse(ctx context.Context, id RegistrationID, params *ExtendRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExtendRegistrationResponse, error)
+
+	// ExtendRegistrationWithResponse Extend a protection
+	//
+	// Lengthens the window as the terms it was granted under allow: so often, by so much, on what evidence. Where they need what
+	// only the vendor can judge, staff extend.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/extend (the `ExtendRegistration` operationId).
+	ExtendRegistrationWithResponse(ctx context.Context, id RegistrationID, params *ExtendRegistrationParams, body ExtendRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*ExtendRegistrationResponse, error)
+
+	// LoseRegistrationWithBodyWithResponse Report a deal lost
+	//
+	// The claim ends. Who is next in line is decided again in the same commit.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/lost (the `LoseRegistration` operationId).
+	LoseRegistrationWithBodyWithResponse(ctx context.Context, id RegistrationID, params *LoseRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LoseRegistrationResponse, error)
+
+	// LoseRegistrationWithResponse Report a deal lost
+	//
+	// The claim ends. Who is next in line is decided again in the same commit.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/lost (the `LoseRegistration` operationId).
+	LoseRegistrationWithResponse(ctx context.Context, id RegistrationID, params *LoseRegistrationParams, body LoseRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*LoseRegistrationResponse, error)
+
 	// GetReceiptWithResponse Read the receipt
 	//
 	// The proof that the registration is in the ledger, verifiable offline. The same bytes the answer carried.
@@ -6826,6 +7574,60 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/registrations/{id}/receipt (the `GetReceipt` operationId).
 	GetReceiptWithResponse(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*GetReceiptResponse, error)
+
+	// RevokeRegistrationWithBodyWithResponse Revoke a registration
+	//
+	// The vendor ends a claim, and says why. Who is next in line is decided again in the same commit.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/revoke (the `RevokeRegistration` operationId).
+	RevokeRegistrationWithBodyWithResponse(ctx context.Context, id RegistrationID, params *RevokeRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevokeRegistrationResponse, error)
+
+	// RevokeRegistrationWithResponse Revoke a registration
+	//
+	// The vendor ends a claim, and says why. Who is next in line is decided again in the same commit.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/revoke (the `RevokeRegistration` operationId).
+	RevokeRegistrationWithResponse(ctx context.Context, id RegistrationID, params *RevokeRegistrationParams, body RevokeRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*RevokeRegistrationResponse, error)
+
+	// WithdrawRegistrationWithBodyWithResponse Withdraw a registration
+	//
+	// The registrant gives its claim up. Who is next in line is decided again in the same commit.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/withdraw (the `WithdrawRegistration` operationId).
+	WithdrawRegistrationWithBodyWithResponse(ctx context.Context, id RegistrationID, params *WithdrawRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WithdrawRegistrationResponse, error)
+
+	// WithdrawRegistrationWithResponse Withdraw a registration
+	//
+	// The registrant gives its claim up. Who is next in line is decided again in the same commit.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/withdraw (the `WithdrawRegistration` operationId).
+	WithdrawRegistrationWithResponse(ctx context.Context, id RegistrationID, params *WithdrawRegistrationParams, body WithdrawRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*WithdrawRegistrationResponse, error)
+
+	// WinRegistrationWithBodyWithResponse Report a deal won
+	//
+	// A protected deal is won. The protection ends; who waited for this deal is not promoted by its win.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/won (the `WinRegistration` operationId).
+	WinRegistrationWithBodyWithResponse(ctx context.Context, id RegistrationID, params *WinRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WinRegistrationResponse, error)
+
+	// WinRegistrationWithResponse Report a deal won
+	//
+	// A protected deal is won. The protection ends; who waited for this deal is not promoted by its win.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/won (the `WinRegistration` operationId).
+	WinRegistrationWithResponse(ctx context.Context, id RegistrationID, params *WinRegistrationParams, body WinRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*WinRegistrationResponse, error)
 
 	// ListTerritoryPlansWithResponse List territory plans
 	//
@@ -9773,6 +10575,158 @@ func (r GetDecisionResponse) ContentType() string {
 	return ""
 }
 
+// ExtendRegistrationResponse200Headers the declared response headers of an HTTP 200 response for ExtendRegistration
+type ExtendRegistrationResponse200Headers struct {
+	IdempotentReplayed string
+}
+
+type ExtendRegistrationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MovedReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExtendRegistrationResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ExtendRegistrationResponse) GetJSON200() *MovedReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ExtendRegistrationResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ExtendRegistrationResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ExtendRegistrationResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ExtendRegistrationResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ExtendRegistrationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExtendRegistrationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExtendRegistrationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExtendRegistrationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// LoseRegistrationResponse200Headers the declared response headers of an HTTP 200 response for LoseRegistration
+type LoseRegistrationResponse200Headers struct {
+	IdempotentReplayed string
+}
+
+type LoseRegistrationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MovedReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *LoseRegistrationResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r LoseRegistrationResponse) GetJSON200() *MovedReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r LoseRegistrationResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r LoseRegistrationResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r LoseRegistrationResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r LoseRegistrationResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r LoseRegistrationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LoseRegistrationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LoseRegistrationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LoseRegistrationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetReceiptResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -9822,6 +10776,234 @@ func (r GetReceiptResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetReceiptResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RevokeRegistrationResponse200Headers the declared response headers of an HTTP 200 response for RevokeRegistration
+type RevokeRegistrationResponse200Headers struct {
+	IdempotentReplayed string
+}
+
+type RevokeRegistrationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MovedReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RevokeRegistrationResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RevokeRegistrationResponse) GetJSON200() *MovedReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RevokeRegistrationResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RevokeRegistrationResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RevokeRegistrationResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RevokeRegistrationResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RevokeRegistrationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RevokeRegistrationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RevokeRegistrationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RevokeRegistrationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// WithdrawRegistrationResponse200Headers the declared response headers of an HTTP 200 response for WithdrawRegistration
+type WithdrawRegistrationResponse200Headers struct {
+	IdempotentReplayed string
+}
+
+type WithdrawRegistrationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MovedReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *WithdrawRegistrationResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WithdrawRegistrationResponse) GetJSON200() *MovedReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WithdrawRegistrationResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r WithdrawRegistrationResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r WithdrawRegistrationResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WithdrawRegistrationResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WithdrawRegistrationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WithdrawRegistrationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WithdrawRegistrationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WithdrawRegistrationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// WinRegistrationResponse200Headers the declared response headers of an HTTP 200 response for WinRegistration
+type WinRegistrationResponse200Headers struct {
+	IdempotentReplayed string
+}
+
+type WinRegistrationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MovedReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *WinRegistrationResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WinRegistrationResponse) GetJSON200() *MovedReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WinRegistrationResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r WinRegistrationResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r WinRegistrationResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WinRegistrationResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WinRegistrationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WinRegistrationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WinRegistrationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WinRegistrationResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -11013,6 +12195,68 @@ func (c *ClientWithResponses) GetDecisionWithResponse(ctx context.Context, id Re
 	return ParseGetDecisionResponse(rsp)
 }
 
+// ExtendRegistrationWithBodyWithResponse Extend a protection
+//
+// Lengthens the window as the terms it was granted under allow: so often, by so much, on what evidence. Where they need what
+// only the vendor can judge, staff extend.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/extend (the `ExtendRegistration` operationId).
+func (c *ClientWithResponses) ExtendRegistrationWithBodyWithResponse(ctx context.Context, id RegistrationID, params *ExtendRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExtendRegistrationResponse, error) {
+	rsp, err := c.ExtendRegistrationWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExtendRegistrationResponse(rsp)
+}
+
+// ExtendRegistrationWithResponse Extend a protection
+//
+// Lengthens the window as the terms it was granted under allow: so often, by so much, on what evidence. Where they need what
+// only the vendor can judge, staff extend.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/extend (the `ExtendRegistration` operationId).
+func (c *ClientWithResponses) ExtendRegistrationWithResponse(ctx context.Context, id RegistrationID, params *ExtendRegistrationParams, body ExtendRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*ExtendRegistrationResponse, error) {
+	rsp, err := c.ExtendRegistration(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExtendRegistrationResponse(rsp)
+}
+
+// LoseRegistrationWithBodyWithResponse Report a deal lost
+//
+// The claim ends. Who is next in line is decided again in the same commit.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/lost (the `LoseRegistration` operationId).
+func (c *ClientWithResponses) LoseRegistrationWithBodyWithResponse(ctx context.Context, id RegistrationID, params *LoseRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LoseRegistrationResponse, error) {
+	rsp, err := c.LoseRegistrationWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLoseRegistrationResponse(rsp)
+}
+
+// LoseRegistrationWithResponse Report a deal lost
+//
+// The claim ends. Who is next in line is decided again in the same commit.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/lost (the `LoseRegistration` operationId).
+func (c *ClientWithResponses) LoseRegistrationWithResponse(ctx context.Context, id RegistrationID, params *LoseRegistrationParams, body LoseRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*LoseRegistrationResponse, error) {
+	rsp, err := c.LoseRegistration(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLoseRegistrationResponse(rsp)
+}
+
 // GetReceiptWithResponse Read the receipt
 //
 // The proof that the registration is in the ledger, verifiable offline. The same bytes the answer carried.
@@ -11026,6 +12270,96 @@ func (c *ClientWithResponses) GetReceiptWithResponse(ctx context.Context, id Reg
 		return nil, err
 	}
 	return ParseGetReceiptResponse(rsp)
+}
+
+// RevokeRegistrationWithBodyWithResponse Revoke a registration
+//
+// The vendor ends a claim, and says why. Who is next in line is decided again in the same commit.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/revoke (the `RevokeRegistration` operationId).
+func (c *ClientWithResponses) RevokeRegistrationWithBodyWithResponse(ctx context.Context, id RegistrationID, params *RevokeRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevokeRegistrationResponse, error) {
+	rsp, err := c.RevokeRegistrationWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokeRegistrationResponse(rsp)
+}
+
+// RevokeRegistrationWithResponse Revoke a registration
+//
+// The vendor ends a claim, and says why. Who is next in line is decided again in the same commit.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/revoke (the `RevokeRegistration` operationId).
+func (c *ClientWithResponses) RevokeRegistrationWithResponse(ctx context.Context, id RegistrationID, params *RevokeRegistrationParams, body RevokeRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*RevokeRegistrationResponse, error) {
+	rsp, err := c.RevokeRegistration(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokeRegistrationResponse(rsp)
+}
+
+// WithdrawRegistrationWithBodyWithResponse Withdraw a registration
+//
+// The registrant gives its claim up. Who is next in line is decided again in the same commit.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/withdraw (the `WithdrawRegistration` operationId).
+func (c *ClientWithResponses) WithdrawRegistrationWithBodyWithResponse(ctx context.Context, id RegistrationID, params *WithdrawRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WithdrawRegistrationResponse, error) {
+	rsp, err := c.WithdrawRegistrationWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWithdrawRegistrationResponse(rsp)
+}
+
+// WithdrawRegistrationWithResponse Withdraw a registration
+//
+// The registrant gives its claim up. Who is next in line is decided again in the same commit.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/withdraw (the `WithdrawRegistration` operationId).
+func (c *ClientWithResponses) WithdrawRegistrationWithResponse(ctx context.Context, id RegistrationID, params *WithdrawRegistrationParams, body WithdrawRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*WithdrawRegistrationResponse, error) {
+	rsp, err := c.WithdrawRegistration(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWithdrawRegistrationResponse(rsp)
+}
+
+// WinRegistrationWithBodyWithResponse Report a deal won
+//
+// A protected deal is won. The protection ends; who waited for this deal is not promoted by its win.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/won (the `WinRegistration` operationId).
+func (c *ClientWithResponses) WinRegistrationWithBodyWithResponse(ctx context.Context, id RegistrationID, params *WinRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WinRegistrationResponse, error) {
+	rsp, err := c.WinRegistrationWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWinRegistrationResponse(rsp)
+}
+
+// WinRegistrationWithResponse Report a deal won
+//
+// A protected deal is won. The protection ends; who waited for this deal is not promoted by its win.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/won (the `WinRegistration` operationId).
+func (c *ClientWithResponses) WinRegistrationWithResponse(ctx context.Context, id RegistrationID, params *WinRegistrationParams, body WinRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*WinRegistrationResponse, error) {
+	rsp, err := c.WinRegistration(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWinRegistrationResponse(rsp)
 }
 
 // ListTerritoryPlansWithResponse List territory plans
@@ -13262,6 +14596,140 @@ func ParseGetDecisionResponse(rsp *http.Response) (*GetDecisionResponse, error) 
 	return response, nil
 }
 
+// ParseExtendRegistrationResponse parses an HTTP response from a ExtendRegistrationWithResponse call
+func ParseExtendRegistrationResponse(rsp *http.Response) (*ExtendRegistrationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExtendRegistrationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MovedReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExtendRegistrationResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseLoseRegistrationResponse parses an HTTP response from a LoseRegistrationWithResponse call
+func ParseLoseRegistrationResponse(rsp *http.Response) (*LoseRegistrationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LoseRegistrationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MovedReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers LoseRegistrationResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseGetReceiptResponse parses an HTTP response from a GetReceiptWithResponse call
 func ParseGetReceiptResponse(rsp *http.Response) (*GetReceiptResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -13297,6 +14765,207 @@ func ParseGetReceiptResponse(rsp *http.Response) (*GetReceiptResponse, error) {
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseRevokeRegistrationResponse parses an HTTP response from a RevokeRegistrationWithResponse call
+func ParseRevokeRegistrationResponse(rsp *http.Response) (*RevokeRegistrationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RevokeRegistrationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MovedReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RevokeRegistrationResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseWithdrawRegistrationResponse parses an HTTP response from a WithdrawRegistrationWithResponse call
+func ParseWithdrawRegistrationResponse(rsp *http.Response) (*WithdrawRegistrationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WithdrawRegistrationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MovedReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers WithdrawRegistrationResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseWinRegistrationResponse parses an HTTP response from a WinRegistrationWithResponse call
+func ParseWinRegistrationResponse(rsp *http.Response) (*WinRegistrationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WinRegistrationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MovedReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers WinRegistrationResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil

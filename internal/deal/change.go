@@ -1,12 +1,16 @@
 package deal
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // Change is what one ledger entry changes, as after-images: the state of every thing it touches, after it. State is
 // the fold of all changes in ledger order, so a replica, an auditor and a restore all come to the same state.
 type Change struct {
 	Registrations []Registration      `json:"registrations,omitempty"`
 	Decision      *Decision           `json:"decision,omitempty"`
+	Move          *Move               `json:"move,omitempty"`
 	Cases         []Case              `json:"cases,omitempty"`
 	Accounts      []*Account          `json:"accounts,omitempty"`
 	Opportunities []*Opportunity      `json:"opportunities,omitempty"`
@@ -65,7 +69,7 @@ func (c *Change) Records(visit func(Record)) {
 	}
 }
 
-// Personal returns the personal data in the change that the ledger's bodies leave out: names and addresses of people. That of
+// Personal returns the personal data in the change that the ledger's bodies leave out: names and addresses of people, the words of a move. That of
 // registrations is taken out before (Filing.SplitPersonal).
 func (c *Change) Personal() []Personal {
 	var out []Personal
@@ -79,10 +83,15 @@ func (c *Change) Personal() []Personal {
 
 // Public returns the change without its personal data.
 func (c *Change) Public() *Change {
-	if len(c.People) == 0 {
+	if len(c.People) == 0 && c.Move == nil {
 		return c
 	}
 	public := *c
+	if c.Move != nil {
+		m := *c.Move
+		m.Evidence = slices.Clone(m.Evidence)
+		public.Move = &m
+	}
 	public.People = make([]*Person, len(c.People))
 	for i, p := range c.People {
 		stripped := *p
@@ -94,7 +103,7 @@ func (c *Change) Public() *Change {
 
 // JoinPersonal puts personal data back. What was erased stays empty.
 func (c *Change) JoinPersonal(data []Personal) {
-	if len(c.People) == 0 {
+	if len(c.People) == 0 && c.Move == nil {
 		return
 	}
 	values := make(map[string]string, len(data))
@@ -112,6 +121,9 @@ func (c *Change) people(visit func(field string, value *string)) {
 	for _, p := range c.People {
 		visit("people/"+p.ID+".name", &p.Name)
 		visit("people/"+p.ID+".email", &p.Email)
+	}
+	if c.Move != nil {
+		c.Move.personal(visit)
 	}
 }
 
@@ -132,6 +144,7 @@ const (
 	EntryStart        = "ledger.started"
 	EntryDecided      = "registration.decided"
 	EntryExpired      = "registration.expired"
+	EntryReleased     = "registration.released"
 	EntryRegistration = "registration.imported"
 	EntryRecords      = "records.imported"
 	EntryDeleted      = "records.deleted"

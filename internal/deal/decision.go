@@ -230,8 +230,9 @@ type RuleTrace struct {
 type Case struct {
 	ID             string    `json:"id"`
 	RegistrationID string    `json:"registration_id"`
-	Also           []string  `json:"also,omitempty"` // later registrations of the same dispute
-	Status         string    `json:"status"`         // open or resolved
+	Also           []string  `json:"also,omitempty"`    // later registrations of the same dispute
+	Status         string    `json:"status"`            // open or resolved
+	Outcome        string    `json:"outcome,omitempty"` // of a resolved one: withdrawn, revoked or lost when its registration was
 	Terms          CaseTerms `json:"terms"`
 	ReasonCodes    []string  `json:"reason_codes"`
 	Summary        string    `json:"summary"`

@@ -246,7 +246,6 @@ func (f *Filing) Validate(now time.Time) FieldErrors {
 	}
 	e.count("products", len(f.Products), MaxProducts)
 	e.count("sites", len(f.Sites), MaxSites)
-	e.count("evidence", len(f.Evidence), MaxEvidence)
 	e.count("custom", len(f.Custom), MaxCustom)
 	e.count("competing_offers", len(f.Competing), MaxCustom)
 	for i, p := range f.Products {
@@ -264,7 +263,20 @@ func (f *Filing) Validate(now time.Time) FieldErrors {
 	for i, s := range f.Sites {
 		s.validate(&e, fmt.Sprintf("sites[%d].", i))
 	}
-	for i, v := range f.Evidence {
+	e.evidence(f.Evidence, now)
+	for _, k := range slices.Sorted(maps.Keys(f.Custom)) {
+		e.text("custom."+k, f.Custom[k], MaxText)
+		e.text("custom", k, MaxName)
+	}
+	for i, v := range f.Competing {
+		e.text(fmt.Sprintf("competing_offers[%d]", i), v, MaxName)
+	}
+	return e
+}
+
+func (e *FieldErrors) evidence(list []Evidence, now time.Time) {
+	e.count("evidence", len(list), MaxEvidence)
+	for i, v := range list {
 		at := fmt.Sprintf("evidence[%d].", i)
 		if v.Kind == "" {
 			e.Add(at+"kind", "is required; one of %s", strings.Join(EvidenceKinds, ", "))
@@ -277,14 +289,6 @@ func (f *Filing) Validate(now time.Time) FieldErrors {
 			e.Add(at+"date", "%s is in the future: evidence is of what has happened", v.Date)
 		}
 	}
-	for _, k := range slices.Sorted(maps.Keys(f.Custom)) {
-		e.text("custom."+k, f.Custom[k], MaxText)
-		e.text("custom", k, MaxName)
-	}
-	for i, v := range f.Competing {
-		e.text(fmt.Sprintf("competing_offers[%d]", i), v, MaxName)
-	}
-	return e
 }
 
 func (c *Customer) validate(e *FieldErrors) {
@@ -416,6 +420,8 @@ type Registration struct {
 	Version     uint64      `json:"version"` // sequence of the last entry that changed it
 	Imported    bool        `json:"imported,omitempty"`
 	KeepsPlace  bool        `json:"keeps_place,omitempty"` // returned, and in line meanwhile
+	Extensions  int         `json:"extensions,omitempty"`  // of the present protection
+	EndedAt     time.Time   `json:"ended_at,omitzero"`     // when it was withdrawn, revoked, won or lost
 }
 
 // CustomerRef is whom a registration's customer was resolved to: one of the vendor's accounts, or a prospect that

@@ -81,7 +81,7 @@ func AnswerFor(r *deal.Registration, d *deal.Decision, c *deal.Case, now time.Ti
 	if t := d.Route; t != nil {
 		a.Decision.Route = &AnswerRoute{To: t.To, Disposition: t.Disposition, Needs: t.Needs, ResubmitAfter: t.Resubmit}
 	}
-	if c != nil {
+	if c != nil && c.Status == "open" {
 		a.Decision.Case = &AnswerCase{ID: c.ID, DueAt: c.DueAt}
 	}
 	return a

@@ -31,7 +31,8 @@ type addition struct {
 	entry  store.Entry
 	change *deal.Change
 	events []store.Event
-	number bool // the entry takes the next registration number
+	number bool   // the entry takes the next registration number
+	frees  string // the customer whose line moves up after the entry; empty: nobody's
 }
 
 // proposal is one request on its way through the committer.
@@ -445,6 +446,11 @@ func (e *Engine) applyOne(b *store.Batch, p *proposal, now time.Time) (entry sto
 			entry = a.entry
 			entry.Leaf = b.Last().Leaf
 		}
+		if a.frees != "" {
+			if err := e.promote(b, a.frees, now); err != nil {
+				return store.Entry{}, errors.Join(errBatch, err)
+			}
+		}
 	}
 	return entry, nil
 }
@@ -488,16 +494,9 @@ func (e *Engine) expire(b *store.Batch, now time.Time) error {
 	gone := make([]deal.Registration, len(due))
 	for i, r := range due {
 		gone[i] = *r
-		lapsed := &gone[i]
-		lapsed.Status, lapsed.Version = deal.StatusExpired, b.NextSeq()
-		body, err := eventBody(lapsed)
+		a, err := e.ended(&gone[i], b.NextSeq(), now)
 		if err != nil {
 			return err
-		}
-		a := addition{
-			entry:  store.Entry{Kind: deal.EntryExpired, Subject: r.ID, Actor: deal.System, At: now},
-			change: &deal.Change{Registrations: []deal.Registration{*lapsed}},
-			events: []store.Event{{ID: deal.NewID(deal.EventID), Type: "dibs.registration.expired.v1", Subject: r.ID, Body: body}},
 		}
 		if err := e.add(b, a); err != nil {
 			return err

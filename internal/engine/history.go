@@ -13,6 +13,7 @@ type past struct {
 	id, partner string
 	status      deal.Status
 	ended       time.Time
+	version     uint64
 }
 
 // remember keeps the registration's end, or forgets it when it is a claim again. It does not know customers that only
@@ -21,7 +22,7 @@ func (v *view) remember(r *deal.Registration) {
 	key := r.CustomerRef.Key()
 	list := slices.DeleteFunc(v.history[key], func(p past) bool { return p.id == r.ID })
 	if !isClaim(r) {
-		list = append(list, past{r.ID, r.Filing.PartnerID, r.Status, endedAt(r)})
+		list = append(list, past{r.ID, r.Filing.PartnerID, r.Status, endedAt(r), r.Version})
 	}
 	if len(list) == 0 {
 		delete(v.history, key)
@@ -30,8 +31,12 @@ func (v *view) remember(r *deal.Registration) {
 	v.history[key] = list
 }
 
-// endedAt returns when the registration ceased to be a claim: the end of its window, else when it was answered.
+// endedAt returns when the registration ceased to be a claim: when somebody ended it, or its window did, else when it was
+// answered.
 func endedAt(r *deal.Registration) time.Time {
+	if !r.EndedAt.IsZero() {
+		return r.EndedAt
+	}
 	if r.Status == deal.StatusExpired && r.Protection != nil {
 		return r.Protection.EndsAt
 	}

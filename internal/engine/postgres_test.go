@@ -22,6 +22,7 @@ func TestPostgres(t *testing.T) {
 	t.Run("OneHolder", func(t *testing.T) { testOneHolder(t, server.Database(t)) })
 	t.Run("SameKey", func(t *testing.T) { testSameKey(t, server.Database(t)) })
 	t.Run("BrokenCommit", func(t *testing.T) { testBrokenCommit(t, func() string { return server.Database(t) }) })
+	t.Run("Histories", func(t *testing.T) { testHistories(t, server.Database(t), 500) })
 	t.Run("Restart", func(t *testing.T) { testRestart(t, server) })
 }
 

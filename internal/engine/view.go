@@ -367,9 +367,11 @@ func (h *endHeap) Pop() any {
 	return x
 }
 
-// endOf returns when the registration's window ends by itself. A case keeps its registration alive when only the
-// provisional hold ends.
+// endOf returns when the registration's window ends by itself, or its hold while its case is open.
 func endOf(r *deal.Registration) time.Time {
+	if r.Status == deal.StatusEscalated && r.Hold != nil {
+		return r.Hold.EndsAt
+	}
 	if (r.Status == deal.StatusProtected || r.Status == deal.StatusConditional) && r.Protection != nil {
 		return r.Protection.EndsAt
 	}

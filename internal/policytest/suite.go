@@ -376,7 +376,7 @@ func (r *reader) step(d *stepDoc, p document.Path, names map[string]bool, now *t
 		switch {
 		case !slices.Contains(actions, a.Do):
 			r.Add(p.Of("act", "do"), "%q is not one of %s", a.Do, strings.Join(actions, ", "))
-		case !pending:
+		case !pending && !slices.Contains(able, a.Do):
 			r.Add(p.Of("act"), "the service cannot %s a registration yet: mark the case pending: with this as the reason", a.Do)
 		}
 		if !names[a.To] {
@@ -394,6 +394,9 @@ func (r *reader) step(d *stepDoc, p document.Path, names map[string]bool, now *t
 	}
 	return s
 }
+
+// able are those of actions that the service can do.
+var able = []string{"extend", "withdraw", "revoke", "won", "lost"}
 
 // actions are what can happen to a registration after it was filed, named as in the API. A case that has one is
 // pending until the service can do it.

@@ -151,7 +151,6 @@ var traps = []struct {
         - at: 2027-07-01T09:00:00Z
           see: {A: {status: expired}, B: {status: protected, starts_at: 2027-05-30T22:00:00Z}}
     - name: an extended one keeps its place
-      pending: extensions come with the lifecycle
       steps:
         - file: {use: deal}
         - file: {use: deal, partner_id: B}
@@ -159,7 +158,6 @@ var traps = []struct {
         - at: 2027-06-01T09:00:00Z
           see: {A: {status: protected}, B: {status: waitlisted}}
     - name: a withdrawn one leaves at once
-      pending: withdrawal comes with the lifecycle
       steps:
         - file: {use: deal}
         - file: {use: deal, partner_id: B}

@@ -29,6 +29,11 @@ var accessRows = []struct {
 	{op: "listRegistrations", method: "GET", path: "/v1/registrations"},
 	{op: "getRegistration", method: "GET", path: "/v1/registrations/%s", own: "reg"},
 	{op: "getDecision", method: "GET", path: "/v1/registrations/%s/decision", own: "reg"},
+	{op: "extendRegistration", method: "POST", path: "/v1/registrations/%s/extend", own: "reg", body: `{"reason":"x"}`},
+	{op: "withdrawRegistration", method: "POST", path: "/v1/registrations/%s/withdraw", own: "reg", body: `{"reason":"x"}`},
+	{op: "revokeRegistration", method: "POST", path: "/v1/registrations/%s/revoke", own: "reg", body: `{"reason":"x"}`},
+	{op: "winRegistration", method: "POST", path: "/v1/registrations/%s/won", own: "reg", body: `{"reason":"x"}`},
+	{op: "loseRegistration", method: "POST", path: "/v1/registrations/%s/lost", own: "reg", body: `{"reason":"x"}`},
 	{op: "getReceipt", method: "GET", path: "/v1/registrations/%s/receipt", own: "reg"},
 	{op: "listCases", method: "GET", path: "/v1/cases"},
 	{op: "getCase", method: "GET", path: "/v1/cases/%s", own: "case"},
@@ -79,6 +84,9 @@ var accessRows = []struct {
 	{op: "listEntries", method: "GET", path: "/v1/audit/entries"},
 	{op: "getProof", method: "GET", path: "/v1/audit/proofs/%s", own: "reg"},
 }
+
+// moves are the operations that end or change a registration.
+var moves = map[string]bool{"extendRegistration": true, "withdrawRegistration": true, "revokeRegistration": true, "winRegistration": true, "loseRegistration": true}
 
 // plan is the smallest territory plan.
 const plan = `apiVersion: dealreg/v1
@@ -164,7 +172,8 @@ func TestAccess(t *testing.T) {
 				if row.method == "DELETE" || row.op == "revokeKey" || strings.HasPrefix(row.op, "cancel") { // once is all there is; the deletion itself comes below
 					continue
 				}
-				if g := ask(who, own); g.status >= 300 {
+				// What ends a registration can be done once, and not in every state: TestMoves does it. Here it is reached.
+				if g := ask(who, own); g.status >= 300 && !(moves[row.op] && g.status == 409) {
 					t.Errorf("%s: %s", who, g)
 				}
 				if who == "portal" && row.own == "reg" {

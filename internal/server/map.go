@@ -84,10 +84,22 @@ func toFiling(in *api.RegistrationInput) (deal.Filing, deal.FieldErrors) {
 	for _, s := range in.Sites {
 		f.Sites = append(f.Sites, toSite(s))
 	}
-	for i, v := range in.Evidence {
-		f.Evidence = append(f.Evidence, deal.Evidence{Kind: string(v.Kind), Date: r.date(fmt.Sprintf("evidence[%d].date", i), v.Date), By: v.By, Text: v.Text, FileRef: v.FileRef})
-	}
+	f.Evidence = r.evidence(in.Evidence)
 	return f, r.wrong
+}
+
+func (r *reading) evidence(in []api.Evidence) (out []deal.Evidence) {
+	for i, v := range in {
+		out = append(out, deal.Evidence{Kind: string(v.Kind), Date: r.date(fmt.Sprintf("evidence[%d].date", i), v.Date), By: v.By, Text: v.Text, FileRef: v.FileRef})
+	}
+	return out
+}
+
+// toEvidence maps evidence that comes by itself.
+func toEvidence(in []api.Evidence) ([]deal.Evidence, deal.FieldErrors) {
+	var r reading
+	out := r.evidence(in)
+	return out, r.wrong
 }
 
 func toAccount(id string, in *api.Account) (deal.Record, deal.FieldErrors) {

@@ -219,7 +219,7 @@ func (s *Server) readable(next echo.HandlerFunc) echo.HandlerFunc {
 				return err
 			}
 		}
-		if values := r.Header.Values(idempotencyHeader); op.once && (len(values) != 1 || !idempotencyKey(values[0])) {
+		if values := r.Header.Values(idempotencyHeader); (op.once || op.retry && len(values) > 0) && (len(values) != 1 || !idempotencyKey(values[0])) {
 			return problem{code: "idempotency-key-missing", detail: "send 1 to 255 printable ASCII characters as Idempotency-Key: new for each registration, the same on each retry"}
 		}
 		if op.types == nil {

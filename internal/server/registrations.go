@@ -128,12 +128,16 @@ type staffRegistration struct {
 	CaseID      string                 `json:"case_id,omitempty"`
 	Version     uint64                 `json:"version"`
 	Imported    bool                   `json:"imported,omitempty"`
+	Extensions  int                    `json:"extensions,omitempty"`
+	EndedAt     time.Time              `json:"ended_at,omitzero"`
+	Moved       *engine.Moved          `json:"moved,omitempty"` // left out of lists
 }
 
 func staffView(r *deal.Registration, a engine.Answer, d *engine.AnswerDecision) staffRegistration {
 	return staffRegistration{
 		Answer: a, Decision: d, Filing: r.Filing, EmailDomain: r.EmailDomain, CustomerRef: r.CustomerRef, Protection: r.Protection,
 		Hold: r.Hold, DecisionID: r.DecisionID, CaseID: r.CaseID, Version: r.Version, Imported: r.Imported,
+		Extensions: r.Extensions, EndedAt: r.EndedAt,
 	}
 }
 
@@ -147,7 +151,11 @@ func (s handlers) GetRegistration(ctx context.Context, q api.GetRegistrationRequ
 	if callOf(ctx).portal() {
 		return ok(a)
 	}
-	return ok(staffView(&r, a, &a.Decision))
+	out := staffView(&r, a, &a.Decision)
+	if out.Moved, err = s.engine.LastMove(ctx, &r); err != nil {
+		return nil, err
+	}
+	return ok(out)
 }
 
 // GetDecision reads why: the partner's view, and for staff every decision in full.

@@ -20,6 +20,7 @@ type operation struct {
 	types  []string // accepted content types; nil: the operation takes no body
 	limit  int64    // bytes of body
 	once   bool     // needs an Idempotency-Key
+	retry  bool     // takes an Idempotency-Key
 	stream bool     // an import: reads for as long as rows arrive
 	exempt bool     // called by probes and scrapers: not traced, not logged
 }
@@ -57,10 +58,11 @@ func (s schema) check(value string) string {
 }
 
 type parameter struct {
-	Ref    string `yaml:"$ref"`
-	Name   string `yaml:"name"`
-	In     string `yaml:"in"`
-	Schema schema `yaml:"schema"`
+	Ref      string `yaml:"$ref"`
+	Name     string `yaml:"name"`
+	In       string `yaml:"in"`
+	Schema   schema `yaml:"schema"`
+	Required bool   `yaml:"required"`
 }
 
 type requestBody struct {
@@ -123,7 +125,7 @@ func operations(spec []byte) (map[string]*operation, error) {
 				case p.In == "query":
 					op.query[p.Name] = p.Schema
 				case p.In == "header" && p.Name == idempotencyHeader:
-					op.once = true
+					op.once, op.retry = p.Required, true
 				}
 			}
 			body := o.RequestBody

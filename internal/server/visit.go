@@ -16,12 +16,13 @@ func (r reply) VisitDeletePartnerResponse(w http.ResponseWriter) error        { 
 func (r reply) VisitDeletePersonResponse(w http.ResponseWriter) error         { return r.write(w) }
 func (r reply) VisitDeleteProductResponse(w http.ResponseWriter) error        { return r.write(w) }
 func (r reply) VisitDeleteRateResponse(w http.ResponseWriter) error           { return r.write(w) }
+func (r reply) VisitExtendRegistrationResponse(w http.ResponseWriter) error   { return r.write(w) }
 func (r reply) VisitGetAccountResponse(w http.ResponseWriter) error           { return r.write(w) }
 func (r reply) VisitGetCaseResponse(w http.ResponseWriter) error              { return r.write(w) }
 func (r reply) VisitGetCheckpointResponse(w http.ResponseWriter) error        { return r.write(w) }
 func (r reply) VisitGetDecisionResponse(w http.ResponseWriter) error          { return r.write(w) }
-func (r reply) VisitGetDocsResponse(w http.ResponseWriter) error              { return r.write(w) }
 func (r reply) VisitGetDocsAssetResponse(w http.ResponseWriter) error         { return r.write(w) }
+func (r reply) VisitGetDocsResponse(w http.ResponseWriter) error              { return r.write(w) }
 func (r reply) VisitGetHealthResponse(w http.ResponseWriter) error            { return r.write(w) }
 func (r reply) VisitGetOpportunityResponse(w http.ResponseWriter) error       { return r.write(w) }
 func (r reply) VisitGetPartnerResponse(w http.ResponseWriter) error           { return r.write(w) }
@@ -53,6 +54,7 @@ func (r reply) VisitListProductsResponse(w http.ResponseWriter) error         { 
 func (r reply) VisitListRatesResponse(w http.ResponseWriter) error            { return r.write(w) }
 func (r reply) VisitListRegistrationsResponse(w http.ResponseWriter) error    { return r.write(w) }
 func (r reply) VisitListTerritoryPlansResponse(w http.ResponseWriter) error   { return r.write(w) }
+func (r reply) VisitLoseRegistrationResponse(w http.ResponseWriter) error     { return r.write(w) }
 func (r reply) VisitPublishPolicyResponse(w http.ResponseWriter) error        { return r.write(w) }
 func (r reply) VisitCancelPolicyResponse(w http.ResponseWriter) error         { return r.write(w) }
 func (r reply) VisitCancelTerritoryPlanResponse(w http.ResponseWriter) error  { return r.write(w) }
@@ -64,3 +66,6 @@ func (r reply) VisitPutPersonResponse(w http.ResponseWriter) error            { 
 func (r reply) VisitPutProductResponse(w http.ResponseWriter) error           { return r.write(w) }
 func (r reply) VisitPutRateResponse(w http.ResponseWriter) error              { return r.write(w) }
 func (r reply) VisitRevokeKeyResponse(w http.ResponseWriter) error            { return r.write(w) }
+func (r reply) VisitRevokeRegistrationResponse(w http.ResponseWriter) error   { return r.write(w) }
+func (r reply) VisitWinRegistrationResponse(w http.ResponseWriter) error      { return r.write(w) }
+func (r reply) VisitWithdrawRegistrationResponse(w http.ResponseWriter) error { return r.write(w) }

@@ -1,0 +1,260 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/policy"
+	"github.com/dibs-deals/dibs/internal/store"
+)
+
+// errMoved: the registration is not, under the lock, what was read before it.
+var errMoved = errors.New("the registration has changed since it was read")
+
+// moveTries is how often a registration is read again when it changes between the reading and the lock. Each time, somebody
+// else's move was committed.
+const moveTries = 10
+
+// Moving is what is asked of a registration after it was decided.
+type Moving struct {
+	Event    deal.Event
+	Reason   string
+	Evidence []deal.Evidence
+}
+
+// Move brings an event about and commits it, with what follows for those in line. Errors: deal.ErrNotFound,
+// deal.ErrNotPossible naming what is possible, deal.ErrForbidden, deal.FieldErrors, deal.ErrKeyReused, deal.ErrUnavailable.
+// Who may see the registration is the caller's question.
+func (e *Engine) Move(ctx context.Context, q Request, id string, m Moving) (Registered, error) {
+	for range moveTries {
+		p, err := e.move(ctx, q, id, m)
+		if errors.Is(err, errMoved) {
+			continue
+		}
+		if err != nil {
+			return Registered{}, err
+		}
+		return e.registered(ctx, p)
+	}
+	return Registered{}, errors.Join(deal.ErrUnavailable, errMoved)
+}
+
+func (e *Engine) move(ctx context.Context, q Request, id string, m Moving) (*proposal, error) {
+	st := e.cfg.Store
+	r, err := st.Registration(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	seqs, err := st.DecisionSeqs(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if len(seqs) == 0 {
+		return nil, fmt.Errorf("registration %s has no decision", id)
+	}
+	d, err := e.decision(ctx, seqs[len(seqs)-1])
+	if err != nil {
+		return nil, err
+	}
+	var file *deal.Case
+	if r.CaseID != "" {
+		c, err := st.Case(ctx, r.CaseID)
+		if err != nil {
+			return nil, err
+		}
+		file = &c
+	}
+	return e.submit(ctx, q, func(now time.Time) ([]addition, error) {
+		if !e.view.holdsVersion(&r) || d.ID != r.DecisionID {
+			return nil, errMoved
+		}
+		a, err := e.moving(r, &d, file, m, q.Actor, now)
+		return []addition{a}, err
+	})
+}
+
+// holdsVersion reports whether r is the registration as the view has it.
+func (v *view) holdsVersion(r *deal.Registration) bool {
+	if c := v.claims[r.ID]; c != nil {
+		return c.Version == r.Version
+	}
+	return slices.ContainsFunc(v.history[r.CustomerRef.Key()], func(p past) bool { return p.id == r.ID && p.version == r.Version })
+}
+
+// moving makes the entry of an event. The ends of windows are written before it, so the status is that of now.
+func (e *Engine) moving(r deal.Registration, d *deal.Decision, file *deal.Case, ask Moving, by deal.Actor, now time.Time) (addition, error) {
+	v := e.view
+	m := &deal.Move{Event: ask.Event, From: r.Status, Reason: ask.Reason, Evidence: slices.Clone(ask.Evidence), Policy: v.policy.Ref()}
+	if err := r.Status.Refuse(m.Event, by.Role); err != nil {
+		return addition{}, err
+	}
+	if err := m.Validate(now).Err(); err != nil {
+		return addition{}, err
+	}
+	rule := deal.EventRules[m.Event]
+	m.To = r.Status.After(m.Event)[0]
+	r.Status, r.Version = m.To, v.head.Seq+1
+	change := &deal.Change{Move: m}
+	switch m.Event {
+	case deal.EventExtend:
+		if err := extend(&r, d, m, by, v.policy.Settings().Timezone); err != nil {
+			return addition{}, err
+		}
+		m.Policy = d.Policy
+	default:
+		if m.Event == deal.EventWon {
+			if err := dwelt(&r, d, v.policy.Settings(), now); err != nil {
+				return addition{}, err
+			}
+			m.Policy = d.Policy
+		}
+		finish(&r, now)
+	}
+	change.Registrations = []deal.Registration{r}
+	a := addition{entry: store.Entry{Kind: rule.Entry, Subject: r.ID}, change: change}
+	if file != nil && file.Status == "open" && m.To != deal.StatusEscalated {
+		closed := *file
+		closed.Status, closed.Outcome, closed.Version = "resolved", string(m.To), r.Version
+		change.Cases, file = []deal.Case{closed}, &closed
+		body, err := json.Marshal(closed)
+		if err != nil {
+			return addition{}, err
+		}
+		a.events = append(a.events, store.Event{ID: deal.NewID(deal.EventID), Type: "dibs.case.resolved.v1", Subject: closed.ID, Body: body})
+	}
+	answer, err := canonical(AnswerFor(&r, d, file, now))
+	if err != nil {
+		return addition{}, err
+	}
+	a.entry.Answer = answer
+	a.events = append(a.events, store.Event{ID: deal.NewID(deal.EventID), Type: "dibs." + rule.Entry + ".v1", Subject: r.ID, Body: answer})
+	if rule.Promotes {
+		a.frees = r.CustomerRef.Key()
+	}
+	return a, nil
+}
+
+// finish ends what the registration holds, as of now.
+func finish(r *deal.Registration, now time.Time) {
+	if p := r.Protection; p != nil && p.EndsAt.After(now) {
+		ended := *p
+		ended.EndsAt = now
+		r.Protection = &ended
+	}
+	r.Hold, r.KeepsPlace, r.EndedAt = nil, false, now
+}
+
+// extend lengthens the window as the terms it was granted under allow. Nobody else can hold any of its scope meanwhile: it is
+// held, without a gap.
+func extend(r *deal.Registration, d *deal.Decision, m *deal.Move, by deal.Actor, zone *time.Location) error {
+	if d.Terms == nil || d.Terms.Extensions == nil || d.Terms.Extensions.Max == 0 {
+		return fmt.Errorf("%w: the terms of this protection give no extension", deal.ErrNotPossible)
+	}
+	t := d.Terms.Extensions
+	if r.Extensions >= t.Max {
+		return fmt.Errorf("%w: the terms of this protection give %d extensions, and it has had them", deal.ErrNotPossible, t.Max)
+	}
+	if by.Role == "portal" {
+		if err := shows(m.Evidence, t.Needs, r.Protection.StartsAt); err != nil {
+			return err
+		}
+	}
+	last := r.Protection.EndsAt.Add(-time.Microsecond) // in the last day
+	n, months := t.Days, t.Months
+	if n == 0 && months == 0 {
+		n, months = d.Terms.Days, d.Terms.Months
+	}
+	if months > 0 {
+		last = addMonths(last.In(zone), months)
+	}
+	longer := *r.Protection
+	longer.EndsAt = endOfDay(last, n, zone)
+	r.Protection = &longer
+	r.Extensions++
+	return nil
+}
+
+// shows reports why the evidence is not what an extension needs. What the service can see for itself it asks for: a request is
+// enough, any evidence, evidence of activity since the start, or one kind of evidence. Everything else is for the vendor to
+// judge, and staff to grant.
+func shows(evidence []deal.Evidence, needs string, since time.Time) error {
+	var ok bool
+	hint := "send evidence"
+	switch {
+	case needs == "" || needs == "request":
+		return nil
+	case needs == "evidence":
+		ok = len(evidence) > 0
+	case needs == "activity":
+		first := since.AddDate(0, 0, -1) // a day begins earlier elsewhere on earth
+		ok = slices.ContainsFunc(evidence, func(e deal.Evidence) bool { return e.Date.After(first) })
+		hint = "send evidence dated since the protection began"
+	case slices.Contains(deal.EvidenceKinds, needs):
+		ok = slices.ContainsFunc(evidence, func(e deal.Evidence) bool { return e.Kind == needs })
+		hint = "send evidence of kind " + needs
+	default:
+		return fmt.Errorf("%w: an extension needs %s, which the vendor judges; ask sales operations to extend it", deal.ErrNotPossible, needs)
+	}
+	if ok {
+		return nil
+	}
+	return deal.FieldErrors{{Field: "evidence", Detail: "an extension needs " + needs + "; " + hint}}
+}
+
+// dwelt reports why it is too early for a win: the terms ask for a time between registration and win.
+func dwelt(r *deal.Registration, d *deal.Decision, set policy.Settings, now time.Time) error {
+	if d.Terms == nil || d.Terms.Dwell == "" {
+		return nil
+	}
+	from, err := set.Calendar.Add(r.ReceivedAt, d.Terms.Dwell)
+	if err == nil && now.Before(from) {
+		return fmt.Errorf("%w: the terms of this protection ask for %s between registration and win, which is over at %s", deal.ErrNotPossible, d.Terms.Dwell, from.Format(time.RFC3339))
+	}
+	return err
+}
+
+// Moved is a move with its place in time.
+type Moved struct {
+	deal.Move
+	At time.Time  `json:"at"`
+	By deal.Actor `json:"by"`
+}
+
+// LastMove returns what last happened to the registration after its current decision, its words joined; nil when nothing has.
+func (e *Engine) LastMove(ctx context.Context, r *deal.Registration) (*Moved, error) {
+	entry, err := e.cfg.Store.Entry(ctx, r.Version)
+	if err != nil {
+		return nil, err
+	}
+	if entry.Personal, err = e.cfg.Store.Personal(ctx, r.Version); err != nil {
+		return nil, err
+	}
+	c, err := store.ChangeOf(&entry)
+	if err != nil || c.Move == nil {
+		return nil, err
+	}
+	return &Moved{*c.Move, entry.At, entry.Actor}, nil
+}
+
+// ended makes the entry of a window's end, and sets on r what follows. A case keeps its registration alive when only the
+// hold it had meanwhile ends: from then on the hold stands in nobody's way, neither here nor in the database.
+func (e *Engine) ended(r *deal.Registration, seq uint64, now time.Time) (addition, error) {
+	m := &deal.Move{Event: deal.EventExpire, From: r.Status, Policy: e.view.policy.Ref()}
+	if r.Status == deal.StatusEscalated {
+		m.Event, r.Hold = deal.EventRelease, nil
+	}
+	r.Status, r.Version = r.Status.After(m.Event)[0], seq
+	m.To = r.Status
+	kind := deal.EventRules[m.Event].Entry
+	body, err := eventBody(r)
+	return addition{
+		entry:  store.Entry{Kind: kind, Subject: r.ID, Actor: deal.System, At: now},
+		change: &deal.Change{Registrations: []deal.Registration{*r}, Move: m},
+		events: []store.Event{{ID: deal.NewID(deal.EventID), Type: "dibs." + kind + ".v1", Subject: r.ID, Body: body}},
+	}, err
+}

@@ -1,0 +1,434 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/store"
+)
+
+// lives is a policy under which a filing says what becomes of it, and a second claim waits in line.
+const lives = `apiVersion: dealreg/v1
+kind: Policy
+metadata: {name: lives, title: Lives}
+settings:
+  currency: EUR
+  timezone: Europe/Berlin
+  tiers: [silver, gold]
+  custom: {want: {type: string}}
+precedence: [route, escalate, protect]
+defaults: {escalate: {queue: desk}}
+rules:
+  - {id: referred, when: custom.want == "routed", then: {outcome: route, disposition: referred, to: queue, queue: desk, reason: NOT_ELIGIBLE}}
+  - {id: merged, when: custom.want == "merged", then: {outcome: route, disposition: merged, of: own_duplicate, reason: ALREADY_YOURS}}
+  - {id: returned, when: custom.want == "returned", then: {outcome: route, disposition: returned, reason: INCOMPLETE, needs: [customer.city]}}
+  - {id: held, when: conflict.held_by_other.found || conflict.pending_other.found, then: {outcome: route, disposition: waitlisted, of: held_by_other, reason: ALREADY_REGISTERED}}
+  - {id: review, when: custom.want == "escalated", then: {outcome: escalate, reason: UNDER_REVIEW, hold: {provisional: true, days: 5}}}
+  - {id: conditional, when: custom.want == "conditional", then: {outcome: protect, reason: PROTECTED, terms: {days: 30, condition: {days: 5, need: meeting}}}}
+  - {id: protect, when: 'custom.want == ""', then: {outcome: protect, reason: PROTECTED, terms: {days: 30, dwell: 72h, extensions: {max: 2, days: 10, needs: activity}}}}
+  - {id: judged, when: 'custom.want == "judged"', then: {outcome: protect, reason: PROTECTED, terms: {months: 1, extensions: {max: 1, needs: the vendor's consent}}}}
+  - {id: fixed, when: 'custom.want == "fixed"', then: {outcome: protect, reason: PROTECTED, terms: {days: 30}}}
+`
+
+var (
+	asOps    = deal.Actor{KeyID: "key_ops", Role: "ops"}
+	asPortal = deal.Actor{KeyID: "key_portal", Role: "portal"}
+)
+
+func (b *bench) move(by deal.Actor, id string, e deal.Event) (Answer, error) {
+	b.t.Helper()
+	return b.moveWith(by, id, Moving{Event: e, Reason: "because"})
+}
+
+func (b *bench) moveWith(by deal.Actor, id string, m Moving) (Answer, error) {
+	b.t.Helper()
+	got, err := b.Move(context.Background(), Request{Actor: by}, id, m)
+	if err != nil {
+		return Answer{}, err
+	}
+	return b.answer(got), nil
+}
+
+func (b *bench) status(id string) deal.Status {
+	b.t.Helper()
+	r, _, _, err := b.Registration(context.Background(), id)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return r.Status
+}
+
+// TestMoves brings every event about in every status a registration can have: what the table allows happens and is in the
+// ledger, everything else is refused and changes nothing.
+func TestMoves(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.publish(deal.PolicyDocument, lives)
+	names, _ := customers(t, 80, 30_000)
+	next := 0
+	// reach makes a registration of the status, for a customer of its own.
+	reach := func(s deal.Status) string {
+		a := names[next]
+		next++
+		who := deal.Customer{Name: a.Name, Country: a.Country, City: a.City, PostalCode: a.PostalCode}
+		by := func(partner string, c deal.Customer, changes ...func(*deal.Filing)) deal.Filing { // time passes here
+			return by(partner, c, append(changes, func(f *deal.Filing) { f.ExpectedCloseDate = deal.Date{} })...)
+		}
+		var r deal.Registration
+		switch s {
+		case deal.StatusProtected:
+			r, _ = b.file(by("P-1", who))
+		case deal.StatusWaitlisted:
+			b.file(by("P-2", who))
+			r, _ = b.file(by("P-1", who))
+		case deal.StatusWithdrawn, deal.StatusRevoked, deal.StatusLost, deal.StatusWon:
+			r, _ = b.file(by("P-1", who, custom("want", "fixed")))
+			for _, e := range deal.Events {
+				if slices.Equal(deal.StatusProtected.After(e), []deal.Status{s}) {
+					if _, err := b.move(asOps, r.ID, e); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		case deal.StatusExpired:
+			r, _ = b.file(by("P-1", who))
+			b.clock.set(r.Protection.EndsAt)
+			b.put() // writes it down
+		default:
+			r, _ = b.file(by("P-1", who, custom("want", string(s))))
+		}
+		if got := b.status(r.ID); got != s {
+			t.Fatalf("%s reads %s", s, got)
+		}
+		return r.ID
+	}
+	for _, s := range deal.Statuses {
+		if s == deal.StatusReceived || s == deal.StatusTransferred {
+			continue // no registration is ever left in it
+		}
+		for _, e := range deal.Events {
+			if len(deal.EventRules[e].Roles) == 0 {
+				continue
+			}
+			id := reach(s)
+			b.clock.advance(time.Hour)
+			if e == deal.EventWon && s == deal.StatusProtected {
+				if _, err := b.move(asOps, id, e); !errors.Is(err, deal.ErrNotPossible) || !strings.Contains(err.Error(), "72h") {
+					t.Errorf("won before the terms allow it: %v", err)
+				}
+				b.clock.advance(71 * time.Hour)
+			}
+			_, before, _ := b.last(id)
+			got, err := b.move(asOps, id, e)
+			after, n, entry := b.last(id)
+			want := s.After(e)
+			if len(want) == 0 {
+				if !errors.Is(err, deal.ErrNotPossible) || n != before {
+					t.Errorf("%s of %s: %v, and %d entries more", e, s, err, n-before)
+				}
+				continue
+			}
+			if err != nil || got.Status != want[0] || after.Status != want[0] || n == before {
+				t.Errorf("%s of %s: %s, %s, %v", e, s, got.Status, after.Status, err)
+				continue
+			}
+			c, err := store.ChangeOf(&entry)
+			if err != nil || c.Move == nil || c.Move.Event != e || c.Move.From != s || c.Move.To != want[0] || c.Move.Policy.Name != "lives" || entry.Actor != asOps || entry.Kind != deal.EventRules[e].Entry {
+				t.Errorf("%s of %s: entry %+v, %+v, %v", e, s, entry.Kind, c.Move, err)
+			}
+			if moved, err := b.LastMove(context.Background(), &after); err != nil || moved == nil || moved.Reason != "because" || moved.By != asOps {
+				t.Errorf("%s of %s reads %+v, %v", e, s, moved, err)
+			}
+			if s == deal.StatusEscalated {
+				k, err := b.Store().Case(context.Background(), after.CaseID)
+				if err != nil || k.Status != "resolved" || k.Outcome != string(want[0]) || got.Decision.Case != nil {
+					t.Errorf("%s: its case is %+v, %v, and the partner reads %+v", e, k, err, got.Decision.Case)
+				}
+			}
+		}
+	}
+	b.sound()
+}
+
+// last returns a registration as stored, how many entries there are, and the one that changed it last.
+func (b *bench) last(id string) (deal.Registration, uint64, store.Entry) {
+	b.t.Helper()
+	ctx := context.Background()
+	r, err := b.Store().Registration(ctx, id)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	h, err := b.Store().Head(ctx)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	e, err := b.Store().Entry(ctx, r.Version)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return r, h.Seq, e
+}
+
+// An extension is as long and as often as the terms say, on the evidence they ask for, and ends with a day of the programme.
+func TestExtend(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.publish(deal.PolicyDocument, lives)
+	day := func(s string) deal.Date { d, _ := deal.ParseDate(s); return d }
+	ask := func(by deal.Actor, id string, e ...deal.Evidence) (Answer, error) {
+		return b.moveWith(by, id, Moving{Event: deal.EventExtend, Evidence: e})
+	}
+	first, _ := b.file(by("P-1", zanzibar))
+	second, _ := b.file(by("P-2", zanzibar))
+	var wrong deal.FieldErrors
+	for _, e := range [][]deal.Evidence{nil, {{Kind: "meeting"}}, {{Kind: "meeting", Date: day("2027-02-20")}}} {
+		if _, err := ask(asPortal, first.ID, e...); !errors.As(err, &wrong) || wrong[0].Field != "evidence" {
+			t.Errorf("extended on %v: %v", e, err)
+		}
+	}
+	a, err := ask(asPortal, first.ID, deal.Evidence{Kind: "poc", Date: day("2027-03-01"), Text: "secret"})
+	if want := time.Date(2027, 4, 10, 22, 0, 0, 0, time.UTC); err != nil || !a.Decision.Protection.EndsAt.Equal(want) {
+		t.Errorf("extended once: %v, %v", a.Decision.Protection, err)
+	}
+	b.clock.set(first.Protection.EndsAt.Add(time.Hour)) // over, were it not extended
+	b.file(by("P-3", quixotic))
+	if b.status(first.ID) != deal.StatusProtected || b.status(second.ID) != deal.StatusWaitlisted {
+		t.Errorf("after its first end: %s, %s", b.status(first.ID), b.status(second.ID))
+	}
+	a, err = ask(asOps, first.ID)
+	if want := time.Date(2027, 4, 20, 22, 0, 0, 0, time.UTC); err != nil || !a.Decision.Protection.EndsAt.Equal(want) {
+		t.Errorf("extended twice: %v, %v", a.Decision.Protection, err)
+	}
+	if _, err := ask(asOps, first.ID); !errors.Is(err, deal.ErrNotPossible) || !strings.Contains(err.Error(), "2 extensions") {
+		t.Errorf("extended three times: %v", err)
+	}
+	b.clock.set(a.Decision.Protection.EndsAt)
+	if _, err := ask(asOps, first.ID); !errors.Is(err, deal.ErrNotPossible) || !strings.Contains(err.Error(), "expired") {
+		t.Errorf("extended at its end: %v", err)
+	}
+	b.file(by("P-4", deal.Customer{Name: "Kormoran Werft", Country: "DE", City: "Rostock"}))
+	if b.status(first.ID) != deal.StatusExpired || b.status(second.ID) != deal.StatusProtected {
+		t.Errorf("after its end: %s, %s", b.status(first.ID), b.status(second.ID))
+	}
+	judged, _ := b.file(by("P-5", deal.Customer{Name: "Aurora Hydro ASA", Country: "NO", City: "Bergen"}, custom("want", "judged")))
+	if _, err := ask(asPortal, judged.ID, deal.Evidence{Kind: "meeting"}); !errors.Is(err, deal.ErrNotPossible) || !strings.Contains(err.Error(), "the vendor's consent") {
+		t.Errorf("a partner judges for the vendor: %v", err)
+	}
+	if a, err := ask(asOps, judged.ID); err != nil || !a.Decision.Protection.EndsAt.Equal(time.Date(2027, 6, 21, 22, 0, 0, 0, time.UTC)) {
+		t.Errorf("by as long as it was: %v, %v", a.Decision.Protection, err)
+	}
+	fixed, _ := b.file(by("P-6", deal.Customer{Name: "Quarzwerk Lausitz", Country: "DE", City: "Cottbus"}, custom("want", "fixed")))
+	if _, err := ask(asOps, fixed.ID); !errors.Is(err, deal.ErrNotPossible) {
+		t.Errorf("without terms: %v", err)
+	}
+	b.sound()
+}
+
+// When a holder goes, the next in line holds from that very entry on: nobody slips in between.
+func TestPromotedByMove(t *testing.T) {
+	t.Parallel()
+	for _, e := range []deal.Event{deal.EventWithdraw, deal.EventRevoke, deal.EventLost} {
+		t.Run(string(e), func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.publish(deal.PolicyDocument, lives)
+			first, _ := b.file(by("P-1", zanzibar))
+			second, _ := b.file(by("P-2", zanzibar))
+			third, _ := b.file(by("P-3", zanzibar))
+			b.clock.advance(time.Hour)
+			if _, err := b.move(asOps, first.ID, e); err != nil {
+				t.Fatal(err)
+			}
+			left, _, at := b.last(first.ID)
+			promoted, _, after := b.last(second.ID)
+			if after.Seq != at.Seq+1 || after.Size != at.Size {
+				t.Errorf("entry %d follows entry %d, in commits %d and %d", after.Seq, at.Seq, at.Size, after.Size)
+			}
+			if promoted.Status != deal.StatusProtected || !promoted.Protection.StartsAt.Equal(left.Protection.EndsAt) || !left.Protection.EndsAt.Equal(b.clock.now()) {
+				t.Errorf("%+v follows %+v", promoted.Protection, left.Protection)
+			}
+			if s := b.status(third.ID); s != deal.StatusWaitlisted {
+				t.Errorf("the third is %s", s)
+			}
+			late, _ := b.file(by("P-4", zanzibar))
+			if late.Status != deal.StatusWaitlisted {
+				t.Errorf("a newcomer is %s", late.Status)
+			}
+			b.sound()
+		})
+	}
+}
+
+// Of many who end one registration at once, through two replicas, one does; a retry with its key gets its answer.
+func TestMoveAtOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.publish(deal.PolicyDocument, lives)
+	r, _ := b.file(by("P-1", zanzibar, custom("want", "fixed")))
+	other := b.replica()
+	const n = 24
+	errs := make([]error, n)
+	bodies := make([]string, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			e := []deal.Event{deal.EventWithdraw, deal.EventLost, deal.EventWon, deal.EventRevoke}[i%4]
+			on := []*bench{b, other}[i/4%2]
+			q := Request{Actor: asOps, IdemKey: fmt.Sprint("k", i), Hash: []byte{byte(i)}}
+			var got Registered
+			got, errs[i] = on.Move(context.Background(), q, r.ID, Moving{Event: e, Reason: "because"})
+			bodies[i] = string(got.Body)
+		})
+	}
+	wg.Wait()
+	won := -1
+	for i, err := range errs {
+		switch {
+		case err == nil && won >= 0:
+			t.Errorf("both %d and %d ended it", won, i)
+		case err == nil:
+			won = i
+		case !errors.Is(err, deal.ErrNotPossible):
+			t.Error(err)
+		}
+	}
+	if won < 0 {
+		t.Fatal("nobody ended it")
+	}
+	e := []deal.Event{deal.EventWithdraw, deal.EventLost, deal.EventWon, deal.EventRevoke}[won%4]
+	q := Request{Actor: asOps, IdemKey: fmt.Sprint("k", won), Hash: []byte{byte(won)}}
+	again, err := b.Move(context.Background(), q, r.ID, Moving{Event: e, Reason: "because"})
+	if err != nil || !again.Replayed || string(again.Body) != bodies[won] {
+		t.Errorf("again: %s, %v; first %s", again.Body, err, bodies[won])
+	}
+	q.Hash = []byte("other")
+	if _, err := b.Move(context.Background(), q, r.ID, Moving{Event: e, Reason: "because"}); !errors.Is(err, deal.ErrKeyReused) {
+		t.Errorf("another request under the key: %v", err)
+	}
+	b.sound()
+}
+
+// TestHistories and its twin on PostgreSQL drive random histories; DIBS_SEED repeats those of a failure, DIBS_HISTORIES drives
+// more of them.
+func TestHistories(t *testing.T) {
+	t.Parallel()
+	n := 2_000
+	if more := os.Getenv("DIBS_HISTORIES"); more != "" {
+		if _, err := fmt.Sscan(more, &n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testHistories(t, "", n)
+}
+
+// testHistories drives n histories: one customer each at a time, filed for by several partners in one line, then extended,
+// withdrawn, revoked, won and lost at random while the clock jumps and nobody is at work meanwhile. After every round: nobody
+// beside a holder, and whoever holds is not ahead of one who waited before it. At the end the ledger replays to the same.
+func testHistories(t *testing.T, url string, n int) {
+	b := newBenchAt(t, url)
+	b.publish(deal.PolicyDocument, lives)
+	seed := uint64(time.Now().UnixNano())
+	if os.Getenv("DIBS_SEED") != "" {
+		if _, err := fmt.Sscan(os.Getenv("DIBS_SEED"), &seed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("DIBS_SEED=%d", seed)
+	names, _ := customers(t, 100, 30_000)
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	ctx := context.Background()
+	for done := 0; done < n; done += len(names) {
+		b.clock.advance(time.Duration(rnd.IntN(72)) * time.Hour)
+		filed := make([][]string, len(names))
+		each := func(f func(i int, r *rand.Rand)) {
+			var wg sync.WaitGroup
+			for i := range min(len(names), n-done) {
+				r := rand.New(rand.NewPCG(rnd.Uint64(), uint64(i)))
+				wg.Go(func() { f(i, r) })
+			}
+			wg.Wait()
+		}
+		act := func(i int, r *rand.Rand) {
+			if len(filed[i]) < 4 && (len(filed[i]) < 2 || r.IntN(3) == 0) {
+				a := names[i]
+				f := by(fmt.Sprintf("P-%d", 1+r.IntN(40)), deal.Customer{Name: a.Name, Country: a.Country, City: a.City, PostalCode: a.PostalCode})
+				switch r.IntN(6) {
+				case 0:
+					custom("want", "escalated")(&f)
+				case 1:
+					custom("want", "conditional")(&f)
+				}
+				got, err := b.Register(ctx, Request{Actor: asPortal}, f)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				filed[i] = append(filed[i], got.ID)
+				return
+			}
+			events := []deal.Event{deal.EventExtend, deal.EventWithdraw, deal.EventRevoke, deal.EventWon, deal.EventLost}
+			_, err := b.move(asOps, filed[i][r.IntN(len(filed[i]))], events[r.IntN(len(events))])
+			if err != nil && !errors.Is(err, deal.ErrNotPossible) {
+				t.Error(err)
+			}
+		}
+		for range 4 {
+			each(act)
+			if rnd.IntN(3) == 0 {
+				b.clock.advance(time.Duration(rnd.IntN(40*24)) * time.Hour)
+			}
+		}
+		b.lawful(seed)
+		each(func(i int, _ *rand.Rand) { // the customer is free for the next history
+			for _, id := range slices.Backward(filed[i]) {
+				if _, err := b.move(asOps, id, deal.EventWithdraw); err != nil && !errors.Is(err, deal.ErrNotPossible) {
+					t.Error(err)
+				}
+			}
+		})
+		if t.Failed() {
+			t.FailNow()
+		}
+	}
+	b.sound()
+}
+
+// lawful holds the world as it is to the promises: one holder of a customer, nobody promoted over one who waited before.
+func (b *bench) lawful(seed uint64) {
+	b.t.Helper()
+	b.put() // writes down what has ended
+	now := b.clock.now()
+	breaches, err := b.Store().Breaches(context.Background(), now)
+	if err != nil || len(breaches) > 0 {
+		b.t.Fatalf("seed %d: two holders: %v, %v", seed, breaches, err)
+	}
+	read(b.Engine, func(v *view) any {
+		for customer, ids := range v.claimsOf {
+			var holder, first *deal.Registration
+			for _, id := range ids {
+				c := v.claims[id]
+				switch {
+				case c.HoldsAt(now) && holder != nil:
+					b.t.Errorf("seed %d: %s and %s hold %s", seed, holder.ID, id, customer)
+				case c.HoldsAt(now):
+					holder = c
+				case c.Status == deal.StatusWaitlisted && first == nil:
+					first = c
+				}
+			}
+			if holder != nil && first != nil && first.Filing.PartnerID != holder.Filing.PartnerID && first.Sequence < holder.Sequence {
+				b.t.Errorf("seed %d: %s holds %s, and %s waited before it", seed, holder.ID, customer, first.ID)
+			}
+		}
+		return nil
+	})
+}

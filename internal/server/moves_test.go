@@ -1,0 +1,112 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+)
+
+// complete is a registration the default policy protects.
+func complete(partner, customer, domain string) string {
+	return fmt.Sprintf(`{"partner_id":%q,"type":"new_business","customer":{"name":%q,"country":"DE","city":"Kiel","postal_code":"24103","domain":%q},
+	"amount":{"value":"20000","currency":"EUR"},"expected_close_date":"2027-02-01","description":"Network","products":[{"line":"network"}],
+	"contact":{"name":"A B","email":"a.b@%s"},"evidence":[{"kind":"meeting","date":"2026-11-10"}]}`, partner, customer, domain, domain)
+}
+
+// TestMoves walks registrations through their lives over the API.
+func TestMoves(t *testing.T) {
+	w := newWorld(t)
+	at := func(g got, what string) string { return "/v1/registrations/" + g.str(t, "id") + "/" + what }
+	file := func(who, customer, domain string) got {
+		t.Helper()
+		partner := map[string]string{"portal": "P-001", "rival": "P-009"}[who]
+		return w.want(201, w.register(who, customer, complete(partner, customer, domain)))
+	}
+	held := file("portal", "Zanzibar Orchestra Foundation", "zanzibar.example")
+	if s := held.str(t, "status"); s != "protected" {
+		t.Fatalf("%s", held)
+	}
+	t.Run("extended on evidence, once", func(t *testing.T) {
+		g := w.want(422, w.call("portal", "POST", at(held, "extend"), `{}`))
+		if !strings.Contains(string(g.body), `"field":"evidence"`) {
+			t.Errorf("%s", g)
+		}
+		w.want(422, w.call("portal", "POST", at(held, "extend"), `{"evidence":[{"kind":"meeting","date":"2027-40-01"}]}`))
+		ok := `{"reason":"They asked for a second demo","evidence":[{"kind":"meeting","date":"2026-11-22","text":"demo"}]}`
+		g = w.want(200, w.call("portal", "POST", at(held, "extend"), ok, "Idempotency-Key", "x1"))
+		if g.str(t, "decision.protection.ends_at") <= held.str(t, "decision.protection.ends_at") || g.field(t, "receipt") == nil {
+			t.Errorf("%s", g)
+		}
+		again := w.want(200, w.call("portal", "POST", at(held, "extend"), ok, "Idempotency-Key", "x1"))
+		if again.header.Get("Idempotent-Replayed") != "true" || string(again.body) != string(g.body) {
+			t.Errorf("again: %s", again)
+		}
+		w.want(422, w.call("portal", "POST", at(held, "extend"), `{}`, "Idempotency-Key", "x1"))
+		w.want(400, w.call("portal", "POST", at(held, "extend"), ok, "Idempotency-Key", ""))
+		w.want(409, w.call("portal", "POST", at(held, "extend"), ok))
+		staff := w.want(200, w.get("ops", "/v1/registrations/"+held.str(t, "id")))
+		if staff.str(t, "moved.reason") != "They asked for a second demo" || staff.str(t, "moved.event") != "extend" {
+			t.Errorf("%s", staff)
+		}
+		if g := w.get("portal", "/v1/registrations/"+held.str(t, "id")); strings.Contains(string(g.body), "moved") {
+			t.Errorf("a partner reads %s", g)
+		}
+	})
+	t.Run("revoked for a reason, by staff", func(t *testing.T) {
+		waits := file("rival", "Zanzibar Orchestra Foundation", "zanzibar.example")
+		w.want(403, w.call("portal", "POST", at(held, "revoke"), `{"reason":"x"}`))
+		w.want(422, w.call("ops", "POST", at(held, "revoke"), `{}`))
+		if g := w.want(200, w.call("ops", "POST", at(held, "revoke"), `{"reason":"no meeting took place"}`)); g.str(t, "status") != "revoked" {
+			t.Errorf("%s", g)
+		}
+		if g := w.want(200, w.get("rival", "/v1/registrations/"+waits.str(t, "id"))); g.str(t, "status") != "protected" {
+			t.Errorf("the next in line: %s", g)
+		}
+		if g := w.want(409, w.call("portal", "POST", at(held, "withdraw"), `{}`)); !strings.Contains(string(g.body), "nothing more") {
+			t.Errorf("%s", g)
+		}
+	})
+	t.Run("withdrawn, won and lost", func(t *testing.T) {
+		for i, c := range []struct{ what, status string }{{"withdraw", "withdrawn"}, {"lost", "lost"}} {
+			g := file("portal", []string{"Quixotic Brewing Company", "Kormoran Werft"}[i], []string{"quixotic.example", "kormoran.example"}[i])
+			if g := w.want(200, w.call("portal", "POST", at(g, c.what), `{}`)); g.str(t, "status") != c.status {
+				t.Errorf("%s", g)
+			}
+		}
+		g := file("portal", "Quarzwerk Lausitz", "quarzwerk.example")
+		switch g := w.call("portal", "POST", at(g, "won"), `{}`); {
+		case g.status == 200 && g.str(t, "status") == "won":
+		case g.status == 409 && strings.Contains(string(g.body), "between registration and win"): // the default policy has a dwell
+		default:
+			t.Errorf("%s", g)
+		}
+	})
+	t.Run("a distributor reads, and does not decide for its partner", func(t *testing.T) {
+		body := strings.Replace(complete("P-009", "Aurora Hydro ASA", "aurora.example"), `"type"`, `"distributor_id":"P-001","type"`, 1)
+		g := w.want(201, w.register("any", "dist", body))
+		w.want(200, w.get("portal", "/v1/registrations/"+g.str(t, "id")))
+		w.want(403, w.call("portal", "POST", at(g, "withdraw"), `{}`))
+	})
+}
+
+// Who may do what is said once in the state machine and once in the specification.
+func TestMovesAgree(t *testing.T) {
+	w := newWorld(t)
+	for op, e := range map[string]deal.Event{"extendRegistration": deal.EventExtend, "withdrawRegistration": deal.EventWithdraw,
+		"revokeRegistration": deal.EventRevoke, "winRegistration": deal.EventWon, "loseRegistration": deal.EventLost} {
+		found := false
+		for _, o := range w.server.ops {
+			if o.id == op {
+				found = slices.Equal(o.roles, deal.EventRules[e].Roles)
+			}
+		}
+		if !found {
+			b, _ := json.Marshal(deal.EventRules[e].Roles)
+			t.Errorf("%s: x-roles are not %s", op, b)
+		}
+	}
+}
