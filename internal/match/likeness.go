@@ -254,8 +254,8 @@ func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 	}
 	exactly, massA, massB, differing := shared, a.mass, b.mass, false
 	if shared > 0 && left > 0 && right > 0 {
-		for _, w := range []float64{m.initialed(a, b, &usedA, &usedB, &left, &right, note),
-			m.initialed(b, a, &usedB, &usedA, &right, &left, func(x, y string, s float64) { note(y, x, s) })} {
+		for _, w := range []float64{m.abbreviated(a, b, &usedA, &usedB, &left, &right, note),
+			m.abbreviated(b, a, &usedB, &usedA, &right, &left, func(x, y string, s float64) { note(y, x, s) })} {
 			if w > 0 {
 				shared += w
 				differing = true
@@ -383,9 +383,9 @@ func (m *Model) joined(a, b *name, usedA, usedB *[maxWords]bool, left, right int
 // initialsLikeness is how alike a word is to the words it is the initials of, beside other words that agree.
 const initialsLikeness = 0.9
 
-// initialed pairs a short word of a with neighbouring words of b that it is the initials of ("UC Santa Barbara"), and returns the
+// abbreviated pairs a short word of a with neighbouring words of b that it is the initials of ("UC Santa Barbara"), and returns the
 // weight shared.
-func (m *Model) initialed(a, b *name, usedA, usedB *[maxWords]bool, left, right *int, note func(x, y string, sim float64)) (shared float64) {
+func (m *Model) abbreviated(a, b *name, usedA, usedB *[maxWords]bool, left, right *int, note func(x, y string, sim float64)) (shared float64) {
 	for i := range a.words {
 		t := a.words[i].text
 		if usedA[i] || len(t) < 2 || len(t) > 5 || len(t) > *right || a.words[i].kind&(number|pairOf) != 0 || !isASCII(t) {
