@@ -17,7 +17,8 @@
 //   - The model is data: embedded, versioned and named by a digest that decisions record.
 //
 // The parts: fold.go and name.go read names, field.go reads the other fields, likeness.go compares two names, weights.go
-// lists what a judgement is the sum of, judge.go weighs evidence and puts it in words, segment.go lays records out,
+// lists what a judgement is the sum of, judge.go weighs evidence and puts it in words, kin.go tells
+// relatives from strangers, segment.go lays records out,
 // index.go keeps segments, search.go finds candidates, refresh.go brings an answer up to date, train.go fits the
 // weights. The method is that of Fellegi and Sunter (1969), the additive evidence of probabilistic linkage, with soft
 // word matching weighted by inverse document frequency; misspellings are found by symmetric deletion over the

@@ -109,7 +109,7 @@ func foldLetters(s string) string {
 	var b strings.Builder
 	b.Grow(len(s) + 8)
 	for _, r := range norm.NFKD.String(strings.ToLower(norm.NFKC.String(s))) {
-		if isAccent(r) || r == '\u00ad' || r == '\u200b' || r == '\u200c' || r == '\u200d' || r == '\ufeff' || r == '\u0640' {
+		if isAccent(r) || unicode.Is(unicode.Cf, r) || r == tatweel {
 			continue
 		}
 		if t, ok := special[r]; ok {
@@ -119,6 +119,43 @@ func foldLetters(s string) string {
 		b.WriteRune(unicode.ToLower(r))
 	}
 	return norm.NFC.String(b.String())
+}
+
+// tatweel lengthens an Arabic word to fill a line.
+const tatweel = '\u0640'
+
+// disguise says in words how a name was written to look like another to a reader and not to a program, or nothing: letters of another
+// script inside a Latin word, or characters that are not seen. Both are undone before names are compared.
+func disguise(raw string) string {
+	if isASCII(raw) {
+		return ""
+	}
+	letter := func(r rune) bool { return r < 0x250 && unicode.IsLetter(r) }
+	own, before := 0, ' '
+	for _, r := range strings.ToLower(raw) {
+		switch {
+		case r == '\u200b' || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069':
+			return "invisible characters in the name"
+		case unicode.Is(unicode.Cf, r):
+			if r != '\u00ad' && letter(before) {
+				return "invisible characters in the name"
+			}
+			continue
+		case letter(r):
+			own |= latin
+		case lookalikes[r] != 0:
+			own |= lookalike
+		case unicode.IsLetter(r):
+			own |= otherScript
+		case !isWord(r):
+			own = 0
+		}
+		if own&latin != 0 && own&(lookalike|otherScript) == lookalike {
+			return "letters of another script that look Latin"
+		}
+		before = r
+	}
+	return ""
 }
 
 // isAccent reports marks that a careless writer leaves out. Marks that are vowels (Thai, Indic) stay.
@@ -232,13 +269,18 @@ const firstHan = 0x2e80
 // hasHan reports whether any rune of w is written without spaces.
 func hasHan(w string) bool { return !isASCII(w) && strings.IndexFunc(w, isHan) >= 0 }
 
+// greekSounds writes Greek as it is spoken, by ELOT 743 (ISO 843, type 2): the way Greek companies write their names abroad.
+var greekSounds = strings.NewReplacer("ου", "ou", "αυ", "av", "ευ", "ev", "γγ", "ng", "γχ", "nch", "α", "a", "β", "v", "γ", "g", "δ", "d", "ε", "e", "ζ", "z",
+	"η", "i", "θ", "th", "ι", "i", "κ", "k", "λ", "l", "μ", "m", "ν", "n", "ξ", "x", "ο", "o", "π", "p", "ρ", "r", "σ", "s", "ς", "s", "τ", "t", "υ", "y", "φ", "f",
+	"χ", "ch", "ψ", "ps", "ω", "o")
+
 // romanise writes a word of any script in plain Latin letters, as one word.
 func romanise(w string) string {
 	if isASCII(w) {
 		return w
 	}
 	var b strings.Builder
-	for _, r := range strings.ToLower(unidecode.Unidecode(w)) {
+	for _, r := range strings.ToLower(unidecode.Unidecode(greekSounds.Replace(w))) {
 		if r < utf8.RuneSelf && isWord(r) {
 			b.WriteRune(r)
 		}

@@ -126,15 +126,12 @@ func TestSearchDependsOnTheLiveSetOnly(t *testing.T) {
 				if step%7 == 0 {
 					q := m.Prepare(organisation(rng, ""))
 					o := Options{Limit: 5}
-					if rng.IntN(4) == 0 {
-						o.IgnoreDomains = []string{"www.acme.com"}
-					}
 					held = append(held, pending{q, o, x.Search(q, o)})
 				}
 				if step%11 == 0 && len(held) > 0 {
 					h := &held[rng.IntN(len(held))]
 					x.mu.RLock()
-					if _, ok := x.bridge(h.q.without(h.o.IgnoreDomains), h.o, h.r); ok {
+					if _, ok := x.bridge(h.q, h.o, h.r); ok {
 						refreshed++
 					}
 					x.mu.RUnlock()

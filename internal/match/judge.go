@@ -30,6 +30,8 @@ type Query struct {
 	lei     string
 	parents []string // squashed names of the parent
 	parent  string   // the parent's id
+
+	disguised string // how the main name was written to deceive; of what is asked about only
 }
 
 // Prepare reads a record.
@@ -44,6 +46,7 @@ func (m *Model) Prepare(r Record) *Query {
 			as = aliasName
 		} else {
 			q.display = raw
+			q.disguised = disguise(raw[:min(len(raw), 1000)])
 		}
 		for _, n := range m.names(raw, as) {
 			if len(q.names) < maxNames && !slices.ContainsFunc(q.names, func(o name) bool { return o.squash == n.squash && len(o.words) == len(n.words) }) {
@@ -305,17 +308,21 @@ func (m *Model) relation(e *evidence) (gate, text string) {
 		return "", ""
 	}
 	// What they share must name somebody: a word out of the ordinary, or several ordinary ones.
-	distinct := l.rare*m.maxWeight() > ordinaryWeight || l.coverA*l.a.mass > severalWords
+	distinct := l.rare*m.maxWeight() > ordinaryWeight || l.coverA*l.a.mass > severalWords && !(l.exact && !l.ordered)
 	switch {
 	case m.isParent(e.a, e.b):
 		return "parent", "one is named as the parent of the other"
 	case l.acronym > 0 && l.dice < 0.5:
 		return "", ""
+	case m.nothingTelling(e):
+		return "distinctive_word", "no distinctive word in common"
+	case l.exact && !l.ordered && !distinct && e.v[fPlaces]+e.v[fCitySame] == 0 && !e.located() && len(l.a.words) == len(l.b.words) && sameSet(l.a, l.b):
+		return "word_order", "the same ordinary words in another order, which may be another name"
 	case l.clash && l.dice > 0.4:
 		return "numbers", "the names are alike but for their numbers"
-	case l.places && distinct:
+	case (l.places || m.siblings(e)) && distinct:
 		return "places", "the names differ only in a place: sister companies or branches"
-	case l.dice > 0.95 && e.v[fFormClash] == 1:
+	case l.dice > 0.95 && e.v[fFormClash] == 1 && isASCII(m.forms[l.a.form].text) == isASCII(m.forms[l.b.form].text): // else one is translated
 		return "legal_form", "the same name incorporated in another form and country"
 	case l.placeMore && distinct && !e.located() && e.v[fCountrySame] == 0 && l.dice > 0.4:
 		return "branch", "one is the other's name with a place added: a branch or local company"
@@ -325,6 +332,29 @@ func (m *Model) relation(e *evidence) (gate, text string) {
 		return "country", "the same name in another country"
 	}
 	return "", ""
+}
+
+// siblings reports whether two records that agree in a part of their names, such as the brand they do business as, are told apart by
+// places in their whole names.
+func (m *Model) siblings(e *evidence) bool {
+	whole := func(q *Query) *name { // the first half before a "doing business as"
+		for i := range q.names {
+			if n := &q.names[i]; n.role == partName && len(n.words) > 1 {
+				return n
+			}
+		}
+		return nil
+	}
+	if e.like.a.role != partName && e.like.b.role != partName {
+		return false
+	}
+	a, b := whole(e.a), whole(e.b)
+	if a == nil || b == nil {
+		return false
+	}
+	var l likeness
+	m.align(a, b, &l, nil)
+	return l.places && l.dice > 0
 }
 
 // corporate reports whether what one name has more only says that it is a company: the head of a group, not a part.
@@ -365,9 +395,22 @@ func (m *Model) unlike(e *evidence) bool {
 	return !l.exact && l.acronym == 0 && l.squash < 0.85 && l.dice < 0.45
 }
 
+// nothingTelling reports two names made of ordinary words alone that differ on both sides: First National Bank and First Regional Bank.
+// Such names are one only if they are equal, and nothing else connects these.
+func (m *Model) nothingTelling(e *evidence) bool {
+	l := &e.like
+	ordinary := func(n *name) bool {
+		return !slices.ContainsFunc(n.words, func(w word) bool { return w.weight > ordinaryWeight || w.kind&(pairOf|number) != 0 })
+	}
+	return l.a != nil && !l.exact && l.acronym == 0 && !l.cutShort && min(l.missA, l.missB) > 0 && ordinary(l.a) && ordinary(l.b) &&
+		!e.located() && e.v[fCitySame]+e.v[fDomainName] == 0
+}
+
 // verdict decides on probability and gates.
 func (m *Model) verdict(p float64, gate string, e *evidence, t Thresholds) deal.Verdict {
 	switch {
+	case gate == "distinctive_word":
+		return deal.Different
 	case gate != "" && !m.unlike(e):
 		return deal.Related
 	case gate == "parent":
@@ -384,7 +427,14 @@ func (m *Model) verdict(p float64, gate string, e *evidence, t Thresholds) deal.
 func (m *Model) Judge(a, b *Query) deal.Match {
 	var e evidence
 	m.compare(a, b, nil, &e)
-	return m.match(&e, 0, false, DefaultThresholds)
+	out := m.match(&e, 0, false, DefaultThresholds)
+	if out.Verdict == deal.Different {
+		if text, ok := m.kin(&e); ok {
+			out.Verdict = deal.Related
+			out.Evidence = append(out.Evidence, deal.Score{Term: "relation", Value: "family", Text: text})
+		}
+	}
+	return out
 }
 
 const (
@@ -412,10 +462,16 @@ func (m *Model) match(e *evidence, rivals float64, alone bool, t Thresholds) dea
 	}
 	out := deal.Match{ID: strings.Clone(e.b.id), Name: strings.Clone(e.b.display), Probability: m.weights.probability(z)}
 	gate, why := m.relation(e)
+	if gate == "distinctive_word" && (out.Probability < t.Review || out.Probability >= t.Same) {
+		gate = "" // different as it is, or the same for other reasons
+	}
 	out.Verdict = m.verdict(out.Probability, gate, e, t)
 	out.Evidence = m.explain(e, rivals)
 	if apart {
 		out.Evidence = append(out.Evidence, deal.Score{Term: "two_names", Weight: -twoNamesWeight, Text: "each has a name of its own beside what they share"})
+	}
+	if e.a.disguised != "" {
+		out.Evidence = append(out.Evidence, deal.Score{Term: "disguised", Value: e.a.display, Text: e.a.disguised})
 	}
 	if gate != "" {
 		out.Evidence = append(out.Evidence, deal.Score{Term: "relation", Value: gate, Text: why})

@@ -253,6 +253,15 @@ func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 		left, right = right, left
 	}
 	exactly, massA, massB, differing := shared, a.mass, b.mass, false
+	if shared > 0 && left > 0 && right > 0 {
+		for _, w := range []float64{m.abbreviated(a, b, &usedA, &usedB, &left, &right, note),
+			m.abbreviated(b, a, &usedB, &usedA, &right, &left, func(x, y string, s float64) { note(y, x, s) })} {
+			if w > 0 {
+				shared += w
+				differing = true
+			}
+		}
+	}
 	for left > 0 && right > 0 {
 		bi, bj, best, sim := -1, -1, 0.0, 0.0
 		for i := range a.words {
@@ -369,6 +378,42 @@ func (m *Model) joined(a, b *name, usedA, usedB *[maxWords]bool, left, right int
 		}
 	}
 	return left, right
+}
+
+// initialsLikeness is how alike a word is to the words it is the initials of, beside other words that agree.
+const initialsLikeness = 0.9
+
+// abbreviated pairs a short word of a with neighbouring words of b that it is the initials of ("UC Santa Barbara"), and returns the
+// weight shared.
+func (m *Model) abbreviated(a, b *name, usedA, usedB *[maxWords]bool, left, right *int, note func(x, y string, sim float64)) (shared float64) {
+	for i := range a.words {
+		t := a.words[i].text
+		if usedA[i] || len(t) < 2 || len(t) > 5 || len(t) > *right || a.words[i].kind&(number|pairOf) != 0 || !isASCII(t) {
+			continue
+		}
+		for j := 0; j+len(t) <= len(b.words); j++ {
+			n, w := 0, a.words[i].weight
+			for n < len(t) && !usedB[j+n] && b.words[j+n].text[0] == t[n] && len(b.words[j+n].text) > 1 {
+				w += b.words[j+n].weight
+				n++
+			}
+			if n < len(t) {
+				continue
+			}
+			long := make([]string, n)
+			usedA[i] = true
+			for k := range n {
+				usedB[j+k] = true
+				long[k] = b.words[j+k].text
+			}
+			*left--
+			*right -= n
+			shared += initialsLikeness * initialsLikeness * w / 2
+			note(t, strings.Join(long, " "), initialsLikeness)
+			break
+		}
+	}
+	return shared
 }
 
 // together reports whether t is x and y written as one.

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/dibs-deals/dibs/internal/deal"
 )
@@ -53,6 +55,7 @@ type Model struct {
 	logs        []float64        // the weights of small frequencies
 	frequency   map[string]int32 // in how many of their names a canonical word occurs
 	synonym     map[string]string
+	longestHan  int // characters of the longest synonym written without spaces
 	places      map[string]bool
 	mailHosts   map[string]bool
 	forms       []legalForm // forms[0] is none
@@ -117,6 +120,9 @@ func load() (*Model, error) {
 		}
 		if to != from && step[to] == "" {
 			m.synonym[from] = to
+			if hasHan(from) {
+				m.longestHan = max(m.longestHan, utf8.RuneCountInString(from))
+			}
 		}
 	}
 	for _, file := range []string{"legal_forms_common.tsv", "legal_forms.tsv"} {
@@ -197,7 +203,7 @@ func (m *Model) addForm(f []string) {
 	w := strings.Fields(alias)
 	m.formStarts[w[0]] = max(m.formStarts[w[0]], len(w))
 	m.formEnds[w[len(w)-1]] = max(m.formEnds[w[len(w)-1]], len(w))
-	if r := []rune(alias); len(r) >= 2 && (hasHan(alias) || r[0] >= 0xac00 && r[0] <= 0xd7a3) && !strings.Contains(alias, " ") {
+	if r := []rune(alias); len(r) >= 2 && (hasHan(alias) || r[0] >= 0xac00 && r[0] <= 0xd7a3 || unicode.Is(unicode.Thai, r[0])) && !strings.Contains(alias, " ") {
 		m.joinedForms = append(m.joinedForms, joinedForm{alias, i})
 	}
 }

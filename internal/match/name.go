@@ -62,7 +62,7 @@ var dividers = [][]string{{"doing", "business", "as"}, {"trading", "as"}, {"also
 // leading are the legal forms that stand before the name.
 var leading = map[string]bool{"ооо": true, "оао": true, "пао": true, "зао": true, "ао": true, "ooo": true, "oao": true, "pao": true, "zao": true, "pt": true, "sia": true, "uab": true,
 	"cong ty": true, "cong ty tnhh": true, "cong ty co phan": true, "cong ty cp": true, "株式会社": true, "株": true, "有限会社": true, "合同会社": true, "주식회사": true, "주": true, "유한회사": true,
-	"شركة": true, "тов": true, "пп": true, "ип": true, "тоо": true, "ат": true, "прат": true, "пат": true, "sc": true, "ps": true, "as": true, "oy": true, "ab": true, "sarl": true, "sas": true, "srl": true, "jsc": true, "ojsc": true, "pjsc": true, "cjsc": true}
+	"شركة": true, "บริษัท": true, "тов": true, "пп": true, "ип": true, "тоо": true, "ат": true, "прат": true, "пат": true, "sc": true, "ps": true, "as": true, "oy": true, "ab": true, "sarl": true, "sas": true, "srl": true, "jsc": true, "ojsc": true, "pjsc": true, "cjsc": true}
 
 // names reads everything a raw name says: the whole, its halves around "doing business as", the part outside and the
 // part inside brackets, and what is written in other scripts in Latin letters too.
@@ -113,6 +113,8 @@ func (m *Model) names(raw string, as role) []name {
 		for _, h := range halves {
 			add(h, max(as, partName))
 		}
+	case inside != "" && outside != "" && m.onlyForms(words(inside)):
+		add(w, as) // brackets around a legal form say nothing else
 	case inside != "" && outside != "":
 		add(w, as)
 		in := words(inside)
@@ -130,6 +132,12 @@ func (m *Model) names(raw string, as role) []name {
 		add(halves[0], as)
 	}
 	return out
+}
+
+// onlyForms reports whether words are a legal form and no more.
+func (m *Model) onlyForms(w []string) bool {
+	_, ok := m.formOf[strings.Join(w, " ")]
+	return ok
 }
 
 // plain reports whether words name nobody by themselves: places, legal forms, numbers.
@@ -307,8 +315,14 @@ func (m *Model) name(w []string, as role, cut bool) (name, bool) {
 				continue
 			}
 			if hasHan(t) {
-				for _, p := range bigrams(cityMarks.Replace(t)) {
-					n.words = append(n.words, m.word(p))
+				for _, run := range m.segment(cityMarks.Replace(t)) {
+					if m.synonym[run] != "" {
+						n.words = append(n.words, m.word(run))
+						continue
+					}
+					for _, p := range bigrams(run) {
+						n.words = append(n.words, m.word(p))
+					}
 				}
 				continue
 			}
@@ -331,12 +345,49 @@ func (m *Model) romanised(w []string, native name, cut bool) (name, bool) {
 	core, _ := m.core(w)
 	n := name{form: native.form, role: latinName, cut: cut}
 	for _, t := range core {
-		if !dropped[t] && len(n.words) < maxWords {
-			n.words = append(n.words, m.word(romanise(t)))
+		if dropped[t] {
+			continue
+		}
+		for _, run := range m.segment(cityMarks.Replace(t)) {
+			if c := m.synonym[run]; c != "" {
+				run = c
+			}
+			if len(n.words) < maxWords {
+				n.words = append(n.words, m.word(romanise(run)))
+			}
 		}
 	}
 	n.finish()
 	return n, len(n.words) > 0
+}
+
+// segment cuts the words of business that the model knows out of a run of characters without spaces: what is left between
+// them is the name. Longer words first, from the left.
+func (m *Model) segment(w string) (out []string) {
+	r := []rune(w)
+	from := 0
+	for i := 0; i < len(r); {
+		n := min(len(r)-i, m.longestHan)
+		for ; n >= 2; n-- {
+			if m.synonym[string(r[i:i+n])] != "" {
+				break
+			}
+		}
+		if n < 2 || n == len(r) {
+			i++
+			continue
+		}
+		if from < i {
+			out = append(out, string(r[from:i]))
+		}
+		out = append(out, string(r[i:i+n]))
+		i += n
+		from = i
+	}
+	if from < len(r) {
+		out = append(out, string(r[from:]))
+	}
+	return out
 }
 
 // finish derives what follows from the words.

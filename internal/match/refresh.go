@@ -31,13 +31,11 @@ func (x *Index) Refresh(q *Query, o Options, r Result) Result {
 	if r.memo == nil {
 		return x.Search(q, o)
 	}
-	full := q
-	q = q.without(o.IgnoreDomains)
 	x.mu.RLock()
 	next, ok := x.bridge(q, o, r)
 	x.mu.RUnlock()
 	if !ok {
-		return x.Search(full, o)
+		return x.Search(q, o)
 	}
 	return next
 }

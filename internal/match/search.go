@@ -39,9 +39,8 @@ const (
 
 // Options say how to search.
 type Options struct {
-	Limit         int        // candidates returned; 0 means 10
-	Thresholds    Thresholds // zero means DefaultThresholds
-	IgnoreDomains []string   // domains that are no evidence, such as the submitting partner's own
+	Limit      int        // candidates returned; 0 means 10
+	Thresholds Thresholds // zero means DefaultThresholds
 	// Repeats says that many records may describe one organisation, as registrations of one customer do. Each is then
 	// judged for itself: others that fit as well, or have the same domain, take nothing away from it.
 	Repeats bool
@@ -128,7 +127,6 @@ type search struct {
 // Search returns the records that most probably describe the organisation of q. It is a pure function of the model,
 // the live records, q and o.
 func (x *Index) Search(q *Query, o Options) Result {
-	q = q.without(o.IgnoreDomains)
 	s := x.scratch.Get().(*search)
 	defer func() {
 		s.forget()
@@ -236,18 +234,6 @@ func rivalry(cands []scored, i int) float64 {
 		}
 	}
 	return round(math.Log(1 + sum))
-}
-
-// without returns q without domains that are no evidence.
-func (q *Query) without(ignore []string) *Query {
-	if len(ignore) == 0 || len(q.domains) == 0 {
-		return q
-	}
-	c := *q
-	c.domains = slices.DeleteFunc(slices.Clone(q.domains), func(d string) bool {
-		return slices.ContainsFunc(ignore, func(i string) bool { return siteDomain(i) == d })
-	})
-	return &c
 }
 
 func (s *search) begin() {

@@ -12,6 +12,7 @@ type Trainer struct {
 	m       *Model
 	samples []sample
 	queries []labelled
+	kin     []kinSample
 }
 
 type sample struct {
@@ -110,6 +111,7 @@ func (t *Trainer) Fit(version int, fitted string) ([]byte, error) {
 	w := weights{Version: version, Fitted: fitted, Features: map[string]float64{}}
 	w.Bias = t.regress(&w.vector)
 	t.calibrate(&w)
+	w.Relation = t.fitKin()
 	for f, info := range featureInfo {
 		w.vector[f] = math.Round(w.vector[f]*1e4) / 1e4
 		w.Features[info.name] = w.vector[f]

@@ -102,6 +102,8 @@ type weights struct {
 	Rivals float64 `json:"rivals"`
 	// Calibration maps log-odds to calibrated log-odds through these points, straight between them and beyond.
 	Calibration [][2]float64 `json:"calibration"`
+	// Relation tells relatives from strangers, where two records are put side by side.
+	Relation relationWeights `json:"relation"`
 
 	vector vector
 }
@@ -116,6 +118,9 @@ func (w *weights) check() error {
 	}
 	if len(w.Features) != int(featureCount) {
 		return fmt.Errorf("%d weights for %d features", len(w.Features), featureCount)
+	}
+	if err := w.Relation.check(); err != nil {
+		return err
 	}
 	if len(w.Calibration) < 2 || !slices.IsSortedFunc(w.Calibration, func(a, b [2]float64) int {
 		if a[0] < b[0] && a[1] < b[1] {

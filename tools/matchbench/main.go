@@ -10,7 +10,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"iter"
 	"log"
 	"math/rand/v2"
 	"os"
@@ -25,6 +24,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/match"
 	"github.com/dibs-deals/dibs/internal/world"
 )
@@ -56,17 +56,16 @@ func main() {
 }
 
 // fromWorld returns the organisations of the demo's world.
-func fromWorld() (out []match.Record) {
+func fromWorld() (out []*deal.Account) {
 	for a := range world.Accounts() {
-		r := match.FromAccount(a)
-		r.ParentID = ""
-		out = append(out, r)
+		a.ParentID = ""
+		out = append(out, a)
 	}
 	return out
 }
 
 // fromScale reads organisations.csv. Most of its rows have no place; they get that of a place-giving row.
-func fromScale(file string) (out []match.Record, err error) {
+func fromScale(file string) (out []*deal.Account, err error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
@@ -92,11 +91,8 @@ func fromScale(file string) (out []match.Record, err error) {
 			}
 			return ""
 		}
-		r := match.Record{Names: []string{get("name")}, Country: get("country"), Region: get("region"), City: get("city"), PostalCode: get("postal_code")}
-		if d := get("domain"); d != "" {
-			r.Domains = []string{d}
-		}
-		out = append(out, r)
+		out = append(out, &deal.Account{ID: fmt.Sprintf("A%07d", len(out)), Name: get("name"), Domain: get("domain"), Country: get("country"), Region: get("region"),
+			City: get("city"), PostalCode: get("postal_code")})
 	}
 	var placed []int
 	for i := range out {
@@ -106,90 +102,12 @@ func fromScale(file string) (out []match.Record, err error) {
 	}
 	rng := rand.New(rand.NewPCG(11, 12))
 	for i := range out {
-		if r := &out[i]; r.City == "" && len(placed) > 0 {
+		if r := out[i]; r.City == "" && len(placed) > 0 {
 			p := out[placed[rng.IntN(len(placed))]]
 			r.Country, r.Region, r.City, r.PostalCode = p.Country, p.Region, p.City, p.PostalCode
 		}
 	}
 	return out, nil
-}
-
-// corpus makes any number of distinct organisations of some real ones. The first are those themselves. Each further
-// one has the name of one of them with its telling word replaced (or, one in five, a word put before it): by that of another (as namesakes have in life), or by
-// one coined of two (as a vocabulary grows with its corpus); and the place and, with some, the domain that go with it.
-type corpus struct {
-	base []match.Record
-	tell []string // the word of each name that tells it from others
-}
-
-func newCorpus(base []match.Record) *corpus {
-	count := map[string]int{}
-	for i := range base {
-		for _, w := range strings.Fields(match.Normalise(base[i].Names[0])) {
-			count[w]++
-		}
-	}
-	c := &corpus{base: base, tell: make([]string, len(base))}
-	for i := range base {
-		for _, w := range strings.Fields(base[i].Names[0]) {
-			n := match.Normalise(w)
-			if t := c.tell[i]; len(n) >= 3 && (t == "" || count[n] < count[match.Normalise(t)]) {
-				c.tell[i] = w
-			}
-		}
-	}
-	return c
-}
-
-// record returns organisation i.
-func (c *corpus) record(i int) match.Record {
-	if i < len(c.base) {
-		r := c.base[i]
-		r.ID = fmt.Sprintf("A%07d", i)
-		return r
-	}
-	rng := rand.New(rand.NewPCG(uint64(i), 77))
-	at := rng.IntN(len(c.base))
-	like, place := &c.base[at], &c.base[rng.IntN(len(c.base))]
-	word := c.tell[rng.IntN(len(c.base))]
-	if rng.IntN(2) == 0 {
-		word = coin(word, c.tell[rng.IntN(len(c.base))])
-	}
-	name := like.Names[0]
-	if t := c.tell[at]; t != "" && word != "" && rng.IntN(5) > 0 {
-		name = strings.Replace(name, t, word, 1)
-	} else {
-		name = word + " " + name
-	}
-	r := match.Record{ID: fmt.Sprintf("A%07d", i), Names: []string{name}, Country: place.Country, Region: place.Region, City: place.City, PostalCode: place.PostalCode}
-	if len(place.Domains) > 0 && rng.IntN(4) > 0 {
-		site := strings.Map(func(r rune) rune {
-			if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-				return r
-			}
-			return -1
-		}, match.Normalise(name))
-		if d := place.Domains[0]; len(site) > 2 {
-			r.Domains = []string{site[:min(len(site), 20)] + d[strings.LastIndexByte(d, '.'):]}
-		}
-	}
-	return r
-}
-
-// coin puts the beginning of one word before the end of another.
-func coin(a, b string) string {
-	x, y := []rune(a), []rune(b)
-	return string(x[:(len(x)+1)/2]) + strings.ToLower(string(y[len(y)/2:]))
-}
-
-func (c *corpus) records(n int) iter.Seq[match.Record] {
-	return func(yield func(match.Record) bool) {
-		for i := range n {
-			if !yield(c.record(i)) {
-				return
-			}
-		}
-	}
 }
 
 // question is one search and what it should find.
@@ -198,13 +116,13 @@ type question struct {
 	truth  string // "": nothing
 }
 
-// question asks for an organisation as a partner's form would. About one in seven is nobody's account.
-func (c *corpus) question(rng *rand.Rand, n int) question {
+// ask asks for one of the first n of a crowd as a partner's form would. About one in seven is nobody's account.
+func ask(rng *rand.Rand, c *world.Crowd, n int) question {
 	i, truth := rng.IntN(n), ""
 	if rng.IntN(100) < 15 {
 		i = n + rng.IntN(1<<30)
 	}
-	r := c.record(i)
+	r := match.FromAccount(c.Account(i))
 	if i < n {
 		truth = r.ID
 	}
@@ -230,7 +148,7 @@ func (c *corpus) question(rng *rand.Rand, n int) question {
 	}
 	switch rng.IntN(10) {
 	case 0: // another office
-		o := c.record(rng.IntN(n))
+		o := c.Account(rng.IntN(n))
 		q.Region, q.City, q.PostalCode = o.Region, o.City, o.PostalCode
 	case 1:
 		q.City, q.Region, q.PostalCode = "", "", ""
@@ -241,12 +159,15 @@ func (c *corpus) question(rng *rand.Rand, n int) question {
 	return question{q, truth}
 }
 
-func measure(title string, base []match.Record, n, queries int, loadProfile, profile string, slow int) {
-	c := newCorpus(base)
+func measure(title string, base []*deal.Account, n, queries int, loadProfile, profile string, slow int) {
+	c := world.NewCrowd(base)
 	m := match.Default()
 	x := match.NewIndex(m)
 	made := time.Now()
-	records := slices.Collect(c.records(n))
+	records := make([]match.Record, 0, n)
+	for a := range c.Accounts(n) {
+		records = append(records, match.FromAccount(a))
+	}
 	fmt.Printf("%s: %d accounts made of %d in %.1f s\n", title, n, len(base), time.Since(made).Seconds())
 	runtime.GC()
 	stop := start(loadProfile, title)
@@ -257,18 +178,18 @@ func measure(title string, base []match.Record, n, queries int, loadProfile, pro
 	runtime.GC()
 	for _, all := range []bool{true, false} {
 		rng := rand.New(rand.NewPCG(1, 2))
-		ask := make([]question, queries)
-		for i := range ask {
-			ask[i] = c.question(rng, n)
+		questions := make([]question, queries)
+		for i := range questions {
+			questions[i] = ask(rng, c, n)
 			if !all {
-				ask[i].record = match.Record{Names: ask[i].record.Names}
+				questions[i].record = match.Record{Names: questions[i].record.Names}
 			}
 		}
 		kind := "name"
 		if all {
 			kind = "all"
 		}
-		run(x, m, ask, title+"."+kind, kind, profile, slow)
+		run(x, m, questions, title+"."+kind, kind, profile, slow)
 	}
 }
 

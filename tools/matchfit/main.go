@@ -2,7 +2,7 @@
 //
 //	go run ./tools/matchfit DATA internal/match/model/weights.json
 //
-// DATA holds h1b/ and ror/, each with accounts.csv, queries.csv (held out: its names are not learnt from) and
+// DATA holds h1b/ and ror/ (and pairs/parent_child.csv), each with accounts.csv, queries.csv (held out: its names are not learnt from) and
 // queries_full.csv, with the columns id, truth, class, name, domain, country, region, city, postal_code. Half the
 // searches are learnt with names alone, half with all fields. To these come spellings made of the accounts by the
 // errors of people who type: letters, legal forms, abbreviations, word order, cut fields.
@@ -115,11 +115,51 @@ func fit(data, out string, perSet, version int) error {
 		}
 		fmt.Fprintf(os.Stderr, "%s: %d searches with an answer, %d without\n", set.name, len(with), len(without))
 	}
-	b, err := t.Fit(version, "H-1B employers and ROR organisations, half by name alone; made spellings of both")
+	if err := learnRelatives(t, data); err != nil {
+		return err
+	}
+	b, err := t.Fit(version, "H-1B employers and ROR organisations, half by name alone; made spellings of both; relations: half of parent_child against pairs drawn at random")
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(out, append(b, '\n'), 0o644)
+}
+
+// learnRelatives learns from every other pair of a parent and its part; the rest are for measuring. Strangers are drawn at random from the
+// organisations of ROR and H-1B, half of them with their countries.
+func learnRelatives(t *match.Trainer, data string) error {
+	f, err := os.Open(filepath.Join(data, "pairs", "parent_child.csv"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		return fmt.Errorf("parent_child.csv: %w", err)
+	}
+	for i, cells := range rows[1:] {
+		get := func(column string) string { return cells[slices.Index(rows[0], column)] }
+		if i%2 == 0 {
+			t.Related(match.Record{ID: "a", Names: []string{get("name_a")}, Country: get("country_a")}, match.Record{ID: "b", Names: []string{get("name_b")}, Country: get("country_b")}, true)
+		}
+	}
+	rng := rand.New(rand.NewPCG(3, 4))
+	for _, set := range []string{"h1b", "ror"} {
+		all, err := read(filepath.Join(data, set, "accounts.csv"))
+		if err != nil {
+			return err
+		}
+		for i := range 5000 {
+			a, b := all[rng.IntN(len(all))], all[rng.IntN(len(all))]
+			if i%2 == 0 {
+				a.Country, b.Country = "", ""
+			}
+			if a.ID != b.ID {
+				t.Related(match.Record{ID: "a", Names: a.Names, Country: a.Country}, match.Record{ID: "b", Names: b.Names, Country: b.Country}, false)
+			}
+		}
+	}
+	return nil
 }
 
 // misspell makes one or two of the errors people make.
