@@ -16,6 +16,7 @@ import (
 	"github.com/dibs-deals/dibs/internal/ledger"
 	"github.com/dibs-deals/dibs/internal/policytest"
 	"github.com/dibs-deals/dibs/internal/replica"
+	"github.com/dibs-deals/dibs/internal/server"
 	"github.com/dibs-deals/dibs/internal/store"
 	"github.com/dibs-deals/dibs/internal/store/postgres"
 	"github.com/dibs-deals/dibs/internal/store/sqlite"
@@ -29,6 +30,7 @@ type databaseFlags struct {
 	Origin     string `default:"dibs/ledger" env:"DIBS_ORIGIN" help:"Name of the ledger in its checkpoints, set when the signing key is made."`
 
 	anew bool // read the accounts themselves, not a snapshot of them
+	tel *server.Telemetry // watches what is opened; nil: nobody does
 }
 
 // defaultFolder is where files are that have no place of their own.
@@ -54,7 +56,11 @@ func (f *databaseFlags) openStore(ctx context.Context, create bool) (store.Store
 	case err != nil:
 		return nil, err
 	case !file:
-		return postgres.Open(ctx, postgres.Config{URL: f.Database, Existing: !create})
+		cfg := postgres.Config{URL: f.Database, Existing: !create}
+		if f.tel != nil {
+			cfg.Tracer = f.tel.Postgres()
+		}
+		return postgres.Open(ctx, cfg)
 	case create:
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return nil, fmt.Errorf("folder of the database: %w", err)
@@ -149,8 +155,15 @@ func (f *databaseFlags) openReplica(ctx context.Context, create bool, log *slog.
 	if !f.anew {
 		cfg.Peers = replica.NewKept(st, log)
 	}
+	if f.tel != nil {
+		cfg.Observer = f.tel
+	}
 	if url != "" {
-		if r, err = replica.New(replica.Config{URL: url, Store: st, Origin: f.Origin, Log: log}); err != nil {
+		peers := replica.Config{URL: url, Store: st, Origin: f.Origin, Log: log}
+		if f.tel != nil {
+			peers.Instrument = f.tel.Redis
+		}
+		if r, err = replica.New(peers); err != nil {
 			return nil, nil, nil, errors.Join(fmt.Errorf("--redis: %w", err), st.Close())
 		}
 		cfg.Peers = r
@@ -183,5 +196,5 @@ type redisFlags struct {
 
 // newLog writes JSON lines; a command that is not a service says only what went wrong.
 func newLog(w io.Writer, level slog.Level) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+	return slog.New(server.TraceLog(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})))
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/engine"
+	"github.com/dibs-deals/dibs/internal/server"
 	"github.com/dibs-deals/dibs/internal/world"
 )
 
@@ -49,6 +50,11 @@ func (c *demoCmd) Run(ctx context.Context, std stdio) error {
 	}
 	db := databaseFlags{Database: "sqlite:" + filepath.Join(c.Dir, "dibs.db"), Origin: "dibs/demo"}
 	log := newLog(std.err, slog.LevelWarn)
+	tel, err := server.OpenTelemetry(ctx, version)
+	if err != nil {
+		return err
+	}
+	db.tel = tel
 	e, done, err := db.openEngine(ctx, true, log)
 	if err != nil {
 		return err
@@ -60,7 +66,7 @@ func (c *demoCmd) Run(ctx context.Context, std stdio) error {
 	if c.Setup {
 		return done()
 	}
-	err = serveOn(ctx, log, e, nil, listener, 600)
+	err = serveOn(ctx, log, tel, e, nil, listener, 600)
 	return errors.Join(err, done())
 }
 

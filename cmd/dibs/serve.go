@@ -44,12 +44,26 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	defer func() { _ = listener.Close() }()
+	tel, err := server.OpenTelemetry(ctx, version)
+	if err != nil {
+		return err
+	}
+	c.tel = tel
 	e, r, done, err := c.openReplica(ctx, true, log, body, c.Redis)
 	if err != nil {
 		return err
 	}
 	err = c.serve(ctx, std, log, e, r, body, listener)
 	return errors.Join(err, done())
+}
+
+// closeTelemetry sends what is left of traces and metrics, if their receiver takes it soon.
+func closeTelemetry(ctx context.Context, log *slog.Logger, tel *server.Telemetry) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := tel.Close(ctx); err != nil {
+		log.Warn("the last traces and metrics were not delivered", "error", err)
+	}
 }
 
 func (c *serveCmd) serve(ctx context.Context, std stdio, log *slog.Logger, e *engine.Engine, r *replica.Replica, body []byte, listener net.Listener) error {
@@ -79,34 +93,25 @@ func (c *serveCmd) serve(ctx context.Context, std stdio, log *slog.Logger, e *en
 		fmt.Fprintln(std.out, "No territory plan is published: until one is, every customer counts as partner territory (dibs import territories FILE).")
 	}
 	fmt.Fprintf(std.out, "dibs serves on http://%s with policy %s, %d accounts, ledger at entry %d\n", listener.Addr(), ready.Policy, ready.Accounts, ready.Head)
-	return serveOn(ctx, log, e, r, listener, c.ChecksPerMinute)
+	return serveOn(ctx, log, c.tel, e, r, listener, c.ChecksPerMinute)
 }
 
 // serveOn runs the HTTP service on the listener until ctx ends, with the other replicas if r is not nil.
-func serveOn(ctx context.Context, log *slog.Logger, e *engine.Engine, r *replica.Replica, l net.Listener, checks int) error {
-	tel, err := server.OpenTelemetry(ctx, version)
-	if err != nil {
-		return fmt.Errorf("telemetry: %w", err)
-	}
+func serveOn(ctx context.Context, log *slog.Logger, tel *server.Telemetry, e *engine.Engine, r *replica.Replica, l net.Listener, checks int) error {
+	defer closeTelemetry(ctx, log, tel)
 	cfg := server.Config{Engine: e, Log: log, Telemetry: tel, Version: version, ChecksPerMinute: checks}
 	var beside interface {
 		Run(ctx context.Context, w replica.World)
 	} = replica.NewKept(e.Store(), log)
 	if r != nil {
-		tel.Registry.MustRegister(r)
+		tel.Register(r)
 		cfg.Budget, beside = r, r
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx)) // until the last request is answered, and told of
 	ended := make(chan struct{})
 	go func() { defer close(ended); beside.Run(running, e) }()
 	defer func() { stop(); <-ended }()
-	err = server.New(cfg).Run(ctx, l)
-	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	if ferr := tel.Close(flush); ferr != nil {
-		log.Warn("the last traces were not delivered", "error", ferr)
-	}
-	return err
+	return server.New(cfg).Run(ctx, l)
 }
 
 func (c *serveCmd) policyFile() ([]byte, error) {

@@ -309,7 +309,7 @@ func (e *Engine) commitAgain(batch []*proposal) error {
 	}
 }
 
-func (e *Engine) commitOnce(batch []*proposal) error {
+func (e *Engine) commitOnce(batch []*proposal) (err error) {
 	if e.view == nil || e.broken.Load() {
 		e.reload(errBroken)
 		if e.broken.Load() {
@@ -317,12 +317,13 @@ func (e *Engine) commitOnce(batch []*proposal) error {
 		}
 	}
 	// The commit is not the caller's to cut short: once begun it runs to a known end, within the store's own limits.
-	ctx := context.Background()
+	ctx, done := e.observed(batch)
+	defer func() { done(err) }()
 	var seal *sealed
 	var after *ledger.Tree
 	var next store.Head // after the commit
 	store.Point("begin")
-	err := e.cfg.Store.Commit(ctx, func(ctx context.Context, l store.Locked) (store.Append, error) {
+	err = e.cfg.Store.Commit(ctx, func(ctx context.Context, l store.Locked) (store.Append, error) {
 		store.Point("locked")
 		e.dirty = true
 		head := l.Head()
@@ -403,6 +404,9 @@ func (e *Engine) commitOnce(batch []*proposal) error {
 	}
 	store.Point("committed")
 	e.dirty = false
+	for _, p := range batch {
+		p.request.watch.lap(StageWrite)
+	}
 	if seal == nil && slices.ContainsFunc(batch, func(p *proposal) bool { return p.err == nil && !p.request.starts }) {
 		if err := e.settle(ctx, e.view.head.Seq, e.view.head.Chain); err != nil { // what they are told was found in the ledger
 			return errors.Join(store.ErrUnknown, err)

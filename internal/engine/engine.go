@@ -44,6 +44,7 @@ type Config struct {
 	Clock     func() time.Time // nil: the system clock; called by several goroutines at once
 	Log       *slog.Logger     // nil: discard
 	Peers     Peers            // nil: there are none, or they are heard of by asking the store
+	Observer  Observer         // nil: nobody watches, and nothing is timed
 
 	// Vet, if not nil, is asked before a policy is published, besides compiling it: it runs the policy's own tests.
 	Vet func(ctx context.Context, policy []byte) error
@@ -174,6 +175,7 @@ type Request struct {
 	Hash    []byte // SHA-256 of the request's bytes; compared when IdemKey was used before
 
 	starts bool // the program's own first request, which may begin a generation
+	watch  *stopwatch
 }
 
 // Registered is a committed answer to a registration.
@@ -209,7 +211,10 @@ func (e *Engine) Register(ctx context.Context, q Request, f deal.Filing) (Regist
 }
 
 // file decides and commits, unless the ledger holds an answer to the request's key.
-func (e *Engine) file(ctx context.Context, q Request, f deal.Filing) (Registered, error) {
+func (e *Engine) file(ctx context.Context, q Request, f deal.Filing) (out Registered, err error) {
+	var p *proposal
+	q.watch = e.stopwatch()
+	defer func() { e.filed(ctx, q.watch, p, err) }()
 	r, personal := newRegistration(f, deal.StatusReceived, e.now())
 	if err := e.turn(ctx, r.ReceivedAt); err != nil {
 		return Registered{}, err
@@ -218,20 +223,24 @@ func (e *Engine) file(ctx context.Context, q Request, f deal.Filing) (Registered
 	if err != nil {
 		return Registered{}, err
 	}
+	q.watch.lap(StageAdmit)
 	found := search(seen, question)
+	q.watch.lap(StageSearch)
 	secrets, err := salted(personal)
 	if err != nil {
 		return Registered{}, err
 	}
-	p, err := e.submit(ctx, q, func(now time.Time) ([]addition, error) {
-		a, err := e.register(r, seen, found, now)
+	p, err = e.submit(ctx, q, func(now time.Time) ([]addition, error) {
+		a, err := e.register(r, seen, found, now, q.watch)
 		a.entry.Personal = secrets
 		return []addition{a}, err
 	})
 	if err != nil {
 		return Registered{}, err
 	}
-	return e.registered(ctx, p)
+	out, err = e.registered(ctx, p)
+	q.watch.lap(StageProve)
+	return out, err
 }
 
 // settle sees to it that an answer which rests on the entry seq, of that chain, can be promised: the entry may be another's
@@ -289,8 +298,9 @@ func (e *Engine) ask(r deal.Registration) (*view, question, error) {
 }
 
 // register decides one registration under the lock.
-func (e *Engine) register(r deal.Registration, seen *view, m matches, now time.Time) (addition, error) {
+func (e *Engine) register(r deal.Registration, seen *view, m matches, now time.Time, watch *stopwatch) (addition, error) {
 	v := e.view
+	watch.lap(StageLock)
 	if errs := v.admit(&r.Filing); len(errs) > 0 {
 		return addition{}, errs
 	}
@@ -305,8 +315,13 @@ func (e *Engine) register(r deal.Registration, seen *view, m matches, now time.T
 	}
 	r.Sequence = v.head.Seq + 1
 	r.Number = v.number(r.ReceivedAt, v.head.Registrations+1)
+	watch.lap(StageRefresh)
 	a, err := e.decided(r, m, now)
 	a.number = true
+	watch.lap(StageDecide)
+	if err == nil {
+		watch.made(a.change.Decision)
+	}
 	return a, err
 }
 
@@ -851,6 +866,8 @@ type Readiness struct {
 	Lag      uint64 `json:"lag"`              // entries of the store that the view has not applied
 	Source   string `json:"source"`           // what the accounts were read from at the start: redis or store
 	Redis    string `json:"redis"`            // off, up or down; the service is ready with any
+
+	HeadAt time.Time `json:"-"` // when the last entry was written
 }
 
 // Ready asks the store.
@@ -877,6 +894,9 @@ func (e *Engine) Ready(ctx context.Context) Readiness {
 		out.Head, out.Detail = head.Seq, "the world could not be read from the store; see the log"
 	default:
 		out.Ready, out.Head = true, head.Seq
+	}
+	if err == nil {
+		out.HeadAt = head.At
 	}
 	if out.Head > out.Position {
 		out.Lag = out.Head - out.Position

@@ -43,6 +43,8 @@ type Config struct {
 	Store  store.Store
 	Origin string       // name of the ledger; installations that share a Redis should have different ones
 	Log    *slog.Logger // nil: discard
+	// Instrument, if not nil, is given each client before it is used.
+	Instrument func(redis.UniversalClient) error
 }
 
 // World is what a replica publishes: the engine.
@@ -95,6 +97,11 @@ func New(cfg Config) (*Replica, error) {
 	}
 	if r.fast, err = connect(cfg.URL, fastTimeouts); err != nil {
 		return nil, errors.Join(err, r.slow.Close())
+	}
+	if cfg.Instrument != nil {
+		if err := errors.Join(cfg.Instrument(r.slow), cfg.Instrument(r.fast)); err != nil {
+			return nil, errors.Join(err, r.Close())
+		}
 	}
 	r.rate = redis_rate.NewLimiter(r.fast)
 	r.position.Store(&store.Head{})

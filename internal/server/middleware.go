@@ -35,6 +35,7 @@ type call struct {
 	header      http.Header
 	contentType string
 	http        *http.ResponseController
+	stages      []engine.Stage // of a registration; empty unless the engine is observed
 }
 
 type callKey struct{}
@@ -116,9 +117,6 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		if call.key.ID != "" {
 			attrs = append(attrs, slog.String("key_id", call.key.ID), slog.String("role", call.key.Role))
-		}
-		if sc := span.SpanContext(); sc.HasTraceID() {
-			attrs = append(attrs, slog.String("trace_id", sc.TraceID().String()))
 		}
 		if c.Response().Status >= 500 {
 			level = slog.LevelError

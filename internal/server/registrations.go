@@ -36,13 +36,9 @@ func (s handlers) CreateRegistration(ctx context.Context, r api.CreateRegistrati
 	sum := sha256.Sum256(b) // of what was understood, so that a retry may be formatted differently
 	q.Hash = sum[:]
 
-	start := time.Now()
 	done, err := s.engine.Register(ctx, q, f)
 	if err != nil {
 		return nil, err
-	}
-	if !done.Replayed {
-		s.tel.decided(ctx, done.Body, time.Since(start))
 	}
 	receipt, err := json.Marshal(done.Receipt)
 	if err != nil {
@@ -52,6 +48,9 @@ func (s handlers) CreateRegistration(ctx context.Context, r api.CreateRegistrati
 		status: http.StatusCreated, media: "application/json",
 		header: [][2]string{{"Location", "/v1/registrations/" + done.ID}},
 		body:   splice(done.Body, "receipt", receipt),
+	}
+	if timing := serverTiming(ctx, c); timing != "" {
+		out.header = append(out.header, [2]string{"Server-Timing", timing})
 	}
 	if done.Replayed {
 		out.header = append(out.header, [2]string{"Idempotent-Replayed", "true"})

@@ -49,7 +49,7 @@ func (s handlers) GetMetrics(ctx context.Context, _ api.GetMetricsRequestObject)
 		return nil, err
 	}
 	r.Header = callOf(ctx).header
-	return metrics{promhttp.HandlerFor(s.tel.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true}), r}, nil
+	return metrics{promhttp.HandlerFor(s.tel.all, promhttp.HandlerOpts{EnableOpenMetrics: true}), r}, nil
 }
 
 // GetSpec answers with the specification this server was made from.

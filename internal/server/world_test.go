@@ -38,6 +38,12 @@ var today = time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return newWatchedWorld(t, NewTelemetry(), true)
+}
+
+// newWatchedWorld is newWorld with telemetry, which the engine is told of if it is watched.
+func newWatchedWorld(t testing.TB, tel *Telemetry, watched bool) *world {
+	t.Helper()
 	ctx := t.Context()
 	st, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(t.TempDir(), "dibs.db")})
 	if err != nil {
@@ -48,12 +54,16 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	eng, err := engine.Open(ctx, engine.Config{Store: st, Signer: signer, Clock: func() time.Time { return today.Add(time.Since(began)) }})
+	cfg := engine.Config{Store: st, Signer: signer, Clock: func() time.Time { return today.Add(time.Since(began)) }}
+	if watched {
+		cfg.Observer = tel
+	}
+	eng, err := engine.Open(ctx, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := &world{t: t, engine: eng, keys: map[string]string{}, log: &syncBuffer{}}
-	w.server = New(Config{Engine: eng, Version: "test", Log: slog.New(slog.NewJSONHandler(w.log, nil))})
+	w.server = New(Config{Engine: eng, Telemetry: tel, Version: "test", Log: slog.New(slog.NewJSONHandler(w.log, nil))})
 	w.http = httptest.NewServer(w.server.Handler())
 	t.Cleanup(func() {
 		w.http.Close()

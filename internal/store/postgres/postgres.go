@@ -75,6 +75,8 @@ type Config struct {
 	// Hook, if not nil, is called at named points of a commit: locked, written, committed. An error it returns is
 	// treated as the failure of that step. With one, a COMMIT is sent by itself. Tests break commits with it.
 	Hook func(point string) error
+	// Tracer, if not nil, is told of statements, under the context they are asked with.
+	Tracer pgx.QueryTracer
 }
 
 // Store implements store.Store.
@@ -117,6 +119,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		}
 	}()
 	pool.ConnConfig.OnNotice = noteWarning
+	pool.ConnConfig.Tracer = cfg.Tracer
 	pool.AfterConnect = durable
 	writer := pool.Copy()
 	if s.idle, err = limits(pool.ConnConfig.RuntimeParams, writer.ConnConfig.RuntimeParams); err != nil {
