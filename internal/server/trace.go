@@ -146,7 +146,7 @@ func (b borrowedTracer) Start(ctx context.Context, name string, o ...trace.SpanS
 type borrowedSpan struct{ trace.Span }
 
 func (s borrowedSpan) RecordError(err error, _ ...trace.EventOption) {
-	s.Span.SetAttributes(attribute.String("error.type", fmt.Sprintf("%T", err)))
+	s.SetAttributes(attribute.String("error.type", fmt.Sprintf("%T", err)))
 }
 
 func (s borrowedSpan) SetStatus(code codes.Code, _ string) { s.Span.SetStatus(code, "") }
