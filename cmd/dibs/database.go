@@ -29,8 +29,8 @@ type databaseFlags struct {
 	RotateKey  bool   `name:"rotate-signing-key" help:"Go on with a new signing key when the file is not there. Receipts given so far stay valid under the old key, which is in the ledger."`
 	Origin     string `default:"dibs/ledger" env:"DIBS_ORIGIN" help:"Name of the ledger in its checkpoints, set when the signing key is made."`
 
-	anew bool // read the accounts themselves, not a snapshot of them
-	tel *server.Telemetry // watches what is opened; nil: nobody does
+	anew bool              // read the accounts themselves, not a snapshot of them
+	tel  *server.Telemetry // watches what is opened; nil: nobody does
 }
 
 // defaultFolder is where files are that have no place of their own.
