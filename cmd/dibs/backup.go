@@ -43,7 +43,7 @@ func (c *backupCmd) Run(ctx context.Context, std stdio) error {
 	if err := sqlite.Backup(ctx, path, db); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(c.Folder, "ledger.key"), key, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(c.Folder, "ledger.key"), key, 0o600); err != nil { //nolint:gosec // the folder the operator names
 		return err
 	}
 	fmt.Fprintf(std.out, "%s is the database with its signing key. Verify it: dibs audit verify --database sqlite:%s\n", c.Folder, db)
