@@ -207,9 +207,16 @@ func (e *Engine) follow() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	head, err := e.cfg.Store.Head(ctx)
+	if was := e.lost; was != (err != nil) { // said once, not ten times a second
+		e.lost = !was
+		if e.lost {
+			e.log.Error("the ledger cannot be followed; the store is asked again until it answers", "error", err)
+		} else {
+			e.log.Info("the ledger is followed again")
+		}
+	}
 	switch {
 	case err != nil:
-		e.log.Error("following the ledger", "error", err)
 	case e.broken.Load():
 		e.reload(errBroken)
 	case head != e.view.head:

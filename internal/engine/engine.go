@@ -61,6 +61,7 @@ type Engine struct {
 
 	view    *view                // the committer's
 	dirty   bool                 // the committer's: the view may hold what a failed commit derived
+	lost    bool                 // the committer's: the store did not say how far the ledger is, the last time it was asked
 	strange bool                 // the committer's: the view is not of this ledger; nothing of it is kept
 	current atomic.Pointer[view] // the same, for readers, who lock it
 	broken  atomic.Bool          // the view could not be read again after a failure
