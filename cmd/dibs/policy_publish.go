@@ -11,6 +11,7 @@ import (
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/document"
 	"github.com/dibs-deals/dibs/internal/engine"
+	"github.com/dibs-deals/dibs/internal/policytest"
 	"github.com/dibs-deals/dibs/internal/territory"
 )
 
@@ -85,6 +86,12 @@ func (c *policyPublishCmd) publish(ctx context.Context, e *engine.Engine, body [
 	q := engine.Request{Actor: operator}
 	var d deal.Document
 	var err error
+	if c.File != "" && !c.Draft && c.kind() == deal.PolicyDocument {
+		err = policytest.Vet(ctx, body) // before it takes a number
+	}
+	if err != nil {
+		return d, err
+	}
 	if c.File != "" {
 		d, err = e.SaveDocument(ctx, q, c.kind(), body)
 	} else if d, err = e.Document(ctx, c.kind(), c.Version); errors.Is(err, deal.ErrNotFound) {

@@ -35,6 +35,7 @@ type Policy struct {
 	derived  map[string]*derived
 	body     []byte
 
+	doubts     []doubt
 	waivers    []waiver
 	codes      []string // of the reasons, sorted
 	boundaries []Boundary
@@ -110,6 +111,8 @@ type compiler struct {
 	beneath  document.Path   // the defaults beneath it
 	edges    []Boundary      // of the condition read last
 	internal bool            // whether it reads what partners may not
+	read     []string        // and what it reads
+	looksAt  map[string]bool // what rules in force read
 	p        *Policy
 }
 
@@ -129,7 +132,7 @@ func (c *compiler) add(p document.Path, format string, args ...any) {
 // when nothing is.
 func Compile(doc []byte) (*Policy, error) {
 	c := &compiler{r: document.Parse(doc, maxDocument), params: map[string]ref.Val{}, public: map[string]bool{},
-		custom: map[string]CustomField{}, derived: map[string]*derived{}, reasons: map[string]*reason{}, ranks: map[string]int{}, known: map[string]bool{}, p: &Policy{}}
+		custom: map[string]CustomField{}, derived: map[string]*derived{}, reasons: map[string]*reason{}, ranks: map[string]int{}, known: map[string]bool{}, looksAt: map[string]bool{}, p: &Policy{}}
 	if err := c.r.Err(); err != nil {
 		return nil, err
 	}
@@ -689,7 +692,7 @@ func (c *compiler) rules() {
 		if !ru.from.IsZero() && !ru.to.IsZero() && !ru.from.Before(ru.to) {
 			c.add(at.Of("effective"), "ends before it begins")
 		}
-		c.edges, c.internal = nil, false
+		c.edges, c.internal, c.read = nil, false, nil
 		if d.When == "" {
 			c.add(at, "a rule needs a condition: when: (true, for always)")
 		} else {
@@ -705,6 +708,11 @@ func (c *compiler) rules() {
 			continue
 		default:
 			c.add(at.Of("status"), "%q is not one of active, shadow, disabled", d.Status)
+		}
+		if !ru.shadow {
+			for _, name := range c.read {
+				c.looksAt[name] = true
+			}
 		}
 		for _, e := range c.edges {
 			e.Rule = d.ID
@@ -729,6 +737,37 @@ func (c *compiler) rules() {
 		}
 	}
 	c.sortOverrides()
+	c.p.doubts = c.doubts()
+}
+
+// doubt is a fact that says that others cannot be relied on, and which no rule in force looks at.
+type doubt struct {
+	fact int // place in the Schema
+	name string
+	why  string
+}
+
+// doubts returns what the policy is blind to. An amount without an exchange rate reads as 0, and a search that was cut
+// short as one that found nothing: rules that do not ask would take both for an answer.
+func (c *compiler) doubts() []doubt {
+	amount := c.looksAt["reg.amount"] || c.looksAt["reg.counted_amount"]
+	for _, d := range c.derived {
+		amount = amount || d.band != nil && d.band.fact >= 0 && strings.HasSuffix(Schema[d.band.fact].Name, "amount")
+	}
+	var out []doubt
+	for _, d := range []struct {
+		name, why string
+		matters   bool
+	}{
+		{"reg.rate_missing", "the amount has no exchange rate, the policy goes by the amount, and no rule says what then", amount},
+		{"match.truncated", "the search was cut short, and no rule says what then", true},
+		{"match.degraded", "the index is not complete or not current, and no rule says what then", true},
+	} {
+		if d.matters && !c.looksAt[d.name] {
+			out = append(out, doubt{schemaIndex[d.name], d.name, d.why})
+		}
+	}
+	return out
 }
 
 func (c *compiler) ready(ru rule) rule {

@@ -121,6 +121,9 @@ func (c *compiler) condition(at document.Path, src string) cel.Program {
 		return nil
 	}
 	c.edges, c.internal = nil, k.internal()
+	for _, r := range k.refs {
+		c.read = append(c.read, r.Name)
+	}
 	k.boundaries(checked.NativeRep().Expr())
 	prog, err := c.env.Program(checked, cel.EvalOptions(cel.OptOptimize))
 	if err != nil {

@@ -176,6 +176,13 @@ func (p *Policy) Decide(f *Facts, now time.Time) Verdict {
 			best = i
 		}
 	}
+	if best >= 0 && settles(&p.rules[best].then.verdict) {
+		for _, d := range p.doubts {
+			if f.v[d.fact] == types.True {
+				erred = append(erred, deal.RuleTrace{Rule: d.name, Result: Errored, Detail: "error: " + d.why})
+			}
+		}
+	}
 	failed := slices.ContainsFunc(erred, func(t deal.RuleTrace) bool { return t.Result == Errored })
 	a, winner := &p.onNone, onNoneID
 	switch {
@@ -206,6 +213,9 @@ func (p *Policy) Decide(f *Facts, now time.Time) Verdict {
 	p.say(&v, a, best, f, needs, &effective)
 	return v
 }
+
+// settles reports whether a verdict is an answer: no person looks at it, and it does not ask for more.
+func settles(v *Verdict) bool { return v.Outcome != deal.Escalate && v.Disposition != deal.Returned }
 
 // fires evaluates the rule's condition. Fields that a returning rule finds missing are added to needs.
 func (r *rule) fires(vars cel.Activation, f *Facts, needs *[]string) (bool, error) {

@@ -381,3 +381,46 @@ func TestLibraryCompiles(t *testing.T) {
 		t.Error("names reach outside the library")
 	}
 }
+
+// TestDoubts: an amount without a rate reads as 0, and a search that was cut short found nothing. A policy whose rules do not
+// ask escalates all the same, where it would have answered by them.
+func TestDoubts(t *testing.T) {
+	now := time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC)
+	asleep := func(when string) []string {
+		return []string{"when: '" + when + "'", "status: shadow\n    when: '" + when + "'"}
+	}
+	rate, cut := facts{"reg.rate_missing": true, "reg.amount": 0.0, "reg.amount_known": false}, facts{"match.truncated": true}
+	careless := with(t, append(asleep("reg.rate_missing"), asleep("match.truncated || match.degraded")...)...)
+	for _, c := range []struct {
+		name string
+		p    *Policy
+		over []facts
+		rule string
+	}{
+		{"asked", compile(t, Default()), []facts{rate}, "no-rate"},
+		{"no rate", careless, []facts{rate}, onErrorID},
+		{"cut short", careless, []facts{cut}, onErrorID},
+		{"degraded", careless, []facts{{"match.degraded": true}}, onErrorID},
+		{"it escalates anyway", careless, []facts{cut, {"customer.name_suspicious": true}}, "suspicious-name"},
+		{"nothing is in doubt", careless, nil, "protect"},
+	} {
+		if v := c.p.Decide(given(c.over...), now); v.Rule != c.rule {
+			t.Errorf("%s: %s decided, want %s: %+v", c.name, v.Rule, c.rule, v.Trace)
+		}
+	}
+	// Who does not go by amounts needs no rate.
+	blunt := compile(t, []byte(`apiVersion: dealreg/v1
+kind: Policy
+metadata: {name: blunt}
+settings: {currency: EUR, timezone: UTC}
+precedence: [route, escalate, protect]
+rules:
+  - {id: protect, when: 'true', then: {outcome: protect, reason: PROTECTED, terms: {days: 90}}}
+`))
+	if v := blunt.Decide(given(rate), now); v.Rule != "protect" {
+		t.Errorf("%s decided: %+v", v.Rule, v.Trace)
+	}
+	if v := blunt.Decide(given(cut), now); v.Rule != onErrorID {
+		t.Errorf("%s decided: %+v", v.Rule, v.Trace)
+	}
+}

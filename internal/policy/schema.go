@@ -181,7 +181,7 @@ func buildSchema() []FactSpec {
 	partner("partner.active", false, nil, "the partner's agreement is active", "partner `status` is active")
 	partner("partner.status", "active", deal.PartnerStatuses, "status of the partner's agreement", "partner `status`")
 	partner("partner.type", "other", deal.PartnerTypes, "kind of partner", "partner `type`")
-	partner("partner.tier", "", nil, "the partner's tier, one of settings.tiers; empty when it has none", "partner `tier`")
+	partner("partner.tier", "", nil, "the partner's tier, as settings.tiers writes it; one that is not there as it is, with rank 0; empty when it has none", "partner `tier`")
 	partner("partner.tier_rank", 0, nil, "place of the tier in settings.tiers, from 0; 0 when unknown", "partner `tier`")
 	partner("partner.country", "", nil, "the partner's country", "partner `country`")
 	partner("partner.agreement_signed", false, nil, "the agreement was signed by the day of submission", "partner `agreement_signed_at`")
