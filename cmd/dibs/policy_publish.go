@@ -84,14 +84,13 @@ func (c *policyPublishCmd) Run(ctx context.Context, std stdio) (err error) {
 
 func (c *policyPublishCmd) publish(ctx context.Context, e *engine.Engine, body []byte) (deal.Document, error) {
 	q := engine.Request{Actor: operator}
+	if c.File != "" && !c.Draft && c.kind() == deal.PolicyDocument {
+		if err := policytest.Vet(ctx, body); err != nil { // before it takes a number
+			return deal.Document{}, err
+		}
+	}
 	var d deal.Document
 	var err error
-	if c.File != "" && !c.Draft && c.kind() == deal.PolicyDocument {
-		err = policytest.Vet(ctx, body) // before it takes a number
-	}
-	if err != nil {
-		return d, err
-	}
 	if c.File != "" {
 		d, err = e.SaveDocument(ctx, q, c.kind(), body)
 	} else if d, err = e.Document(ctx, c.kind(), c.Version); errors.Is(err, deal.ErrNotFound) {

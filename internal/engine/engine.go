@@ -781,18 +781,7 @@ func decisionAt(ctx context.Context, st store.Store, seq uint64) (deal.Decision,
 
 // Registration returns a registration as of now with its current decision and case, personal data joined.
 func (e *Engine) Registration(ctx context.Context, id string) (deal.Registration, deal.Decision, *deal.Case, error) {
-	r, err := e.cfg.Store.Registration(ctx, id)
-	if err != nil {
-		return r, deal.Decision{}, nil, err
-	}
-	seqs, err := e.cfg.Store.DecisionSeqs(ctx, id)
-	if err != nil {
-		return r, deal.Decision{}, nil, err
-	}
-	if len(seqs) == 0 {
-		return r, deal.Decision{}, nil, fmt.Errorf("registration %s has no decision", id)
-	}
-	current, err := e.decision(ctx, seqs[len(seqs)-1])
+	r, current, file, err := e.recorded(ctx, id)
 	if err != nil {
 		return r, deal.Decision{}, nil, err
 	}
@@ -802,15 +791,26 @@ func (e *Engine) Registration(ctx context.Context, id string) (deal.Registration
 	}
 	r.Filing.JoinPersonal(store.Values(personal))
 	r.Status = r.StatusAt(e.now())
-	var file *deal.Case
-	if r.CaseID != "" {
-		c, err := e.cfg.Store.Case(ctx, r.CaseID)
-		if err != nil {
-			return r, deal.Decision{}, nil, err
-		}
-		file = &c
-	}
 	return r, current, file, nil
+}
+
+// recorded returns a registration as the ledger left it, without personal data, with its current decision and case.
+func (e *Engine) recorded(ctx context.Context, id string) (r deal.Registration, current deal.Decision, file *deal.Case, err error) {
+	if r, err = e.cfg.Store.Registration(ctx, id); err != nil {
+		return r, current, nil, err
+	}
+	seqs, err := e.cfg.Store.DecisionSeqs(ctx, id)
+	if err != nil {
+		return r, current, nil, err
+	}
+	if len(seqs) == 0 {
+		return r, current, nil, fmt.Errorf("registration %s has no decision", id)
+	}
+	if current, err = e.decision(ctx, seqs[len(seqs)-1]); err != nil || r.CaseID == "" {
+		return r, current, nil, err
+	}
+	c, err := e.cfg.Store.Case(ctx, r.CaseID)
+	return r, current, &c, err
 }
 
 // Decisions returns all decisions of a registration, oldest first.

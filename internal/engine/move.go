@@ -45,29 +45,9 @@ func (e *Engine) Move(ctx context.Context, q Request, id string, m Moving) (Regi
 }
 
 func (e *Engine) move(ctx context.Context, q Request, id string, m Moving) (*proposal, error) {
-	st := e.cfg.Store
-	r, err := st.Registration(ctx, id)
+	r, d, file, err := e.recorded(ctx, id)
 	if err != nil {
 		return nil, err
-	}
-	seqs, err := st.DecisionSeqs(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	if len(seqs) == 0 {
-		return nil, fmt.Errorf("registration %s has no decision", id)
-	}
-	d, err := e.decision(ctx, seqs[len(seqs)-1])
-	if err != nil {
-		return nil, err
-	}
-	var file *deal.Case
-	if r.CaseID != "" {
-		c, err := st.Case(ctx, r.CaseID)
-		if err != nil {
-			return nil, err
-		}
-		file = &c
 	}
 	return e.submit(ctx, q, func(now time.Time) ([]addition, error) {
 		if !e.view.holdsVersion(&r) || d.ID != r.DecisionID {

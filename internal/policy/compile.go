@@ -750,9 +750,12 @@ type doubt struct {
 // doubts returns what the policy is blind to. An amount without an exchange rate reads as 0, and a search that was cut
 // short as one that found nothing: rules that do not ask would take both for an answer.
 func (c *compiler) doubts() []doubt {
-	amount := c.looksAt["reg.amount"] || c.looksAt["reg.counted_amount"]
-	for _, d := range c.derived {
-		amount = amount || d.band != nil && d.band.fact >= 0 && strings.HasSuffix(Schema[d.band.fact].Name, "amount")
+	amount := false
+	for _, name := range []string{"reg.amount", "reg.counted_amount"} {
+		amount = amount || c.looksAt[name]
+		for _, d := range c.derived {
+			amount = amount || d.band != nil && d.band.fact == schemaIndex[name]
+		}
 	}
 	var out []doubt
 	for _, d := range []struct {

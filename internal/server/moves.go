@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"net/http"
 
@@ -27,29 +25,18 @@ func (s *Server) move(ctx context.Context, id, key string, m engine.Moving) (rep
 	}
 	q := c.request()
 	if q.IdemKey = key; key != "" {
-		b, err := json.Marshal(struct {
+		if q.Hash, err = fingerprint(struct {
 			ID string
 			engine.Moving
-		}{id, m})
-		if err != nil {
+		}{id, m}); err != nil {
 			return reply{}, err
 		}
-		sum := sha256.Sum256(b)
-		q.Hash = sum[:]
 	}
 	done, err := s.engine.Move(ctx, q, id, m)
 	if err != nil {
 		return reply{}, err
 	}
-	receipt, err := json.Marshal(done.Receipt)
-	if err != nil {
-		return reply{}, err
-	}
-	out := reply{status: http.StatusOK, media: "application/json", body: splice(done.Body, "receipt", receipt)}
-	if done.Replayed {
-		out.header = append(out.header, [2]string{"Idempotent-Replayed", "true"})
-	}
-	return out, nil
+	return committed(http.StatusOK, done)
 }
 
 // ExtendRegistration lengthens a protection.

@@ -29,29 +29,39 @@ func (s handlers) CreateRegistration(ctx context.Context, r api.CreateRegistrati
 			return nil, err
 		}
 	}
-	b, err := json.Marshal(f)
-	if err != nil {
+	var err error
+	if q.Hash, err = fingerprint(f); err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(b) // of what was understood, so that a retry may be formatted differently
-	q.Hash = sum[:]
-
 	done, err := s.engine.Register(ctx, q, f)
 	if err != nil {
 		return nil, err
 	}
-	receipt, err := json.Marshal(done.Receipt)
+	out, err := committed(http.StatusCreated, done)
 	if err != nil {
 		return nil, err
 	}
-	out := reply{
-		status: http.StatusCreated, media: "application/json",
-		header: [][2]string{{"Location", "/v1/registrations/" + done.ID}},
-		body:   splice(done.Body, "receipt", receipt),
-	}
+	out.header = append(out.header, [2]string{"Location", "/v1/registrations/" + done.ID})
 	if timing := serverTiming(ctx, c); timing != "" {
 		out.header = append(out.header, [2]string{"Server-Timing", timing})
 	}
+	return out, nil
+}
+
+// fingerprint is the SHA-256 of what was understood of a request, so that a retry may be formatted differently.
+func fingerprint(understood any) ([]byte, error) {
+	b, err := json.Marshal(understood)
+	sum := sha256.Sum256(b)
+	return sum[:], err
+}
+
+// committed is the recorded answer, byte for byte, and its receipt.
+func committed(status int, done engine.Registered) (reply, error) {
+	receipt, err := json.Marshal(done.Receipt)
+	if err != nil {
+		return reply{}, err
+	}
+	out := reply{status: status, media: "application/json", body: splice(done.Body, "receipt", receipt)}
 	if done.Replayed {
 		out.header = append(out.header, [2]string{"Idempotent-Replayed", "true"})
 	}
