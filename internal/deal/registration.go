@@ -338,7 +338,9 @@ func webAddress(s string) bool {
 		return false
 	}
 	for _, l := range labels {
-		if l == "" || strings.IndexFunc(l, func(r rune) bool { return r != '-' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) }) >= 0 {
+		if l == "" || strings.IndexFunc(l, func(r rune) bool {
+			return r != '-' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r)
+		}) >= 0 {
 			return false
 		}
 	}

@@ -121,7 +121,9 @@ var nobodys = map[string]bool{"none.com": true, "na.com": true, "n.a": true, "no
 	"unknown.com": true, "test.com": true, "null.com": true, "email.com": true, "domain.com": true, "website.com": true, "xxx.com": true, "abc.xyz": true}
 
 // own reports whether a registrable domain may be an organisation's own: it is none of free mail, and no filler.
-func (m *Model) own(domain string) bool { return domain != "" && !m.mailHosts[domain] && !nobodys[domain] }
+func (m *Model) own(domain string) bool {
+	return domain != "" && !m.mailHosts[domain] && !nobodys[domain]
+}
 
 // phoneTail returns the last eight digits of a telephone number, which do not depend on how the country and trunk
 // prefixes were written, or nothing when there are fewer than seven.
