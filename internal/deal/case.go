@@ -9,17 +9,18 @@ import (
 
 // Case is the file of an escalation or of an appeal: one for each dispute.
 type Case struct {
-	ID             string    `json:"id"`
-	Kind           string    `json:"kind,omitempty"` // CaseEscalation or CaseAppeal
-	RegistrationID string    `json:"registration_id"`
-	PartnerID      string    `json:"partner_id,omitempty"` // its registrant
-	Also           []string  `json:"also,omitempty"`       // later registrations of the same dispute
-	Status         string    `json:"status"`               // CaseOpen or CaseResolved
-	Outcome        string    `json:"outcome,omitempty"`    // of a resolved one: the status its registration came to
-	Terms          CaseTerms `json:"terms"`                // the queue and the authority are those it is with now
-	ReasonCodes    []string  `json:"reason_codes"`
-	Summary        string    `json:"summary"`
-	OpenedAt       time.Time `json:"opened_at"`
+	ID             string         `json:"id"`
+	Kind           string         `json:"kind,omitempty"` // CaseEscalation or CaseAppeal
+	RegistrationID string         `json:"registration_id"`
+	PartnerID      string         `json:"partner_id,omitempty"` // its registrant
+	Also           []string       `json:"also,omitempty"`       // later registrations of the same dispute
+	Status         string         `json:"status"`               // CaseOpen or CaseResolved
+	Outcome        string         `json:"outcome,omitempty"`    // of a resolved one: the status its registration came to
+	Terms          CaseTerms      `json:"terms"`                // the queue and the authority are those it is with now
+	ReasonCodes    []string       `json:"reason_codes"`
+	Conflicts      []ConflictKind `json:"conflicts,omitempty"` // the kinds found when it was opened
+	Summary        string         `json:"summary"`
+	OpenedAt       time.Time      `json:"opened_at"`
 
 	// The clocks. A zero instant does not come.
 	AcknowledgeBy  time.Time `json:"acknowledge_by,omitzero"` // until somebody has acknowledged it, or has not in time
@@ -36,6 +37,7 @@ type Case struct {
 	Assignee   string    `json:"assignee,omitempty"`  // id of a person
 	Consulted  []string  `json:"consulted,omitempty"` // ids of people asked for their view
 	Proposal   *Proposal `json:"proposal,omitempty"`  // what waits for a second person
+	Ruling     *Ruling   `json:"ruling,omitempty"`    // how it was resolved; absent when its registration ended
 	RuledBy    string    `json:"ruled_by,omitempty"`  // the person who resolved it
 	Recused    []string  `json:"recused,omitempty"`   // people who may not decide it: they ruled on it before
 	ResolvedAt time.Time `json:"resolved_at,omitzero"`

@@ -72,8 +72,18 @@ func (v *view) file(r *deal.Registration, d *deal.Decision, now time.Time) (k de
 		return k, true
 	}
 	k = newCase(caseID(d.ID), deal.CaseEscalation, r, *d.Case, v.policy.Settings(), now, d.Sequence)
-	k.ReasonCodes, k.Summary = d.ReasonCodes, d.Texts.Internal
+	k.ReasonCodes, k.Conflicts, k.Summary = d.ReasonCodes, kindsOf(d.Conflicts), d.Texts.Internal
 	return k, false
+}
+
+// kindsOf lists the kinds of conflict there are, each once.
+func kindsOf(cs []deal.Conflict) (out []deal.ConflictKind) {
+	for _, c := range cs {
+		if !slices.Contains(out, c.Kind) {
+			out = append(out, c.Kind)
+		}
+	}
+	return out
 }
 
 // left returns the open case of a registration after it is decided or over, and who else is in it and has to be decided again. nil:
@@ -214,8 +224,12 @@ func (v *view) closed(a *addition, r *deal.Registration, by deal.Actor, now time
 	if k.Status != deal.CaseResolved {
 		return nil
 	}
-	a.change.Cases[len(a.change.Cases)-1].RuledBy = by.PersonID
-	return a.tells(&a.change.Cases[len(a.change.Cases)-1], "resolved")
+	kept := &a.change.Cases[len(a.change.Cases)-1]
+	kept.RuledBy = by.PersonID
+	if d := a.change.Decision; d != nil {
+		kept.Ruling = d.Ruling
+	}
+	return a.tells(kept, "resolved")
 }
 
 // tells adds the event that something has happened to a case.
@@ -255,7 +269,7 @@ func (v *view) partnerActs(r *deal.Registration, d *deal.Decision, file *deal.Ca
 	terms := v.policy.Review()
 	terms.OnSilence = "escalate" // an appeal is heard
 	k := newCase(deal.NewID(deal.CaseID), deal.CaseAppeal, r, terms, set, now, r.Version)
-	k.ReasonCodes, k.Summary = d.ReasonCodes, "Appeal against: "+d.Texts.Internal
+	k.ReasonCodes, k.Conflicts, k.Summary = d.ReasonCodes, kindsOf(d.Conflicts), "Appeal against: "+d.Texts.Internal
 	if file != nil && file.RuledBy != "" {
 		k.Recused = []string{file.RuledBy}
 	}

@@ -225,6 +225,8 @@ type Store interface {
 	DecisionSeqs(ctx context.Context, registrationID string) ([]uint64, error)
 	Case(ctx context.Context, id string) (deal.Case, error)
 	Cases(ctx context.Context, f CaseFilter) ([]deal.Case, error)
+	// Precedents returns resolved cases whose first reason is the code, the latest first.
+	Precedents(ctx context.Context, code string, limit int) ([]deal.Case, error)
 	Record(ctx context.Context, kind deal.RecordKind, key string) (deal.Record, error)
 	Records(ctx context.Context, kind deal.RecordKind, f RecordFilter) ([]deal.Record, error)
 	Document(ctx context.Context, kind string, version int) (deal.Document, error)

@@ -541,6 +541,21 @@ func testCases(t *testing.T, db store.Store, _ func() store.Store) {
 	if _, err := db.Cases(ctx, store.CaseFilter{Page: store.Page{After: "x", Limit: 1}}); err == nil {
 		t.Error("a place that is none was taken for one")
 	}
+	r := func(id string, codes ...string) deal.Case {
+		return k(id, 0, func(c *deal.Case) { c.Status, c.ReasonCodes = deal.CaseResolved, codes })
+	}
+	must(t, db, item{change: deal.Change{Cases: []deal.Case{r("p", "X", "Y"), r("q", "Y")}}})
+	must(t, db, item{change: deal.Change{Cases: []deal.Case{r("r", "X")}}})
+	for limit, want := range map[int]string{1: "r", 5: "rp"} {
+		ps, err := db.Precedents(ctx, "X", limit)
+		got := ""
+		for _, p := range ps {
+			got += p.ID
+		}
+		if err != nil || limit == 1 && got != want || len(got) != len(want) {
+			t.Errorf("precedents %s, %v, want %s", got, err, want)
+		}
+	}
 	es, err := db.EntriesOf(ctx, []string{"reg_a", "c", "none"})
 	if err != nil || len(es) != 2 || es[0].Kind != deal.EntryCommented || es[1].Kind != deal.EntryAssigned {
 		t.Errorf("entries %+v, %v", es, err)

@@ -419,6 +419,11 @@ func (r *Reader) Cases(ctx context.Context, f store.CaseFilter) ([]deal.Case, er
 	return list[deal.Case](ctx, r.DB, `SELECT doc FROM escalation`+q+` ORDER BY COALESCE(due_at, ?), id LIMIT ?`, append(w.args, store.NeverDue, f.Limit))
 }
 
+// Precedents implements store.Store.
+func (r *Reader) Precedents(ctx context.Context, code string, limit int) ([]deal.Case, error) {
+	return list[deal.Case](ctx, r.DB, `SELECT doc FROM escalation WHERE reason = ? AND status = 'resolved' ORDER BY version DESC LIMIT ?`, []any{code, limit})
+}
+
 // EntriesOf implements store.Store.
 func (r *Reader) EntriesOf(ctx context.Context, subjects []string) ([]store.Entry, error) {
 	var out []store.Entry
