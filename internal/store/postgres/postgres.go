@@ -82,6 +82,7 @@ type Config struct {
 // Store implements store.Store.
 type Store struct {
 	*tables.Reader
+	*tables.Beside
 	cfg  Config
 	read *pgxpool.Pool // read-only
 	// write is of one connection: commits of this process take turns.
@@ -113,6 +114,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		return nil, err
 	}
 	s := &Store{cfg: cfg, Reader: &tables.Reader{Codec: codec}}
+	s.Beside = &tables.Beside{Do: s.work}
 	defer func() {
 		if err != nil {
 			_ = s.Close()
