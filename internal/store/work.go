@@ -69,6 +69,7 @@ type Webhook struct {
 	Status     string    `json:"status"`      // enabled or disabled
 	Reason     string    `json:"reason,omitempty"`
 	Secrets    []Secret  `json:"secrets"` // the newest first
+	After      uint64    `json:"after"`   // the ledger's last entry when it was added: it is told of what came later; set by the store
 	CreatedAt  time.Time `json:"created_at"`
 	CreatedBy  string    `json:"created_by"` // API key
 	ChangedAt  time.Time `json:"changed_at"`

@@ -72,7 +72,8 @@ type Config struct {
 	Existing bool
 	// CommitLimit is how long the writing of a commit may take until its outcome counts as unknown; 0: 30 s.
 	CommitLimit time.Duration
-	// Hook, if not nil, is called at named points of a commit: locked, written, committed. An error it returns is
+	// Hook, if not nil, is called at named points of a commit: locked, written, committed; and before work beside the
+	// ledger is committed: beside. An error it returns is
 	// treated as the failure of that step. With one, a COMMIT is sent by itself. Tests break commits with it.
 	Hook func(point string) error
 	// Tracer, if not nil, is told of statements, under the context they are asked with.

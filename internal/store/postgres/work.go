@@ -22,7 +22,10 @@ func (s *Store) work(ctx context.Context, do func(context.Context, tables.Work) 
 	warnings := conn.Conn().PgConn().CustomData()
 	delete(warnings, warning)
 	err = pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite}, func(tx pgx.Tx) error {
-		return do(ctx, tables.Work{DB: db{tx}, Lock: " FOR UPDATE", SkipLocked: " FOR UPDATE SKIP LOCKED"})
+		if err := do(ctx, tables.Work{DB: db{tx}, Lock: " FOR UPDATE", SkipLocked: " FOR UPDATE SKIP LOCKED"}); err != nil {
+			return err
+		}
+		return s.hook("beside")
 	})
 	if said, warned := warnings[warning]; warned && err == nil {
 		return errors.Join(store.ErrUnknown, fmt.Errorf("the server committed, and warned: %s", said))

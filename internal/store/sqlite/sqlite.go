@@ -31,7 +31,8 @@ var migrations embed.FS
 // Config says where the database is.
 type Config struct {
 	Path string
-	// Hook, if not nil, is called at named points of a commit: locked, written, committed. An error it returns is
+	// Hook, if not nil, is called at named points of a commit: locked, written, committed; and before work beside the
+	// ledger is committed: beside. An error it returns is
 	// treated as the failure of that step. Tests break commits with it.
 	Hook func(point string) error
 }

@@ -293,6 +293,7 @@ func testOutbox(t *testing.T, db store.Store, reopen func() store.Store) {
 func testWebhooks(t *testing.T, db store.Store, reopen func() store.Store) {
 	a := store.Webhook{ID: "wh_a", URL: "https://a.example/x", Types: []string{"*"}, PartnerIDs: []string{"P-1"}, Status: store.WebhookEnabled,
 		Secrets: []store.Secret{{Text: "whsec_eA=="}, {Text: "whsec_eQ==", Until: start}}, CreatedAt: start, CreatedBy: "key_1", ChangedAt: start}
+	a.After = must(t, db, item{}).Head.Seq
 	b := store.Webhook{ID: "wh_b", URL: "https://b.example"}
 	for _, w := range []store.Webhook{b, a} {
 		if err := db.AddWebhook(ctx, w); err != nil {

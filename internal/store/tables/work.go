@@ -230,6 +230,9 @@ func (w Work) DropJobs(ctx context.Context, doneBefore, deadBefore time.Time) er
 
 // AddWebhook is store.Store's.
 func (w Work) AddWebhook(ctx context.Context, h store.Webhook) error {
+	if err := one(ctx, w.DB, `SELECT COALESCE(MAX(seq), 0) FROM head`, nil, &h.After); err != nil {
+		return err
+	}
 	return w.putWebhook(ctx, `INSERT INTO webhook (doc, id) VALUES (?, ?)`, h)
 }
 
