@@ -293,6 +293,26 @@ func nearCity(a, b string) bool {
 // identified reports whether an identifier of organisations is equal.
 func (e *evidence) identified() bool { return e.v[fTaxSame]+e.v[fDUNSSame]+e.v[fLEISame] > 0 }
 
+// FewOwners is up to how many records a web domain says whose it is; of more it is a group's or a provider's.
+const FewOwners = 3
+
+// identifier names the identifier both records have, or nothing.
+func (e *evidence) identifier() string {
+	switch {
+	case e.v[fLEISame] > 0:
+		return deal.IdentifierLEI
+	case e.v[fDUNSSame] > 0:
+		return deal.IdentifierDUNS
+	case e.v[fTaxSame] > 0:
+		return deal.IdentifierTaxID
+	case e.v[fDomainSame] == 0 || e.owner > FewOwners:
+		return ""
+	case e.a.mailed || e.b.mailed:
+		return deal.IdentifierMailDomain
+	}
+	return deal.IdentifierDomain
+}
+
 // located reports whether the same place speaks for one organisation.
 func (e *evidence) located() bool {
 	return e.v[fPostalSame]+e.v[fStreetSame]+e.v[fPhoneSame] > 0 || e.v[fDomainSame] >= 0.5
@@ -460,7 +480,7 @@ func (m *Model) match(e *evidence, rivals float64, alone bool, t Thresholds) dea
 	if apart {
 		z -= twoNamesWeight
 	}
-	out := deal.Match{ID: strings.Clone(e.b.id), Name: strings.Clone(e.b.display), Probability: m.weights.probability(z)}
+	out := deal.Match{ID: strings.Clone(e.b.id), Name: strings.Clone(e.b.display), Probability: m.weights.probability(z), Identifier: e.identifier()}
 	gate, why := m.relation(e)
 	if gate == "distinctive_word" && (out.Probability < t.Review || out.Probability >= t.Same) {
 		gate = "" // different as it is, or the same for other reasons

@@ -1,6 +1,8 @@
 package match
 
 import (
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -135,5 +137,73 @@ func TestMailDomain(t *testing.T) {
 	}
 	if ending, other := p(site("nordzucker.de"), account), p(site("elsewhere.de"), account); ending <= other || ending < none {
 		t.Errorf("the same domain under another ending %.3f, another domain %.3f, none %.3f", ending, other, none)
+	}
+}
+
+// TestDistance holds distance to the plain table of the optimal string alignment, on words that are two, three and more slips
+// apart, in letters of one byte and of several.
+func TestDistance(t *testing.T) {
+	plain := func(a, b []rune) int {
+		d := make([][]int, len(a)+1)
+		for i := range d {
+			d[i] = make([]int, len(b)+1)
+			for j := range d[i] {
+				switch {
+				case i == 0 || j == 0:
+					d[i][j] = i + j
+					continue
+				case a[i-1] == b[j-1]:
+					d[i][j] = d[i-1][j-1]
+				default:
+					d[i][j] = 1 + min(d[i-1][j-1], d[i-1][j], d[i][j-1])
+				}
+				if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+					d[i][j] = min(d[i][j], 1+d[i-2][j-2])
+				}
+			}
+		}
+		return d[len(a)][len(b)]
+	}
+	rng := rand.New(rand.NewPCG(3, 1))
+	seen := map[int]int{}
+	for range 200_000 {
+		letters := []rune("abc")
+		if rng.IntN(2) == 0 {
+			letters = []rune("añш")
+		}
+		word := make([]rune, 1+rng.IntN(9))
+		for i := range word {
+			word[i] = letters[rng.IntN(len(letters))]
+		}
+		other := slices.Clone(word)
+		for range 1 + rng.IntN(4) {
+			switch i := rng.IntN(len(other) + 1); rng.IntN(4) {
+			case 0:
+				other = slices.Insert(other, i, letters[rng.IntN(len(letters))])
+			case 1:
+				if i < len(other) {
+					other = slices.Delete(other, i, i+1)
+				}
+			case 2:
+				if i < len(other) {
+					other[i] = letters[rng.IntN(len(letters))]
+				}
+			case 3:
+				if i+1 < len(other) {
+					other[i], other[i+1] = other[i+1], other[i]
+				}
+			}
+		}
+		if slices.Equal(word, other) {
+			continue
+		}
+		want := min(3, plain(word, other))
+		seen[want]++
+		if got := distance(string(word), string(other)); got != want {
+			t.Fatalf("%s and %s are %d apart, want %d", string(word), string(other), got, want)
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("distances seen: %v", seen)
 	}
 }
