@@ -80,13 +80,24 @@ var accessRows = []struct {
 	{op: "listKeys", method: "GET", path: "/v1/keys"},
 	{op: "createKey", method: "POST", path: "/v1/keys", body: `{"role":"auditor"}`},
 	{op: "revokeKey", method: "POST", path: "/v1/keys/%s/revoke", own: "key"},
+	{op: "listWebhooks", method: "GET", path: "/v1/webhooks"},
+	{op: "createWebhook", method: "POST", path: "/v1/webhooks", body: `{"url":"https://portal.example.com","types":["*"],"partner_ids":["P-001"]}`},
+	{op: "getWebhook", method: "GET", path: "/v1/webhooks/%s", own: "hook"},
+	{op: "changeWebhook", method: "PATCH", path: "/v1/webhooks/%s", own: "hook", body: `{"note":"x"}`},
+	{op: "rotateWebhook", method: "POST", path: "/v1/webhooks/%s/rotate", own: "hook"},
+	{op: "pingWebhook", method: "POST", path: "/v1/webhooks/%s/ping", own: "hook"},
+	{op: "listDeliveries", method: "GET", path: "/v1/webhooks/%s/deliveries", own: "hook"},
+	{op: "listJobs", method: "GET", path: "/v1/jobs"},
+	{op: "resendDelivery", method: "POST", path: "/v1/webhooks/%s/resend", own: "hook", body: `{"delivery_id":"DELIVERY"}`},
+	{op: "retryJob", method: "POST", path: "/v1/jobs/%s/retry", own: "job"},
+	{op: "deleteWebhook", method: "DELETE", path: "/v1/webhooks/%s", own: "hook"},
 	{op: "getCheckpoint", method: "GET", path: "/v1/audit/checkpoint"},
 	{op: "listEntries", method: "GET", path: "/v1/audit/entries"},
 	{op: "getProof", method: "GET", path: "/v1/audit/proofs/%s", own: "reg"},
 }
 
-// moves are the operations that end or change a registration.
-var moves = map[string]bool{"extendRegistration": true, "withdrawRegistration": true, "revokeRegistration": true, "winRegistration": true, "loseRegistration": true}
+// moves are the operations that end or change a registration, and those that do what has not been done yet again.
+var moves = map[string]bool{"resendDelivery": true, "retryJob": true, "extendRegistration": true, "withdrawRegistration": true, "revokeRegistration": true, "winRegistration": true, "loseRegistration": true}
 
 // plan is the smallest territory plan.
 const plan = `apiVersion: dealreg/v1
@@ -112,7 +123,9 @@ func TestAccess(t *testing.T) {
 		"foreign": w.want(201, w.register("rival", "a", filing("P-009", "Stadtwerke Süd AG"))).str(t, "id"),
 		"case":    openCase(w),
 		"key":     w.want(201, w.call("admin", "POST", "/v1/keys", `{"role":"auditor"}`)).str(t, "key.id"),
+		"hook":    w.want(201, w.call("admin", "POST", "/v1/webhooks", `{"url":"https://portal.example.com","types":["*"],"partner_ids":["*"]}`)).str(t, "webhook.id"),
 	}
+	ids["job"] = w.want(202, w.call("admin", "POST", "/v1/webhooks/"+ids["hook"]+"/ping", "")).str(t, "id")
 	policy := w.want(200, w.call("ops", "GET", "/v1/policies/live", "", "Accept", "application/yaml"))
 	roles := map[string][]string{"portal": {"portal", "any"}, "ops": {"ops"}, "policy": {"policy"}, "auditor": {"auditor"}, "admin": {"admin"}}
 	seen := map[string]bool{}
@@ -134,6 +147,7 @@ func TestAccess(t *testing.T) {
 		case "plan":
 			body = plan
 		}
+		body = strings.ReplaceAll(body, "DELIVERY", ids["job"])
 		own := row.own
 		if ids[own] != "" {
 			own = ids[own]

@@ -69,3 +69,14 @@ func (r reply) VisitRevokeKeyResponse(w http.ResponseWriter) error            { 
 func (r reply) VisitRevokeRegistrationResponse(w http.ResponseWriter) error   { return r.write(w) }
 func (r reply) VisitWinRegistrationResponse(w http.ResponseWriter) error      { return r.write(w) }
 func (r reply) VisitWithdrawRegistrationResponse(w http.ResponseWriter) error { return r.write(w) }
+func (r reply) VisitListWebhooksResponse(w http.ResponseWriter) error         { return r.write(w) }
+func (r reply) VisitCreateWebhookResponse(w http.ResponseWriter) error        { return r.write(w) }
+func (r reply) VisitGetWebhookResponse(w http.ResponseWriter) error           { return r.write(w) }
+func (r reply) VisitChangeWebhookResponse(w http.ResponseWriter) error        { return r.write(w) }
+func (r reply) VisitDeleteWebhookResponse(w http.ResponseWriter) error        { return r.write(w) }
+func (r reply) VisitRotateWebhookResponse(w http.ResponseWriter) error        { return r.write(w) }
+func (r reply) VisitPingWebhookResponse(w http.ResponseWriter) error          { return r.write(w) }
+func (r reply) VisitResendDeliveryResponse(w http.ResponseWriter) error       { return r.write(w) }
+func (r reply) VisitListDeliveriesResponse(w http.ResponseWriter) error       { return r.write(w) }
+func (r reply) VisitListJobsResponse(w http.ResponseWriter) error             { return r.write(w) }
+func (r reply) VisitRetryJobResponse(w http.ResponseWriter) error             { return r.write(w) }
