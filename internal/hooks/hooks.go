@@ -366,8 +366,8 @@ func (h *Hooks) Describe(to chan<- *prometheus.Desc) {
 }
 
 var (
-	backlogDesc = prometheus.NewDesc("dibs_jobs", "Jobs beside the ledger: waiting, and dead.", []string{"state"}, nil)
-	ageDesc     = prometheus.NewDesc("dibs_jobs_age_seconds", "Since the oldest job that waits was enqueued.", nil, nil)
+	backlogDesc = prometheus.NewDesc("dibs_webhook_deliveries", "Deliveries to webhooks that wait, and that were given up (dead).", []string{"state"}, nil)
+	ageDesc     = prometheus.NewDesc("dibs_webhook_age_seconds", "Since the event of the oldest delivery that waits.", nil, nil)
 )
 
 // Collect implements prometheus.Collector. When the store does not answer, what it would have said is left out.
@@ -375,7 +375,7 @@ func (h *Hooks) Collect(to chan<- prometheus.Metric) {
 	h.attempts.Collect(to)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	b, err := h.cfg.Store.Backlog(ctx)
+	b, err := h.cfg.Store.Backlog(ctx, kindWebhook)
 	if err != nil {
 		return
 	}

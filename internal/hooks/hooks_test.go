@@ -380,7 +380,7 @@ func TestOrder(t *testing.T) {
 	if got := types(first.ID); len(got) != 12 || got[11] != "lost" {
 		t.Errorf("told %v", got)
 	}
-	if bl, err := b.Store().Backlog(ctx); err != nil || bl.Dead != 1 {
+	if bl, err := b.Store().Backlog(ctx, "webhook"); err != nil || bl.Dead != 1 {
 		t.Errorf("%+v, %v", bl, err)
 	}
 	rec.answers(nil)

@@ -237,8 +237,8 @@ type Store interface {
 	// Retry lets a job that is done or dead wait again, due now, as if it had not been tried. One that waits is
 	// deal.ErrNotPossible.
 	Retry(ctx context.Context, id string, now time.Time) error
-	// Backlog says what waits and what was given up.
-	Backlog(ctx context.Context) (Backlog, error)
+	// Backlog says what of a kind waits and what was given up.
+	Backlog(ctx context.Context, kind string) (Backlog, error)
 	// DropJobs forgets jobs that ended before an instant: done before doneBefore, dead before deadBefore.
 	DropJobs(ctx context.Context, doneBefore, deadBefore time.Time) error
 

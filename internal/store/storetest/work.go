@@ -131,7 +131,7 @@ func testJobs(t *testing.T, db store.Store, reopen func() store.Store) {
 			}
 		}
 	}
-	if b, err := db.Backlog(ctx); err != nil || b.Waiting != 3 || b.Dead != 1 || !b.Since.Equal(start) {
+	if b, err := db.Backlog(ctx, "k"); err != nil || b.Waiting != 2 || b.Dead != 1 || !b.Since.Equal(start) {
 		t.Errorf("%+v, %v", b, err)
 	}
 	// By hand.

@@ -294,12 +294,12 @@ func (r *Reader) Jobs(ctx context.Context, f store.JobFilter) ([]store.Job, erro
 }
 
 // Backlog implements store.Store.
-func (r *Reader) Backlog(ctx context.Context) (b store.Backlog, err error) {
-	err = one(ctx, r.DB, `SELECT COUNT(*), MIN(created_at) FROM job WHERE state = 'waiting'`, nil, &b.Waiting, instant{&b.Since})
+func (r *Reader) Backlog(ctx context.Context, kind string) (b store.Backlog, err error) {
+	err = one(ctx, r.DB, `SELECT COUNT(*), MIN(created_at) FROM job WHERE kind = ? AND state = 'waiting'`, []any{kind}, &b.Waiting, instant{&b.Since})
 	if err != nil {
 		return b, err
 	}
-	return b, one(ctx, r.DB, `SELECT COUNT(*) FROM job WHERE state = 'dead'`, nil, &b.Dead)
+	return b, one(ctx, r.DB, `SELECT COUNT(*) FROM job WHERE kind = ? AND state = 'dead'`, []any{kind}, &b.Dead)
 }
 
 // Webhook implements store.Store.
