@@ -697,7 +697,8 @@ func known[T any, P interface {
 	return p
 }
 
-// Delete removes rows of reference data. A missing row is deal.ErrNotFound, and nothing is removed.
+// Delete removes rows of reference data. A missing row is deal.ErrNotFound, and one that live registrations or open
+// opportunities rest on deal.ErrNotPossible; nothing is removed then.
 func (e *Engine) Delete(ctx context.Context, q Request, kind deal.RecordKind, keys []string) error {
 	_, err := e.submit(ctx, q, func(time.Time) ([]addition, error) {
 		change := &deal.Change{}
@@ -705,11 +706,58 @@ func (e *Engine) Delete(ctx context.Context, q Request, kind deal.RecordKind, ke
 			if e.view.record(kind, k) == nil {
 				return nil, fmt.Errorf("%s %s: %w", kind, k, deal.ErrNotFound)
 			}
+			if why := e.view.restingOn(kind, k); why != "" {
+				return nil, fmt.Errorf("%w: %s %s cannot be deleted while %s", deal.ErrNotPossible, kind, k, why)
+			}
 			change.Deleted = append(change.Deleted, deal.RecordRef{Kind: kind, Key: k})
 		}
 		return []addition{{entry: store.Entry{Kind: deal.EntryDeleted, Subject: string(kind) + "/" + keys[0]}, change: change}}, nil
 	})
 	return err
+}
+
+// restingOn says what would lose its ground with a row, and what can be done instead; nothing when it can go.
+func (v *view) restingOn(kind deal.RecordKind, key string) string {
+	var claims []string
+	note := func(r *deal.Registration) { claims = append(claims, r.Number) }
+	instead := ""
+	switch kind {
+	case deal.Partners:
+		for _, r := range v.claims {
+			if r.Filing.PartnerID == key || r.Filing.DistributorID == key {
+				note(r)
+			}
+		}
+		instead = "end or transfer them, or set the partner's status to terminated"
+	case deal.Accounts:
+		for _, id := range v.claimsOf[deal.CustomerRef{AccountID: key}.Key()] {
+			note(v.claims[id])
+		}
+		instead = "end them, or set the account's status to closed"
+		var open []string
+		for _, id := range v.oppsOf[key] {
+			if v.opportunities[id].Status == "open" {
+				open = append(open, id)
+			}
+		}
+		if len(claims) == 0 && len(open) > 0 {
+			return "opportunities with it are open (" + some(open) + "): close them first, or set the account's status to closed"
+		}
+	}
+	if len(claims) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d live registrations rest on it (%s): %s", len(claims), some(claims), instead)
+}
+
+// some lists the first few of ids, in order.
+func some(ids []string) string {
+	const most = 3
+	slices.Sort(ids)
+	if len(ids) > most {
+		return strings.Join(ids[:most], ", ") + ", …"
+	}
+	return strings.Join(ids, ", ")
 }
 
 // CreateKey makes an API key and returns its token, which is shown once and not kept.

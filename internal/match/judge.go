@@ -36,7 +36,7 @@ type Query struct {
 
 // Prepare reads a record.
 func (m *Model) Prepare(r Record) *Query {
-	q := &Query{id: r.ID, country: strings.ToUpper(strings.TrimSpace(r.Country)), phone: phoneTail(r.Phone), tax: alnum(r.TaxID), duns: alnum(r.DUNS), lei: alnum(r.LEI),
+	q := &Query{id: r.ID, country: strings.ToUpper(strings.TrimSpace(r.Country)), phone: phoneTail(r.Phone), tax: taxID(r.TaxID), duns: duns(r.DUNS), lei: lei(r.LEI),
 		parent: r.ParentID, city: Normalise(r.City), street: street(r.Street)}
 	q.region = region(r.Region, q.country)
 	q.postal = postal(r.PostalCode, q.country)
@@ -55,11 +55,11 @@ func (m *Model) Prepare(r Record) *Query {
 		}
 	}
 	for _, d := range r.Domains {
-		if d = siteDomain(d); d != "" && !m.mailHosts[d] && !slices.Contains(q.domains, d) && len(q.domains) < maxDomains {
+		if d = siteDomain(d); m.own(d) && !slices.Contains(q.domains, d) && len(q.domains) < maxDomains {
 			q.domains = append(q.domains, d)
 		}
 	}
-	if d := siteDomain(r.MailDomain); len(q.domains) == 0 && d != "" && !m.mailHosts[d] {
+	if d := siteDomain(r.MailDomain); len(q.domains) == 0 && m.own(d) {
 		q.domains, q.mailed = []string{d}, true
 	}
 	for _, p := range r.ParentNames {

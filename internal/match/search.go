@@ -170,7 +170,7 @@ func (x *Index) Search(q *Query, o Options) Result {
 // Owners returns how many live records have the web domain.
 func (x *Index) Owners(domain string) int {
 	d := siteDomain(domain)
-	if d == "" || x.m.mailHosts[d] {
+	if !x.m.own(d) {
 		return 0
 	}
 	x.mu.RLock()
