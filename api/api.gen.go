@@ -85,6 +85,7 @@ func (e CheckAnswerAdvice) Valid() bool {
 // Defines values for ConflictKind.
 const (
 	CompetingOffer        ConflictKind = "competing_offer"
+	DirectClosed          ConflictKind = "direct_closed"
 	DirectEngaged         ConflictKind = "direct_engaged"
 	ExistingCustomer      ConflictKind = "existing_customer"
 	FamilyHeld            ConflictKind = "family_held"
@@ -104,6 +105,8 @@ const (
 func (e ConflictKind) Valid() bool {
 	switch e {
 	case CompetingOffer:
+		return true
+	case DirectClosed:
 		return true
 	case DirectEngaged:
 		return true

@@ -494,6 +494,22 @@ func TestRecords(t *testing.T) {
 	if got := (&Opportunity{}).LivelyAt(noon); got != -1 {
 		t.Errorf("no known activity is %d days ago", got)
 	}
+	for _, c := range []struct {
+		touched, closed string
+		want            int64
+	}{{"", "", -1}, {"2027-02-20", "", 9}, {"", "2027-02-20", 9}, {"2027-02-20", "2027-02-25", 4}, {"2027-02-20", "2027-02-01", 9}, {"2027-02-20", "2027-06-30", 9},
+		{"2027-06-30", "2027-02-25", 4}, {"2027-06-30", "2027-07-30", -1}, {"", "2027-06-30", -1}, {"2027-03-01", "", 0}} {
+		var o Opportunity
+		if c.touched != "" {
+			o.LastActivityAt = day(t, c.touched)
+		}
+		if c.closed != "" {
+			o.CloseDate = day(t, c.closed)
+		}
+		if got := o.ClosedDays(noon); got != c.want {
+			t.Errorf("touched %q, closed %q: %d days ago, want %d", c.touched, c.closed, got, c.want)
+		}
+	}
 	r := Rate{Date: day(t, "2027-03-01"), From: "USD", To: "EUR", Rate: "0.91"}
 	if r.Key() != "2027-03-01_USD_EUR" {
 		t.Errorf("key of a rate: %s", r.Key())
