@@ -394,7 +394,7 @@ func (c *compiler) cell(at document.Path, name string, s document.Scalar) (cell,
 		out.custom, kind, values, closed = cn, f.Type, append([]string{""}, f.Values...), f.Type == Enum
 	} else if i, ok := lookup(name); ok {
 		out.fact, kind = i, Schema[i].Type
-		values, closed = c.valuesOf(name)
+		values, closed = c.p.settings.Values(name)
 	} else {
 		c.add(at, "there is no fact %s%s", name, c.meant(name))
 		return out, false

@@ -106,7 +106,11 @@ func TestErrors(t *testing.T) {
 		{"tier: gold}, B", "teir: gold}, B", `25:41: tests.world.partners.A.teir: there is no field "teir" here; did you mean "tier"?`},
 		{"accounts: {ACME", "acounts: {ACME", `there is no field "acounts" here; there are rates, territories, partners`},
 		{"reg.amount: 999.99", "reg.amuont: 999.99", `35:30: tests.cases[0].table[0].set.reg.amuont: there is no fact "reg.amuont"; did you mean reg.amount?`},
-		{"reg.amount: 999.99", "reg.type: newbiz", `fact reg.type is never "newbiz"; it is one of`},
+		{"reg.amount: 999.99", "reg.type: newbiz", `reg.type is never "newbiz"; it is one of`},
+		{"reg.amount: 999.99", "partner.tier: golden", `partner.tier is never "golden"; it is one of registered, gold; did you mean gold?`},
+		{"reg.amount: 999.99", "partner.tier_rank: 2", `settings has 2 of them, counted from 0`},
+		{"reg.amount: 999.99", "custom.colour: red", `custom.colour is not declared by the policy`},
+		{"tier: gold}, B", "tier: golden}, B", `partners A: tier is "golden", and settings has registered, gold; did you mean gold?`},
 		{"use: [clean]", "use: [claen]", `tests.facts has no "claen"; did you mean clean?`},
 		{"rule: small}", "rule: smal}", `there is no rule "smal"; did you mean small?`},
 		{"fired: [protect]", "fired: [protekt]", `there is no rule "protekt"; did you mean protect?`},
@@ -152,7 +156,8 @@ func TestFromDecision(t *testing.T) {
 	v := p.Decide(f, start)
 	d := deal.Decision{ID: "dec_1", At: start, Outcome: v.Outcome, Route: &deal.Route{Disposition: v.Disposition}, ReasonCodes: v.Reasons, Trace: v.Trace,
 		Facts: f.Map(), Policy: p.Ref()}
-	text, err := FromDecision(&d)
+	d.Facts["partner.tier"], d.Facts["conflict.direct_engaged.stage"] = "tin", "somewhere" // as an import may bring them
+	text, err := FromDecision(&d, string(doc))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +170,7 @@ func TestFromDecision(t *testing.T) {
 	if report, out := run(t, []byte(changed)); report.OK() || !strings.Contains(out, "FAIL     as decided in dec_1") {
 		t.Error(out)
 	}
-	if _, err := FromDecision(&deal.Decision{ID: "dec_2"}); err == nil || !strings.Contains(err.Error(), "no facts") {
+	if _, err := FromDecision(&deal.Decision{ID: "dec_2"}, string(doc)); err == nil || !strings.Contains(err.Error(), "no facts") {
 		t.Errorf("a decision that was taken over: %v", err)
 	}
 }
@@ -297,5 +302,28 @@ func TestAuthorsOwn(t *testing.T) {
 	}
 	if report, text := run(t, doc); !report.OK() || report.Pending > 0 {
 		t.Error(text)
+	}
+}
+
+// A tier and its rank, a stage and its place, are never stated one without the other; nor are they in a test.
+func TestPlaces(t *testing.T) {
+	t.Parallel()
+	base := small(t, "tiers: [registered, gold]", "tiers: [registered, gold], stages: [lead, offer]",
+		"        - {set: {reg.amount: 999.99}, expect: {outcome: declined, rule: small}}\n        - {set: {reg.amount: 1000}, expect: {outcome: protect, fired: [protect]}}\n", "%%")
+	for set, want := range map[string]string{
+		"partner.tier: gold":                               "{partner.tier: gold, partner.tier_rank: 1}",
+		"partner.tier_rank: 1":                             "{partner.tier: gold, partner.tier_rank: 1}",
+		"partner.tier_rank: 0":                             "{partner.tier: registered, partner.tier_rank: 0}",
+		"conflict.direct_engaged.stage: offer":             "{conflict.direct_engaged.stage_no: 1}",
+		"conflict.direct_engaged.stage_no: 0":              "{conflict.direct_engaged.stage: lead}",
+		"conflict.direct_engaged.stage_no: -1":             "{conflict.direct_engaged.stage: ''}",
+		"partner.tier: gold, reg.amount: 1":                "{partner.tier_rank: 1}",
+		"partner.tier: registered, partner.tier_rank: 1":   "{partner.tier: gold}",
+		"conflict.direct_engaged.stage: '', reg.amount: 1": "{conflict.direct_engaged.stage_no: -1}",
+	} {
+		doc := strings.Replace(string(base), "%%", "        - {set: {"+set+"}, expect: {facts: "+want+"}}\n", 1)
+		if report, out := run(t, []byte(doc)); report.Failed > 0 {
+			t.Errorf("%s: %s", set, out)
+		}
 	}
 }

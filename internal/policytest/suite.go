@@ -417,12 +417,55 @@ func (r *reader) setFact(f *policy.Facts, p document.Path, name string, v docume
 		r.Add(p, "give %s a value", name)
 		return
 	}
+	set := r.p.Settings()
+	if own, ok := strings.CutPrefix(name, "custom."); ok {
+		for _, e := range set.Validate(map[string]string{own: value.(string)}) {
+			r.Add(p, "%s %s", e.Field, e.Detail)
+		}
+	}
+	if values, closed := set.Values(name); closed {
+		words, list := value.([]string)
+		if s, is := value.(string); is && !list {
+			words = []string{s}
+		}
+		for _, w := range words {
+			if !slices.Contains(values, w) {
+				r.Add(p, "%s is never %q; it is one of %s%s", name, w, strings.Join(slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == "" }), ", "), didYouMean(w, values))
+				return
+			}
+		}
+	}
 	if err := f.Put(name, value); err != nil {
 		hint := ""
 		if f.Get(name) == nil {
 			hint = didYouMean(name, factNames)
 		}
 		r.Add(p, "%v%s", err, hint)
+		return
+	}
+	r.places(f, p, name)
+}
+
+// places keeps a tier and its rank, and a sales stage and its place, what the policy's settings make of them: the engine
+// never states one without the other.
+func (r *reader) places(f *policy.Facts, p document.Path, name string) {
+	set := r.p.Settings()
+	word, number, list, unknown := "partner.tier", "partner.tier_rank", set.Tiers, 0
+	if kind, ok := strings.CutSuffix(strings.TrimSuffix(name, "_no"), ".stage"); ok {
+		word, number, list, unknown = kind+".stage", kind+".stage_no", set.Stages, -1
+	}
+	switch name {
+	case word:
+		f.Set(number, max(unknown, slices.Index(list, f.Get(word).(string))))
+	case number:
+		switch at := int(f.Get(number).(int64)); {
+		case at >= 0 && at < len(list):
+			f.Set(word, list[at])
+		case at == unknown:
+			f.Set(word, "")
+		default:
+			r.Add(p, "settings has %d of them, counted from 0", len(list))
+		}
 	}
 }
 
@@ -542,10 +585,30 @@ func (r *reader) rows(w *worldDoc, p document.Path) []deal.Record {
 			if a, ok := rec.(*deal.Account); ok {
 				a.Region = deal.CanonicalRegion(a.Country, a.Region)
 			}
-			for _, e := range rec.Validate() {
+			for _, e := range append(rec.Validate(), r.declared(rec)...) {
 				r.Add(p, "%s %s: %s %s", kind, ref.Key, e.Field, e.Detail)
 			}
 			out = append(out, rec)
+		}
+	}
+	return out
+}
+
+// declared reports the tier of a partner and the stage of an open opportunity that a policy with tiers and stages does not
+// declare: nothing in it speaks of them, and so it is a slip.
+func (r *reader) declared(rec deal.Record) (out deal.FieldErrors) {
+	set := r.p.Settings()
+	check := func(field, word string, list []string) {
+		if word != "" && len(list) > 0 && !slices.ContainsFunc(list, func(s string) bool { return strings.EqualFold(s, strings.TrimSpace(word)) }) {
+			out.Add(field, "is %q, and settings has %s%s", word, strings.Join(list, ", "), didYouMean(word, list))
+		}
+	}
+	switch x := rec.(type) {
+	case *deal.Partner:
+		check("tier", x.Tier, set.Tiers)
+	case *deal.Opportunity:
+		if x.Status == "open" {
+			check("stage", x.Stage, set.Stages)
 		}
 	}
 	return out
