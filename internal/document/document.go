@@ -296,6 +296,12 @@ func (r *Reader) Has(p ...any) bool {
 	return ok
 }
 
+// Null reports whether the document gives the field at p, and gives it no value.
+func (r *Reader) Null(p Path) bool {
+	n, _, _, ok := r.find(p)
+	return ok && n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null"
+}
+
 // Keys returns the keys of the mapping at p, in the order of the text.
 func (r *Reader) Keys(p ...any) []string {
 	n, _, _, ok := r.find(p)

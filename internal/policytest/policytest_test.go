@@ -327,3 +327,38 @@ func TestPlaces(t *testing.T) {
 		}
 	}
 }
+
+// A step changes the fields it gives of a record, adds records and takes records away; what went before is as it was.
+func TestPut(t *testing.T) {
+	t.Parallel()
+	doc := small(t, "tests:\n", `  - id: direct
+    when: conflict.direct_engaged.found || conflict.direct_closed.found && conflict.direct_closed.idle_days < 30
+    then: {outcome: route, disposition: declined, reason: DIRECT_ENGAGED}
+tests:
+`, "waivers:\n  - {id: w1, partner: B, rule: small, until: 2027-12-31, by: boss}\n  - id: direct\n", "  - id: direct\n", "waived: [small]", "outcome: declined", "outcome: protect, outcome", "outcome",
+		"    - name: ext\n", `    - name: the direct team comes and goes
+      world: {opportunities: {O: {account_id: ACME, led_by: direct, last_activity_at: 2027-02-01}, GONE: {account_id: ACME, led_by: direct}}}
+      set: {opportunities.GONE: null}
+      steps:
+        - file: {use: deal}
+          expect: {outcome: declined, rule: direct}
+        - put: {opportunities: {O: {status: lost}}}
+          file: {use: deal, as: lost}
+          expect: {outcome: declined, rule: direct, facts: {conflict.direct_closed.idle_days: 28, conflict.direct_closed.status: lost}}
+        - after: 2d
+          file: {use: deal, as: later}
+          expect: {outcome: protect, facts: {conflict.direct_closed.idle_days: 30}}
+        - put: {opportunities: {O: null}, partners: {B: {tier: gold}}}
+          file: {use: deal, partner_id: B, customer: {name: Zanzibar Orchestra, country: DE}}
+          expect: {outcome: protect, facts: {partner.tier: gold}}
+        - file: {use: deal, partner_id: B, as: nobody, customer: {name: Acme Industries, country: DE}}
+          expect: {outcome: waitlisted, facts: {conflict.direct_closed.found: false}}
+    - name: ext
+`)
+	if report, out := run(t, doc); !report.OK() {
+		t.Error(out)
+	}
+	if _, err := Load([]byte(strings.Replace(string(doc), "{O: null}", "{P: null}", 1))); err == nil || !strings.Contains(err.Error(), "there is no P to take away") {
+		t.Errorf("%v", err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,6 +58,7 @@ type step struct {
 	at     time.Time // zero: the clock stays
 	after  string    // a term; empty: the clock stays
 	put    []deal.Record
+	gone   []deal.RecordRef // records that are no more
 	file   *deal.Filing
 	as     string // the name of what is filed
 	act    *actDoc
@@ -323,16 +325,16 @@ func (r *reader) one(d *caseDoc, p document.Path, name string, place document.Pa
 			r.Add(at.Of("times"), "%d is not 1 to %d", s.Times, maxCases/10)
 			return
 		}
-		c.steps = append(c.steps, r.step(s, at, names, &now, c.pending != "", 1))
+		c.steps = append(c.steps, r.step(s, at, w, names, &now, c.pending != "", 1))
 		for n := 2; n <= s.Times; n++ {
 			again := *s
 			again.At, again.After, again.Act, again.See, again.Put = "", "", nil, nil, document.Part{}
-			c.steps = append(c.steps, r.step(&again, at, names, &now, c.pending != "", n))
+			c.steps = append(c.steps, r.step(&again, at, w, names, &now, c.pending != "", n))
 		}
 	}
 }
 
-func (r *reader) step(d *stepDoc, p document.Path, names map[string]bool, now *time.Time, pending bool, n int) step {
+func (r *reader) step(d *stepDoc, p document.Path, w *worldDoc, names map[string]bool, now *time.Time, pending bool, n int) step {
 	line, _ := r.Place(p)
 	s := step{line: line, after: d.After, act: d.Act}
 	if d.At != "" {
@@ -354,11 +356,7 @@ func (r *reader) step(d *stepDoc, p document.Path, names map[string]bool, now *t
 		}
 	}
 	if n == 1 && r.Has(p.Of("put")...) {
-		w := r.world(p.Of("put"), nil)
-		if w.Territories != "" {
-			r.Add(p.Of("put", "territories"), "the plan is of the whole case; give it in world:")
-		}
-		s.put = r.rows(w, p.Of("put"))
+		s.put, s.gone = r.put(p.Of("put"), w)
 	}
 	s.expect = r.expect(p, nil, names)
 	if r.Has(p.Of("file")...) {
@@ -509,11 +507,16 @@ func (r *reader) world(p document.Path, w *worldDoc) *worldDoc {
 	}
 	for _, kind := range worldKinds {
 		for _, id := range r.Keys(p.Of(string(kind))...) {
+			at := p.Of(string(kind), id)
+			if r.Null(at) {
+				w.remove(kind, id)
+				continue
+			}
 			rec := w.record(kind, id)
 			if rec == nil {
 				rec = w.add(kind, id)
 			}
-			r.ReadAt(p.Of(string(kind), id), rec)
+			r.ReadAt(at, rec)
 		}
 	}
 	for i := range r.Len(p.Of(string(deal.Rates))...) {
@@ -533,6 +536,45 @@ func (r *reader) world(p document.Path, w *worldDoc) *worldDoc {
 		}
 	}
 	return w
+}
+
+// put reads the records that change in a step over those there are by then, in w, which it changes. It returns the changed
+// ones, whole, and those that are taken away.
+func (r *reader) put(p document.Path, w *worldDoc) ([]deal.Record, []deal.RecordRef) {
+	if r.Has(p.Of("territories")...) {
+		r.Add(p.Of("territories"), "the plan is of the whole case; give it in world:")
+	}
+	var gone []deal.RecordRef
+	for _, kind := range worldKinds {
+		for _, id := range r.Keys(p.Of(string(kind))...) {
+			old, at := w.record(kind, id), p.Of(string(kind), id)
+			switch {
+			case r.Null(at) && old == nil:
+				r.Add(at, "there is no %s to take away", id)
+			case r.Null(at):
+				gone = append(gone, deal.RecordRef{Kind: kind, Key: id})
+			case old != nil: // the record before the change is in the world of the steps before
+				whole := reflect.New(reflect.TypeOf(old).Elem())
+				whole.Elem().Set(reflect.ValueOf(old).Elem())
+				w.records[kind][id] = whole.Interface().(deal.Record)
+			}
+		}
+	}
+	r.world(p, w)
+	changed := &worldDoc{records: map[deal.RecordKind]map[string]deal.Record{}}
+	for _, kind := range worldKinds {
+		for _, id := range r.Keys(p.Of(string(kind))...) {
+			if rec := w.record(kind, id); rec != nil {
+				changed.put(rec)
+			}
+		}
+	}
+	for _, rec := range w.records[deal.Rates] {
+		if r.Has(p.Of(string(deal.Rates))...) {
+			changed.put(rec)
+		}
+	}
+	return r.rows(changed, p), gone
 }
 
 func (w *worldDoc) record(kind deal.RecordKind, id string) deal.Record { return w.records[kind][id] }
@@ -623,8 +665,7 @@ func (r *reader) set(w *worldDoc, f *filingDoc, s setting) {
 	}
 	id, field, ok := strings.Cut(rest, ".")
 	if !ok && id != "" && slices.Contains(worldKinds, deal.RecordKind(kind)) {
-		var gone document.Scalar
-		if r.ReadAt(s.from, &gone); gone.Value == nil {
+		if r.Null(s.from) {
 			w.remove(deal.RecordKind(kind), id)
 			return
 		}
