@@ -131,15 +131,26 @@ func (c *compiler) add(p document.Path, format string, args ...any) {
 // Compile reads and checks a policy. The error is an Errors with everything that is wrong; a Policy is returned only
 // when nothing is.
 func Compile(doc []byte) (*Policy, error) {
-	c := &compiler{r: document.Parse(doc, maxDocument), params: map[string]ref.Val{}, public: map[string]bool{},
-		custom: map[string]CustomField{}, derived: map[string]*derived{}, reasons: map[string]*reason{}, ranks: map[string]int{}, known: map[string]bool{}, looksAt: map[string]bool{}, p: &Policy{}}
-	if err := c.r.Err(); err != nil {
+	p, err := Draft(doc)
+	if err != nil {
 		return nil, err
 	}
-	if c.header(); c.r.Err() != nil {
+	return p, nil
+}
+
+// Draft is Compile for whoever goes on to check the rest of the document, its tests, whatever is wrong with the policy: the
+// policy that comes with an error is what could be read of it, to ask for names and settings, and never to decide. It is nil
+// where that would only lead to more errors that are none.
+func Draft(doc []byte) (*Policy, error) {
+	c := &compiler{r: document.Parse(doc, maxDocument), params: map[string]ref.Val{}, public: map[string]bool{},
+		custom: map[string]CustomField{}, derived: map[string]*derived{}, reasons: map[string]*reason{}, ranks: map[string]int{}, known: map[string]bool{}, looksAt: map[string]bool{}, p: &Policy{}}
+	if !c.r.Readable() || !c.header() {
 		return nil, c.r.Err() // of another kind: nothing below would make sense
 	}
 	c.r.Read(&c.doc)
+	if c.r.Lost("settings", "params", "bands", "tables", "reasons", "defaults") {
+		return nil, c.r.Err() // what the rest speaks of may be there
+	}
 	c.metadata(doc)
 	c.settings()
 	c.parameters()
@@ -152,21 +163,25 @@ func Compile(doc []byte) (*Policy, error) {
 	c.p.onError = c.fallback("on_error", deal.ReasonRuleError)
 	c.p.onNone = c.fallback("on_no_match", deal.ReasonNoRule)
 	c.rules()
-	c.waivers()
-	if err := c.r.Err(); err != nil {
-		return nil, err
+	if c.r.Lost("rules") {
+		return nil, c.r.Err()
 	}
+	c.waivers()
 	c.p.codes = slices.Sorted(maps.Keys(c.reasons))
-	return c.p, nil
+	return c.p, c.r.Err()
 }
 
-func (c *compiler) header() {
-	if v := c.r.Peek("apiVersion"); v != apiVersion {
+func (c *compiler) header() bool {
+	ok := true
+	if v := c.r.Peek("apiVersion"); v != apiVersion && !c.r.Lost("apiVersion") {
 		c.add(path("apiVersion"), "a policy begins with apiVersion: %s", apiVersion)
+		ok = false
 	}
-	if v := c.r.Peek("kind"); v != docKind {
+	if v := c.r.Peek("kind"); v != docKind && !c.r.Lost("kind") {
 		c.add(path("kind"), "%q is not kind: %s", v, docKind)
+		ok = false
 	}
+	return ok
 }
 
 // IsPolicy reports whether a document calls itself a policy, right or wrong.

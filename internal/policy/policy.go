@@ -48,7 +48,10 @@ type RuleInfo struct {
 func (p *Policy) Rules() []RuleInfo {
 	out := make([]RuleInfo, len(p.rules))
 	for i, r := range p.rules {
-		out[i] = RuleInfo{r.id, r.title, r.shadow, r.then.verdict.Outcome, r.then.verdict.Disposition, r.then.reason.code}
+		out[i] = RuleInfo{ID: r.id, Title: r.title, Shadow: r.shadow, Outcome: r.then.verdict.Outcome, Disposition: r.then.verdict.Disposition}
+		if r.then.reason != nil { // nil in a draft
+			out[i].Reason = r.then.reason.code
+		}
 	}
 	return out
 }

@@ -362,3 +362,32 @@ tests:
 		t.Errorf("%v", err)
 	}
 }
+
+// One run names a slip in the text, one in a type, one in a rule and one in a test, each where it is.
+func TestErrorsAtOnce(t *testing.T) {
+	t.Parallel()
+	doc := small(t, "title: T}", "titel: T}", "{value: 1000}", "{value: 1000, min: few}", "reg.amount < params.limit", "reg.amuont < params.limit", "days: 90}}", "days: 90d}}", "rule: small}", "rule: smal}", "after: 100d", "after: soon")
+	_, err := Load(doc)
+	var errs document.Errors
+	if !errors.As(err, &errs) || len(errs) != 6 {
+		t.Fatalf("%v", err)
+	}
+	for i, want := range []string{"3:21: metadata.titel", "6:29: params.limit.min", "16:11: rules[1].when", "20:63: rules[2].then.terms.days", "35:73: tests.cases[0].table[0].expect.rule", "44:18: tests.cases[1].steps[2].after"} {
+		if !strings.HasPrefix(errs[i].Error(), want) {
+			t.Errorf("%s is not %s", errs[i], want)
+		}
+	}
+	// What is not YAML in the tests, or in a waiver, hides nothing of the policy.
+	for old, slip := range map[string]string{"accounts: {ACME": "accounts: [{ACME", "rule: small, until": "rule: small: until"} {
+		broken := strings.Replace(string(doc), old, slip, 1)
+		_, err := Load([]byte(broken))
+		if !errors.As(err, &errs) || len(errs) < 5 || !strings.Contains(err.Error(), "not YAML") || !strings.Contains(err.Error(), "16:11: rules[1].when") {
+			t.Errorf("%s: %v", slip, err)
+		}
+	}
+	// What is not YAML in the rules or the settings hides what speaks of them, and nothing else.
+	broken := strings.Replace(string(doc), "when: 'true'", "when: 'true", 1)
+	if _, err := Load([]byte(broken)); !errors.As(err, &errs) || len(errs) != 3 || !strings.HasPrefix(errs[2].Error(), "19:") {
+		t.Errorf("%v", err)
+	}
+}

@@ -145,9 +145,9 @@ func at(steps ...any) document.Path { return steps }
 
 // Load reads a policy and its tests. What is wrong with either is a document.Errors.
 func Load(body []byte) (*Suite, error) {
-	p, err := policy.Compile(body)
-	if err != nil {
-		return nil, err
+	p, wrong := policy.Draft(body)
+	if p == nil {
+		return nil, wrong
 	}
 	r := &reader{Reader: document.Parse(body, maxDocument), p: p, now: time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC)}
 	r.Expand = r.relative
@@ -172,8 +172,11 @@ func Load(body []byte) (*Suite, error) {
 	if c := r.doc.Coverage; c.Rules < 0 || c.Rules > 100 || c.Boundaries < 0 || c.Boundaries > 100 {
 		r.Add(at("tests", "coverage"), "percentages are from 0 to 100")
 	}
-	if err := r.Err(); err != nil {
-		return nil, err
+	if err := r.Err(); err != nil || wrong != nil {
+		var of, its document.Errors
+		errors.As(wrong, &of)
+		errors.As(err, &its)
+		return nil, document.Join(of, its)
 	}
 	return &Suite{policy: p, body: body, cases: r.out, want: r.doc.Coverage}, nil
 }
