@@ -118,6 +118,7 @@ type checkReport struct {
 	Tests  int             `json:"tests,omitempty"`
 	Areas  int             `json:"territories,omitempty"`
 	Errors document.Errors `json:"errors"`
+	Warned document.Errors `json:"warnings,omitempty"` // of a policy that can be published all the same
 
 	Findings []territory.Finding `json:"findings,omitempty"` // of a territory plan that can be read
 }
@@ -141,6 +142,7 @@ func (c *policyCheckCmd) Run(std stdio) error {
 		if s, err = policytest.Load(body); err == nil {
 			p := s.Policy()
 			report.Name, report.Digest, report.Rules, report.Tests = p.Ref().Name, p.Ref().Digest, len(p.Rules()), s.Len()
+			report.Warned = p.Warnings()
 		}
 	}
 	if err != nil && !errors.As(err, &report.Errors) {
@@ -150,6 +152,11 @@ func (c *policyCheckCmd) Run(std stdio) error {
 	if c.Format == "text" {
 		for _, f := range report.Findings {
 			fmt.Fprintf(std.out, "%s:%d:%d: %s: %s: %s\n", c.File, f.Line, f.Column, f.Severity, f.Kind, f.Message)
+		}
+	}
+	if c.Format == "text" {
+		for _, w := range report.Warned {
+			fmt.Fprintf(std.out, "%s:%d:%d: warn: %s\n", c.File, w.Line, w.Column, where(w))
 		}
 	}
 	switch {

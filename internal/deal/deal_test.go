@@ -555,3 +555,31 @@ func texts[T ~string](list []T) []string {
 	}
 	return out
 }
+
+func TestExtensionNeeds(t *testing.T) {
+	old, fresh := day(t, "2027-02-20"), day(t, "2027-03-02")
+	for _, c := range []struct {
+		needs, reason string
+		evidence      []Evidence
+		lacks, judged string
+	}{
+		{"", "", nil, "", ""},
+		{"request", "", nil, "", ""},
+		{"reason", " ", nil, "reason", ""},
+		{"reason", "slow", nil, "", ""},
+		{"evidence", "", nil, "evidence", ""},
+		{"evidence", "", []Evidence{{Kind: "quote"}}, "", ""},
+		{"activity", "", []Evidence{{Kind: "quote"}, {Kind: "meeting", Date: old}}, "activity", ""},
+		{"activity", "", []Evidence{{Kind: "quote", Date: fresh}}, "", ""},
+		{"meeting, quote", "", []Evidence{{Kind: "meeting"}}, "quote", ""},
+		{"activity, meeting", "", []Evidence{{Kind: "quote", Date: fresh}, {Kind: "meeting", Date: old}}, "meeting", ""},
+		{"activity, meeting", "", []Evidence{{Kind: "meeting", Date: fresh}}, "", ""},
+		{"activity, the vendor's consent", "", nil, "activity", "the vendor's consent"},
+	} {
+		e := ExtensionTerms{Needs: c.needs}
+		lacks, judged := e.Lacks(c.reason, c.evidence, noon)
+		if strings.Join(lacks, "|") != c.lacks || strings.Join(judged, "|") != c.judged {
+			t.Errorf("%s: lacks %v, judged %v", c.needs, lacks, judged)
+		}
+	}
+}

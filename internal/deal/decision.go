@@ -2,6 +2,7 @@ package deal
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -91,8 +92,42 @@ type ExtensionTerms struct {
 	Max    int    `json:"max"`
 	Days   int    `json:"days,omitempty"`
 	Months int    `json:"months,omitempty"`
-	Needs  string `json:"needs,omitempty"`
+	Needs  string `json:"needs,omitempty"` // all of these, with commas between them: ExtensionNeeds, and what the vendor judges
 	Ask    string `json:"ask,omitempty"` // before_end or any_time; empty: before_end
+}
+
+// ExtensionNeeds are what the service can ask a partner for before it extends: nothing more than to be asked, a reason in words,
+// evidence of any kind, evidence dated since the protection began, and each kind of evidence.
+var ExtensionNeeds = append([]string{"request", "reason", "evidence", "activity"}, EvidenceKinds...)
+
+// Lacks returns what an extension needs and the reason and the evidence do not show. Words the service cannot see for itself are judged: for
+// the vendor to say. With activity among the needs, only evidence dated since then counts for the others.
+func (t *ExtensionTerms) Lacks(reason string, evidence []Evidence, since time.Time) (lacks, judged []string) {
+	if t.Needs == "" {
+		return nil, nil
+	}
+	needs := strings.Split(t.Needs, ", ")
+	shown := evidence
+	if slices.Contains(needs, "activity") {
+		first := since.AddDate(0, 0, -1) // a day begins earlier elsewhere on earth
+		shown = slices.DeleteFunc(slices.Clone(evidence), func(e Evidence) bool { return !e.Date.After(first) })
+	}
+	for _, need := range needs {
+		switch {
+		case need == "request", need == "reason" && strings.TrimSpace(reason) != "":
+		case need == "reason":
+			lacks = append(lacks, need)
+		case need == "evidence", need == "activity":
+			if len(shown) == 0 {
+				lacks = append(lacks, need)
+			}
+		case !slices.Contains(ExtensionNeeds, need):
+			judged = append(judged, need)
+		case !slices.ContainsFunc(shown, func(e Evidence) bool { return e.Kind == need }):
+			lacks = append(lacks, need)
+		}
+	}
+	return lacks, judged
 }
 
 // MilestoneTerms is something that must happen within days of the start.

@@ -123,6 +123,7 @@ func (c *compiler) condition(at document.Path, src string) cel.Program {
 	c.edges, c.internal = nil, k.internal()
 	for _, r := range k.refs {
 		c.read = append(c.read, r.Name)
+		c.used[r.Name] = true
 	}
 	k.boundaries(checked.NativeRep().Expr())
 	prog, err := c.env.Program(checked, cel.EvalOptions(cel.OptOptimize))

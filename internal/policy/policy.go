@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -58,6 +59,13 @@ func (p *Policy) Rules() []RuleInfo {
 
 // Reasons returns the codes the policy can give, sorted.
 func (p *Policy) Reasons() []string { return slices.Clone(p.codes) }
+
+// Warnings returns what is most likely a slip, and keeps nobody from publishing: what the document declares and nothing uses,
+// and what the service will leave to people.
+func (p *Policy) Warnings() Errors { return slices.Clone(p.warnings) }
+
+// Benefits returns the names of the benefits that the policy declares, sorted; nil when it declares none.
+func (p *Policy) Benefits() []string { return slices.Sorted(maps.Keys(p.benefits)) }
 
 // Waivers returns the ids of the waivers the partner has at the instant, for the fact partner.waivers.
 func (p *Policy) Waivers(partnerID string, now time.Time) []string {
