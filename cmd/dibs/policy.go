@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,10 +20,11 @@ import (
 // policyCmd is dibs policy: the programme library, and static checks of policies and territory plans.
 type policyCmd struct {
 	List  policyListCmd  `cmd:"" help:"List the policies that come with dibs."`
-	Show  policyShowCmd  `cmd:"" help:"Print a policy of the library."`
+	Show  policyShowCmd  `cmd:"" help:"Print a policy of the library, or a version that a database has saved."`
 	Init  policyInitCmd  `cmd:"" help:"Write a policy of the library to a file, to begin from."`
 	Check policyCheckCmd `cmd:"" help:"Check a policy or a territory plan: every error with its line and column; of a plan also gaps, overlaps and territories that never win."`
 	Test  policyTestCmd  `cmd:"" help:"Run the tests a policy holds, or make one from a recorded decision."`
+	Diff  policyDiffCmd  `cmd:"" help:"Say what two policies, or two territory plans, say differently: files, saved versions or policies of the library."`
 
 	Versions policyVersionsCmd `cmd:"" help:"List the versions in a database, and when each decided or will."`
 	Publish  policyPublishCmd  `cmd:"" help:"Make a policy or a territory plan live, at once or from an instant on: a file, or a version that is saved."`
@@ -47,16 +49,25 @@ func (c *policyListCmd) Run(std stdio) error {
 }
 
 type policyShowCmd struct {
-	Name string `arg:"" help:"Name of the policy; see dibs policy list."`
+	versionFlags
+	Name    string `arg:"" optional:"" help:"Name of a policy of the library; see dibs policy list."`
+	Version string `placeholder:"N" help:"A version that the database has saved: its number, or live."`
 }
 
 // Run prints the document as it is.
-func (c *policyShowCmd) Run(std stdio) error {
-	body, err := programme(c.Name)
-	if err != nil {
-		return err
+func (c *policyShowCmd) Run(ctx context.Context, std stdio) (err error) {
+	if (c.Name == "") == (c.Version == "") {
+		return errors.New("give the NAME of a policy of the library, or --version N of what is saved")
 	}
-	_, err = std.out.Write(body)
+	var body []byte
+	if c.Name != "" {
+		body, err = programme(c.Name)
+	} else {
+		body, err = c.saved(ctx, c.Version)
+	}
+	if err == nil {
+		_, err = std.out.Write(body)
+	}
 	return err
 }
 

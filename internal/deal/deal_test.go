@@ -583,3 +583,19 @@ func TestExtensionNeeds(t *testing.T) {
 		}
 	}
 }
+
+// Versions that were saved before their periods were written down tell the last one, and lose none from then on.
+func TestDocumentPeriods(t *testing.T) {
+	d := Document{Status: DocumentLive, EffectiveFrom: noon, PublishedBy: "key_1"}
+	d.Cease(noon.Add(time.Hour))
+	d.Await(noon.Add(2*time.Hour), "key_2")
+	d.Begin(d.EffectiveFrom, d.PublishedBy)
+	want := []Period{{noon, noon.Add(time.Hour), "key_1"}, {From: noon.Add(2 * time.Hour), PublishedBy: "key_2"}}
+	if !slices.Equal(d.Periods, want) || d.Status != DocumentLive || !d.EffectiveTo.IsZero() {
+		t.Errorf("%+v", d)
+	}
+	draft := Document{Status: DocumentDraft}
+	if draft.Begin(noon, "key_1"); len(draft.Periods) != 1 {
+		t.Errorf("%+v", draft)
+	}
+}

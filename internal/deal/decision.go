@@ -93,7 +93,7 @@ type ExtensionTerms struct {
 	Days   int    `json:"days,omitempty"`
 	Months int    `json:"months,omitempty"`
 	Needs  string `json:"needs,omitempty"` // all of these, with commas between them: ExtensionNeeds, and what the vendor judges
-	Ask    string `json:"ask,omitempty"` // before_end or any_time; empty: before_end
+	Ask    string `json:"ask,omitempty"`   // before_end or any_time; empty: before_end
 }
 
 // ExtensionNeeds are what the service can ask a partner for before it extends: nothing more than to be asked, a reason in words,
@@ -328,28 +328,28 @@ type Period struct {
 
 // Await makes d a version that will decide from an instant on.
 func (d *Document) Await(at time.Time, by string) {
-	d.Periods = d.decided()
+	d.Periods = d.Decided()
 	d.Status, d.EffectiveFrom, d.PublishedBy = DocumentScheduled, at, by
 }
 
 // Begin makes d the version that decides from an instant on.
 func (d *Document) Begin(at time.Time, by string) {
-	d.Periods = append(d.decided(), Period{From: at, PublishedBy: by})
+	d.Periods = append(d.Decided(), Period{From: at, PublishedBy: by})
 	d.Status, d.EffectiveFrom, d.EffectiveTo, d.PublishedBy = DocumentLive, at, time.Time{}, by
 }
 
 // Cease ends that, as of an instant.
 func (d *Document) Cease(at time.Time) {
-	d.Periods = d.decided()
+	d.Periods = d.Decided()
 	if n := len(d.Periods); n > 0 {
 		d.Periods[n-1].To = at
 	}
 	d.Status, d.EffectiveTo = DocumentRetired, at
 }
 
-// decided returns a copy of the periods in which d has decided. Of versions saved by programs that did not write them down,
+// Decided returns a copy of the periods in which d has decided. Of versions saved by programs that did not write them down,
 // the last one is known.
-func (d *Document) decided() []Period {
+func (d *Document) Decided() []Period {
 	if len(d.Periods) == 0 && !d.EffectiveFrom.IsZero() && (d.Status == DocumentLive || d.Status == DocumentRetired) {
 		return []Period{{d.EffectiveFrom, d.EffectiveTo, d.PublishedBy}}
 	}
@@ -358,7 +358,7 @@ func (d *Document) decided() []Period {
 
 // DecidedIn reports whether d decided at some instant of [from, to), or at from, where they are the same.
 func (d *Document) DecidedIn(from, to time.Time) bool {
-	return slices.ContainsFunc(d.decided(), func(p Period) bool {
+	return slices.ContainsFunc(d.Decided(), func(p Period) bool {
 		return (p.From.Before(to) || p.From.Equal(from)) && (p.To.IsZero() || from.Before(p.To))
 	})
 }

@@ -79,8 +79,8 @@ type Reader struct {
 	root  *yaml.Node
 	lines []string
 	lost  []string // top-level fields that are not YAML
-	alias int // aliases around the node that is being read
-	nodes int // read through them
+	alias int      // aliases around the node that is being read
+	nodes int      // read through them
 	errs  Errors
 	more  bool // there were more than maxErrors
 

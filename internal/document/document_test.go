@@ -307,3 +307,55 @@ inner: &there {value: z}
 		t.Errorf("%d errors: %v", n, big.Err())
 	}
 }
+
+func TestDiff(t *testing.T) {
+	t.Parallel()
+	before := `# one
+name: x
+count: 1
+rules:
+  - {id: a, when: "x > 1"}
+  - {id: b, when: y}
+  - {id: c, then: [p, q]}
+list: [a, b]
+base: &base {value: z}
+inner: *base
+gone: {deep: [1, {k: v}]}
+`
+	after := `name: "x"      # two
+count: 2
+rules:
+  - id: b
+    when: y
+  - id: a
+    when: x >  1
+  - id: c
+    then: [p, r]
+  - {id: d, when: w}
+list: [a, b, c]
+base: {value: z}
+inner: {value: z}
+new: |
+  two
+  lines
+`
+	found, err := Diff([]byte(before), []byte(after), 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Difference{
+		{"count", "1", "2", 2}, {"rules.c.then", "[p, q]", "[p, r]", 9}, {"rules.d", "", "{id: d, when: w}", 10}, {"rules", "in the order a, b, c", "in the order b, a, c", 4},
+		{"list", "[a, b]", "[a, b, c]", 11}, {"new", "", "two lines", 14}, {"gone", "{deep: [1, {k: v}]}", "", 11},
+	}
+	if len(found) != len(want) {
+		t.Fatalf("%+v", found)
+	}
+	for i := range want {
+		if found[i] != want[i] {
+			t.Errorf("%+v, want %+v", found[i], want[i])
+		}
+	}
+	if _, err := Diff([]byte(before), []byte("a: [b"), 1000); err == nil {
+		t.Error("what is not YAML differs in nothing")
+	}
+}
