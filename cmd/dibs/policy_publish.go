@@ -29,12 +29,14 @@ type keyFlag struct {
 	Key string `env:"DIBS_KEY" placeholder:"TOKEN" help:"Act as this API key of role policy or admin, and not as the command line: where a policy asks for two people, they are two keys. Give it in the environment."`
 }
 
-func (f *keyFlag) actor(e *engine.Engine) (deal.Actor, error) {
+func (f *keyFlag) actor(ctx context.Context, e *engine.Engine) (deal.Actor, error) {
 	if f.Key == "" {
 		return operator, nil
 	}
-	k, ok := e.Authenticate(f.Key)
+	k, ok, err := e.Authenticate(ctx, f.Key)
 	switch {
+	case err != nil:
+		return deal.Actor{}, err
 	case !ok:
 		return deal.Actor{}, errors.New("--key is no live API key of this database; dibs keys list shows them")
 	case k.Role != "policy" && k.Role != "admin":
@@ -126,7 +128,7 @@ func (c *policyPublishCmd) Run(ctx context.Context, std stdio) (err error) {
 }
 
 func (c *policyPublishCmd) publish(ctx context.Context, e *engine.Engine, body []byte) (deal.Document, error) {
-	by, err := c.actor(e)
+	by, err := c.actor(ctx, e)
 	if err != nil {
 		return deal.Document{}, err
 	}
@@ -169,7 +171,7 @@ func (c *policyCancelCmd) Run(ctx context.Context, std stdio) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	by, err := c.actor(e)
+	by, err := c.actor(ctx, e)
 	if err != nil {
 		return err
 	}
