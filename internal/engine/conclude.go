@@ -164,6 +164,9 @@ func inLine(v *view, ids []string) []string {
 				c = cmp.Compare(self(a), self(b))
 			case "submitted":
 				c = cmp.Compare(a.Sequence, b.Sequence)
+			default:
+				field := strings.TrimPrefix(by, "custom.")
+				c = cmp.Compare(set.Weight(field, b.Filing.Custom[field]), set.Weight(field, a.Filing.Custom[field]))
 			}
 			if c != 0 {
 				return c

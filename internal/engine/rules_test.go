@@ -21,7 +21,7 @@ settings:
   currency: EUR
   timezone: UTC
   tiers: [silver, gold]
-  custom: {part: {type: string}, share: {type: bool}, review: {type: bool}, to: {type: enum, values: [holder, incumbent]}}
+  custom: {part: {type: string}, value: {type: int}, share: {type: bool}, review: {type: bool}, to: {type: enum, values: [holder, incumbent]}}
 precedence: [route, escalate, protect]
 defaults: {escalate: {queue: desk}}
 rules:
@@ -129,6 +129,8 @@ func TestWaitlistOrder(t *testing.T) {
 		{"[amount]", amount(20), amount(10), "P-2"},
 		{"[tier]", proof(""), proof(""), "P-3"},
 		{"[incumbent]", proof(""), proof(""), "P-3"},
+		{"[custom.value]", custom("value", "1"), custom("value", "20"), "P-3"},
+		{"[custom.value, submitted]", custom("value", "2"), custom("value", "2"), "P-2"},
 		{"[letter, tier]", proof("letter"), proof(""), "P-2"},
 	} {
 		t.Run(fmt.Sprint(c.order, c.next), func(t *testing.T) {
