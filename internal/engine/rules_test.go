@@ -141,7 +141,8 @@ func TestWaitlistOrder(t *testing.T) {
 			b.put(&deal.Partner{ID: "P-2", Name: "Partner 2", Type: "reseller", Tier: "silver", Status: "active"},
 				&deal.Opportunity{ID: "O-1", AccountID: "ACC", Status: "won", LedBy: "partner", PartnerID: "P-3", LastActivityAt: won},
 				&deal.Opportunity{ID: "O-0", AccountID: "ACC", Status: "won", LedBy: "partner", PartnerID: "P-9", CloseDate: deal.Date{Time: won.AddDate(0, 0, -9)}})
-			doc := strings.NewReplacer("precedence:", "reasons: {}\nprecedence:", "rules:\n", "rules:\n  - {id: held, when: conflict.held_by_other.found, then: {outcome: route, disposition: waitlisted, reason: ALREADY_REGISTERED}}\n").Replace(careless)
+			doc := strings.NewReplacer("precedence:", "reasons: {}\nprecedence:", "rules:\n", "rules:\n  - {id: held, when: conflict.held_by_other.found, then: {outcome: route, disposition: waitlisted, reason: ALREADY_REGISTERED}}\n"+
+				"  - {id: pending, when: conflict.pending_other.found, then: {outcome: route, disposition: waitlisted, of: pending_other, reason: PENDING_OTHER}}\n").Replace(careless)
 			if c.order != "" {
 				doc = strings.Replace(doc, "timezone: UTC", "timezone: UTC\n  waitlist: "+c.order, 1)
 			}
