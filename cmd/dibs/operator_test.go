@@ -5,8 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -20,7 +18,22 @@ func TestOperator(t *testing.T) {
 	if err := pg.Exec("postgres", "CREATE DATABASE dibs"); err != nil {
 		t.Fatal(err)
 	}
-	out, dir := runPage(t, "../../docs/operator.md", "8081", "8082", "postgres://dibs@127.0.0.1/dibs", "'"+pg.URL("dibs")+"'", "redis://127.0.0.1:6379/0", redis.URL())
+	text := script(t, "operator.md")
+	text = strings.ReplaceAll(text, "postgres://dibs@127.0.0.1/dibs", "'"+pg.URL("dibs")+"'")
+	text = strings.ReplaceAll(text, "redis://127.0.0.1:6379/0", redis.URL())
+	for _, port := range []string{"8081", "8082"} {
+		free, err := testserver.FreePort()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = strings.ReplaceAll(text, ":"+port, fmt.Sprint(":", free))
+	}
+	dir := t.TempDir()
+	out, err := shell(t, dir, text)
+	if err != nil {
+		logs, _ := exec.CommandContext(t.Context(), "bash", "-c", "tail -n 5 "+dir+"/*.out "+dir+"/*.log").CombinedOutput()
+		t.Fatalf("%v\n%s\n%s", err, out, logs)
+	}
 	for _, want := range []string{"admin key, shown this once", "dibs/ledger\n", "backup-1 is the database"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("it does not say %q:\n%s", want, out)
@@ -37,32 +50,9 @@ func TestOperator(t *testing.T) {
 	}
 }
 
-// runPage runs the commands of a page in one shell, with this program as dibs, and returns what they print and where they ran.
-// more are ports, each replaced by a free one, and pairs of a text of the page and what takes its place.
-func runPage(t *testing.T, page string, more ...string) (out, dir string) {
+// shell runs a script in dir, with this program as dibs, and returns what it says.
+func shell(t *testing.T, dir, text string) (string, error) {
 	t.Helper()
-	text, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	script := "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
-	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
-		script += block[1]
-	}
-	for len(more) > 0 {
-		if _, err := strconv.Atoi(more[0]); err != nil {
-			script = strings.ReplaceAll(script, more[0], more[1])
-			more = more[2:]
-			continue
-		}
-		free, err := testserver.FreePort()
-		if err != nil {
-			t.Fatal(err)
-		}
-		script = strings.ReplaceAll(script, ":"+more[0], fmt.Sprint(":", free))
-		more = more[1:]
-	}
-	dir = t.TempDir()
 	wrapper := fmt.Sprintf("#!/bin/sh\nDIBS_TEST_PROCESS=1 exec '%s' \"$@\"\n", os.Args[0])
 	if err := os.WriteFile(filepath.Join(dir, "dibs"), []byte(wrapper), 0o755); err != nil {
 		t.Fatal(err)
@@ -71,13 +61,9 @@ func runPage(t *testing.T, page string, more ...string) (out, dir string) {
 	if found, _ := filepath.Glob("/usr/lib/postgresql/*/bin"); len(found) > 0 { // where Debian keeps what is not on PATH
 		programs = ":" + found[len(found)-1]
 	}
-	cmd := exec.CommandContext(t.Context(), "bash", "-c", script)
+	cmd := exec.CommandContext(t.Context(), "bash", "-c", text)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH")+programs)
-	b, err := cmd.CombinedOutput()
-	if err != nil {
-		logs, _ := exec.CommandContext(t.Context(), "bash", "-c", "tail -n 5 "+dir+"/*.out "+dir+"/*.log "+dir+"/log").CombinedOutput()
-		t.Fatalf("%v\n%s\n%s", err, b, logs)
-	}
-	return string(b), dir
+	out, err := cmd.CombinedOutput()
+	return string(out), err
 }

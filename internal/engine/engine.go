@@ -67,6 +67,7 @@ type Engine struct {
 	current atomic.Pointer[view] // the same, for readers, who lock it
 	broken  atomic.Bool          // the view could not be read again after a failure
 	settled atomic.Uint64        // entries up to here are known to outlast a failover
+	reached atomic.Uint64        // entries up to here are in the store and in the view
 	source  atomic.Value         // string: what the accounts were read from
 	format  func() string        // of snapshots
 	asking  singleflight.Group   // for keys that are not known here
@@ -117,20 +118,20 @@ func (e *Engine) start(ctx context.Context) error {
 		if takes, err := mine.takesOver(e.view.generation); err != nil {
 			return nil, err
 		} else if takes {
-			out = append(out, e.document(deal.EntryStart, deal.GenerationDocument, "dibs", mine.text(), true, deal.System, now))
+			out = append(out, e.document(deal.EntryStart, deal.Document{Kind: deal.GenerationDocument, Name: "dibs", Body: mine.text()}, true, deal.System, now))
 		}
 		key := e.cfg.Signer.Key()
 		if d, ok := e.view.live(deal.SignerDocument); ok && d.Body != key && !e.cfg.RotateKey {
 			return nil, fmt.Errorf("%w: its key is %s, this one is %s", ErrOtherKey, d.Body, key)
 		} else if !ok || d.Body != key {
-			out = append(out, e.document(deal.EntryStart, deal.SignerDocument, "ledger", key, true, deal.System, now))
+			out = append(out, e.document(deal.EntryStart, deal.Document{Kind: deal.SignerDocument, Name: "ledger", Body: key}, true, deal.System, now))
 		}
 		if _, ok := e.view.live(deal.PolicyDocument); !ok {
 			p, err := policy.Compile(e.cfg.Policy)
 			if err != nil {
 				return nil, fmt.Errorf("the first policy: %w", err)
 			}
-			out = append(out, e.document(deal.EntryPublished, deal.PolicyDocument, p.Ref().Name, string(e.cfg.Policy), true, deal.System, now))
+			out = append(out, e.document(deal.EntryPublished, deal.Document{Kind: deal.PolicyDocument, Name: p.Ref().Name, Title: p.Title(), Timezone: p.Settings().Timezone.String(), Body: string(e.cfg.Policy)}, true, deal.System, now))
 		}
 		return out, nil
 	})
@@ -157,6 +158,9 @@ func (e *Engine) now() time.Time { return e.cfg.Clock().UTC().Truncate(time.Micr
 
 // Now is the engine's clock.
 func (e *Engine) Now() time.Time { return e.now() }
+
+// Position is how far the ledger is known to go, without asking the store.
+func (e *Engine) Position() uint64 { return e.reached.Load() }
 
 // Store gives read access to what the engine writes.
 func (e *Engine) Store() store.Store { return e.cfg.Store }
