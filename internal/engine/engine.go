@@ -290,7 +290,7 @@ func (e *Engine) safe(seq uint64) {
 func newRegistration(f deal.Filing, status deal.Status, received time.Time) (deal.Registration, []deal.Personal) {
 	public, personal := f.SplitPersonal()
 	r := deal.Registration{
-		ID: deal.NewID(deal.RegistrationID), DecisionID: deal.NewID(deal.DecisionID), CaseID: deal.NewID(deal.CaseID),
+		ID: deal.NewID(deal.RegistrationID), DecisionID: deal.NewID(deal.DecisionID),
 		ReceivedAt: received.UTC().Truncate(time.Microsecond), Filing: public, EmailDomain: f.Contact.EmailDomain(), Status: status,
 	}
 	for _, p := range personal {
@@ -344,30 +344,33 @@ func (e *Engine) decided(r deal.Registration, m matches, now time.Time) (additio
 	r.Version = v.head.Seq + 1
 	d := decide(v, &r, m, now)
 	d.Sequence = r.Version
-	change := &deal.Change{Registrations: make([]deal.Registration, 1), Decision: &d}
-	var file *deal.Case
-	if d.Case != nil {
-		change.Cases = []deal.Case{openCase(&r, &d, v.policy.Settings())}
-		file = &change.Cases[0]
-	} else {
-		r.CaseID = ""
+	a := addition{change: &deal.Change{Decision: &d}}
+	if err := v.closed(&a, &r, deal.System, now); err != nil { // of the case it had, if this is not its first decision
+		return addition{}, err
 	}
-	change.Registrations[0] = r
+	var file *deal.Case
+	joined := false
+	r.CaseID = ""
+	if d.Case != nil {
+		var k deal.Case
+		k, joined = v.file(&r, &d, now)
+		file, r.CaseID = &k, k.ID
+		a.change.Cases = append(a.change.Cases, k)
+	}
+	a.change.Registrations = []deal.Registration{r}
 	answer, err := canonical(AnswerFor(&r, &d, file, now))
 	if err != nil {
 		return addition{}, err
 	}
-	a := addition{
-		entry:  store.Entry{Kind: deal.EntryDecided, Subject: r.ID, Answer: answer},
-		change: change,
-		events: []store.Event{{ID: deal.NewID(deal.EventID), Type: "dibs.registration." + string(r.Status) + ".v1", Subject: r.ID, Body: answer}},
-	}
+	a.entry = store.Entry{Kind: deal.EntryDecided, Subject: r.ID, Answer: answer}
+	a.events = append(a.events, store.Event{ID: deal.NewID(deal.EventID), Type: "dibs.registration." + string(r.Status) + ".v1", Subject: r.ID, Body: answer})
 	if file != nil {
 		body, err := json.Marshal(file)
 		if err != nil {
 			return addition{}, err
 		}
-		a.events = append(a.events, store.Event{ID: deal.NewID(deal.EventID), Type: "dibs.case.opened.v1", Subject: file.ID, Body: body})
+		kind := map[bool]string{false: "dibs.case.opened.v1", true: "dibs.case.joined.v1"}[joined]
+		a.events = append(a.events, store.Event{ID: deal.NewID(deal.EventID), Type: kind, Subject: file.ID, Body: body})
 	}
 	return a, nil
 }
@@ -711,6 +714,9 @@ func (e *Engine) Delete(ctx context.Context, q Request, kind deal.RecordKind, ke
 			}
 			change.Deleted = append(change.Deleted, deal.RecordRef{Kind: kind, Key: k})
 		}
+		if kind == deal.People {
+			change.Cases = e.view.forget(keys, e.view.head.Seq+1)
+		}
 		return []addition{{entry: store.Entry{Kind: deal.EntryDeleted, Subject: string(kind) + "/" + keys[0]}, change: change}}, nil
 	})
 	return err
@@ -760,16 +766,19 @@ func some(ids []string) string {
 	return strings.Join(ids, ", ")
 }
 
-// CreateKey makes an API key and returns its token, which is shown once and not kept.
-func (e *Engine) CreateKey(ctx context.Context, q Request, role string, partnerIDs []string, note string) (deal.Key, string, error) {
+// CreateKey makes an API key of the role, partners, person and note of k, and returns its token, which is shown once and not
+// kept. Its partners and its person must exist. Errors: deal.FieldErrors, deal.ErrUnavailable.
+func (e *Engine) CreateKey(ctx context.Context, q Request, k deal.Key) (deal.Key, string, error) {
 	var errs deal.FieldErrors
 	switch {
-	case !slices.Contains(deal.Roles, role):
-		errs.Add("role", "%q is not one of %s", role, strings.Join(deal.Roles, ", "))
-	case role == "portal" && len(partnerIDs) == 0:
+	case !slices.Contains(deal.Roles, k.Role):
+		errs.Add("role", "%q is not one of %s", k.Role, strings.Join(deal.Roles, ", "))
+	case k.Role == "portal" && len(k.PartnerIDs) == 0:
 		errs.Add("partner_ids", "a portal key lists its partners, or * for all")
-	case role != "portal" && len(partnerIDs) > 0:
+	case k.Role != "portal" && len(k.PartnerIDs) > 0:
 		errs.Add("partner_ids", "only a portal key is limited to partners")
+	case k.Role == "portal" && k.PersonID != "":
+		errs.Add("person_id", "people are the vendor's own; a portal key acts for its partners")
 	}
 	if len(errs) > 0 {
 		return deal.Key{}, "", errs
@@ -778,11 +787,23 @@ func (e *Engine) CreateKey(ctx context.Context, q Request, role string, partnerI
 	if _, err := rand.Read(secret); err != nil {
 		return deal.Key{}, "", err
 	}
-	k := deal.Key{ID: deal.NewID(deal.KeyID), Role: role, PartnerIDs: partnerIDs, Note: note}
+	k = deal.Key{ID: deal.NewID(deal.KeyID), Role: k.Role, PartnerIDs: k.PartnerIDs, PersonID: k.PersonID, Note: k.Note}
 	text := base64.RawURLEncoding.EncodeToString(secret)
 	hash := sha256.Sum256([]byte(text))
 	k.SecretHash = hash[:]
 	_, err := e.submit(ctx, q, func(now time.Time) ([]addition, error) {
+		var errs deal.FieldErrors
+		for i, id := range k.PartnerIDs {
+			if id != "*" && e.view.partners[id] == nil {
+				errs.Add(fmt.Sprintf("partner_ids[%d]", i), "there is no partner %q; import it first", id)
+			}
+		}
+		if k.PersonID != "" && e.view.people[k.PersonID] == nil {
+			errs.Add("person_id", "there is no person %q; import the person first", k.PersonID)
+		}
+		if len(errs) > 0 {
+			return nil, errs
+		}
 		k.CreatedAt = now
 		return []addition{{entry: store.Entry{Kind: deal.EntryKey, Subject: k.ID}, change: &deal.Change{Keys: []deal.Key{k}}}}, nil
 	})
