@@ -26,11 +26,12 @@ const (
 	EventAppeal   Event = "appeal"
 	EventClose    Event = "close"   // what it waits behind is won
 	EventRespond  Event = "respond" // the partner answers what it was asked
+	EventUpdate   Event = "update"  // the partner changes what it filed; what was returned, and a material change, is decided again
 )
 
 // Events lists every Event.
 var Events = []Event{EventDecide, EventExpire, EventRelease, EventExtend, EventWithdraw, EventRevoke, EventWon, EventLost, EventResolve, EventSilence,
-	EventReopen, EventAppeal, EventClose, EventRespond}
+	EventReopen, EventAppeal, EventClose, EventRespond, EventUpdate}
 
 // EventRule says of an event who may bring it about, what it needs, and what becomes of the line behind.
 type EventRule struct {
@@ -56,6 +57,7 @@ var EventRules = map[Event]EventRule{
 	EventReopen:   {Roles: []string{"ops", "admin"}, Reason: true, Entry: "registration.reopened"},
 	EventAppeal:   {Roles: []string{"portal", "ops", "admin"}, Reason: true, Entry: "registration.appealed"},
 	EventRespond:  {Roles: []string{"portal", "ops", "admin"}, Reason: true, Entry: "registration.answered"},
+	EventUpdate:   {Roles: []string{"portal", "ops", "admin"}, Promotes: true, Entry: EntryUpdated},
 }
 
 // decided are the statuses a decision can lead to.
@@ -65,17 +67,19 @@ var decided = []Status{StatusProtected, StatusConditional, StatusEscalated, Stat
 // status or an event that is not here is the end of a life, or impossible.
 var lifecycle = map[Status]map[Event][]Status{
 	StatusReceived: {EventDecide: decided},
-	StatusReturned: {EventWithdraw: {StatusWithdrawn}, EventRevoke: {StatusRevoked}, EventLost: {StatusLost}, EventReopen: {StatusEscalated}},
+	StatusReturned: {EventWithdraw: {StatusWithdrawn}, EventRevoke: {StatusRevoked}, EventLost: {StatusLost}, EventReopen: {StatusEscalated},
+		EventUpdate: decided},
 	StatusWaitlisted: {EventDecide: decided, EventWithdraw: {StatusWithdrawn}, EventRevoke: {StatusRevoked},
-		EventLost: {StatusLost}, EventResolve: decided, EventReopen: {StatusEscalated}, EventAppeal: {StatusWaitlisted}, EventClose: {StatusRouted}},
+		EventLost: {StatusLost}, EventResolve: decided, EventReopen: {StatusEscalated}, EventAppeal: {StatusWaitlisted}, EventClose: {StatusRouted},
+		EventUpdate: decided},
 	StatusEscalated: {EventDecide: decided, EventRelease: {StatusEscalated}, EventWithdraw: {StatusWithdrawn}, EventRevoke: {StatusRevoked},
-		EventLost: {StatusLost}, EventResolve: decided, EventSilence: decided, EventRespond: {StatusEscalated}},
+		EventLost: {StatusLost}, EventResolve: decided, EventSilence: decided, EventRespond: {StatusEscalated}, EventUpdate: decided},
 	StatusRouted: {EventReopen: {StatusEscalated}, EventAppeal: {StatusEscalated}},
 	StatusMerged: {EventReopen: {StatusEscalated}, EventAppeal: {StatusEscalated}},
 	StatusConditional: {EventExpire: {StatusExpired}, EventWithdraw: {StatusWithdrawn}, EventRevoke: {StatusRevoked},
-		EventLost: {StatusLost}},
+		EventLost: {StatusLost}, EventUpdate: decided},
 	StatusProtected: {EventExpire: {StatusExpired}, EventExtend: {StatusProtected}, EventWithdraw: {StatusWithdrawn},
-		EventRevoke: {StatusRevoked}, EventWon: {StatusWon}, EventLost: {StatusLost}},
+		EventRevoke: {StatusRevoked}, EventWon: {StatusWon}, EventLost: {StatusLost}, EventUpdate: decided},
 }
 
 // After returns the statuses the event can lead to in s; none when it is impossible.
@@ -120,6 +124,7 @@ type Move struct {
 	To       Status      `json:"to"`
 	Reason   string      `json:"reason,omitempty"`   // in words; personal, as every free text
 	Evidence []Evidence  `json:"evidence,omitempty"` // what an extension, an appeal or an answer rests on
+	Changed  []string    `json:"changed,omitempty"`  // of an update: the fields of the filing
 	Policy   DocumentRef `json:"policy"`             // for what a protection's terms allow, the policy that granted it; else the live one
 }
 

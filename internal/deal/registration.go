@@ -1,6 +1,7 @@
 package deal
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -70,7 +71,7 @@ func (d *Date) UnmarshalJSON(b []byte) error {
 }
 
 // Filing is what a partner files: the claim in the partner's own words, before anything is decided. It never changes;
-// an update is a new filing.
+// an update is a new filing, in the place of the old one.
 type Filing struct {
 	PartnerID     string `json:"partner_id"`
 	DistributorID string `json:"distributor_id,omitempty"`
@@ -486,6 +487,9 @@ type Registration struct {
 	Version     uint64      `json:"version"` // sequence of the last entry that changed it
 	Imported    bool        `json:"imported,omitempty"`
 	KeepsPlace  bool        `json:"keeps_place,omitempty"` // returned, and in line meanwhile
+	PlaceAt     uint64      `json:"place_at,omitempty"`    // the entry by which it took its place in line anew; zero: that of its filing
+	PersonalAt  uint64      `json:"personal_at,omitempty"` // the entry that has the filing's personal data; zero: that of its filing
+	NotAfter    time.Time   `json:"not_after,omitzero"`    // a protection that is granted again, after a change, ends by then
 	Limit       *ScopeLimit `json:"limit,omitempty"`       // the part of the filing the claim is for, when a ruling split it
 	Extensions  int         `json:"extensions,omitempty"`  // of the present protection
 	EndedAt     time.Time   `json:"ended_at,omitzero"`     // when it was withdrawn, revoked, won or lost
@@ -616,6 +620,12 @@ func (r *Registration) StatusAt(t time.Time) Status {
 	}
 	return r.Status
 }
+
+// Place is the registration's place in line: an entry of the ledger, and the lower the earlier.
+func (r *Registration) Place() uint64 { return cmp.Or(r.PlaceAt, r.Sequence) }
+
+// PersonalEntry is the entry that has the personal data of the filing.
+func (r *Registration) PersonalEntry() uint64 { return cmp.Or(r.PersonalAt, r.Sequence) }
 
 // Label names the site for a reader: its name, else its place.
 func (s Site) Label() string {

@@ -285,7 +285,7 @@ func (e *Engine) again(b *store.Batch, ids []string, now time.Time) error {
 		if a == nil || b == nil {
 			return strings.Compare(x, y)
 		}
-		return cmp.Compare(a.Sequence, b.Sequence)
+		return cmp.Compare(a.Place(), b.Place())
 	})
 	for _, id := range ids {
 		if c := e.view.claims[id]; c != nil && c.Status == deal.StatusEscalated {

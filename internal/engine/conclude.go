@@ -28,6 +28,9 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 		r.Status = deal.StatusProtected
 		r.Protection = &deal.Protection{Scope: scope, StartsAt: now, EndsAt: windowEnd(*verdict.Terms, r.ReceivedAt, now, r.Filing.ExpectedCloseDate, zone),
 			Anchor: verdict.Terms.Anchor, Shared: !verdict.Terms.Exclusive}
+		if !r.NotAfter.IsZero() && r.Protection.EndsAt.After(r.NotAfter) {
+			r.Protection.EndsAt = r.NotAfter
+		}
 		if c := verdict.Terms.Condition; c != nil {
 			r.Status = deal.StatusConditional
 			if end := endOfDay(now, c.Days, zone); end.Before(r.Protection.EndsAt) {
@@ -163,7 +166,7 @@ func inLine(v *view, ids []string) []string {
 				}
 				c = cmp.Compare(self(a), self(b))
 			case "submitted":
-				c = cmp.Compare(a.Sequence, b.Sequence)
+				c = cmp.Compare(a.Place(), b.Place())
 			}
 			if c != 0 {
 				return c

@@ -166,7 +166,7 @@ func (f *finder) claim(claim *deal.Registration, o deal.Overlap, by deal.Match) 
 // reckonsWith reports whether the claim stands before this registration: it holds, or it was filed earlier and waits. What
 // is decided again, when a holder before it has gone, does not wait for those behind it, nor for itself.
 func (f *finder) reckonsWith(claim *deal.Registration) bool {
-	return claim.ID != f.r.ID && claim.ClaimAt(f.now) && (claim.Sequence < f.r.Sequence || claim.HoldsAt(f.now))
+	return claim.ID != f.r.ID && claim.ClaimAt(f.now) && (claim.Place() < f.r.Place() || claim.HoldsAt(f.now))
 }
 
 // holdingWindow returns the window by which the registration holds, if it holds at all.

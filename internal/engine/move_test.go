@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/store"
 )
@@ -171,6 +173,21 @@ func TestMoves(t *testing.T) {
 					return b.partner(id), err
 				}
 			}
+			kind := deal.EventRules[e].Entry
+			if e == deal.EventUpdate && want != nil { // words are recorded; what was returned is decided again
+				bring = func() (Answer, error) {
+					return b.moveWith(asOps, id, Moving{Event: e, Reason: "because", Amend: func(f deal.Filing) (deal.Filing, error) {
+						f.Description = "More of it"
+						if s == deal.StatusReturned {
+							f.Custom = nil
+						}
+						return f, nil
+					}})
+				}
+				if want = []deal.Status{s}; s == deal.StatusReturned {
+					want, kind = []deal.Status{deal.StatusProtected}, deal.EntryDecided
+				}
+			}
 			b.clock.advance(time.Hour)
 			if e == deal.EventWon && s == deal.StatusProtected {
 				if _, err := b.move(asOps, id, e); !errors.Is(err, deal.ErrNotPossible) || !strings.Contains(err.Error(), "72h") {
@@ -192,13 +209,13 @@ func TestMoves(t *testing.T) {
 				continue
 			}
 			c, err := store.ChangeOf(&entry)
-			if err != nil || c.Move == nil || c.Move.Event != e || c.Move.From != s || c.Move.To != want[0] || c.Move.Policy.Name != "lives" || entry.Actor != by || entry.Kind != deal.EventRules[e].Entry {
+			if err != nil || c.Move == nil || c.Move.Event != e || c.Move.From != s || c.Move.To != want[0] || c.Move.Policy.Name != "lives" || entry.Actor != by || entry.Kind != kind {
 				t.Errorf("%s of %s: entry %+v, %+v, %v", e, s, entry.Kind, c.Move, err)
 			}
 			if moved, err := b.LastMove(context.Background(), &after); err != nil || moved == nil || moved.Reason != "because" || moved.By != by {
 				t.Errorf("%s of %s reads %+v, %v", e, s, moved, err)
 			}
-			if s == deal.StatusEscalated && e != deal.EventRespond {
+			if s == deal.StatusEscalated && e != deal.EventRespond && e != deal.EventUpdate {
 				k, err := b.Store().Case(context.Background(), after.CaseID)
 				if err != nil || k.Status != "resolved" || k.Outcome != string(want[0]) || got.Decision.Case != nil {
 					t.Errorf("%s: its case is %+v, %v, and the partner reads %+v", e, k, err, got.Decision.Case)
@@ -424,7 +441,7 @@ func testHistories(t *testing.T, url string, n int) {
 				return
 			}
 			id := filed[i][r.IntN(len(filed[i]))]
-			events := []deal.Event{deal.EventExtend, deal.EventWithdraw, deal.EventRevoke, deal.EventWon, deal.EventLost, deal.EventAppeal, deal.EventResolve, deal.EventReopen, deal.EventRespond}
+			events := []deal.Event{deal.EventExtend, deal.EventWithdraw, deal.EventRevoke, deal.EventWon, deal.EventLost, deal.EventAppeal, deal.EventResolve, deal.EventReopen, deal.EventRespond, deal.EventUpdate}
 			e := events[r.IntN(len(events))]
 			do, works := map[deal.Event]Doing{
 				deal.EventResolve: []Doing{{Act: ActResolve, Text: "because", Ruling: deal.Ruling{Resolution: deal.ResolveProtect, Days: 20}}, routes(deal.Declined), routes(deal.Waitlisted)}[r.IntN(3)],
@@ -436,6 +453,13 @@ func testHistories(t *testing.T, url string, n int) {
 				if _, err = b.do([]string{"ada", "bob"}[r.IntN(2)], reg.CaseID, do); errors.Is(err, deal.ErrForbidden) {
 					err = nil // it ruled before
 				}
+			case err == nil && e == deal.EventUpdate: // the amount, which is material here, or a word
+				more := r.Int64N(3)
+				_, err = b.moveWith(asOps, id, Moving{Event: e, Amend: func(f deal.Filing) (deal.Filing, error) {
+					f.Description += "."
+					f.Amount.Value = f.Amount.Value.Add(decimal.New(more, 0))
+					return f, nil
+				}})
 			case err == nil:
 				_, err = b.move(asOps, id, e)
 			}
@@ -494,7 +518,7 @@ func (b *bench) lawful(seed uint64) {
 			if holder != nil && first != nil && (b.isRuled(holder.ID) || b.isRuled(first.ID)) {
 				continue // people decided who comes first
 			}
-			if holder != nil && first != nil && first.Filing.PartnerID != holder.Filing.PartnerID && first.Sequence < holder.Sequence {
+			if holder != nil && first != nil && first.Filing.PartnerID != holder.Filing.PartnerID && first.Place() < holder.Place() {
 				b.t.Errorf("seed %d: %s holds %s, and %s waited before it", seed, holder.ID, customer, first.ID)
 			}
 		}

@@ -265,7 +265,7 @@ func isClaim(r *deal.Registration) bool {
 // inOrder inserts r into ids by its place in the ledger.
 func (v *view) inOrder(ids []string, r *deal.Registration) []string {
 	i, _ := slices.BinarySearchFunc(ids, r, func(id string, r *deal.Registration) int {
-		return cmp.Or(cmp.Compare(v.claims[id].Sequence, r.Sequence), strings.Compare(id, r.ID))
+		return cmp.Or(cmp.Compare(v.claims[id].Place(), r.Place()), strings.Compare(id, r.ID))
 	})
 	return slices.Insert(ids, i, r.ID)
 }
@@ -335,7 +335,7 @@ func (v *view) popDue(now time.Time) []*deal.Registration {
 	var out []*deal.Registration
 	for len(v.ends) > 0 && !now.Before(v.ends[0].at) {
 		end := heap.Pop(&v.ends).(end)
-		if r := v.claims[end.id]; r != nil && endOf(r).Equal(end.at) {
+		if r := v.claims[end.id]; r != nil && endOf(r).Equal(end.at) && (len(out) == 0 || out[len(out)-1] != r) { // put twice with one end, it is there twice
 			out = append(out, r)
 		}
 	}

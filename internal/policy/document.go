@@ -73,6 +73,7 @@ type settingsDoc struct {
 	Uncounted    []string             `yaml:"uncounted_classes"`
 	MailDomains  []string             `yaml:"mail_domains"`
 	Publish      publishDoc           `yaml:"publish"`
+	Material     materialDoc          `yaml:"material_change"`
 	ReasonPrefix string               `yaml:"reason_prefix"`
 	Calendar     calendarDoc          `yaml:"calendar"`
 	Custom       map[string]customDoc `yaml:"custom"`
@@ -80,6 +81,11 @@ type settingsDoc struct {
 
 type publishDoc struct {
 	People int `yaml:"people"`
+}
+
+type materialDoc struct {
+	AmountPercent float64 `yaml:"amount_percent"`
+	KeepsPlace    bool    `yaml:"keeps_place"`
 }
 
 type calendarDoc struct {

@@ -1,0 +1,152 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/policy"
+	"github.com/dibs-deals/dibs/internal/store"
+)
+
+// amended is a filing as it is to be.
+type amended struct {
+	before  deal.Filing // with its personal data
+	after   deal.Filing // without
+	given   []string
+	domain  string // of the contact's address
+	secrets []store.Personal
+	changed []string
+}
+
+// amend has the filing of r changed by change, outside the lock: it is a function of the filing alone.
+func (e *Engine) amend(ctx context.Context, r *deal.Registration, change func(deal.Filing) (deal.Filing, error)) (*amended, error) {
+	personal, err := e.personalOf(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	a := &amended{before: r.Filing}
+	a.before.Evidence = slices.Clone(r.Filing.Evidence)
+	a.before.JoinPersonal(personal)
+	mine := a.before // for change to work on
+	mine.Evidence, mine.Products, mine.Sites, mine.Competing, mine.Custom = slices.Clone(mine.Evidence), slices.Clone(mine.Products), slices.Clone(mine.Sites), slices.Clone(mine.Competing), maps.Clone(mine.Custom)
+	f, err := change(mine)
+	if err != nil {
+		return nil, err
+	}
+	a.changed, a.domain = deal.ChangedFields(&a.before, &f), f.Contact.EmailDomain()
+	if !slices.Contains(a.changed, "contact") { // what was erased since is not forgotten by the rules
+		a.domain = r.EmailDomain
+	}
+	var people []deal.Personal
+	a.after, people = f.SplitPersonal()
+	for _, p := range people {
+		a.given = append(a.given, p.Field)
+	}
+	for _, field := range r.Given {
+		if top, _, _ := strings.Cut(field, "."); !slices.Contains(a.given, field) && !slices.Contains(a.changed, top) && !strings.HasPrefix(field, "evidence[") {
+			a.given = append(a.given, field)
+		}
+	}
+	a.secrets, err = salted(people)
+	return a, err
+}
+
+// personalOf reads what is left of the personal data of a filing.
+func (e *Engine) personalOf(ctx context.Context, r *deal.Registration) ([]deal.Personal, error) {
+	ps, err := e.cfg.Store.Personal(ctx, r.PersonalEntry())
+	return store.Values(ps), err
+}
+
+// update makes the entry of a changed filing. What was returned is decided anew, and so is what a material change leaves of the claim;
+// all else is recorded. m says from where.
+func (e *Engine) update(r deal.Registration, d *deal.Decision, file *deal.Case, am *amended, m *deal.Move, now time.Time) (addition, error) {
+	v := e.view
+	if err := r.Status.RefuseChange(am.changed); err != nil {
+		return addition{}, err
+	}
+	if len(am.changed) == 0 {
+		return addition{}, fmt.Errorf("%w: nothing of the registration would change", deal.ErrNotPossible)
+	}
+	before := r
+	r.Filing, r.EmailDomain, r.Given = am.after, am.domain, am.given
+	r.PersonalAt = v.head.Seq + 1
+	if errs := v.admit(&r.Filing); len(errs) > 0 {
+		return addition{}, errs
+	}
+	m.Changed = am.changed
+	set := v.policy.Settings()
+	if r.Status != deal.StatusReturned && !material(set, am) {
+		m.To = r.Status
+		r.Version = v.head.Seq + 1
+		a, err := e.recordedMove(r, d, file, m, now)
+		a.entry.Personal = am.secrets
+		return a, err
+	}
+	r.DecisionID, r.Status = deal.NewID(deal.DecisionID), deal.StatusReceived
+	r.NotAfter = time.Time{}
+	if before.HoldsAt(now) && before.Status != deal.StatusEscalated {
+		r.NotAfter = before.Protection.EndsAt
+	}
+	keeps := set.KeepsPlace
+	if before.Status == deal.StatusReturned {
+		keeps = before.KeepsPlace
+	}
+	if !keeps {
+		r.PlaceAt = v.head.Seq + 1
+	}
+	a, err := e.decided(r, search(v, ask(v, &r)), now)
+	if err == nil && keeps && before.CustomerRef != a.change.Registrations[0].CustomerRef && before.Status != deal.StatusReturned {
+		// It comes to mean another customer: there it is the last.
+		r.PlaceAt, r.DecisionID = v.head.Seq+1, deal.NewID(deal.DecisionID)
+		a, err = e.decided(r, search(v, ask(v, &r)), now)
+	}
+	if err != nil {
+		return addition{}, err
+	}
+	after := &a.change.Registrations[0]
+	m.To = after.Status
+	a.change.Move = m
+	a.entry.Personal = am.secrets
+	a.frees = before.CustomerRef.Key()
+	return a, nil
+}
+
+// recordedMove is the entry of a move after which the decision stands.
+func (e *Engine) recordedMove(r deal.Registration, d *deal.Decision, file *deal.Case, m *deal.Move, now time.Time) (addition, error) {
+	answer, err := canonical(AnswerFor(&r, d, file, now))
+	kind := deal.EventRules[m.Event].Entry
+	return addition{
+		entry:  store.Entry{Kind: kind, Subject: r.ID, Answer: answer},
+		change: &deal.Change{Move: m, Registrations: []deal.Registration{r}},
+		events: []store.Event{{ID: deal.NewID(deal.EventID), Type: "dibs." + kind + ".v1", Subject: r.ID, Body: answer}},
+	}, err
+}
+
+// immaterial are the fields whose change asks no rule again.
+var immaterial = []string{"contact", "expected_close_date", "description", "external_id"}
+
+// material reports whether the rules have to be asked again: the customer, or what is claimed, is another, or the amount is by more than
+// the policy passes over.
+func material(set policy.Settings, am *amended) bool {
+	for _, f := range am.changed {
+		switch {
+		case slices.Contains(immaterial, f):
+		case f == "amount", f == "products" && slices.Equal(am.before.Lines(), am.after.Lines()):
+			was, is := total(&am.before), total(&am.after)
+			limit := was.Value.Abs().Mul(decimal.NewFromFloat(set.MaterialPercent)).Div(decimal.NewFromInt(100))
+			if was.Currency != is.Currency || is.Value.Sub(was.Value).Abs().GreaterThan(limit) {
+				return true
+			}
+		default:
+			return true
+		}
+	}
+	return false
+}
