@@ -108,7 +108,8 @@ var accessRows = []struct {
 
 // moves are the operations that are not possible in every state of a registration or a case: the status of one that is not.
 var moves = map[string]int{"extendRegistration": 409, "withdrawRegistration": 409, "revokeRegistration": 409, "winRegistration": 409, "loseRegistration": 409,
-	"appealRegistration": 409, "respondToQuestion": 409, "acknowledgeCase": 409, "askPartner": 409, "resolveCase": 412, "reopenCase": 412, "resendDelivery": 409, "retryJob": 409}
+	"appealRegistration": 409, "respondToQuestion": 409, "acknowledgeCase": 409, "askPartner": 409, "resolveCase": 412, "reopenCase": 412,
+	"resendDelivery": 409, "retryJob": 409}
 
 // plan is the smallest territory plan.
 const plan = `apiVersion: dealreg/v1
