@@ -503,6 +503,7 @@ const (
 	MovedEventRespond  MovedEvent = "respond"
 	MovedEventRevoke   MovedEvent = "revoke"
 	MovedEventSilence  MovedEvent = "silence"
+	MovedEventUpdate   MovedEvent = "update"
 	MovedEventWithdraw MovedEvent = "withdraw"
 	MovedEventWon      MovedEvent = "won"
 )
@@ -531,6 +532,8 @@ func (e MovedEvent) Valid() bool {
 	case MovedEventRevoke:
 		return true
 	case MovedEventSilence:
+		return true
+	case MovedEventUpdate:
 		return true
 	case MovedEventWithdraw:
 		return true
@@ -2070,6 +2073,9 @@ type Moved struct {
 		PersonID string `json:"person_id,omitempty,omitzero"`
 		Role     string `json:"role"`
 	} `json:"by"`
+
+	// Changed of an update: the fields of what was filed
+	Changed  []string    `json:"changed,omitempty,omitzero"`
 	Event    MovedEvent  `json:"event"`
 	Evidence []Evidence  `json:"evidence,omitempty,omitzero"`
 	From     Status      `json:"from"`
@@ -2452,6 +2458,9 @@ type RegistrationPage struct {
 	// NextCursor null on the last page
 	NextCursor string `json:"next_cursor"`
 }
+
+// RegistrationPatch Fields of RegistrationInput. An unknown one is refused.
+type RegistrationPatch map[string]interface{}
 
 // ResendInput defines model for ResendInput.
 type ResendInput struct {
@@ -3218,6 +3227,12 @@ type CreateRegistrationParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// UpdateRegistrationParams defines parameters for UpdateRegistration.
+type UpdateRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // AppealRegistrationParams defines parameters for AppealRegistration.
 type AppealRegistrationParams struct {
 	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
@@ -3331,6 +3346,9 @@ type PutRateJSONRequestBody = Rate
 
 // CreateRegistrationJSONRequestBody defines body for CreateRegistration for application/json ContentType.
 type CreateRegistrationJSONRequestBody = RegistrationInput
+
+// UpdateRegistrationJSONRequestBody defines body for UpdateRegistration for application/json ContentType.
+type UpdateRegistrationJSONRequestBody = RegistrationPatch
 
 // AppealRegistrationJSONRequestBody defines body for AppealRegistration for application/json ContentType.
 type AppealRegistrationJSONRequestBody = AppealInput
@@ -3553,6 +3571,9 @@ type ServerInterface interface {
 	// GetRegistration Read a registration
 	// (GET /v1/registrations/{id})
 	GetRegistration(ctx echo.Context, id RegistrationID) error
+	// UpdateRegistration Change what was filed
+	// (PATCH /v1/registrations/{id})
+	UpdateRegistration(ctx echo.Context, id RegistrationID, params UpdateRegistrationParams) error
 	// AppealRegistration Appeal
 	// (POST /v1/registrations/{id}/appeal)
 	AppealRegistration(ctx echo.Context, id RegistrationID, params AppealRegistrationParams) error
@@ -5093,6 +5114,42 @@ func (w *ServerInterfaceWrapper) GetRegistration(ctx echo.Context) error {
 	return err
 }
 
+// UpdateRegistration converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateRegistration(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateRegistrationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateRegistration(ctx, id, params)
+	return err
+}
+
 // AppealRegistration converts echo context to params.
 func (w *ServerInterfaceWrapper) AppealRegistration(ctx echo.Context) error {
 	var err error
@@ -5724,6 +5781,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/registrations", wrapper.ListRegistrations, options.OperationMiddlewares["listRegistrations"]...)
 	router.POST(options.BaseURL+"/v1/registrations", wrapper.CreateRegistration, options.OperationMiddlewares["createRegistration"]...)
 	router.GET(options.BaseURL+"/v1/registrations/:id", wrapper.GetRegistration, options.OperationMiddlewares["getRegistration"]...)
+	router.PATCH(options.BaseURL+"/v1/registrations/:id", wrapper.UpdateRegistration, options.OperationMiddlewares["updateRegistration"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/appeal", wrapper.AppealRegistration, options.OperationMiddlewares["appealRegistration"]...)
 	router.GET(options.BaseURL+"/v1/registrations/:id/decision", wrapper.GetDecision, options.OperationMiddlewares["getDecision"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/extend", wrapper.ExtendRegistration, options.OperationMiddlewares["extendRegistration"]...)
@@ -10347,6 +10405,96 @@ func (response GetRegistrationdefaultApplicationProblemPlusJSONResponse) VisitGe
 	return err
 }
 
+type UpdateRegistrationRequestObject struct {
+	ID     RegistrationID `json:"id"`
+	Params UpdateRegistrationParams
+	Body   *UpdateRegistrationJSONRequestBody
+}
+
+type UpdateRegistrationResponseObject interface {
+	VisitUpdateRegistrationResponse(w http.ResponseWriter) error
+}
+
+type UpdateRegistration200JSONResponse struct{ MovedReplyJSONResponse }
+
+func (response UpdateRegistration200JSONResponse) VisitUpdateRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Idempotent-Replayed", fmt.Sprint(response.Headers.IdempotentReplayed))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRegistration404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateRegistration404ApplicationProblemPlusJSONResponse) VisitUpdateRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRegistration409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateRegistration409ApplicationProblemPlusJSONResponse) VisitUpdateRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRegistration422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateRegistration422ApplicationProblemPlusJSONResponse) VisitUpdateRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRegistrationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdateRegistrationdefaultApplicationProblemPlusJSONResponse) VisitUpdateRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type AppealRegistrationRequestObject struct {
 	ID     RegistrationID `json:"id"`
 	Params AppealRegistrationParams
@@ -12189,6 +12337,9 @@ type StrictServerInterface interface {
 	// GetRegistration Read a registration
 	// (GET /v1/registrations/{id})
 	GetRegistration(ctx context.Context, request GetRegistrationRequestObject) (GetRegistrationResponseObject, error)
+	// UpdateRegistration Change what was filed
+	// (PATCH /v1/registrations/{id})
+	UpdateRegistration(ctx context.Context, request UpdateRegistrationRequestObject) (UpdateRegistrationResponseObject, error)
 	// AppealRegistration Appeal
 	// (POST /v1/registrations/{id}/appeal)
 	AppealRegistration(ctx context.Context, request AppealRegistrationRequestObject) (AppealRegistrationResponseObject, error)
@@ -14200,6 +14351,55 @@ func (sh *strictHandler) GetRegistration(ctx echo.Context, id RegistrationID) er
 		return err
 	} else if validResponse, ok := response.(GetRegistrationResponseObject); ok {
 		return validResponse.VisitGetRegistrationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateRegistration operation middleware
+func (sh *strictHandler) UpdateRegistration(ctx echo.Context, id RegistrationID, params UpdateRegistrationParams) error {
+	var request UpdateRegistrationRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body UpdateRegistrationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateRegistration(ctx.Request().Context(), request.(UpdateRegistrationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateRegistration")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateRegistrationResponseObject); ok {
+		return validResponse.VisitUpdateRegistrationResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

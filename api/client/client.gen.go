@@ -506,6 +506,7 @@ const (
 	MovedEventRespond  MovedEvent = "respond"
 	MovedEventRevoke   MovedEvent = "revoke"
 	MovedEventSilence  MovedEvent = "silence"
+	MovedEventUpdate   MovedEvent = "update"
 	MovedEventWithdraw MovedEvent = "withdraw"
 	MovedEventWon      MovedEvent = "won"
 )
@@ -534,6 +535,8 @@ func (e MovedEvent) Valid() bool {
 	case MovedEventRevoke:
 		return true
 	case MovedEventSilence:
+		return true
+	case MovedEventUpdate:
 		return true
 	case MovedEventWithdraw:
 		return true
@@ -2073,6 +2076,9 @@ type Moved struct {
 		PersonID string `json:"person_id,omitempty,omitzero"`
 		Role     string `json:"role"`
 	} `json:"by"`
+
+	// Changed of an update: the fields of what was filed
+	Changed  []string    `json:"changed,omitempty,omitzero"`
 	Event    MovedEvent  `json:"event"`
 	Evidence []Evidence  `json:"evidence,omitempty,omitzero"`
 	From     Status      `json:"from"`
@@ -2455,6 +2461,9 @@ type RegistrationPage struct {
 	// NextCursor null on the last page
 	NextCursor string `json:"next_cursor"`
 }
+
+// RegistrationPatch Fields of RegistrationInput. An unknown one is refused.
+type RegistrationPatch map[string]interface{}
 
 // ResendInput defines model for ResendInput.
 type ResendInput struct {
@@ -3221,6 +3230,12 @@ type CreateRegistrationParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// UpdateRegistrationParams defines parameters for UpdateRegistration.
+type UpdateRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // AppealRegistrationParams defines parameters for AppealRegistration.
 type AppealRegistrationParams struct {
 	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
@@ -3334,6 +3349,9 @@ type PutRateJSONRequestBody = Rate
 
 // CreateRegistrationJSONRequestBody defines body for CreateRegistration for application/json ContentType.
 type CreateRegistrationJSONRequestBody = RegistrationInput
+
+// UpdateRegistrationJSONRequestBody defines body for UpdateRegistration for application/json ContentType.
+type UpdateRegistrationJSONRequestBody = RegistrationPatch
 
 // AppealRegistrationJSONRequestBody defines body for AppealRegistration for application/json ContentType.
 type AppealRegistrationJSONRequestBody = AppealInput
@@ -4030,6 +4048,30 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/registrations/{id} (the `GetRegistration` operationId).
 	GetRegistration(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateRegistrationWithBody Change what was filed
+	//
+	// The body is a merge patch (RFC 7396) of what was filed, in the fields of a registration's input: what is left out stays, `null`
+	// takes out, a list takes the place of the list. What may be changed depends on the status; a 409 lists it. Contact, description, expected close
+	// date, external id, and an amount that differs by no more than the programme passes over, are recorded. Any other change is decided again at once: the
+	// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/registrations/{id} (the `UpdateRegistration` operationId).
+	UpdateRegistrationWithBody(ctx context.Context, id RegistrationID, params *UpdateRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateRegistration Change what was filed
+	//
+	// The body is a merge patch (RFC 7396) of what was filed, in the fields of a registration's input: what is left out stays, `null`
+	// takes out, a list takes the place of the list. What may be changed depends on the status; a 409 lists it. Contact, description, expected close
+	// date, external id, and an amount that differs by no more than the programme passes over, are recorded. Any other change is decided again at once: the
+	// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/registrations/{id} (the `UpdateRegistration` operationId).
+	UpdateRegistration(ctx context.Context, id RegistrationID, params *UpdateRegistrationParams, body UpdateRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// AppealRegistrationWithBody Appeal
 	//
@@ -5703,6 +5745,50 @@ func (c *Client) CreateRegistration(ctx context.Context, params *CreateRegistrat
 // Corresponds with GET /v1/registrations/{id} (the `GetRegistration` operationId).
 func (c *Client) GetRegistration(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetRegistrationRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateRegistrationWithBody Change what was filed
+//
+// The body is a merge patch (RFC 7396) of what was filed, in the fields of a registration's input: what is left out stays, `null`
+// takes out, a list takes the place of the list. What may be changed depends on the status; a 409 lists it. Contact, description, expected close
+// date, external id, and an amount that differs by no more than the programme passes over, are recorded. Any other change is decided again at once: the
+// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/registrations/{id} (the `UpdateRegistration` operationId).
+func (c *Client) UpdateRegistrationWithBody(ctx context.Context, id RegistrationID, params *UpdateRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateRegistrationRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateRegistration Change what was filed
+//
+// The body is a merge patch (RFC 7396) of what was filed, in the fields of a registration's input: what is left out stays, `null`
+// takes out, a list takes the place of the list. What may be changed depends on the status; a 409 lists it. Contact, description, expected close
+// date, external id, and an amount that differs by no more than the programme passes over, are recorded. Any other change is decided again at once: the
+// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/registrations/{id} (the `UpdateRegistration` operationId).
+func (c *Client) UpdateRegistration(ctx context.Context, id RegistrationID, params *UpdateRegistrationParams, body UpdateRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateRegistrationRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -9247,6 +9333,66 @@ func NewGetRegistrationRequest(server string, id RegistrationID) (*http.Request,
 	return req, nil
 }
 
+// NewUpdateRegistrationRequest calls the generic UpdateRegistration builder with application/json body
+func NewUpdateRegistrationRequest(server string, id RegistrationID, params *UpdateRegistrationParams, body UpdateRegistrationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateRegistrationRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewUpdateRegistrationRequestWithBody constructs an http.Request for the UpdateRegistration method, with any body, and a specified content type
+func NewUpdateRegistrationRequestWithBody(server string, id RegistrationID, params *UpdateRegistrationParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/registrations/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewAppealRegistrationRequest calls the generic AppealRegistration builder with application/json body
 func NewAppealRegistrationRequest(server string, id RegistrationID, params *AppealRegistrationParams, body AppealRegistrationJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -11024,6 +11170,30 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/registrations/{id} (the `GetRegistration` operationId).
 	GetRegistrationWithResponse(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*GetRegistrationResponse, error)
+
+	// UpdateRegistrationWithBodyWithResponse Change what was filed
+	//
+	// The body is a merge patch (RFC 7396) of what was filed, in the fields of a registration's input: what is left out stays, `null`
+	// takes out, a list takes the place of the list. What may be changed depends on the status; a 409 lists it. Contact, description, expected close
+	// date, external id, and an amount that differs by no more than the programme passes over, are recorded. Any other change is decided again at once: the
+	// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/registrations/{id} (the `UpdateRegistration` operationId).
+	UpdateRegistrationWithBodyWithResponse(ctx context.Context, id RegistrationID, params *UpdateRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRegistrationResponse, error)
+
+	// UpdateRegistrationWithResponse Change what was filed
+	//
+	// The body is a merge patch (RFC 7396) of what was filed, in the fields of a registration's input: what is left out stays, `null`
+	// takes out, a list takes the place of the list. What may be changed depends on the status; a 409 lists it. Contact, description, expected close
+	// date, external id, and an amount that differs by no more than the programme passes over, are recorded. Any other change is decided again at once: the
+	// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/registrations/{id} (the `UpdateRegistration` operationId).
+	UpdateRegistrationWithResponse(ctx context.Context, id RegistrationID, params *UpdateRegistrationParams, body UpdateRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRegistrationResponse, error)
 
 	// AppealRegistrationWithBodyWithResponse Appeal
 	//
@@ -14976,6 +15146,82 @@ func (r GetRegistrationResponse) ContentType() string {
 	return ""
 }
 
+// UpdateRegistrationResponse200Headers the declared response headers of an HTTP 200 response for UpdateRegistration
+type UpdateRegistrationResponse200Headers struct {
+	IdempotentReplayed string
+}
+
+type UpdateRegistrationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MovedReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateRegistrationResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateRegistrationResponse) GetJSON200() *MovedReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r UpdateRegistrationResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r UpdateRegistrationResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r UpdateRegistrationResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateRegistrationResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateRegistrationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateRegistrationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateRegistrationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateRegistrationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // AppealRegistrationResponse200Headers the declared response headers of an HTTP 200 response for AppealRegistration
 type AppealRegistrationResponse200Headers struct {
 	IdempotentReplayed string
@@ -17567,6 +17813,42 @@ func (c *ClientWithResponses) GetRegistrationWithResponse(ctx context.Context, i
 		return nil, err
 	}
 	return ParseGetRegistrationResponse(rsp)
+}
+
+// UpdateRegistrationWithBodyWithResponse Change what was filed
+//
+// The body is a merge patch (RFC 7396) of what was filed, in the fields of a registration's input: what is left out stays, `null`
+// takes out, a list takes the place of the list. What may be changed depends on the status; a 409 lists it. Contact, description, expected close
+// date, external id, and an amount that differs by no more than the programme passes over, are recorded. Any other change is decided again at once: the
+// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/registrations/{id} (the `UpdateRegistration` operationId).
+func (c *ClientWithResponses) UpdateRegistrationWithBodyWithResponse(ctx context.Context, id RegistrationID, params *UpdateRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRegistrationResponse, error) {
+	rsp, err := c.UpdateRegistrationWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateRegistrationResponse(rsp)
+}
+
+// UpdateRegistrationWithResponse Change what was filed
+//
+// The body is a merge patch (RFC 7396) of what was filed, in the fields of a registration's input: what is left out stays, `null`
+// takes out, a list takes the place of the list. What may be changed depends on the status; a 409 lists it. Contact, description, expected close
+// date, external id, and an amount that differs by no more than the programme passes over, are recorded. Any other change is decided again at once: the
+// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/registrations/{id} (the `UpdateRegistration` operationId).
+func (c *ClientWithResponses) UpdateRegistrationWithResponse(ctx context.Context, id RegistrationID, params *UpdateRegistrationParams, body UpdateRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRegistrationResponse, error) {
+	rsp, err := c.UpdateRegistration(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateRegistrationResponse(rsp)
 }
 
 // AppealRegistrationWithBodyWithResponse Appeal
@@ -20893,6 +21175,73 @@ func ParseGetRegistrationResponse(rsp *http.Response) (*GetRegistrationResponse,
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseUpdateRegistrationResponse parses an HTTP response from a UpdateRegistrationWithResponse call
+func ParseUpdateRegistrationResponse(rsp *http.Response) (*UpdateRegistrationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateRegistrationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MovedReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateRegistrationResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil

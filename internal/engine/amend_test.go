@@ -131,8 +131,15 @@ func TestUpdateMaterial(t *testing.T) {
 				if s := b.status(second.ID); s != deal.StatusProtected {
 					t.Errorf("who waited is %s", s)
 				}
-			} else if after.Status != deal.StatusWaitlisted || waits.Status != deal.StatusProtected || after.PlaceAt != after.Version {
-				t.Errorf("loses: %s, then %s", after.Status, waits.Status)
+			} else {
+				if after.Status != deal.StatusWaitlisted || waits.Status != deal.StatusProtected || after.PlaceAt != after.Version {
+					t.Errorf("loses: %s, then %s", after.Status, waits.Status)
+				}
+				b.clock.set(waits.Protection.EndsAt)
+				b.put()
+				if r, _, _ := b.last(first.ID); r.Status != deal.StatusProtected || !r.Protection.LiveAt(b.clock.now()) {
+					t.Errorf("in line, and then: %s %v", r.Status, r.Protection)
+				}
 			}
 			b.sound()
 		})

@@ -20,6 +20,9 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 	}
 	r.CustomerRef = d.Resolution.Ref
 	r.Protection, r.Hold, r.KeepsPlace = nil, nil, false
+	if verdict.Outcome != deal.Protect {
+		r.NotAfter = time.Time{}
+	}
 	set := v.policy.Settings()
 	scope := scopeOf(r, r.CustomerRef, set)
 	zone := set.Timezone
@@ -28,7 +31,7 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 		r.Status = deal.StatusProtected
 		r.Protection = &deal.Protection{Scope: scope, StartsAt: now, EndsAt: windowEnd(*verdict.Terms, r.ReceivedAt, now, r.Filing.ExpectedCloseDate, zone),
 			Anchor: verdict.Terms.Anchor, Shared: !verdict.Terms.Exclusive}
-		if !r.NotAfter.IsZero() && r.Protection.EndsAt.After(r.NotAfter) {
+		if r.NotAfter.After(now) && r.Protection.EndsAt.After(r.NotAfter) {
 			r.Protection.EndsAt = r.NotAfter
 		}
 		if c := verdict.Terms.Condition; c != nil {

@@ -30,6 +30,35 @@ func TestMoves(t *testing.T) {
 	if s := held.str(t, "status"); s != "protected" {
 		t.Fatalf("%s", held)
 	}
+	t.Run("changed", func(t *testing.T) {
+		to := "/v1/registrations/" + held.str(t, "id")
+		g := w.want(200, w.call("portal", "PATCH", to, `{"contact":{"title":"CIO"},"expected_close_date":"2027-03-01"}`, "Idempotency-Key", "p1"))
+		again := w.want(200, w.call("portal", "PATCH", to, `{"expected_close_date":"2027-03-01","contact":{"title":"CIO"}}`, "Idempotency-Key", "p1"))
+		if string(g.body) != string(again.body) || g.str(t, "decision.id") != held.str(t, "decision.id") {
+			t.Errorf("%s\n%s", g, again)
+		}
+		w.want(422, w.call("portal", "PATCH", to, `{"description":"y"}`, "Idempotency-Key", "p1"))
+		read := w.get("ops", to)
+		if read.str(t, "filing.contact.title") != "CIO" || read.str(t, "filing.contact.name") != "A B" || read.str(t, "moved.event") != "update" {
+			t.Errorf("%s", read)
+		}
+		for body, want := range map[string]int{
+			`{"partner_id":"P-009"}`: 422, `{"type":"renewal"}`: 409, `{"nonsense":1}`: 422, `{}`: 422, `{"amount":{"value":"x"}}`: 422, `{"customer":{"name":null}}`: 422,
+			`{"evidence":[]}`: 409, `{"contact":{"title":"CIO"}}`: 409, `[]`: 422,
+		} {
+			if g := w.call("portal", "PATCH", to, body); g.status != want {
+				t.Errorf("%s: %s", body, g)
+			}
+		}
+		if g := w.call("any", "PATCH", to, `{"partner_id":"P-009"}`); g.status != 409 {
+			t.Errorf("%s", g)
+		}
+		w.want(404, w.call("rival", "PATCH", to, `{"description":"z"}`))
+		g = w.want(200, w.call("portal", "PATCH", to, `{"customer":{"city":"Bremen"}}`))
+		if g.str(t, "decision.id") == held.str(t, "decision.id") || g.str(t, "status") != "protected" || g.field(t, "decision.protection.ends_at") != held.field(t, "decision.protection.ends_at") {
+			t.Errorf("%s", g)
+		}
+	})
 	t.Run("extended on evidence, once", func(t *testing.T) {
 		g := w.want(422, w.call("portal", "POST", at(held, "extend"), `{}`))
 		if !strings.Contains(string(g.body), `"field":"evidence"`) {
