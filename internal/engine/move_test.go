@@ -549,3 +549,60 @@ func (b *bench) isRuled(id string) bool {
 	}
 	return ds[len(ds)-1].Ruling != nil
 }
+
+// Of very many windows that end together a commit writes some. Whoever comes to one whose end is not written yet finds it ended, and who
+// waited there promoted first; so does whoever would still move it.
+func TestManyEnds(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.publish(deal.PolicyDocument, lives)
+	const n = 2*endsAtOnce + 50
+	names, _ := customers(t, n, 59_000)
+	ids := make([][2]string, n)
+	at := func(i int) deal.Customer {
+		a := names[i]
+		return deal.Customer{Name: a.Name, Country: a.Country, City: a.City, PostalCode: a.PostalCode}
+	}
+	var until time.Time
+	for i := range n {
+		holds, _ := b.file(by("P-1", at(i), custom("want", "fixed")))
+		waits, _ := b.file(by("P-2", at(i)))
+		if holds.Status != deal.StatusProtected || waits.Status != deal.StatusWaitlisted {
+			t.Fatalf("%d: %s, %s", i, holds.Status, waits.Status)
+		}
+		ids[i], until = [2]string{holds.ID, waits.ID}, holds.Protection.EndsAt
+	}
+	b.clock.set(until)
+	late, _ := b.file(by("P-3", at(n-1)))
+	if late.Status != deal.StatusWaitlisted || b.status(ids[n-1][1]) != deal.StatusProtected {
+		t.Errorf("a newcomer is %s, who waited %s", late.Status, b.status(ids[n-1][1]))
+	}
+	_, _, entry := b.last(late.ID)
+	together := 0
+	for e, err := range b.Store().Entries(context.Background(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Size == entry.Size {
+			together++
+		}
+	}
+	if together > 2*endsAtOnce+10 {
+		t.Errorf("%d entries in one commit", together)
+	}
+	if _, err := b.move(asOps, ids[n-2][0], deal.EventLost); !errors.Is(err, deal.ErrNotPossible) || !strings.Contains(err.Error(), "expired") {
+		t.Errorf("one that has ended is moved: %v", err)
+	}
+	for range n {
+		b.put()
+	}
+	for i := range n {
+		if x, y := b.status(ids[i][0]), b.status(ids[i][1]); x != deal.StatusExpired || y != deal.StatusProtected {
+			t.Errorf("%d: %s, %s", i, x, y)
+		}
+	}
+	if end := read(b.Engine, func(v *view) int { return len(v.late) + len(v.lateOf) }); end != 0 {
+		t.Errorf("%d are left", end)
+	}
+	b.sound()
+}
