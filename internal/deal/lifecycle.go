@@ -24,14 +24,16 @@ const (
 	EventSilence  Event = "silence" // nobody has decided its case in time, so the policy does
 	EventReopen   Event = "reopen"  // its case is looked at once more
 	EventAppeal   Event = "appeal"
-	EventClose    Event = "close"   // what it waits behind is won
-	EventRespond  Event = "respond" // the partner answers what it was asked
-	EventUpdate   Event = "update"  // the partner changes what it filed; what was returned, and a material change, is decided again
+	EventClose    Event = "close"    // what it waits behind is won
+	EventRespond  Event = "respond"  // the partner answers what it was asked
+	EventEvidence Event = "evidence" // evidence is added, which may meet a condition or milestones
+	EventMiss     Event = "miss"     // a milestone was not met in time, and the policy only tells of it
+	EventUpdate   Event = "update"   // the partner changes what it filed; what was returned, and a material change, is decided again
 )
 
 // Events lists every Event.
 var Events = []Event{EventDecide, EventExpire, EventRelease, EventExtend, EventWithdraw, EventRevoke, EventWon, EventLost, EventResolve, EventSilence,
-	EventReopen, EventAppeal, EventClose, EventRespond, EventUpdate}
+	EventReopen, EventAppeal, EventClose, EventRespond, EventUpdate, EventEvidence, EventMiss}
 
 // EventRule says of an event who may bring it about, what it needs, and what becomes of the line behind.
 type EventRule struct {
@@ -57,6 +59,8 @@ var EventRules = map[Event]EventRule{
 	EventReopen:   {Roles: []string{"ops", "admin"}, Reason: true, Entry: "registration.reopened"},
 	EventAppeal:   {Roles: []string{"portal", "ops", "admin"}, Reason: true, Entry: "registration.appealed"},
 	EventRespond:  {Roles: []string{"portal", "ops", "admin"}, Reason: true, Entry: "registration.answered"},
+	EventEvidence: {Roles: []string{"portal", "ops", "admin"}, Entry: "registration.evidence_added"},
+	EventMiss:     {Entry: "registration.milestone_missed"},
 	EventUpdate:   {Roles: []string{"portal", "ops", "admin"}, Promotes: true, Entry: EntryUpdated},
 }
 
@@ -71,15 +75,17 @@ var lifecycle = map[Status]map[Event][]Status{
 		EventUpdate: decided},
 	StatusWaitlisted: {EventDecide: decided, EventWithdraw: {StatusWithdrawn}, EventRevoke: {StatusRevoked},
 		EventLost: {StatusLost}, EventResolve: decided, EventReopen: {StatusEscalated}, EventAppeal: {StatusWaitlisted}, EventClose: {StatusRouted},
-		EventUpdate: decided},
+		EventUpdate: decided, EventEvidence: {StatusWaitlisted}},
 	StatusEscalated: {EventDecide: decided, EventRelease: {StatusEscalated}, EventWithdraw: {StatusWithdrawn}, EventRevoke: {StatusRevoked},
-		EventLost: {StatusLost}, EventResolve: decided, EventSilence: decided, EventRespond: {StatusEscalated}, EventUpdate: decided},
+		EventLost: {StatusLost}, EventResolve: decided, EventSilence: decided, EventRespond: {StatusEscalated}, EventUpdate: decided,
+		EventEvidence: {StatusEscalated}},
 	StatusRouted: {EventReopen: {StatusEscalated}, EventAppeal: {StatusEscalated}},
 	StatusMerged: {EventReopen: {StatusEscalated}, EventAppeal: {StatusEscalated}},
 	StatusConditional: {EventExpire: {StatusExpired}, EventWithdraw: {StatusWithdrawn}, EventRevoke: {StatusRevoked},
-		EventLost: {StatusLost}, EventUpdate: decided},
+		EventLost: {StatusLost}, EventUpdate: decided, EventEvidence: {StatusConditional, StatusProtected}, EventMiss: {StatusConditional}},
 	StatusProtected: {EventExpire: {StatusExpired}, EventExtend: {StatusProtected}, EventWithdraw: {StatusWithdrawn},
-		EventRevoke: {StatusRevoked}, EventWon: {StatusWon}, EventLost: {StatusLost}, EventUpdate: decided},
+		EventRevoke: {StatusRevoked}, EventWon: {StatusWon}, EventLost: {StatusLost}, EventUpdate: decided,
+		EventEvidence: {StatusProtected}, EventMiss: {StatusProtected}},
 }
 
 // After returns the statuses the event can lead to in s; none when it is impossible.
@@ -124,6 +130,8 @@ type Move struct {
 	To       Status      `json:"to"`
 	Reason   string      `json:"reason,omitempty"`   // in words; personal, as every free text
 	Evidence []Evidence  `json:"evidence,omitempty"` // what an extension, an appeal or an answer rests on
+	Missed   string      `json:"missed,omitempty"`   // the milestone that was not met, when that ended it or is told of
+	Met      []string    `json:"met,omitempty"`      // of evidence: the condition and the milestones it met
 	Changed  []string    `json:"changed,omitempty"`  // of an update: the fields of the filing
 	Policy   DocumentRef `json:"policy"`             // for what a protection's terms allow, the policy that granted it; else the live one
 }
@@ -144,8 +152,11 @@ func (m *Move) Validate(now time.Time) FieldErrors {
 		e.Add("reason", "is required: say why, in words")
 	}
 	e.text("reason", m.Reason, MaxText)
-	if len(m.Evidence) > 0 && m.Event != EventExtend && m.Event != EventAppeal && m.Event != EventRespond {
-		e.Add("evidence", "only an extension, an appeal or an answer rests on evidence")
+	if len(m.Evidence) > 0 && m.Event != EventExtend && m.Event != EventAppeal && m.Event != EventRespond && m.Event != EventEvidence {
+		e.Add("evidence", "only an extension, an appeal or an answer rests on evidence; add it with /evidence")
+	}
+	if len(m.Evidence) == 0 && m.Event == EventEvidence {
+		e.Add("evidence", "is required: say what there is")
 	}
 	e.evidence(m.Evidence, now)
 	return e

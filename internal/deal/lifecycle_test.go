@@ -10,21 +10,21 @@ import (
 
 // The state machine, every status by every event, as ARCHITECTURE.md draws it: D is any status a decision leads to.
 const lifecycleTable = `
-              decide  expire   release    extend     withdraw   revoke   won  lost  resolve  silence  reopen     appeal      close   respond  update
-received      D       -        -          -          -          -        -    -     -        -        -          -           -       -  -
-returned      -       -        -          -          withdrawn  revoked  -    lost  -        -        escalated  -           -       -  D
-waitlisted    D       -        -          -          withdrawn  revoked  -    lost  D        -        escalated  waitlisted  routed  -  D
-escalated     D       -        escalated  -          withdrawn  revoked  -    lost  D        D        -          -           -       escalated  D
-conditional   -       expired  -          -          withdrawn  revoked  -    lost  -        -        -          -           -       -  D
-protected     -       expired  -          protected  withdrawn  revoked  won  lost  -        -        -          -           -       -  D
-routed        -       -        -          -          -          -        -    -     -        -        escalated  escalated   -       -  -
-merged        -       -        -          -          -          -        -    -     -        -        escalated  escalated   -       -  -
-expired       -       -        -          -          -          -        -    -     -        -        -          -           -       -  -
-withdrawn     -       -        -          -          -          -        -    -     -        -        -          -           -       -  -
-revoked       -       -        -          -          -          -        -    -     -        -        -          -           -       -  -
-won           -       -        -          -          -          -        -    -     -        -        -          -           -       -  -
-lost          -       -        -          -          -          -        -    -     -        -        -          -           -       -  -
-transferred   -       -        -          -          -          -        -    -     -        -        -          -           -       -  -`
+              decide  expire   release    extend     withdraw   revoke   won  lost  resolve  silence  reopen     appeal      close   respond  update  evidence               miss
+received      D       -        -          -          -          -        -    -     -        -        -          -           -       -  -  -                      -
+returned      -       -        -          -          withdrawn  revoked  -    lost  -        -        escalated  -           -       -  D  -                      -
+waitlisted    D       -        -          -          withdrawn  revoked  -    lost  D        -        escalated  waitlisted  routed  -  D  waitlisted             -
+escalated     D       -        escalated  -          withdrawn  revoked  -    lost  D        D        -          -           -       escalated  D  escalated              -
+conditional   -       expired  -          -          withdrawn  revoked  -    lost  -        -        -          -           -       -  D  conditional,protected  conditional
+protected     -       expired  -          protected  withdrawn  revoked  won  lost  -        -        -          -           -       -  D  protected              protected
+routed        -       -        -          -          -          -        -    -     -        -        escalated  escalated   -       -  -  -                      -
+merged        -       -        -          -          -          -        -    -     -        -        escalated  escalated   -       -  -  -                      -
+expired       -       -        -          -          -          -        -    -     -        -        -          -           -       -  -  -                      -
+withdrawn     -       -        -          -          -          -        -    -     -        -        -          -           -       -  -  -                      -
+revoked       -       -        -          -          -          -        -    -     -        -        -          -           -       -  -  -                      -
+won           -       -        -          -          -          -        -    -     -        -        -          -           -       -  -  -                      -
+lost          -       -        -          -          -          -        -    -     -        -        -          -           -       -  -  -                      -
+transferred   -       -        -          -          -          -        -    -     -        -        -          -           -       -  -  -                      -`
 
 func TestLifecycle(t *testing.T) {
 	t.Parallel()
@@ -47,7 +47,9 @@ func TestLifecycle(t *testing.T) {
 			case "D":
 				want = decided
 			default:
-				want = []Status{Status(cell)}
+				for one := range strings.SplitSeq(cell, ",") {
+					want = append(want, Status(one))
+				}
 			}
 			if got := s.After(e); !slices.Equal(got, want) {
 				t.Errorf("%s of %s leads to %v, want %v", e, s, got, want)

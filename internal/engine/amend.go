@@ -150,3 +150,63 @@ func material(set policy.Settings, am *amended) bool {
 	}
 	return false
 }
+
+// evidence makes the entry of evidence that is added to a filing. Its words stay in the entry. A condition that it meets is met: the
+// protection is as long as it was granted; so are milestones.
+func (e *Engine) evidence(r deal.Registration, d *deal.Decision, file *deal.Case, m *deal.Move, by deal.Actor, now time.Time) (addition, error) {
+	v := e.view
+	r.Filing.Evidence = slices.Clone(r.Filing.Evidence)
+	for _, x := range m.Evidence {
+		x.By, x.Text = "", ""
+		r.Filing.Evidence = append(r.Filing.Evidence, x)
+	}
+	if n := len(r.Filing.Evidence); n > deal.MaxEvidence {
+		return addition{}, deal.FieldErrors{{Field: "evidence", Detail: fmt.Sprintf("the registration would have %d pieces of evidence; at most %d are kept", n, deal.MaxEvidence)}}
+	}
+	r.Version = v.head.Seq + 1
+	staff := by.Role != "portal"
+	if p := r.Protection; p != nil && d.Terms != nil {
+		if c := d.Terms.Condition; c != nil && r.Status == deal.StatusConditional && meets(c.Need, m.Evidence, p.StartsAt, staff) {
+			whole := *p
+			whole.EndsAt = windowEnd(*d.Terms, r.ReceivedAt, d.At, r.Filing.ExpectedCloseDate, v.policy.Settings().Timezone)
+			if r.NotAfter.After(now) && whole.EndsAt.After(r.NotAfter) {
+				whole.EndsAt = r.NotAfter
+			}
+			r.Protection, r.Status = &whole, deal.StatusProtected
+			m.Met, m.Policy = append(m.Met, c.Need), d.Policy
+		}
+		r.Milestones = slices.Clone(r.Milestones)
+		for i := range r.Milestones {
+			if x := &r.Milestones[i]; x.MetAt.IsZero() && x.MissedAt.IsZero() && meets(x.Need, m.Evidence, p.StartsAt, staff) {
+				x.MetAt = now
+				m.Met = append(m.Met, x.Need)
+			}
+		}
+	}
+	was := m.From
+	m.To = r.Status
+	a, err := e.recordedMove(r, d, file, m, now)
+	if err == nil && r.Status != was {
+		a.events = append(a.events, store.Event{ID: deal.NewID(deal.EventID), Type: "dibs.registration." + string(r.Status) + ".v1", Subject: r.ID, Body: a.entry.Answer})
+	}
+	return a, err
+}
+
+// meets reports whether the evidence is what is needed: a kind of evidence that the need names, of since the protection began. What the service
+// cannot see for itself, staff see.
+func meets(need string, evidence []deal.Evidence, since time.Time, staff bool) bool {
+	first := since.AddDate(0, 0, -1) // a day begins earlier elsewhere on earth
+	words := strings.Fields(strings.ReplaceAll(deal.Fold(need), "_", " "))
+	of := func(kind string) bool {
+		return kind == "" && len(evidence) > 0 || slices.ContainsFunc(evidence, func(e deal.Evidence) bool { return (e.Kind == kind || kind == "any") && e.Date.After(first) })
+	}
+	for _, kind := range deal.EvidenceKinds {
+		if kind != "other" && !slices.ContainsFunc(strings.Split(kind, "_"), func(w string) bool { return !slices.Contains(words, w) }) {
+			return of(kind)
+		}
+	}
+	if slices.Contains(words, "activity") || slices.Contains(words, "evidence") {
+		return of("any")
+	}
+	return staff && of("")
+}

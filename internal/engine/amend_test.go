@@ -11,6 +11,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/policy"
 )
 
 // amends is a policy that passes over a tenth of the amount, lets material changes keep their place when it says so, and returns what has
@@ -186,4 +187,114 @@ func TestUpdateEscalated(t *testing.T) {
 		t.Errorf("%+v, %v", k, err)
 	}
 	b.sound()
+}
+
+// miles is a policy with a condition and milestones, of which one ends the protection.
+const miles = `apiVersion: dealreg/v1
+kind: Policy
+metadata: {name: miles, title: Miles}
+settings: {currency: EUR, timezone: Europe/Berlin, tiers: [silver, gold], custom: {want: {type: string}}}
+precedence: [route, escalate, protect]
+defaults: {escalate: {queue: desk}}
+rules:
+  - {id: held, when: conflict.held_by_other.found || conflict.pending_other.found, then: {outcome: route, disposition: waitlisted, of: held_by_other, reason: ALREADY_REGISTERED}}
+  - {id: first, when: custom.want == "condition", then: {outcome: protect, reason: PROTECTED, terms: {days: 60, condition: {days: 5, need: customer meeting}}}}
+  - {id: judged, when: custom.want == "judged", then: {outcome: protect, reason: PROTECTED, terms: {days: 60, condition: {days: 5, need: acceptance}}}}
+  - {id: protect, when: 'true', then: {outcome: protect, reason: PROTECTED, terms: {days: 60, milestones: [{days: 5, need: activity}, {days: 30, need: meeting, on_miss: expire}]}}}
+`
+
+func (b *bench) show(by deal.Actor, id, kind string) (Answer, error) {
+	b.t.Helper()
+	return b.moveWith(by, id, Moving{Event: deal.EventEvidence, Evidence: []deal.Evidence{{Kind: kind, Date: deal.Date{Time: b.clock.now().Truncate(24 * time.Hour)}, Text: "secret"}}})
+}
+
+// A conditional protection becomes a whole one when its condition is met: by the evidence it names, or by what staff judge.
+func TestCondition(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.publish(deal.PolicyDocument, miles)
+	r, d := b.file(by("P-1", zanzibar, custom("want", "condition")))
+	judged, _ := b.file(by("P-1", quixotic, custom("want", "judged")))
+	if r.Status != deal.StatusConditional {
+		t.Fatalf("%s", r.Status)
+	}
+	b.clock.advance(72 * time.Hour)
+	if a, err := b.show(asPortal, r.ID, "letter"); err != nil || a.Status != deal.StatusConditional {
+		t.Errorf("a letter: %s, %v", a.Status, err)
+	}
+	if a, err := b.moveWith(asPortal, r.ID, Moving{Event: deal.EventEvidence, Evidence: []deal.Evidence{{Kind: "meeting", Date: day("2027-02-01")}}}); err != nil || a.Status != deal.StatusConditional {
+		t.Errorf("a meeting of before: %s, %v", a.Status, err)
+	}
+	a, err := b.show(asPortal, r.ID, "meeting")
+	if want := endOfDay(start, 60, b.policy().Timezone); err != nil || a.Status != deal.StatusProtected || !a.Decision.Protection.EndsAt.Equal(want) || a.Decision.ID != d.ID {
+		t.Errorf("a meeting: %+v, %v", a, err)
+	}
+	after, _, entry := b.last(r.ID)
+	if strings.Contains(string(entry.Body), "secret") || len(after.Filing.Evidence) != 4 {
+		t.Errorf("%d pieces of evidence: %s", len(after.Filing.Evidence), entry.Body)
+	}
+	if m, err := b.LastMove(context.Background(), &after); err != nil || !slices.Equal(m.Met, []string{"customer meeting"}) || m.Evidence[0].Text != "secret" || m.To != deal.StatusProtected {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if a, err := b.show(asPortal, judged.ID, "letter"); err != nil || a.Status != deal.StatusConditional {
+		t.Errorf("a partner judges: %s, %v", a.Status, err)
+	}
+	if a, err := b.show(asOps, judged.ID, "other"); err != nil || a.Status != deal.StatusProtected {
+		t.Errorf("staff judge: %s, %v", a.Status, err)
+	}
+	var wrong deal.FieldErrors
+	if _, err := b.move(asPortal, r.ID, deal.EventEvidence); !errors.As(err, &wrong) || wrong[0].Field != "evidence" {
+		t.Errorf("none: %v", err)
+	}
+	many := Moving{Event: deal.EventEvidence, Evidence: slices.Repeat([]deal.Evidence{{Kind: "letter"}}, deal.MaxEvidence-3)}
+	if _, err := b.moveWith(asOps, r.ID, many); !errors.As(err, &wrong) {
+		t.Errorf("too many: %v", err)
+	}
+	b.sound()
+}
+
+// A milestone that is met is met; one that is missed is told of, or ends the protection at its instant, late as the worker may be.
+func TestMilestones(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.publish(deal.PolicyDocument, miles)
+	met, _ := b.file(by("P-1", zanzibar))
+	missed, _ := b.file(by("P-1", quixotic))
+	next, _ := b.file(by("P-2", quixotic))
+	zone := b.policy().Timezone
+	if m := met.Milestones; len(m) != 2 || !m[0].DueAt.Equal(endOfDay(start, 5, zone)) || !m[1].DueAt.Equal(endOfDay(start, 30, zone)) {
+		t.Fatalf("%+v", m)
+	}
+	b.clock.advance(48 * time.Hour)
+	if a, err := b.show(asPortal, met.ID, "meeting"); err != nil || a.Status != deal.StatusProtected {
+		t.Fatal(a, err)
+	}
+	b.clock.set(endOfDay(start, 5, zone))
+	b.put()
+	r, _, entry := b.last(missed.ID)
+	if entry.Kind != "registration.milestone_missed" || r.Status != deal.StatusProtected || !r.Milestones[0].MissedAt.Equal(b.clock.now()) || !r.HoldsAt(b.clock.now()) {
+		t.Errorf("%s: %+v", entry.Kind, r)
+	}
+	at := endOfDay(start, 30, zone)
+	b.clock.set(at.Add(-time.Microsecond))
+	if s := b.status(missed.ID); s != deal.StatusProtected {
+		t.Errorf("the moment before it is %s", s)
+	}
+	b.clock.set(at.Add(24 * time.Hour)) // nobody was at work
+	late, _ := b.file(by("P-3", quixotic))
+	r, _, _ = b.last(missed.ID)
+	if r.Status != deal.StatusExpired || !r.Protection.EndsAt.Equal(at) || b.status(next.ID) != deal.StatusProtected || late.Status != deal.StatusWaitlisted {
+		t.Errorf("%s until %v, then %s, a newcomer %s", r.Status, r.Protection.EndsAt, b.status(next.ID), late.Status)
+	}
+	if m, err := b.LastMove(context.Background(), &r); err != nil || m.Missed != "meeting" || m.Event != deal.EventExpire {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if r, _, _ := b.last(met.ID); r.Status != deal.StatusProtected || r.NextMilestone() != nil {
+		t.Errorf("%+v", r)
+	}
+	b.sound()
+}
+
+func (b *bench) policy() policy.Settings {
+	return read(b.Engine, func(v *view) policy.Settings { return v.policy.Settings() })
 }

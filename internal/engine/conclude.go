@@ -21,7 +21,7 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 	r.CustomerRef = d.Resolution.Ref
 	r.Protection, r.Hold, r.KeepsPlace = nil, nil, false
 	if verdict.Outcome != deal.Protect {
-		r.NotAfter = time.Time{}
+		r.NotAfter, r.Milestones = time.Time{}, nil
 	}
 	set := v.policy.Settings()
 	scope := scopeOf(r, r.CustomerRef, set)
@@ -40,6 +40,7 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 				r.Protection.EndsAt = end
 			}
 		}
+		r.Milestones = milestones(r.Milestones, verdict.Terms.Milestones, now, zone)
 		if r.Protection.Shared {
 			r.Protection.Share = share(v, r, scope, now)
 		}
@@ -57,6 +58,20 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 			r.Hold = &deal.Protection{Scope: scope, StartsAt: now, EndsAt: endOfDay(now, h.Days, zone), Anchor: "submission"}
 		}
 	}
+}
+
+// milestones are those of a protection that begins now. One that was met before, under a decision that this one takes the place of, is met.
+func milestones(before []deal.Milestone, terms []deal.MilestoneTerms, now time.Time, zone *time.Location) (out []deal.Milestone) {
+	for _, t := range terms {
+		m := deal.Milestone{Need: t.Need, DueAt: endOfDay(now, t.Days, zone), OnMiss: t.OnMiss}
+		for _, b := range before {
+			if b.Need == m.Need {
+				m.MetAt = b.MetAt
+			}
+		}
+		out = append(out, m)
+	}
+	return out
 }
 
 func statusOf(d deal.Disposition) deal.Status {

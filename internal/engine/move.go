@@ -86,6 +86,9 @@ func (e *Engine) moving(r deal.Registration, d *deal.Decision, file *deal.Case, 
 	if err := m.Validate(now).Err(); err != nil {
 		return addition{}, err
 	}
+	if m.Event == deal.EventEvidence {
+		return e.evidence(r, d, file, m, by, now)
+	}
 	if m.Event == deal.EventUpdate {
 		if am == nil {
 			return addition{}, fmt.Errorf("%w: an update says what is to change", deal.ErrNotPossible)
@@ -249,6 +252,16 @@ func (e *Engine) ended(r *deal.Registration, seq uint64, now time.Time) (additio
 	m := &deal.Move{Event: deal.EventExpire, From: r.Status, Policy: e.view.policy.Ref()}
 	if r.Status == deal.StatusEscalated {
 		m.Event, r.Hold = deal.EventRelease, nil
+	} else if due := r.NextMilestone(); due != nil && !now.Before(due.DueAt) && due.DueAt.Before(r.Protection.EndsAt) {
+		r.Milestones = slices.Clone(r.Milestones)
+		due = r.NextMilestone()
+		due.MissedAt, m.Missed, m.Event = due.DueAt, due.Need, deal.EventMiss
+		if due.OnMiss == deal.OnMissExpire {
+			m.Event = deal.EventExpire
+			ended := *r.Protection
+			ended.EndsAt = due.DueAt
+			r.Protection = &ended
+		}
 	}
 	r.Status, r.Version = r.Status.After(m.Event)[0], seq
 	m.To = r.Status

@@ -174,6 +174,11 @@ func TestMoves(t *testing.T) {
 				}
 			}
 			kind := deal.EventRules[e].Entry
+			if e == deal.EventEvidence && want != nil {
+				bring = func() (Answer, error) {
+					return b.moveWith(asOps, id, Moving{Event: e, Reason: "because", Evidence: []deal.Evidence{{Kind: "letter", Text: "theirs"}}})
+				}
+			}
 			if e == deal.EventUpdate && want != nil { // words are recorded; what was returned is decided again
 				bring = func() (Answer, error) {
 					return b.moveWith(asOps, id, Moving{Event: e, Reason: "because", Amend: func(f deal.Filing) (deal.Filing, error) {
@@ -215,7 +220,7 @@ func TestMoves(t *testing.T) {
 			if moved, err := b.LastMove(context.Background(), &after); err != nil || moved == nil || moved.Reason != "because" || moved.By != by {
 				t.Errorf("%s of %s reads %+v, %v", e, s, moved, err)
 			}
-			if s == deal.StatusEscalated && e != deal.EventRespond && e != deal.EventUpdate {
+			if s == deal.StatusEscalated && e != deal.EventRespond && e != deal.EventUpdate && e != deal.EventEvidence {
 				k, err := b.Store().Case(context.Background(), after.CaseID)
 				if err != nil || k.Status != "resolved" || k.Outcome != string(want[0]) || got.Decision.Case != nil {
 					t.Errorf("%s: its case is %+v, %v, and the partner reads %+v", e, k, err, got.Decision.Case)
@@ -441,7 +446,7 @@ func testHistories(t *testing.T, url string, n int) {
 				return
 			}
 			id := filed[i][r.IntN(len(filed[i]))]
-			events := []deal.Event{deal.EventExtend, deal.EventWithdraw, deal.EventRevoke, deal.EventWon, deal.EventLost, deal.EventAppeal, deal.EventResolve, deal.EventReopen, deal.EventRespond, deal.EventUpdate}
+			events := []deal.Event{deal.EventExtend, deal.EventWithdraw, deal.EventRevoke, deal.EventWon, deal.EventLost, deal.EventAppeal, deal.EventResolve, deal.EventReopen, deal.EventRespond, deal.EventUpdate, deal.EventEvidence}
 			e := events[r.IntN(len(events))]
 			do, works := map[deal.Event]Doing{
 				deal.EventResolve: []Doing{{Act: ActResolve, Text: "because", Ruling: deal.Ruling{Resolution: deal.ResolveProtect, Days: 20}}, routes(deal.Declined), routes(deal.Waitlisted)}[r.IntN(3)],
@@ -452,6 +457,11 @@ func testHistories(t *testing.T, url string, n int) {
 			case err == nil && works && reg.CaseID != "":
 				if _, err = b.do([]string{"ada", "bob"}[r.IntN(2)], reg.CaseID, do); errors.Is(err, deal.ErrForbidden) {
 					err = nil // it ruled before
+				}
+			case err == nil && e == deal.EventEvidence:
+				_, err = b.moveWith(asPortal, id, Moving{Event: e, Evidence: []deal.Evidence{{Kind: "meeting", Date: deal.Date{Time: b.clock.now().Truncate(24 * time.Hour)}}}})
+				if wrong := (deal.FieldErrors)(nil); errors.As(err, &wrong) {
+					err = nil // it has enough
 				}
 			case err == nil && e == deal.EventUpdate: // the amount, which is material here, or a word
 				more := r.Int64N(3)

@@ -444,12 +444,15 @@ func (h *endHeap) Pop() any {
 	return x
 }
 
-// endOf returns when the registration's window ends by itself, or its hold while its case is open.
+// endOf returns when the registration's window ends by itself, a milestone of it falls due, or its hold while its case is open.
 func endOf(r *deal.Registration) time.Time {
 	if r.Status == deal.StatusEscalated && r.Hold != nil {
 		return r.Hold.EndsAt
 	}
 	if (r.Status == deal.StatusProtected || r.Status == deal.StatusConditional) && r.Protection != nil {
+		if m := r.NextMilestone(); m != nil && m.DueAt.Before(r.Protection.EndsAt) {
+			return m.DueAt
+		}
 		return r.Protection.EndsAt
 	}
 	return time.Time{}

@@ -214,8 +214,9 @@ type extensionsDoc struct {
 }
 
 type milestoneDoc struct {
-	Days document.Scalar `yaml:"days"`
-	Need string          `yaml:"need"`
+	OnMiss string          `yaml:"on_miss"`
+	Days   document.Scalar `yaml:"days"`
+	Need   string          `yaml:"need"`
 }
 
 type holdDoc struct {
