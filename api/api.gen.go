@@ -494,9 +494,11 @@ func (e MayAct) Valid() bool {
 const (
 	MovedEventAppeal   MovedEvent = "appeal"
 	MovedEventClose    MovedEvent = "close"
+	MovedEventEvidence MovedEvent = "evidence"
 	MovedEventExpire   MovedEvent = "expire"
 	MovedEventExtend   MovedEvent = "extend"
 	MovedEventLost     MovedEvent = "lost"
+	MovedEventMiss     MovedEvent = "miss"
 	MovedEventRelease  MovedEvent = "release"
 	MovedEventReopen   MovedEvent = "reopen"
 	MovedEventResolve  MovedEvent = "resolve"
@@ -515,11 +517,15 @@ func (e MovedEvent) Valid() bool {
 		return true
 	case MovedEventClose:
 		return true
+	case MovedEventEvidence:
+		return true
 	case MovedEventExpire:
 		return true
 	case MovedEventExtend:
 		return true
 	case MovedEventLost:
+		return true
+	case MovedEventMiss:
 		return true
 	case MovedEventRelease:
 		return true
@@ -1861,6 +1867,12 @@ type Evidence struct {
 // EvidenceKind defines model for Evidence.Kind.
 type EvidenceKind string
 
+// EvidenceInput defines model for EvidenceInput.
+type EvidenceInput struct {
+	Evidence []Evidence `json:"evidence"`
+	Reason   string     `json:"reason,omitempty,omitzero"`
+}
+
 // ExtensionInput defines model for ExtensionInput.
 type ExtensionInput struct {
 	Evidence []Evidence `json:"evidence,omitempty,omitzero"`
@@ -2075,13 +2087,19 @@ type Moved struct {
 	} `json:"by"`
 
 	// Changed of an update: the fields of what was filed
-	Changed  []string    `json:"changed,omitempty,omitzero"`
-	Event    MovedEvent  `json:"event"`
-	Evidence []Evidence  `json:"evidence,omitempty,omitzero"`
-	From     Status      `json:"from"`
-	Policy   DocumentRef `json:"policy"`
-	Reason   string      `json:"reason,omitempty,omitzero"`
-	To       Status      `json:"to"`
+	Changed  []string   `json:"changed,omitempty,omitzero"`
+	Event    MovedEvent `json:"event"`
+	Evidence []Evidence `json:"evidence,omitempty,omitzero"`
+	From     Status     `json:"from"`
+
+	// Met of evidence: the condition and milestones it met
+	Met []string `json:"met,omitempty,omitzero"`
+
+	// Missed the milestone that was not met
+	Missed string      `json:"missed,omitempty,omitzero"`
+	Policy DocumentRef `json:"policy"`
+	Reason string      `json:"reason,omitempty,omitzero"`
+	To     Status      `json:"to"`
 }
 
 // MovedEvent defines model for Moved.Event.
@@ -2292,7 +2310,15 @@ type Protection struct {
 // ProtectionAnswer defines model for ProtectionAnswer.
 type ProtectionAnswer struct {
 	// EndsAt the first instant at which it no longer holds
-	EndsAt   time.Time   `json:"ends_at"`
+	EndsAt time.Time `json:"ends_at"`
+
+	// Milestones what has to be shown while it runs
+	Milestones []struct {
+		// DueAt before this instant
+		DueAt time.Time `json:"due_at"`
+		MetAt time.Time `json:"met_at,omitempty,omitzero"`
+		Need  string    `json:"need"`
+	} `json:"milestones,omitempty,omitzero"`
 	Scope    ScopeAnswer `json:"scope"`
 	StartsAt time.Time   `json:"starts_at"`
 }
@@ -3239,6 +3265,12 @@ type AppealRegistrationParams struct {
 	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// AddEvidenceParams defines parameters for AddEvidence.
+type AddEvidenceParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ExtendRegistrationParams defines parameters for ExtendRegistration.
 type ExtendRegistrationParams struct {
 	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
@@ -3352,6 +3384,9 @@ type UpdateRegistrationJSONRequestBody = RegistrationPatch
 
 // AppealRegistrationJSONRequestBody defines body for AppealRegistration for application/json ContentType.
 type AppealRegistrationJSONRequestBody = AppealInput
+
+// AddEvidenceJSONRequestBody defines body for AddEvidence for application/json ContentType.
+type AddEvidenceJSONRequestBody = EvidenceInput
 
 // ExtendRegistrationJSONRequestBody defines body for ExtendRegistration for application/json ContentType.
 type ExtendRegistrationJSONRequestBody = ExtensionInput
@@ -3580,6 +3615,9 @@ type ServerInterface interface {
 	// GetDecision Read why it was decided so
 	// (GET /v1/registrations/{id}/decision)
 	GetDecision(ctx echo.Context, id RegistrationID) error
+	// AddEvidence Add evidence
+	// (POST /v1/registrations/{id}/evidence)
+	AddEvidence(ctx echo.Context, id RegistrationID, params AddEvidenceParams) error
 	// ExtendRegistration Extend a protection
 	// (POST /v1/registrations/{id}/extend)
 	ExtendRegistration(ctx echo.Context, id RegistrationID, params ExtendRegistrationParams) error
@@ -5202,6 +5240,42 @@ func (w *ServerInterfaceWrapper) GetDecision(ctx echo.Context) error {
 	return err
 }
 
+// AddEvidence converts echo context to params.
+func (w *ServerInterfaceWrapper) AddEvidence(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AddEvidenceParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AddEvidence(ctx, id, params)
+	return err
+}
+
 // ExtendRegistration converts echo context to params.
 func (w *ServerInterfaceWrapper) ExtendRegistration(ctx echo.Context) error {
 	var err error
@@ -5784,6 +5858,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/v1/registrations/:id", wrapper.UpdateRegistration, options.OperationMiddlewares["updateRegistration"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/appeal", wrapper.AppealRegistration, options.OperationMiddlewares["appealRegistration"]...)
 	router.GET(options.BaseURL+"/v1/registrations/:id/decision", wrapper.GetDecision, options.OperationMiddlewares["getDecision"]...)
+	router.POST(options.BaseURL+"/v1/registrations/:id/evidence", wrapper.AddEvidence, options.OperationMiddlewares["addEvidence"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/extend", wrapper.ExtendRegistration, options.OperationMiddlewares["extendRegistration"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/lost", wrapper.LoseRegistration, options.OperationMiddlewares["loseRegistration"]...)
 	router.GET(options.BaseURL+"/v1/registrations/:id/receipt", wrapper.GetReceipt, options.OperationMiddlewares["getReceipt"]...)
@@ -10659,6 +10734,96 @@ func (response GetDecisiondefaultApplicationProblemPlusJSONResponse) VisitGetDec
 	return err
 }
 
+type AddEvidenceRequestObject struct {
+	ID     RegistrationID `json:"id"`
+	Params AddEvidenceParams
+	Body   *AddEvidenceJSONRequestBody
+}
+
+type AddEvidenceResponseObject interface {
+	VisitAddEvidenceResponse(w http.ResponseWriter) error
+}
+
+type AddEvidence200JSONResponse struct{ MovedReplyJSONResponse }
+
+func (response AddEvidence200JSONResponse) VisitAddEvidenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Idempotent-Replayed", fmt.Sprint(response.Headers.IdempotentReplayed))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddEvidence404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AddEvidence404ApplicationProblemPlusJSONResponse) VisitAddEvidenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddEvidence409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AddEvidence409ApplicationProblemPlusJSONResponse) VisitAddEvidenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddEvidence422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AddEvidence422ApplicationProblemPlusJSONResponse) VisitAddEvidenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddEvidencedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AddEvidencedefaultApplicationProblemPlusJSONResponse) VisitAddEvidenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ExtendRegistrationRequestObject struct {
 	ID     RegistrationID `json:"id"`
 	Params ExtendRegistrationParams
@@ -12346,6 +12511,9 @@ type StrictServerInterface interface {
 	// GetDecision Read why it was decided so
 	// (GET /v1/registrations/{id}/decision)
 	GetDecision(ctx context.Context, request GetDecisionRequestObject) (GetDecisionResponseObject, error)
+	// AddEvidence Add evidence
+	// (POST /v1/registrations/{id}/evidence)
+	AddEvidence(ctx context.Context, request AddEvidenceRequestObject) (AddEvidenceResponseObject, error)
 	// ExtendRegistration Extend a protection
 	// (POST /v1/registrations/{id}/extend)
 	ExtendRegistration(ctx context.Context, request ExtendRegistrationRequestObject) (ExtendRegistrationResponseObject, error)
@@ -14474,6 +14642,55 @@ func (sh *strictHandler) GetDecision(ctx echo.Context, id RegistrationID) error 
 		return err
 	} else if validResponse, ok := response.(GetDecisionResponseObject); ok {
 		return validResponse.VisitGetDecisionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AddEvidence operation middleware
+func (sh *strictHandler) AddEvidence(ctx echo.Context, id RegistrationID, params AddEvidenceParams) error {
+	var request AddEvidenceRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body AddEvidenceJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AddEvidence(ctx.Request().Context(), request.(AddEvidenceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddEvidence")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AddEvidenceResponseObject); ok {
+		return validResponse.VisitAddEvidenceResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

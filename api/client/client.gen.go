@@ -497,9 +497,11 @@ func (e MayAct) Valid() bool {
 const (
 	MovedEventAppeal   MovedEvent = "appeal"
 	MovedEventClose    MovedEvent = "close"
+	MovedEventEvidence MovedEvent = "evidence"
 	MovedEventExpire   MovedEvent = "expire"
 	MovedEventExtend   MovedEvent = "extend"
 	MovedEventLost     MovedEvent = "lost"
+	MovedEventMiss     MovedEvent = "miss"
 	MovedEventRelease  MovedEvent = "release"
 	MovedEventReopen   MovedEvent = "reopen"
 	MovedEventResolve  MovedEvent = "resolve"
@@ -518,11 +520,15 @@ func (e MovedEvent) Valid() bool {
 		return true
 	case MovedEventClose:
 		return true
+	case MovedEventEvidence:
+		return true
 	case MovedEventExpire:
 		return true
 	case MovedEventExtend:
 		return true
 	case MovedEventLost:
+		return true
+	case MovedEventMiss:
 		return true
 	case MovedEventRelease:
 		return true
@@ -1864,6 +1870,12 @@ type Evidence struct {
 // EvidenceKind defines model for Evidence.Kind.
 type EvidenceKind string
 
+// EvidenceInput defines model for EvidenceInput.
+type EvidenceInput struct {
+	Evidence []Evidence `json:"evidence"`
+	Reason   string     `json:"reason,omitempty,omitzero"`
+}
+
 // ExtensionInput defines model for ExtensionInput.
 type ExtensionInput struct {
 	Evidence []Evidence `json:"evidence,omitempty,omitzero"`
@@ -2078,13 +2090,19 @@ type Moved struct {
 	} `json:"by"`
 
 	// Changed of an update: the fields of what was filed
-	Changed  []string    `json:"changed,omitempty,omitzero"`
-	Event    MovedEvent  `json:"event"`
-	Evidence []Evidence  `json:"evidence,omitempty,omitzero"`
-	From     Status      `json:"from"`
-	Policy   DocumentRef `json:"policy"`
-	Reason   string      `json:"reason,omitempty,omitzero"`
-	To       Status      `json:"to"`
+	Changed  []string   `json:"changed,omitempty,omitzero"`
+	Event    MovedEvent `json:"event"`
+	Evidence []Evidence `json:"evidence,omitempty,omitzero"`
+	From     Status     `json:"from"`
+
+	// Met of evidence: the condition and milestones it met
+	Met []string `json:"met,omitempty,omitzero"`
+
+	// Missed the milestone that was not met
+	Missed string      `json:"missed,omitempty,omitzero"`
+	Policy DocumentRef `json:"policy"`
+	Reason string      `json:"reason,omitempty,omitzero"`
+	To     Status      `json:"to"`
 }
 
 // MovedEvent defines model for Moved.Event.
@@ -2295,7 +2313,15 @@ type Protection struct {
 // ProtectionAnswer defines model for ProtectionAnswer.
 type ProtectionAnswer struct {
 	// EndsAt the first instant at which it no longer holds
-	EndsAt   time.Time   `json:"ends_at"`
+	EndsAt time.Time `json:"ends_at"`
+
+	// Milestones what has to be shown while it runs
+	Milestones []struct {
+		// DueAt before this instant
+		DueAt time.Time `json:"due_at"`
+		MetAt time.Time `json:"met_at,omitempty,omitzero"`
+		Need  string    `json:"need"`
+	} `json:"milestones,omitempty,omitzero"`
 	Scope    ScopeAnswer `json:"scope"`
 	StartsAt time.Time   `json:"starts_at"`
 }
@@ -3242,6 +3268,12 @@ type AppealRegistrationParams struct {
 	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// AddEvidenceParams defines parameters for AddEvidence.
+type AddEvidenceParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ExtendRegistrationParams defines parameters for ExtendRegistration.
 type ExtendRegistrationParams struct {
 	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
@@ -3355,6 +3387,9 @@ type UpdateRegistrationJSONRequestBody = RegistrationPatch
 
 // AppealRegistrationJSONRequestBody defines body for AppealRegistration for application/json ContentType.
 type AppealRegistrationJSONRequestBody = AppealInput
+
+// AddEvidenceJSONRequestBody defines body for AddEvidence for application/json ContentType.
+type AddEvidenceJSONRequestBody = EvidenceInput
 
 // ExtendRegistrationJSONRequestBody defines body for ExtendRegistration for application/json ContentType.
 type ExtendRegistrationJSONRequestBody = ExtensionInput
@@ -4101,6 +4136,26 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/registrations/{id}/decision (the `GetDecision` operationId).
 	GetDecision(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddEvidenceWithBody Add evidence
+	//
+	// It is kept with the filing. Where it is what a conditional protection waits for, that becomes a whole one at once; where it is what a
+	// milestone asks for, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/evidence (the `AddEvidence` operationId).
+	AddEvidenceWithBody(ctx context.Context, id RegistrationID, params *AddEvidenceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddEvidence Add evidence
+	//
+	// It is kept with the filing. Where it is what a conditional protection waits for, that becomes a whole one at once; where it is what a
+	// milestone asks for, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/evidence (the `AddEvidence` operationId).
+	AddEvidence(ctx context.Context, id RegistrationID, params *AddEvidenceParams, body AddEvidenceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExtendRegistrationWithBody Extend a protection
 	//
@@ -5848,6 +5903,46 @@ func (c *Client) AppealRegistration(ctx context.Context, id RegistrationID, para
 // Corresponds with GET /v1/registrations/{id}/decision (the `GetDecision` operationId).
 func (c *Client) GetDecision(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetDecisionRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddEvidenceWithBody Add evidence
+//
+// It is kept with the filing. Where it is what a conditional protection waits for, that becomes a whole one at once; where it is what a
+// milestone asks for, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/registrations/{id}/evidence (the `AddEvidence` operationId).
+func (c *Client) AddEvidenceWithBody(ctx context.Context, id RegistrationID, params *AddEvidenceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddEvidenceRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddEvidence Add evidence
+//
+// It is kept with the filing. Where it is what a conditional protection waits for, that becomes a whole one at once; where it is what a
+// milestone asks for, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/registrations/{id}/evidence (the `AddEvidence` operationId).
+func (c *Client) AddEvidence(ctx context.Context, id RegistrationID, params *AddEvidenceParams, body AddEvidenceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddEvidenceRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -9487,6 +9582,66 @@ func NewGetDecisionRequest(server string, id RegistrationID) (*http.Request, err
 	return req, nil
 }
 
+// NewAddEvidenceRequest calls the generic AddEvidence builder with application/json body
+func NewAddEvidenceRequest(server string, id RegistrationID, params *AddEvidenceParams, body AddEvidenceJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAddEvidenceRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewAddEvidenceRequestWithBody constructs an http.Request for the AddEvidence method, with any body, and a specified content type
+func NewAddEvidenceRequestWithBody(server string, id RegistrationID, params *AddEvidenceParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/registrations/%s/evidence", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewExtendRegistrationRequest calls the generic ExtendRegistration builder with application/json body
 func NewExtendRegistrationRequest(server string, id RegistrationID, params *ExtendRegistrationParams, body ExtendRegistrationJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -11225,6 +11380,26 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/registrations/{id}/decision (the `GetDecision` operationId).
 	GetDecisionWithResponse(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*GetDecisionResponse, error)
+
+	// AddEvidenceWithBodyWithResponse Add evidence
+	//
+	// It is kept with the filing. Where it is what a conditional protection waits for, that becomes a whole one at once; where it is what a
+	// milestone asks for, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/evidence (the `AddEvidence` operationId).
+	AddEvidenceWithBodyWithResponse(ctx context.Context, id RegistrationID, params *AddEvidenceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddEvidenceResponse, error)
+
+	// AddEvidenceWithResponse Add evidence
+	//
+	// It is kept with the filing. Where it is what a conditional protection waits for, that becomes a whole one at once; where it is what a
+	// milestone asks for, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/evidence (the `AddEvidence` operationId).
+	AddEvidenceWithResponse(ctx context.Context, id RegistrationID, params *AddEvidenceParams, body AddEvidenceJSONRequestBody, reqEditors ...RequestEditorFn) (*AddEvidenceResponse, error)
 
 	// ExtendRegistrationWithBodyWithResponse Extend a protection
 	//
@@ -15360,6 +15535,82 @@ func (r GetDecisionResponse) ContentType() string {
 	return ""
 }
 
+// AddEvidenceResponse200Headers the declared response headers of an HTTP 200 response for AddEvidence
+type AddEvidenceResponse200Headers struct {
+	IdempotentReplayed string
+}
+
+type AddEvidenceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MovedReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *AddEvidenceResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AddEvidenceResponse) GetJSON200() *MovedReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AddEvidenceResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AddEvidenceResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AddEvidenceResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AddEvidenceResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AddEvidenceResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AddEvidenceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AddEvidenceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AddEvidenceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ExtendRegistrationResponse200Headers the declared response headers of an HTTP 200 response for ExtendRegistration
 type ExtendRegistrationResponse200Headers struct {
 	IdempotentReplayed string
@@ -17898,6 +18149,38 @@ func (c *ClientWithResponses) GetDecisionWithResponse(ctx context.Context, id Re
 		return nil, err
 	}
 	return ParseGetDecisionResponse(rsp)
+}
+
+// AddEvidenceWithBodyWithResponse Add evidence
+//
+// It is kept with the filing. Where it is what a conditional protection waits for, that becomes a whole one at once; where it is what a
+// milestone asks for, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/evidence (the `AddEvidence` operationId).
+func (c *ClientWithResponses) AddEvidenceWithBodyWithResponse(ctx context.Context, id RegistrationID, params *AddEvidenceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddEvidenceResponse, error) {
+	rsp, err := c.AddEvidenceWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddEvidenceResponse(rsp)
+}
+
+// AddEvidenceWithResponse Add evidence
+//
+// It is kept with the filing. Where it is what a conditional protection waits for, that becomes a whole one at once; where it is what a
+// milestone asks for, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/evidence (the `AddEvidence` operationId).
+func (c *ClientWithResponses) AddEvidenceWithResponse(ctx context.Context, id RegistrationID, params *AddEvidenceParams, body AddEvidenceJSONRequestBody, reqEditors ...RequestEditorFn) (*AddEvidenceResponse, error) {
+	rsp, err := c.AddEvidence(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddEvidenceResponse(rsp)
 }
 
 // ExtendRegistrationWithBodyWithResponse Extend a protection
@@ -21356,6 +21639,73 @@ func ParseGetDecisionResponse(rsp *http.Response) (*GetDecisionResponse, error) 
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseAddEvidenceResponse parses an HTTP response from a AddEvidenceWithResponse call
+func ParseAddEvidenceResponse(rsp *http.Response) (*AddEvidenceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AddEvidenceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MovedReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers AddEvidenceResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil

@@ -269,6 +269,9 @@ func TestMilestones(t *testing.T) {
 	if a, err := b.show(asPortal, met.ID, "meeting"); err != nil || a.Status != deal.StatusProtected {
 		t.Fatal(a, err)
 	}
+	if r, _, _ := b.last(met.ID); r.NextMilestone() != nil || r.Milestones[1].MetAt.IsZero() {
+		t.Errorf("%+v", r.Milestones)
+	}
 	b.clock.set(endOfDay(start, 5, zone))
 	b.put()
 	r, _, entry := b.last(missed.ID)
@@ -289,11 +292,22 @@ func TestMilestones(t *testing.T) {
 	if m, err := b.LastMove(context.Background(), &r); err != nil || m.Missed != "meeting" || m.Event != deal.EventExpire {
 		t.Errorf("%+v, %v", m, err)
 	}
-	if r, _, _ := b.last(met.ID); r.Status != deal.StatusProtected || r.NextMilestone() != nil {
-		t.Errorf("%+v", r)
+	b.clock.set(endOfDay(start, 200, zone)) // for long
+	b.file(by("P-4", zanzibar, undated))
+	if s := b.status(met.ID); s != deal.StatusExpired {
+		t.Errorf("long after: %s", s)
+	}
+	long, _ := b.file(by("P-1", deal.Customer{Name: "Kormoran Werft", Country: "DE", City: "Rostock"}, undated))
+	behind, _ := b.file(by("P-2", deal.Customer{Name: "Kormoran Werft", Country: "DE", City: "Rostock"}, undated))
+	b.clock.advance(400 * 24 * time.Hour)
+	b.put()
+	if x, y := b.status(long.ID), b.status(behind.ID); x != deal.StatusExpired || y != deal.StatusProtected {
+		t.Errorf("a milestone and the end at once: %s, %s", x, y)
 	}
 	b.sound()
 }
+
+func undated(f *deal.Filing) { f.ExpectedCloseDate = deal.Date{} }
 
 func (b *bench) policy() policy.Settings {
 	return read(b.Engine, func(v *view) policy.Settings { return v.policy.Settings() })

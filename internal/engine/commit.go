@@ -520,7 +520,7 @@ func (e *Engine) add(b *store.Batch, a addition) error {
 
 // endsAtOnce is about how many ends one commit writes. Many windows end together, at midnight, and whoever registers then must not wait
 // for all of them: the others are written by the commits after it.
-const endsAtOnce = 200
+const endsAtOnce = 50
 
 // expire writes ends of windows that have ended and what follows from clocks of cases that have run out. An end that has not been written yet
 // holds nothing, and before anything is decided that rests on it (view.rests), it is written, with what follows from it for those in line.
@@ -535,6 +535,10 @@ func (e *Engine) expire(b *store.Batch, now time.Time) error {
 // writeEnds writes the ends of windows, of whole customers. All ends come before the first promotion: a promotion grants what has ended,
 // written or not.
 func (e *Engine) writeEnds(b *store.Batch, due []*deal.Registration, now time.Time) error {
+	due, err := e.writeMisses(b, due, now)
+	if err != nil {
+		return err
+	}
 	gone := make([]deal.Registration, len(due))
 	for i, r := range due {
 		gone[i] = *r
@@ -556,6 +560,28 @@ func (e *Engine) writeEnds(b *store.Batch, due []*deal.Registration, now time.Ti
 		}
 	}
 	return nil
+}
+
+// writeMisses writes the milestones that were missed and end nothing, and returns the claims that have ended besides: nobody may have been at
+// work for long.
+func (e *Engine) writeMisses(b *store.Batch, due []*deal.Registration, now time.Time) (ended []*deal.Registration, err error) {
+	for _, r := range due {
+		for m := r.NextMilestone(); r.Status != deal.StatusEscalated && m != nil && m.OnMiss != deal.OnMissExpire && !now.Before(m.DueAt) && m.DueAt.Before(r.Protection.EndsAt); m = r.NextMilestone() {
+			missed := *r
+			a, err := e.ended(&missed, b.NextSeq(), now)
+			if err != nil {
+				return nil, err
+			}
+			if err := e.add(b, a); err != nil {
+				return nil, err
+			}
+			r = e.view.claims[r.ID]
+		}
+		if !now.Before(endOf(r)) {
+			ended = append(ended, r)
+		}
+	}
+	return ended, nil
 }
 
 // maxPromotions bounds how many of those in line are decided again when holders of one customer go.

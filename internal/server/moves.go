@@ -52,6 +52,15 @@ func (s handlers) ExtendRegistration(ctx context.Context, q api.ExtendRegistrati
 	return s.move(ctx, q.ID, q.Params.IdempotencyKey, engine.Moving{Event: deal.EventExtend, Reason: q.Body.Reason, Evidence: list})
 }
 
+// AddEvidence adds evidence to a filing.
+func (s handlers) AddEvidence(ctx context.Context, q api.AddEvidenceRequestObject) (api.AddEvidenceResponseObject, error) {
+	list, wrong := toEvidence(q.Body.Evidence)
+	if err := wrong.Err(); err != nil {
+		return nil, err
+	}
+	return s.move(ctx, q.ID, q.Params.IdempotencyKey, engine.Moving{Event: deal.EventEvidence, Reason: q.Body.Reason, Evidence: list})
+}
+
 // WithdrawRegistration gives a claim up.
 func (s handlers) WithdrawRegistration(ctx context.Context, q api.WithdrawRegistrationRequestObject) (api.WithdrawRegistrationResponseObject, error) {
 	return s.move(ctx, q.ID, q.Params.IdempotencyKey, engine.Moving{Event: deal.EventWithdraw, Reason: q.Body.Reason})

@@ -59,6 +59,16 @@ func TestMoves(t *testing.T) {
 			t.Errorf("%s", g)
 		}
 	})
+	t.Run("shown", func(t *testing.T) {
+		body := `{"evidence":[{"kind":"meeting","date":"2026-11-22","text":"demo"}]}`
+		g := w.want(200, w.call("portal", "POST", at(held, "evidence"), body, "Idempotency-Key", "e1"))
+		again := w.want(200, w.call("portal", "POST", at(held, "evidence"), body, "Idempotency-Key", "e1"))
+		miles, _ := g.field(t, "decision.protection.milestones").([]any)
+		if string(g.body) != string(again.body) || len(miles) != 1 || miles[0].(map[string]any)["met_at"] == nil {
+			t.Errorf("%s", g)
+		}
+		w.want(422, w.call("portal", "POST", at(held, "evidence"), `{"evidence":[]}`))
+	})
 	t.Run("extended on evidence, once", func(t *testing.T) {
 		g := w.want(422, w.call("portal", "POST", at(held, "extend"), `{}`))
 		if !strings.Contains(string(g.body), `"field":"evidence"`) {

@@ -91,3 +91,4 @@ func (r reply) VisitListDeliveriesResponse(w http.ResponseWriter) error       { 
 func (r reply) VisitListJobsResponse(w http.ResponseWriter) error             { return r.write(w) }
 func (r reply) VisitRetryJobResponse(w http.ResponseWriter) error             { return r.write(w) }
 func (r reply) VisitUpdateRegistrationResponse(w http.ResponseWriter) error   { return r.write(w) }
+func (r reply) VisitAddEvidenceResponse(w http.ResponseWriter) error          { return r.write(w) }
