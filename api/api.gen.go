@@ -505,6 +505,7 @@ const (
 	MovedEventRespond  MovedEvent = "respond"
 	MovedEventRevoke   MovedEvent = "revoke"
 	MovedEventSilence  MovedEvent = "silence"
+	MovedEventTransfer MovedEvent = "transfer"
 	MovedEventUpdate   MovedEvent = "update"
 	MovedEventWithdraw MovedEvent = "withdraw"
 	MovedEventWon      MovedEvent = "won"
@@ -538,6 +539,8 @@ func (e MovedEvent) Valid() bool {
 	case MovedEventRevoke:
 		return true
 	case MovedEventSilence:
+		return true
+	case MovedEventTransfer:
 		return true
 	case MovedEventUpdate:
 		return true
@@ -2080,7 +2083,10 @@ type MoveInput struct {
 // Moved The last thing that happened to it after it was decided.
 type Moved struct {
 	At time.Time `json:"at"`
-	By struct {
+
+	// Before of a transfer: the partner it was of
+	Before string `json:"before,omitempty,omitzero"`
+	By     struct {
 		KeyID    string `json:"key_id"`
 		PersonID string `json:"person_id,omitempty,omitzero"`
 		Role     string `json:"role"`
@@ -2738,6 +2744,13 @@ type TerritoryResult struct {
 // TerritoryResultStatus defines model for TerritoryResult.Status.
 type TerritoryResultStatus string
 
+// TransferInput defines model for TransferInput.
+type TransferInput struct {
+	// PartnerID to whom
+	PartnerID string `json:"partner_id"`
+	Reason    string `json:"reason"`
+}
+
 // Webhook defines model for Webhook.
 type Webhook struct {
 	ChangedAt time.Time `json:"changed_at"`
@@ -3295,6 +3308,12 @@ type RevokeRegistrationParams struct {
 	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// TransferRegistrationParams defines parameters for TransferRegistration.
+type TransferRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // WithdrawRegistrationParams defines parameters for WithdrawRegistration.
 type WithdrawRegistrationParams struct {
 	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
@@ -3399,6 +3418,9 @@ type RespondToQuestionJSONRequestBody = AnswerInput
 
 // RevokeRegistrationJSONRequestBody defines body for RevokeRegistration for application/json ContentType.
 type RevokeRegistrationJSONRequestBody = MoveInput
+
+// TransferRegistrationJSONRequestBody defines body for TransferRegistration for application/json ContentType.
+type TransferRegistrationJSONRequestBody = TransferInput
 
 // WithdrawRegistrationJSONRequestBody defines body for WithdrawRegistration for application/json ContentType.
 type WithdrawRegistrationJSONRequestBody = MoveInput
@@ -3633,6 +3655,9 @@ type ServerInterface interface {
 	// RevokeRegistration Revoke a registration
 	// (POST /v1/registrations/{id}/revoke)
 	RevokeRegistration(ctx echo.Context, id RegistrationID, params RevokeRegistrationParams) error
+	// TransferRegistration Give a registration to another partner
+	// (POST /v1/registrations/{id}/transfer)
+	TransferRegistration(ctx echo.Context, id RegistrationID, params TransferRegistrationParams) error
 	// WithdrawRegistration Withdraw a registration
 	// (POST /v1/registrations/{id}/withdraw)
 	WithdrawRegistration(ctx echo.Context, id RegistrationID, params WithdrawRegistrationParams) error
@@ -5436,6 +5461,42 @@ func (w *ServerInterfaceWrapper) RevokeRegistration(ctx echo.Context) error {
 	return err
 }
 
+// TransferRegistration converts echo context to params.
+func (w *ServerInterfaceWrapper) TransferRegistration(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TransferRegistrationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TransferRegistration(ctx, id, params)
+	return err
+}
+
 // WithdrawRegistration converts echo context to params.
 func (w *ServerInterfaceWrapper) WithdrawRegistration(ctx echo.Context) error {
 	var err error
@@ -5864,6 +5925,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/registrations/:id/receipt", wrapper.GetReceipt, options.OperationMiddlewares["getReceipt"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/respond", wrapper.RespondToQuestion, options.OperationMiddlewares["respondToQuestion"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/revoke", wrapper.RevokeRegistration, options.OperationMiddlewares["revokeRegistration"]...)
+	router.POST(options.BaseURL+"/v1/registrations/:id/transfer", wrapper.TransferRegistration, options.OperationMiddlewares["transferRegistration"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/withdraw", wrapper.WithdrawRegistration, options.OperationMiddlewares["withdrawRegistration"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/won", wrapper.WinRegistration, options.OperationMiddlewares["winRegistration"]...)
 	router.GET(options.BaseURL+"/v1/territories", wrapper.ListTerritoryPlans, options.OperationMiddlewares["listTerritoryPlans"]...)
@@ -11239,6 +11301,96 @@ func (response RevokeRegistrationdefaultApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
+type TransferRegistrationRequestObject struct {
+	ID     RegistrationID `json:"id"`
+	Params TransferRegistrationParams
+	Body   *TransferRegistrationJSONRequestBody
+}
+
+type TransferRegistrationResponseObject interface {
+	VisitTransferRegistrationResponse(w http.ResponseWriter) error
+}
+
+type TransferRegistration200JSONResponse struct{ MovedReplyJSONResponse }
+
+func (response TransferRegistration200JSONResponse) VisitTransferRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Idempotent-Replayed", fmt.Sprint(response.Headers.IdempotentReplayed))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferRegistration404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response TransferRegistration404ApplicationProblemPlusJSONResponse) VisitTransferRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferRegistration409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response TransferRegistration409ApplicationProblemPlusJSONResponse) VisitTransferRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferRegistration422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response TransferRegistration422ApplicationProblemPlusJSONResponse) VisitTransferRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferRegistrationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response TransferRegistrationdefaultApplicationProblemPlusJSONResponse) VisitTransferRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type WithdrawRegistrationRequestObject struct {
 	ID     RegistrationID `json:"id"`
 	Params WithdrawRegistrationParams
@@ -12529,6 +12681,9 @@ type StrictServerInterface interface {
 	// RevokeRegistration Revoke a registration
 	// (POST /v1/registrations/{id}/revoke)
 	RevokeRegistration(ctx context.Context, request RevokeRegistrationRequestObject) (RevokeRegistrationResponseObject, error)
+	// TransferRegistration Give a registration to another partner
+	// (POST /v1/registrations/{id}/transfer)
+	TransferRegistration(ctx context.Context, request TransferRegistrationRequestObject) (TransferRegistrationResponseObject, error)
 	// WithdrawRegistration Withdraw a registration
 	// (POST /v1/registrations/{id}/withdraw)
 	WithdrawRegistration(ctx context.Context, request WithdrawRegistrationRequestObject) (WithdrawRegistrationResponseObject, error)
@@ -14912,6 +15067,55 @@ func (sh *strictHandler) RevokeRegistration(ctx echo.Context, id RegistrationID,
 		return err
 	} else if validResponse, ok := response.(RevokeRegistrationResponseObject); ok {
 		return validResponse.VisitRevokeRegistrationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TransferRegistration operation middleware
+func (sh *strictHandler) TransferRegistration(ctx echo.Context, id RegistrationID, params TransferRegistrationParams) error {
+	var request TransferRegistrationRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body TransferRegistrationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TransferRegistration(ctx.Request().Context(), request.(TransferRegistrationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TransferRegistration")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TransferRegistrationResponseObject); ok {
+		return validResponse.VisitTransferRegistrationResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

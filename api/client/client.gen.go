@@ -508,6 +508,7 @@ const (
 	MovedEventRespond  MovedEvent = "respond"
 	MovedEventRevoke   MovedEvent = "revoke"
 	MovedEventSilence  MovedEvent = "silence"
+	MovedEventTransfer MovedEvent = "transfer"
 	MovedEventUpdate   MovedEvent = "update"
 	MovedEventWithdraw MovedEvent = "withdraw"
 	MovedEventWon      MovedEvent = "won"
@@ -541,6 +542,8 @@ func (e MovedEvent) Valid() bool {
 	case MovedEventRevoke:
 		return true
 	case MovedEventSilence:
+		return true
+	case MovedEventTransfer:
 		return true
 	case MovedEventUpdate:
 		return true
@@ -2083,7 +2086,10 @@ type MoveInput struct {
 // Moved The last thing that happened to it after it was decided.
 type Moved struct {
 	At time.Time `json:"at"`
-	By struct {
+
+	// Before of a transfer: the partner it was of
+	Before string `json:"before,omitempty,omitzero"`
+	By     struct {
 		KeyID    string `json:"key_id"`
 		PersonID string `json:"person_id,omitempty,omitzero"`
 		Role     string `json:"role"`
@@ -2741,6 +2747,13 @@ type TerritoryResult struct {
 // TerritoryResultStatus defines model for TerritoryResult.Status.
 type TerritoryResultStatus string
 
+// TransferInput defines model for TransferInput.
+type TransferInput struct {
+	// PartnerID to whom
+	PartnerID string `json:"partner_id"`
+	Reason    string `json:"reason"`
+}
+
 // Webhook defines model for Webhook.
 type Webhook struct {
 	ChangedAt time.Time `json:"changed_at"`
@@ -3298,6 +3311,12 @@ type RevokeRegistrationParams struct {
 	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// TransferRegistrationParams defines parameters for TransferRegistration.
+type TransferRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // WithdrawRegistrationParams defines parameters for WithdrawRegistration.
 type WithdrawRegistrationParams struct {
 	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
@@ -3402,6 +3421,9 @@ type RespondToQuestionJSONRequestBody = AnswerInput
 
 // RevokeRegistrationJSONRequestBody defines body for RevokeRegistration for application/json ContentType.
 type RevokeRegistrationJSONRequestBody = MoveInput
+
+// TransferRegistrationJSONRequestBody defines body for TransferRegistration for application/json ContentType.
+type TransferRegistrationJSONRequestBody = TransferInput
 
 // WithdrawRegistrationJSONRequestBody defines body for WithdrawRegistration for application/json ContentType.
 type WithdrawRegistrationJSONRequestBody = MoveInput
@@ -4239,6 +4261,26 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/registrations/{id}/revoke (the `RevokeRegistration` operationId).
 	RevokeRegistration(ctx context.Context, id RegistrationID, params *RevokeRegistrationParams, body RevokeRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TransferRegistrationWithBody Give a registration to another partner
+	//
+	// In the place in line and the window it has. The rules are asked for that partner; a 409 says what they would refuse. The partner it was of is told,
+	// and reads it no longer.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/transfer (the `TransferRegistration` operationId).
+	TransferRegistrationWithBody(ctx context.Context, id RegistrationID, params *TransferRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TransferRegistration Give a registration to another partner
+	//
+	// In the place in line and the window it has. The rules are asked for that partner; a 409 says what they would refuse. The partner it was of is told,
+	// and reads it no longer.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/transfer (the `TransferRegistration` operationId).
+	TransferRegistration(ctx context.Context, id RegistrationID, params *TransferRegistrationParams, body TransferRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// WithdrawRegistrationWithBody Withdraw a registration
 	//
@@ -6116,6 +6158,46 @@ func (c *Client) RevokeRegistrationWithBody(ctx context.Context, id Registration
 // Corresponds with POST /v1/registrations/{id}/revoke (the `RevokeRegistration` operationId).
 func (c *Client) RevokeRegistration(ctx context.Context, id RegistrationID, params *RevokeRegistrationParams, body RevokeRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRevokeRegistrationRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TransferRegistrationWithBody Give a registration to another partner
+//
+// In the place in line and the window it has. The rules are asked for that partner; a 409 says what they would refuse. The partner it was of is told,
+// and reads it no longer.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/registrations/{id}/transfer (the `TransferRegistration` operationId).
+func (c *Client) TransferRegistrationWithBody(ctx context.Context, id RegistrationID, params *TransferRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTransferRegistrationRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TransferRegistration Give a registration to another partner
+//
+// In the place in line and the window it has. The rules are asked for that partner; a 409 says what they would refuse. The partner it was of is told,
+// and reads it no longer.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/registrations/{id}/transfer (the `TransferRegistration` operationId).
+func (c *Client) TransferRegistration(ctx context.Context, id RegistrationID, params *TransferRegistrationParams, body TransferRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTransferRegistrationRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -9916,6 +9998,66 @@ func NewRevokeRegistrationRequestWithBody(server string, id RegistrationID, para
 	return req, nil
 }
 
+// NewTransferRegistrationRequest calls the generic TransferRegistration builder with application/json body
+func NewTransferRegistrationRequest(server string, id RegistrationID, params *TransferRegistrationParams, body TransferRegistrationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewTransferRegistrationRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewTransferRegistrationRequestWithBody constructs an http.Request for the TransferRegistration method, with any body, and a specified content type
+func NewTransferRegistrationRequestWithBody(server string, id RegistrationID, params *TransferRegistrationParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/registrations/%s/transfer", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewWithdrawRegistrationRequest calls the generic WithdrawRegistration builder with application/json body
 func NewWithdrawRegistrationRequest(server string, id RegistrationID, params *WithdrawRegistrationParams, body WithdrawRegistrationJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -11485,6 +11627,26 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/registrations/{id}/revoke (the `RevokeRegistration` operationId).
 	RevokeRegistrationWithResponse(ctx context.Context, id RegistrationID, params *RevokeRegistrationParams, body RevokeRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*RevokeRegistrationResponse, error)
+
+	// TransferRegistrationWithBodyWithResponse Give a registration to another partner
+	//
+	// In the place in line and the window it has. The rules are asked for that partner; a 409 says what they would refuse. The partner it was of is told,
+	// and reads it no longer.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/transfer (the `TransferRegistration` operationId).
+	TransferRegistrationWithBodyWithResponse(ctx context.Context, id RegistrationID, params *TransferRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TransferRegistrationResponse, error)
+
+	// TransferRegistrationWithResponse Give a registration to another partner
+	//
+	// In the place in line and the window it has. The rules are asked for that partner; a 409 says what they would refuse. The partner it was of is told,
+	// and reads it no longer.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/transfer (the `TransferRegistration` operationId).
+	TransferRegistrationWithResponse(ctx context.Context, id RegistrationID, params *TransferRegistrationParams, body TransferRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*TransferRegistrationResponse, error)
 
 	// WithdrawRegistrationWithBodyWithResponse Withdraw a registration
 	//
@@ -15970,6 +16132,82 @@ func (r RevokeRegistrationResponse) ContentType() string {
 	return ""
 }
 
+// TransferRegistrationResponse200Headers the declared response headers of an HTTP 200 response for TransferRegistration
+type TransferRegistrationResponse200Headers struct {
+	IdempotentReplayed string
+}
+
+type TransferRegistrationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MovedReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *TransferRegistrationResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r TransferRegistrationResponse) GetJSON200() *MovedReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r TransferRegistrationResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r TransferRegistrationResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r TransferRegistrationResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r TransferRegistrationResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r TransferRegistrationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TransferRegistrationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TransferRegistrationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TransferRegistrationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // WithdrawRegistrationResponse200Headers the declared response headers of an HTTP 200 response for WithdrawRegistration
 type WithdrawRegistrationResponse200Headers struct {
 	IdempotentReplayed string
@@ -18320,6 +18558,38 @@ func (c *ClientWithResponses) RevokeRegistrationWithResponse(ctx context.Context
 		return nil, err
 	}
 	return ParseRevokeRegistrationResponse(rsp)
+}
+
+// TransferRegistrationWithBodyWithResponse Give a registration to another partner
+//
+// In the place in line and the window it has. The rules are asked for that partner; a 409 says what they would refuse. The partner it was of is told,
+// and reads it no longer.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/transfer (the `TransferRegistration` operationId).
+func (c *ClientWithResponses) TransferRegistrationWithBodyWithResponse(ctx context.Context, id RegistrationID, params *TransferRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TransferRegistrationResponse, error) {
+	rsp, err := c.TransferRegistrationWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTransferRegistrationResponse(rsp)
+}
+
+// TransferRegistrationWithResponse Give a registration to another partner
+//
+// In the place in line and the window it has. The rules are asked for that partner; a 409 says what they would refuse. The partner it was of is told,
+// and reads it no longer.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/transfer (the `TransferRegistration` operationId).
+func (c *ClientWithResponses) TransferRegistrationWithResponse(ctx context.Context, id RegistrationID, params *TransferRegistrationParams, body TransferRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*TransferRegistrationResponse, error) {
+	rsp, err := c.TransferRegistration(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTransferRegistrationResponse(rsp)
 }
 
 // WithdrawRegistrationWithBodyWithResponse Withdraw a registration
@@ -22006,6 +22276,73 @@ func ParseRevokeRegistrationResponse(rsp *http.Response) (*RevokeRegistrationRes
 	switch {
 	case rsp.StatusCode == 200:
 		var headers RevokeRegistrationResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseTransferRegistrationResponse parses an HTTP response from a TransferRegistrationWithResponse call
+func ParseTransferRegistrationResponse(rsp *http.Response) (*TransferRegistrationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TransferRegistrationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MovedReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers TransferRegistrationResponse200Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

@@ -210,3 +210,38 @@ func meets(need string, evidence []deal.Evidence, since time.Time, staff bool) b
 	}
 	return staff && of("")
 }
+
+// transfer makes the entry by which a claim becomes another partner's, in the place and the window it has. The rules are asked for that partner, and
+// what they would refuse is refused.
+func (e *Engine) transfer(r deal.Registration, to string, m *deal.Move, now time.Time) (addition, error) {
+	v := e.view
+	before := r
+	if to == "" || to == r.Filing.PartnerID {
+		return addition{}, deal.FieldErrors{{Field: "partner_id", Detail: "is required: another partner than the present one"}}
+	}
+	r.Filing.PartnerID = to
+	if errs := v.admit(&r.Filing); len(errs) > 0 {
+		return addition{}, errs
+	}
+	r.DecisionID, r.Status, r.NotAfter = deal.NewID(deal.DecisionID), deal.StatusReceived, time.Time{}
+	if before.HoldsAt(now) {
+		r.NotAfter = before.Protection.EndsAt
+	}
+	a, err := e.decided(r, search(v, ask(v, &r)), now)
+	if err != nil {
+		return addition{}, err
+	}
+	after := &a.change.Registrations[0]
+	if after.Status != before.Status && after.Status != deal.StatusProtected {
+		return addition{}, fmt.Errorf("%w: for partner %s the programme says %s (%s)", deal.ErrNotPossible, to, after.Status, strings.Join(a.change.Decision.ReasonCodes, ", "))
+	}
+	m.To, m.Before = after.Status, before.Filing.PartnerID
+	a.change.Move = m
+	gone := before
+	gone.Status = deal.StatusTransferred
+	body, err := eventBody(&gone)
+	a.events = append(a.events, store.Event{ID: deal.NewID(deal.EventID), Type: "dibs.registration.transferred.v1", Subject: r.ID, Body: body,
+		PartnerID: before.Filing.PartnerID, DistributorID: before.Filing.DistributorID})
+	a.frees = before.CustomerRef.Key()
+	return a, err
+}

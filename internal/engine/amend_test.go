@@ -312,3 +312,53 @@ func undated(f *deal.Filing) { f.ExpectedCloseDate = deal.Date{} }
 func (b *bench) policy() policy.Settings {
 	return read(b.Engine, func(v *view) policy.Settings { return v.policy.Settings() })
 }
+
+// A claim becomes another partner's in the place and the window it has, when the rules protect it for that one too.
+func TestTransfer(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.publish(deal.PolicyDocument, strings.Replace(miles, "  - {id: first,", `  - {id: silver, when: partner.tier == "silver", then: {outcome: route, disposition: declined, reason: NOT_ELIGIBLE}}
+  - {id: first,`, 1))
+	b.put(&deal.Partner{ID: "P-S", Name: "Silver", Tier: "silver", Status: "active"})
+	r, d := b.file(by("P-1", zanzibar))
+	waits, _ := b.file(by("P-2", zanzibar))
+	b.clock.advance(72 * time.Hour)
+	b.show(asPortal, r.ID, "meeting")
+	give := func(by deal.Actor, id, to string) (Answer, error) {
+		return b.moveWith(by, id, Moving{Event: deal.EventTransfer, Reason: "They have merged", To: to})
+	}
+	var wrong deal.FieldErrors
+	for _, to := range []string{"", "P-1", "P-none"} {
+		if _, err := give(asOps, r.ID, to); !errors.As(err, &wrong) || wrong[0].Field != "partner_id" {
+			t.Errorf("to %q: %v", to, err)
+		}
+	}
+	if _, err := give(asPortal, r.ID, "P-3"); !errors.Is(err, deal.ErrForbidden) {
+		t.Errorf("by a partner: %v", err)
+	}
+	if _, err := give(asOps, r.ID, "P-S"); !errors.Is(err, deal.ErrNotPossible) || !strings.Contains(err.Error(), "NOT_ELIGIBLE") {
+		t.Errorf("to who may not have it: %v", err)
+	}
+	a, err := give(asOps, r.ID, "P-3")
+	if err != nil || a.PartnerID != "P-3" || a.Status != deal.StatusProtected || a.Decision.ID == d.ID || !a.Decision.Protection.EndsAt.Equal(r.Protection.EndsAt) || a.Decision.Protection.Milestones[1].MetAt.IsZero() {
+		t.Errorf("%+v, %v", a, err)
+	}
+	after, _, entry := b.last(r.ID)
+	if after.Place() != r.Sequence || b.status(waits.ID) != deal.StatusWaitlisted {
+		t.Errorf("place %d, who waits is %s", after.Place(), b.status(waits.ID))
+	}
+	if m, err := b.LastMove(context.Background(), &after); err != nil || m.Before != "P-1" || m.Reason != "They have merged" {
+		t.Errorf("%+v, %v", m, err)
+	}
+	events, err := b.Store().Events(context.Background(), entry.Seq-1, 10)
+	if err != nil || len(events) != 2 {
+		t.Fatalf("%+v, %v", events, err)
+	}
+	for _, ev := range events {
+		want := map[string]string{"dibs.registration.protected.v1": "P-3", "dibs.registration.transferred.v1": "P-1"}[ev.Type]
+		if ev.PartnerID != want || want == "P-1" && strings.Contains(string(ev.Body), "P-3") {
+			t.Errorf("%s is for %s: %s", ev.Type, ev.PartnerID, ev.Body)
+		}
+	}
+	b.sound()
+}

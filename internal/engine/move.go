@@ -26,6 +26,7 @@ type Moving struct {
 	Event    deal.Event
 	Reason   string
 	Evidence []deal.Evidence
+	To       string `json:",omitempty"` // of a transfer: the partner it is given to
 	// Amend, of an update, returns the filing as it is to be, normalised and valid. It is asked again when the registration changes
 	// meanwhile, and knows nothing else.
 	Amend func(deal.Filing) (deal.Filing, error) `json:"-"`
@@ -85,6 +86,9 @@ func (e *Engine) moving(r deal.Registration, d *deal.Decision, file *deal.Case, 
 	}
 	if err := m.Validate(now).Err(); err != nil {
 		return addition{}, err
+	}
+	if m.Event == deal.EventTransfer {
+		return e.transfer(r, ask.To, m, now)
 	}
 	if m.Event == deal.EventEvidence {
 		return e.evidence(r, d, file, m, by, now)

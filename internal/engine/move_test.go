@@ -174,6 +174,10 @@ func TestMoves(t *testing.T) {
 				}
 			}
 			kind := deal.EventRules[e].Entry
+			if e == deal.EventTransfer && want != nil {
+				want = []deal.Status{s}
+				bring = func() (Answer, error) { return b.moveWith(asOps, id, Moving{Event: e, Reason: "because", To: "P-7"}) }
+			}
 			if e == deal.EventEvidence && want != nil {
 				bring = func() (Answer, error) {
 					return b.moveWith(asOps, id, Moving{Event: e, Reason: "because", Evidence: []deal.Evidence{{Kind: "letter", Text: "theirs"}}})
@@ -446,7 +450,7 @@ func testHistories(t *testing.T, url string, n int) {
 				return
 			}
 			id := filed[i][r.IntN(len(filed[i]))]
-			events := []deal.Event{deal.EventExtend, deal.EventWithdraw, deal.EventRevoke, deal.EventWon, deal.EventLost, deal.EventAppeal, deal.EventResolve, deal.EventReopen, deal.EventRespond, deal.EventUpdate, deal.EventEvidence}
+			events := []deal.Event{deal.EventExtend, deal.EventWithdraw, deal.EventRevoke, deal.EventWon, deal.EventLost, deal.EventAppeal, deal.EventResolve, deal.EventReopen, deal.EventRespond, deal.EventUpdate, deal.EventEvidence, deal.EventTransfer}
 			e := events[r.IntN(len(events))]
 			do, works := map[deal.Event]Doing{
 				deal.EventResolve: []Doing{{Act: ActResolve, Text: "because", Ruling: deal.Ruling{Resolution: deal.ResolveProtect, Days: 20}}, routes(deal.Declined), routes(deal.Waitlisted)}[r.IntN(3)],
@@ -457,6 +461,10 @@ func testHistories(t *testing.T, url string, n int) {
 			case err == nil && works && reg.CaseID != "":
 				if _, err = b.do([]string{"ada", "bob"}[r.IntN(2)], reg.CaseID, do); errors.Is(err, deal.ErrForbidden) {
 					err = nil // it ruled before
+				}
+			case err == nil && e == deal.EventTransfer:
+				if to := fmt.Sprintf("P-%d", 1+r.IntN(40)); to != reg.Filing.PartnerID {
+					_, err = b.moveWith(asOps, id, Moving{Event: e, Reason: "because", To: to})
 				}
 			case err == nil && e == deal.EventEvidence:
 				_, err = b.moveWith(asPortal, id, Moving{Event: e, Evidence: []deal.Evidence{{Kind: "meeting", Date: deal.Date{Time: b.clock.now().Truncate(24 * time.Hour)}}}})

@@ -31,6 +31,7 @@ var accessRows = []struct {
 	{op: "getDecision", method: "GET", path: "/v1/registrations/%s/decision", own: "reg"},
 	{op: "extendRegistration", method: "POST", path: "/v1/registrations/%s/extend", own: "reg", body: `{"reason":"x"}`},
 	{op: "addEvidence", method: "POST", path: "/v1/registrations/%s/evidence", own: "reg", body: `{"evidence":[{"kind":"letter"}]}`},
+	{op: "transferRegistration", method: "POST", path: "/v1/registrations/%s/transfer", own: "reg", body: `{"partner_id":"P-001","reason":"x"}`},
 	{op: "updateRegistration", method: "PATCH", path: "/v1/registrations/%s", own: "reg", body: `{"description":"x"}`},
 	{op: "withdrawRegistration", method: "POST", path: "/v1/registrations/%s/withdraw", own: "reg", body: `{"reason":"x"}`},
 	{op: "revokeRegistration", method: "POST", path: "/v1/registrations/%s/revoke", own: "reg", body: `{"reason":"x"}`},
@@ -109,7 +110,7 @@ var accessRows = []struct {
 }
 
 // moves are the operations that are not possible in every state of a registration or a case: the status of one that is not.
-var moves = map[string]int{"extendRegistration": 409, "updateRegistration": 409, "addEvidence": 409, "withdrawRegistration": 409, "revokeRegistration": 409, "winRegistration": 409, "loseRegistration": 409,
+var moves = map[string]int{"extendRegistration": 409, "updateRegistration": 409, "addEvidence": 409, "transferRegistration": 409, "withdrawRegistration": 409, "revokeRegistration": 409, "winRegistration": 409, "loseRegistration": 409,
 	"appealRegistration": 409, "respondToQuestion": 409, "acknowledgeCase": 409, "askPartner": 409, "resolveCase": 412, "reopenCase": 412,
 	"resendDelivery": 409, "retryJob": 409}
 

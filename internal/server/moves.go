@@ -61,6 +61,11 @@ func (s handlers) AddEvidence(ctx context.Context, q api.AddEvidenceRequestObjec
 	return s.move(ctx, q.ID, q.Params.IdempotencyKey, engine.Moving{Event: deal.EventEvidence, Reason: q.Body.Reason, Evidence: list})
 }
 
+// TransferRegistration gives a registration to another partner.
+func (s handlers) TransferRegistration(ctx context.Context, q api.TransferRegistrationRequestObject) (api.TransferRegistrationResponseObject, error) {
+	return s.move(ctx, q.ID, q.Params.IdempotencyKey, engine.Moving{Event: deal.EventTransfer, Reason: q.Body.Reason, To: q.Body.PartnerID})
+}
+
 // WithdrawRegistration gives a claim up.
 func (s handlers) WithdrawRegistration(ctx context.Context, q api.WithdrawRegistrationRequestObject) (api.WithdrawRegistrationResponseObject, error) {
 	return s.move(ctx, q.ID, q.Params.IdempotencyKey, engine.Moving{Event: deal.EventWithdraw, Reason: q.Body.Reason})

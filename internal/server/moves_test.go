@@ -69,6 +69,18 @@ func TestMoves(t *testing.T) {
 		}
 		w.want(422, w.call("portal", "POST", at(held, "evidence"), `{"evidence":[]}`))
 	})
+	t.Run("given to another", func(t *testing.T) {
+		g := file("portal", "Zuckerfabrik Juelich AG", "zuckerfabrik-juelich.example")
+		w.want(403, w.call("portal", "POST", at(g, "transfer"), `{"partner_id":"P-009","reason":"x"}`))
+		w.want(422, w.call("ops", "POST", at(g, "transfer"), `{"partner_id":"P-001","reason":"x"}`))
+		w.want(422, w.call("ops", "POST", at(g, "transfer"), `{"partner_id":"P-009"}`))
+		got := w.want(200, w.call("ops", "POST", at(g, "transfer"), `{"partner_id":"P-009","reason":"x"}`))
+		if got.str(t, "partner_id") != "P-009" || got.str(t, "status") != "protected" {
+			t.Errorf("%s", got)
+		}
+		w.want(404, w.get("portal", "/v1/registrations/"+g.str(t, "id")))
+		w.want(200, w.get("rival", "/v1/registrations/"+g.str(t, "id")))
+	})
 	t.Run("extended on evidence, once", func(t *testing.T) {
 		g := w.want(422, w.call("portal", "POST", at(held, "extend"), `{}`))
 		if !strings.Contains(string(g.body), `"field":"evidence"`) {
@@ -116,7 +128,7 @@ func TestMoves(t *testing.T) {
 				t.Errorf("%s", g)
 			}
 		}
-		g := file("portal", "Quarzwerk Lausitz", "quarzwerk.example")
+		g := file("portal", "Zuckerfabrik Juelich AG", "zuckerfabrik-juelich.example")
 		switch g := w.call("portal", "POST", at(g, "won"), `{}`); {
 		case g.status == 200 && g.str(t, "status") == "won":
 		case g.status == 409 && strings.Contains(string(g.body), "between registration and win"): // the default policy has a dwell

@@ -92,3 +92,4 @@ func (r reply) VisitListJobsResponse(w http.ResponseWriter) error             { 
 func (r reply) VisitRetryJobResponse(w http.ResponseWriter) error             { return r.write(w) }
 func (r reply) VisitUpdateRegistrationResponse(w http.ResponseWriter) error   { return r.write(w) }
 func (r reply) VisitAddEvidenceResponse(w http.ResponseWriter) error          { return r.write(w) }
+func (r reply) VisitTransferRegistrationResponse(w http.ResponseWriter) error { return r.write(w) }
