@@ -160,6 +160,7 @@ const (
 	EntryExpired      = "registration.expired"
 	EntryReleased     = "registration.released"
 	EntryResolved     = "registration.resolved" // people, or silence, have decided its case
+	EntryUpdated      = "registration.updated"
 	EntryRegistration = "registration.imported"
 	EntryRecords      = "records.imported"
 	EntryDeleted      = "records.deleted"

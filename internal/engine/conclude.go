@@ -20,6 +20,9 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 	}
 	r.CustomerRef = d.Resolution.Ref
 	r.Protection, r.Hold, r.KeepsPlace = nil, nil, false
+	if verdict.Outcome != deal.Protect {
+		r.NotAfter, r.Milestones = time.Time{}, nil
+	}
 	set := v.policy.Settings()
 	scope := scopeOf(r, r.CustomerRef, set)
 	zone := set.Timezone
@@ -28,12 +31,16 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 		r.Status = deal.StatusProtected
 		r.Protection = &deal.Protection{Scope: scope, StartsAt: now, EndsAt: windowEnd(*verdict.Terms, r.ReceivedAt, now, r.Filing.ExpectedCloseDate, zone),
 			Anchor: verdict.Terms.Anchor, Shared: !verdict.Terms.Exclusive}
+		if r.NotAfter.After(now) && r.Protection.EndsAt.After(r.NotAfter) {
+			r.Protection.EndsAt = r.NotAfter
+		}
 		if c := verdict.Terms.Condition; c != nil {
 			r.Status = deal.StatusConditional
 			if end := endOfDay(now, c.Days, zone); end.Before(r.Protection.EndsAt) {
 				r.Protection.EndsAt = end
 			}
 		}
+		r.Milestones = milestones(r.Milestones, verdict.Terms.Milestones, now, zone)
 		if r.Protection.Shared {
 			r.Protection.Share = share(v, r, scope, now)
 		}
@@ -51,6 +58,20 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 			r.Hold = &deal.Protection{Scope: scope, StartsAt: now, EndsAt: endOfDay(now, h.Days, zone), Anchor: "submission"}
 		}
 	}
+}
+
+// milestones are those of a protection that begins now. One that was met before, under a decision that this one takes the place of, is met.
+func milestones(before []deal.Milestone, terms []deal.MilestoneTerms, now time.Time, zone *time.Location) (out []deal.Milestone) {
+	for _, t := range terms {
+		m := deal.Milestone{Need: t.Need, DueAt: endOfDay(now, t.Days, zone), OnMiss: t.OnMiss}
+		for _, b := range before {
+			if b.Need == m.Need {
+				m.MetAt = b.MetAt
+			}
+		}
+		out = append(out, m)
+	}
+	return out
 }
 
 func statusOf(d deal.Disposition) deal.Status {
@@ -164,7 +185,7 @@ func (v *view) compareInLine(a, b *deal.Registration) int {
 			}
 			c = cmp.Compare(self(a), self(b))
 		case "submitted":
-			c = cmp.Compare(a.Sequence, b.Sequence)
+			c = cmp.Compare(a.Place(), b.Place())
 		default:
 			field := strings.TrimPrefix(by, "custom.")
 			c = cmp.Compare(set.Weight(field, b.Filing.Custom[field]), set.Weight(field, a.Filing.Custom[field]))
@@ -173,7 +194,7 @@ func (v *view) compareInLine(a, b *deal.Registration) int {
 			return c
 		}
 	}
-	return cmp.Compare(a.Sequence, b.Sequence)
+	return cmp.Compare(a.Place(), b.Place())
 }
 
 func tierRank(v *view, r *deal.Registration, set policy.Settings) int {

@@ -176,7 +176,7 @@ func (f *finder) reckonsWith(claim *deal.Registration) bool {
 	if self := f.v.claims[f.r.ID]; self != nil && self.Status == deal.StatusWaitlisted && claim.Status == deal.StatusWaitlisted && self.CustomerRef == claim.CustomerRef {
 		return f.v.compareInLine(claim, self) < 0
 	}
-	return claim.Sequence < f.r.Sequence
+	return claim.Place() < f.r.Place()
 }
 
 // holdingWindow returns the window by which the registration holds, if it holds at all.

@@ -268,6 +268,10 @@ func (c *compiler) settings() {
 	if d.Publish.People != 0 && d.Publish.People != 1 && d.Publish.People != 2 {
 		c.add(path("settings", "publish", "people"), "%d is not 1 or 2: who saves a version publishes it, or somebody else does", d.Publish.People)
 	}
+	if p := d.Material.AmountPercent; !(p >= 0 && p <= 100) {
+		c.add(path("settings", "material_change", "amount_percent"), "%v is not a percentage from 0 to 100", p)
+	}
+	s.MaterialPercent, s.KeepsPlace = d.Material.AmountPercent, d.Material.KeepsPlace
 	c.words("uncounted_classes", d.Uncounted)
 	c.words("mail_domains", d.MailDomains)
 	s.MailDomain = d.MailDomains

@@ -43,6 +43,11 @@ type Settings struct {
 	MailDomain []string // domains of mail services, which are no company's
 	TwoPeople  bool     // who saves a version may not publish it
 
+	// A change of a filing's amount by no more than MaterialPercent of it is not material. What is changed materially is decided
+	// again; KeepsPlace lets it keep its place in line when its customer stays the same.
+	MaterialPercent float64
+	KeepsPlace      bool
+
 	ReasonPrefix string // of the policy's own reason codes; empty when it has none
 	Custom       []CustomField
 	Calendar     Calendar

@@ -108,6 +108,9 @@ func (ev *Event) belongs(c *deal.Change) {
 		ev.RegistrationID = c.Cases[i].RegistrationID
 		return // what happens in a case is no partner's to read
 	}
+	if ev.PartnerID != "" {
+		return // it is for who was its partner
+	}
 	if i := slices.IndexFunc(c.Registrations, func(r deal.Registration) bool { return r.ID == ev.Subject }); i >= 0 {
 		ev.PartnerID, ev.DistributorID = c.Registrations[i].Filing.PartnerID, c.Registrations[i].Filing.DistributorID
 	}
