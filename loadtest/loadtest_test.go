@@ -59,8 +59,8 @@ func serve(t *testing.T, v *vendor) *service {
 	return s
 }
 
-// run files registrations, eight at a time, and holds what came to the truth.
-func run(t *testing.T, s *service, v *vendor, list []*filed) *verdict {
+// fileAll files registrations, eight at a time, and holds what came to the truth.
+func fileAll(t *testing.T, s *service, v *vendor, list []*filed) *verdict {
 	t.Helper()
 	ctx := context.Background()
 	replies := make([]reply, len(list))
@@ -108,7 +108,7 @@ func TestTruth(t *testing.T) {
 		name string
 		list []*filed
 	}{{"sweep", sweep}, {"storm", storm}, {"steady", mix}} {
-		got := run(t, s, v, x.list)
+		got := fileAll(t, s, v, x.list)
 		for i, w := range append(got.Wrong, got.Failed...) {
 			if i < 15 {
 				t.Errorf("%s, %s: got %s, want %s\n%s\n%s", x.name, w.Kind, w.Got, w.Want, w.Why, w.Filing)
