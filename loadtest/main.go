@@ -222,7 +222,7 @@ func write(_ context.Context, c *settings) (bool, error) {
 	}
 	v := w.v
 	for name, rows := range map[string]iter.Seq[deal.Record]{"partners": records(valuesOf(v.partners)), "accounts": records(v.accounts()), "opportunities": records(valuesOf(v.opportunities)),
-		"products": records(world.Products()), "rates": records(world.Rates()), "people": records(world.People())} {
+		"products": records(valuesOf(v.products)), "rates": records(world.Rates()), "people": records(world.People())} {
 		if err := writeLines(filepath.Join(c.out, name+".ndjson"), rows); err != nil {
 			return false, err
 		}

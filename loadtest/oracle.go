@@ -252,6 +252,9 @@ func (a *area) coverage(c *point) string {
 	return "partner"
 }
 
+// unmentioned stands for all lines that a plan does not mention.
+const unmentioned = "\x00"
+
 // lines are those the plan knows of, with one that stands for all others unless the universe lists them.
 func (p *plan) lines() (out []string) {
 	if len(p.Universe.Line) > 0 {
@@ -263,7 +266,7 @@ func (p *plan) lines() (out []string) {
 			out = append(out, a.Exclude[i].Line...)
 		}
 	}
-	return append(out, "\x00")
+	return append(out, unmentioned)
 }
 
 // completed fills in what follows: the country from the region's code, the region from the longest postal code known.

@@ -100,7 +100,7 @@ func (s *service) populate(ctx context.Context, v *vendor) error {
 	if err := importRows(ctx, s, "partners", valuesOf(v.partners)); err != nil {
 		return err
 	}
-	if err := importRows(ctx, s, "products", world.Products()); err != nil {
+	if err := importRows(ctx, s, "products", valuesOf(v.products)); err != nil {
 		return err
 	}
 	if err := importRows(ctx, s, "rates", world.Rates()); err != nil {

@@ -29,6 +29,7 @@ type vendor struct {
 	crowd *world.Crowd
 	extra []*deal.Account // accounts besides the crowd: those a plan names, and customers of storms
 
+	products      []*deal.CatalogueProduct
 	partners      []*deal.Partner
 	byPartner     map[string]*deal.Partner
 	opportunities []*deal.Opportunity
@@ -68,6 +69,7 @@ func newVendor(seed uint64, size int, today time.Time, document []byte, registra
 		}
 	}
 	v.planned()
+	v.catalogue()
 	v.choose(registrations)
 	return v, nil
 }
@@ -194,7 +196,17 @@ func (v *vendor) planned() {
 	}
 }
 
-// named are the accounts that the plan names, and those below them.
+// catalogue makes a product of each line that the plan has and the world has not, and of one that neither has.
+func (v *vendor) catalogue() {
+	v.products = slices.Collect(world.Products())
+	for i, line := range append(slices.Clone(v.plan.lines()), otherLine) {
+		if line != unmentioned && !slices.ContainsFunc(v.products, func(p *deal.CatalogueProduct) bool { return plainly(p.Line) == plainly(line) }) {
+			v.products = append(v.products, &deal.CatalogueProduct{SKU: fmt.Sprintf("LOAD-%d", i), Line: line, Class: "hardware", Core: true})
+		}
+	}
+}
+
+// namedByPlan are the accounts that the plan names, and those below them.
 func (v *vendor) namedByPlan() (out []*deal.Account) {
 	wanted := map[string]bool{}
 	for _, t := range v.plan.Territories {
