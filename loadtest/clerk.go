@@ -44,6 +44,7 @@ type claim struct {
 	id, partner string
 	lines       []string
 	holds       bool
+	garbled     bool // filed under a name that may not be recognised
 }
 
 // seen is how a description was recognised.
@@ -63,9 +64,9 @@ var cautions = []string{"POSSIBLE_DUPLICATE", "FAMILY_HELD", "PARTNER_ENGAGED", 
 //
 // Best is what would be said by who recognises everything. Somebody who is not sure asks a person, which is right as well. Not
 // to recognise the customer at all is right when nothing was there to be recognised: no claim, no named account, no open
-// business.
-func (v *vendor) right(f *filed, before []claim, at time.Time) (best answer, all []answer) {
-	own, others := claimsOf(f, before)
+// business. What would be said by somebody who is thrown by a slip in a name of short words is given apart, as missed: it
+// is not right, and has a limit.
+func (v *vendor) right(f *filed, before []claim, at time.Time) (best answer, all, missed []answer) {
 	accounts := []seen{overlooked}
 	if f.org.account != nil {
 		accounts = []seen{certainly, possibly}
@@ -73,26 +74,53 @@ func (v *vendor) right(f *filed, before []claim, at time.Time) (best answer, all
 			accounts = append(accounts, overlooked)
 		}
 	}
-	best = v.decide(f, own, others, accounts[0], certainly, certainly, at)
-	add := func(a answer) {
-		if !slices.Contains(all, a) {
-			all = append(all, a)
+	best = v.decide(f, before, sight{account: accounts[0]}, at)
+	add := func(list *[]answer, before []claim, accounts []seen) {
+		put := func(a answer) {
+			if !slices.Contains(all, a) && !slices.Contains(*list, a) {
+				*list = append(*list, a)
+			}
 		}
-	}
-	for _, account := range accounts {
-		for _, mine := range []seen{certainly, possibly} {
-			for _, theirs := range []seen{certainly, possibly} {
-				a := v.decide(f, own, others, account, mine, theirs, at)
-				add(a)
-				if a.Outcome == string(deal.Protect) || a.Outcome == string(deal.Escalate) {
-					for _, reason := range cautions {
-						add(answer{string(deal.Escalate), "", reason})
-					}
+		for _, s := range sights(accounts, len(before)) {
+			a := v.decide(f, before, s, at)
+			put(a)
+			if a.Outcome == string(deal.Protect) || a.Outcome == string(deal.Escalate) {
+				for _, reason := range cautions {
+					put(answer{string(deal.Escalate), "", reason})
 				}
 			}
 		}
 	}
-	return best, all
+	add(&all, before, accounts)
+	if f.Garbled {
+		add(&missed, nil, []seen{overlooked})
+	}
+	if clear := slices.DeleteFunc(slices.Clone(before), func(c claim) bool { return c.garbled }); len(clear) < len(before) {
+		add(&missed, clear, accounts)
+	}
+	return best, all, missed
+}
+
+// sight is how everything was recognised that there is to recognise, and which of several claims of a kind is the strongest: the
+// policy's facts are that one's, and claims that are all certain differ a little in how they read.
+type sight struct {
+	account, own, held, waiting seen
+	strongest                   int
+}
+
+func sights(accounts []seen, claims int) (out []sight) {
+	for _, account := range accounts {
+		if claims == 0 {
+			out = append(out, sight{account: account})
+			continue
+		}
+		for strongest := range claims {
+			for bits := range 8 {
+				out = append(out, sight{account, seen(bits & 1), seen(bits >> 1 & 1), seen(bits >> 2), strongest})
+			}
+		}
+	}
+	return out
 }
 
 // claimsOf parts the claims that are for some of the same lines.
@@ -151,7 +179,9 @@ func (v *vendor) place(f *filed, known bool, at time.Time) point {
 }
 
 // decide goes through the rules in the order of the policy.
-func (v *vendor) decide(f *filed, own, others []claim, account, mine, theirs seen, at time.Time) answer {
+func (v *vendor) decide(f *filed, before []claim, s sight, at time.Time) answer {
+	account := s.account
+	own, others := claimsOf(f, before)
 	g := &f.Filing
 	p := v.byPartner[g.PartnerID]
 	lines := g.Lines()
@@ -182,13 +212,13 @@ func (v *vendor) decide(f *filed, own, others []claim, account, mine, theirs see
 		route("returned", "INCOMPLETE")
 	}
 
-	// Claims. Of several the one filed first speaks, those that hold before those that wait.
+	// Claims. Of several of a kind the strongest speaks.
 	letter := slices.ContainsFunc(g.Evidence, func(e deal.Evidence) bool { return e.Kind == "letter" })
 	against := func(list []claim, all, part func()) {
 		if len(list) == 0 {
 			return
 		}
-		shared, _ := common(lines, list[0].lines)
+		shared, _ := common(lines, list[s.strongest%len(list)].lines)
 		whole := len(lines) == 0 && len(shared) == 0 || len(lines) > 0 && !slices.ContainsFunc(lines, func(l string) bool { return !slices.Contains(shared, l) })
 		if whole {
 			all()
@@ -205,25 +235,29 @@ func (v *vendor) decide(f *filed, own, others []claim, account, mine, theirs see
 			waiting = append(waiting, c)
 		}
 	}
-	if mine == certainly {
+	if s.own == certainly {
 		against(own, func() { route("merged", "ALREADY_YOURS") }, partly)
 	}
-	if theirs == certainly {
-		against(held, func() {
+	in := func(reason string) func() {
+		return func() {
 			if !letter {
-				route("waitlisted", "ALREADY_REGISTERED")
+				route("waitlisted", reason)
 			}
-		}, partly)
-		against(waiting, func() {
-			if !letter {
-				route("waitlisted", "PENDING_OTHER")
-			}
-		}, partly)
-		if letter && len(others) > 0 {
-			person("CUSTOMER_LETTER")
 		}
 	}
-	if theirs == possibly && len(others) > 0 || mine == possibly && len(own) > 0 {
+	sure := false // of anybody's claim
+	if s.held == certainly {
+		against(held, in("ALREADY_REGISTERED"), partly)
+		sure = len(held) > 0
+	}
+	if s.waiting == certainly {
+		against(waiting, in("PENDING_OTHER"), partly)
+		sure = sure || len(waiting) > 0
+	}
+	if letter && sure {
+		person("CUSTOMER_LETTER")
+	}
+	if s.held == possibly && len(held) > 0 || s.waiting == possibly && len(waiting) > 0 || s.own == possibly && len(own) > 0 {
 		person("POSSIBLE_DUPLICATE")
 	}
 

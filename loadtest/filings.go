@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/shopspring/decimal"
 	"golang.org/x/text/unicode/norm"
@@ -23,8 +24,10 @@ type filed struct {
 	Key    string // its Idempotency-Key
 	Filing deal.Filing
 	Exact  bool // the customer is described as the vendor has it
-	org    *org
-	probe  *probe // of a sweep: what it shows of the plan
+	// A slip has changed a name that has only short words. In such a word one letter is another word.
+	Garbled bool
+	org     *org
+	probe   *probe // of a sweep: what it shows of the plan
 }
 
 // kinds are the customers of a steady load, and how often each kind comes. Every one is several registrations at most.
@@ -92,9 +95,7 @@ func (v *vendor) group(kind string) (out []*filed) {
 	first := rng.IntN(loadPartners)
 	add := func(partner int, wrong int, lines ...string) *filed {
 		f := &filed{Kind: kind, Group: v.groups, Filing: v.filing(o, loadPartner(first+partner), lines), Exact: wrong == 0 && o.account != nil, org: o}
-		for range wrong {
-			blur(rng, &f.Filing)
-		}
+		f.blur(rng, wrong)
 		out = append(out, f)
 		return f
 	}
@@ -212,45 +213,53 @@ func (v *vendor) filing(o *org, partner string, lines []string) deal.Filing {
 	return f
 }
 
-// blur describes the customer as people do: world.Spell's slips, and those of forms.
-func blur(rng *rand.Rand, f *deal.Filing) {
-	c := &f.Customer
-	switch n := rng.IntN(10); {
-	case n < 6:
-		c.Name = world.Spell(rng, c.Name)
-	case n == 6:
-		c.Name = plain(c.Name)
-	case n == 7:
-		c.Name = strings.Join(strings.Fields(strings.Map(func(r rune) rune { // other punctuation
-			if r == '-' || r == '.' || r == ',' {
-				return ' '
+// blur describes the customer as people do, with so many slips: world.Spell's, and those of forms.
+func (f *filed) blur(rng *rand.Rand, slips int) {
+	c := &f.Filing.Customer
+	name, city := c.Name, ""
+	for range slips {
+		switch n := rng.IntN(10); {
+		case n < 6:
+			name = world.Spell(rng, name)
+		case n == 6:
+			name = plain(name)
+		case n == 7:
+			name = strings.Join(strings.Fields(strings.Map(func(r rune) rune { // other punctuation
+				if r == '-' || r == '.' || r == ',' {
+					return ' '
+				}
+				return r
+			}, name)), " ")
+		case n == 8:
+			city = c.City
+		default:
+			name = "  " + strings.ReplaceAll(name, " ", "  ") + " "
+		}
+		switch rng.IntN(8) {
+		case 0:
+			c.Domain = ""
+		case 1:
+			if c.Domain != "" {
+				c.Website, c.Domain = "https://www."+c.Domain+"/en/index.html?utm=portal", ""
 			}
-			return r
-		}, c.Name)), " ")
-	case n == 8 && c.City != "":
-		c.Name += " (" + c.City + ")"
-	default:
-		c.Name = "  " + strings.ReplaceAll(c.Name, " ", "  ") + " "
+		case 2:
+			if c.Domain != "" {
+				f.Filing.Contact.Email, c.Domain = "it@"+c.Domain, ""
+			}
+		case 3:
+			c.City, c.PostalCode = "", ""
+		case 4:
+			c.City = strings.ToUpper(plain(c.City))
+		case 5:
+			c.Region, c.Industry = "", ""
+		case 6:
+			c.Employees = 0
+		}
 	}
-	switch rng.IntN(8) {
-	case 0:
-		c.Domain = ""
-	case 1:
-		if c.Domain != "" {
-			c.Website, c.Domain = "https://www."+c.Domain+"/en/index.html?utm=portal", ""
-		}
-	case 2:
-		if c.Domain != "" {
-			f.Contact.Email, c.Domain = "it@"+c.Domain, ""
-		}
-	case 3:
-		c.City, c.PostalCode = "", ""
-	case 4:
-		c.City = strings.ToUpper(plain(c.City))
-	case 5:
-		c.Region, c.Industry = "", ""
-	case 6:
-		c.Employees = 0
+	was := telling(c.Name)
+	f.Garbled = !slices.Equal(was, telling(name)) && !slices.ContainsFunc(was, func(w string) bool { return utf8.RuneCountInString(w) > shortWord })
+	if c.Name = name; city != "" {
+		c.Name += " (" + city + ")"
 	}
 }
 
@@ -295,9 +304,7 @@ func (v *vendor) storm(customers, partners int) []*filed {
 		first := v.rng.IntN(loadPartners)
 		for n := range partners {
 			f := &filed{ID: len(out), Kind: "storm", Group: v.groups, org: o, Filing: v.filing(o, loadPartner(first+n), []string{line})}
-			for range n % 3 {
-				blur(v.rng, &f.Filing)
-			}
+			f.blur(v.rng, n%3)
 			f.Exact = o.account != nil && n%3 == 0
 			f.Key = fmt.Sprintf("storm-%d-%d", v.seed, f.ID)
 			f.Filing.ExternalID = fmt.Sprintf("storm-%d", v.groups)

@@ -186,7 +186,7 @@ func (w *work) scenario(dir, name string, now time.Time) error {
 			t := w.v.plan.find(w.v.place(f, true, now))
 			o.Territory, o.Shows = strings.Join([]string{t.Status, t.ID, t.Coverage}, " "), f.probe.Territory+": "+f.probe.Shows
 		}
-		if best, _ := w.v.right(f, nil, now); best.Outcome == string(deal.Protect) {
+		if best, _, _ := w.v.right(f, nil, now); best.Outcome == string(deal.Protect) {
 			o.Holders = 1
 		}
 		if name == "storm" {

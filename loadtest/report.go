@@ -104,9 +104,9 @@ func (r *result) String() string {
 	if s := r.Spreads(); len(s) > 0 {
 		all = s[0]
 	}
-	return fmt.Sprintf("%s: %d of %d answered in %.0f s (%.0f/s), p50 %.1f ms, p99 %.1f ms; %d right (%.1f%% of them asked a person without need), %d wrong, %d failed, %d complaints",
+	return fmt.Sprintf("%s: %d of %d answered in %.0f s (%.0f/s), p50 %.1f ms, p99 %.1f ms; %d right (%.1f%% of them asked a person without need), %d missed, %d wrong, %d failed, %d complaints",
 		r.Name, r.Verdict.Asked-len(r.Verdict.Failed), r.Filed, r.Took.Seconds(), float64(r.Verdict.Asked)/r.Took.Seconds(), all.P50, all.P99,
-		r.Verdict.Right, r.CautiousPercent(), len(r.Verdict.Wrong), len(r.Verdict.Failed), len(r.Complaints))
+		r.Verdict.Right, r.CautiousPercent(), len(r.Verdict.Missed), len(r.Verdict.Wrong), len(r.Verdict.Failed), len(r.Complaints))
 }
 
 // readSummary reads k6's own account of its thresholds.
@@ -154,6 +154,7 @@ func (r *result) limits(path string) error {
 		Judge struct {
 			Wrong    int     `json:"wrong"`
 			Cautious float64 `json:"cautious_percent"`
+			Missed   float64 `json:"missed_percent"`
 			Asked    float64 `json:"asked_percent"`
 		} `json:"judge"`
 	}
@@ -163,9 +164,11 @@ func (r *result) limits(path string) error {
 	v := r.Verdict
 	bad := len(v.Wrong) + len(v.Failed) + len(r.Complaints)
 	asked := 100 * float64(v.Asked) / float64(max(1, r.Filed))
+	missed := 100 * float64(len(v.Missed)) / float64(max(1, v.Asked))
 	r.Limits = append(r.Limits,
 		limit{"judge: wrong or failed", fmt.Sprintf("count<=%d", is.Judge.Wrong), strconv.Itoa(bad), bad <= is.Judge.Wrong},
 		limit{"judge: asked a person without need", fmt.Sprintf("percent<=%g", is.Judge.Cautious), fmt.Sprintf("%.2f", r.CautiousPercent()), r.CautiousPercent() <= is.Judge.Cautious},
+		limit{"judge: not recognised after a slip in a short name", fmt.Sprintf("percent<=%g", is.Judge.Missed), fmt.Sprintf("%.2f", missed), missed <= is.Judge.Missed},
 		limit{"judge: asked at all", fmt.Sprintf("percent>=%g", is.Judge.Asked), fmt.Sprintf("%.2f", asked), asked >= is.Judge.Asked})
 	return nil
 }

@@ -39,12 +39,12 @@ type vendor struct {
 	document []byte
 	plan     *plan
 
-	rng    *rand.Rand
-	spare  []*deal.Account // accounts of the crowd that nothing has been filed for, and that have no namesake
-	named  []*deal.Account // the same, reserved to direct sales
-	bought []*deal.Account // the same, customers
-	fresh  int             // organisations made that the vendor does not have
-	groups int
+	rng       *rand.Rand
+	spare     []*deal.Account // accounts of the crowd that nothing has been filed for
+	named     []*deal.Account // the same, reserved to direct sales
+	bought    []*deal.Account // the same, customers
+	strangers []*deal.Account // that the vendor does not have
+	groups    int
 }
 
 // newVendor makes the world, with customers for about so many registrations.
@@ -246,10 +246,45 @@ func coin(rng *rand.Rand) string {
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-var nameSeed = maphash.MakeSeed() // finds equal names within one process; what follows does not depend on it
+// shortWord is how long a word may be that a slip makes another.
+const shortWord = 5
 
-// choose draws the customers of a run: accounts whose name no other account has, in whatever spelling of capitals, accents
-// and points. Of two with one name in one list nobody could say which was meant.
+// forms are the legal forms, and the words around names, that tell no organisation from another.
+var forms = map[string]bool{}
+
+func init() {
+	for w := range strings.FieldsSeq("inc llc ltd corp corporation gmbh ag sa plc limited incorporated co company llp lp pllc pc srl spa sas sarl bv nv ab oy as kk kg se sl ltda pty pvt the la le el and of de") {
+		forms[w] = true
+	}
+}
+
+// telling are the words of a name that tell it from others, in order of the alphabet.
+func telling(name string) []string {
+	all := strings.Fields(match.Normalise(name))
+	out := slices.DeleteFunc(slices.Clone(all), func(w string) bool { return forms[w] })
+	if len(out) == 0 {
+		out = all
+	}
+	slices.Sort(out)
+	return out
+}
+
+// alike is a key that names have in common when nobody could say which was meant: all their telling words begin alike. It is
+// of use within one process only.
+func alike(name string) uint64 {
+	var h maphash.Hash
+	h.SetSeed(nameSeed)
+	for _, w := range telling(name) {
+		r := []rune(w)
+		_, _ = h.WriteString(string(r[:min(len(r), 4)]) + " ") // it never fails
+	}
+	return h.Sum64()
+}
+
+var nameSeed = maphash.MakeSeed()
+
+// choose draws the customers of a run: accounts that no other reads like, and strangers that no account reads like. Of two of
+// one name nobody could say which was meant. Nor do any share a web address, by which the service goes, or have two names in one.
 func (v *vendor) choose(registrations int) {
 	want := min(v.size, registrations+registrations/2+200)
 	picked := map[int]bool{}
@@ -265,28 +300,50 @@ func (v *vendor) choose(registrations int) {
 			picked[i] = true
 		}
 	}
-	key := func(name string) uint64 { return maphash.String(nameSeed, match.Normalise(name)) }
-	count := make(map[uint64]int, len(picked))
-	for i := range picked {
-		count[key(v.crowd.Account(i).Name)] = 0
-	}
-	for a := range v.accounts() {
-		for _, name := range append([]string{a.Name}, a.Aliases...) {
-			k := key(name)
-			if n, is := count[k]; is && n < 2 {
-				count[k] = n + 1
-			}
-		}
-	}
 	rows := make([]int, 0, len(picked))
 	for i := range picked {
 		rows = append(rows, i)
 	}
 	slices.Sort(rows)
+	var all []*deal.Account
 	for _, i := range rows {
-		a := v.crowd.Account(i)
-		switch {
-		case count[key(a.Name)] != 1 || a.Country == "" || a.Status == "closed":
+		all = append(all, v.crowd.Account(i))
+	}
+	known := len(all)
+	for i := range registrations + 200 {
+		all = append(all, v.crowd.Account(max(v.size, len(v.base))+i))
+	}
+	names, sites := map[uint64]int{}, map[string]int{}
+	for _, a := range all {
+		names[alike(a.Name)], sites[a.Domain] = 0, 0
+	}
+	see := func(a *deal.Account) {
+		for _, name := range append([]string{a.Name}, a.Aliases...) {
+			if k := alike(name); names[k] < 2 {
+				if _, is := names[k]; is {
+					names[k]++
+				}
+			}
+		}
+		for _, d := range append([]string{a.Domain}, a.Domains...) {
+			if _, is := sites[d]; is {
+				sites[d]++
+			}
+		}
+	}
+	for a := range v.accounts() {
+		see(a)
+	}
+	for _, a := range all[known:] { // strangers are no accounts, and each other's namesakes all the same
+		see(a)
+	}
+	for i, a := range all {
+		switch twofold := strings.ContainsAny(a.Name, "()/") || slices.ContainsFunc(telling(a.Name), func(w string) bool { return w == "aka" || w == "dba" || w == "fka" }); {
+		case a.Country == "" || a.Status == "closed" || twofold:
+		case names[alike(a.Name)] > 1+len(slices.DeleteFunc(slices.Clone(a.Aliases), func(s string) bool { return alike(s) != alike(a.Name) })):
+		case a.Domain != "" && sites[a.Domain] > 1:
+		case i >= known:
+			v.strangers = append(v.strangers, a)
 		case a.Named:
 			v.named = append(v.named, a)
 		case a.Status == "customer":
@@ -310,14 +367,14 @@ func (v *vendor) take(from *[]*deal.Account) *org {
 	return &org{account: list[0], like: list[0], above: v.above(list[0])}
 }
 
-// stranger is an organisation in the style of the others that the vendor does not have.
+// stranger is an organisation in the style of the others that the vendor does not have; a coined one when those are used up.
 func (v *vendor) stranger() *org {
-	for {
-		v.fresh++
-		if a := v.crowd.Account(max(v.size, len(v.base)) + v.fresh); a.Country != "" {
-			return &org{like: a}
-		}
+	if len(v.strangers) == 0 {
+		return &org{like: v.coined("", []string{"DE", "FR", "GB", "US"}[v.rng.IntN(4)])}
 	}
+	a := v.strangers[0]
+	v.strangers = v.strangers[1:]
+	return &org{like: a}
 }
 
 // org is a customer as it is in truth.
