@@ -43,6 +43,24 @@ func (e AccountStatus) Valid() bool {
 	}
 }
 
+// Defines values for CaseKind.
+const (
+	CaseKindAppeal     CaseKind = "appeal"
+	CaseKindEscalation CaseKind = "escalation"
+)
+
+// Valid indicates whether the value is a known member of the CaseKind enum.
+func (e CaseKind) Valid() bool {
+	switch e {
+	case CaseKindAppeal:
+		return true
+	case CaseKindEscalation:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CaseStatus.
 const (
 	CaseStatusOpen     CaseStatus = "open"
@@ -55,6 +73,60 @@ func (e CaseStatus) Valid() bool {
 	case CaseStatusOpen:
 		return true
 	case CaseStatusResolved:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CaseAnswerKind.
+const (
+	CaseAnswerKindAppeal     CaseAnswerKind = "appeal"
+	CaseAnswerKindEscalation CaseAnswerKind = "escalation"
+)
+
+// Valid indicates whether the value is a known member of the CaseAnswerKind enum.
+func (e CaseAnswerKind) Valid() bool {
+	switch e {
+	case CaseAnswerKindAppeal:
+		return true
+	case CaseAnswerKindEscalation:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CaseFileKind.
+const (
+	CaseFileKindAppeal     CaseFileKind = "appeal"
+	CaseFileKindEscalation CaseFileKind = "escalation"
+)
+
+// Valid indicates whether the value is a known member of the CaseFileKind enum.
+func (e CaseFileKind) Valid() bool {
+	switch e {
+	case CaseFileKindAppeal:
+		return true
+	case CaseFileKindEscalation:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CaseFileStatus.
+const (
+	CaseFileStatusOpen     CaseFileStatus = "open"
+	CaseFileStatusResolved CaseFileStatus = "resolved"
+)
+
+// Valid indicates whether the value is a known member of the CaseFileStatus enum.
+func (e CaseFileStatus) Valid() bool {
+	switch e {
+	case CaseFileStatusOpen:
+		return true
+	case CaseFileStatusResolved:
 		return true
 	default:
 		return false
@@ -112,6 +184,7 @@ func (e ConflictIdentifier) Valid() bool {
 // Defines values for ConflictKind.
 const (
 	CompetingOffer        ConflictKind = "competing_offer"
+	DirectClosed          ConflictKind = "direct_closed"
 	DirectEngaged         ConflictKind = "direct_engaged"
 	ExistingCustomer      ConflictKind = "existing_customer"
 	FamilyHeld            ConflictKind = "family_held"
@@ -131,6 +204,8 @@ const (
 func (e ConflictKind) Valid() bool {
 	switch e {
 	case CompetingOffer:
+		return true
+	case DirectClosed:
 		return true
 	case DirectEngaged:
 		return true
@@ -253,6 +328,27 @@ func (e HealthStatus) Valid() bool {
 	}
 }
 
+// Defines values for JobState.
+const (
+	Dead    JobState = "dead"
+	Done    JobState = "done"
+	Waiting JobState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the JobState enum.
+func (e JobState) Valid() bool {
+	switch e {
+	case Dead:
+		return true
+	case Done:
+		return true
+	case Waiting:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for KeyRole.
 const (
 	KeyRoleAdmin   KeyRole = "admin"
@@ -358,13 +454,55 @@ func (e MatchVerdict) Valid() bool {
 	}
 }
 
+// Defines values for MayAct.
+const (
+	MayActAcknowledge MayAct = "acknowledge"
+	MayActAsk         MayAct = "ask"
+	MayActAssign      MayAct = "assign"
+	MayActComment     MayAct = "comment"
+	MayActConsult     MayAct = "consult"
+	MayActReopen      MayAct = "reopen"
+	MayActResolve     MayAct = "resolve"
+	MayActSnooze      MayAct = "snooze"
+)
+
+// Valid indicates whether the value is a known member of the MayAct enum.
+func (e MayAct) Valid() bool {
+	switch e {
+	case MayActAcknowledge:
+		return true
+	case MayActAsk:
+		return true
+	case MayActAssign:
+		return true
+	case MayActComment:
+		return true
+	case MayActConsult:
+		return true
+	case MayActReopen:
+		return true
+	case MayActResolve:
+		return true
+	case MayActSnooze:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MovedEvent.
 const (
+	MovedEventAppeal   MovedEvent = "appeal"
+	MovedEventClose    MovedEvent = "close"
 	MovedEventExpire   MovedEvent = "expire"
 	MovedEventExtend   MovedEvent = "extend"
 	MovedEventLost     MovedEvent = "lost"
 	MovedEventRelease  MovedEvent = "release"
+	MovedEventReopen   MovedEvent = "reopen"
+	MovedEventResolve  MovedEvent = "resolve"
+	MovedEventRespond  MovedEvent = "respond"
 	MovedEventRevoke   MovedEvent = "revoke"
+	MovedEventSilence  MovedEvent = "silence"
 	MovedEventWithdraw MovedEvent = "withdraw"
 	MovedEventWon      MovedEvent = "won"
 )
@@ -372,6 +510,10 @@ const (
 // Valid indicates whether the value is a known member of the MovedEvent enum.
 func (e MovedEvent) Valid() bool {
 	switch e {
+	case MovedEventAppeal:
+		return true
+	case MovedEventClose:
+		return true
 	case MovedEventExpire:
 		return true
 	case MovedEventExtend:
@@ -380,7 +522,15 @@ func (e MovedEvent) Valid() bool {
 		return true
 	case MovedEventRelease:
 		return true
+	case MovedEventReopen:
+		return true
+	case MovedEventResolve:
+		return true
+	case MovedEventRespond:
+		return true
 	case MovedEventRevoke:
+		return true
+	case MovedEventSilence:
 		return true
 	case MovedEventWithdraw:
 		return true
@@ -631,6 +781,90 @@ func (e ResolutionStatus) Valid() bool {
 	}
 }
 
+// Defines values for ResolveInputDisposition.
+const (
+	ResolveInputDispositionCoSell     ResolveInputDisposition = "co_sell"
+	ResolveInputDispositionDeclined   ResolveInputDisposition = "declined"
+	ResolveInputDispositionMerged     ResolveInputDisposition = "merged"
+	ResolveInputDispositionReferred   ResolveInputDisposition = "referred"
+	ResolveInputDispositionReturned   ResolveInputDisposition = "returned"
+	ResolveInputDispositionWaitlisted ResolveInputDisposition = "waitlisted"
+)
+
+// Valid indicates whether the value is a known member of the ResolveInputDisposition enum.
+func (e ResolveInputDisposition) Valid() bool {
+	switch e {
+	case ResolveInputDispositionCoSell:
+		return true
+	case ResolveInputDispositionDeclined:
+		return true
+	case ResolveInputDispositionMerged:
+		return true
+	case ResolveInputDispositionReferred:
+		return true
+	case ResolveInputDispositionReturned:
+		return true
+	case ResolveInputDispositionWaitlisted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ResolveInputResolution.
+const (
+	ResolveInputResolutionCoSell     ResolveInputResolution = "co_sell"
+	ResolveInputResolutionProtect    ResolveInputResolution = "protect"
+	ResolveInputResolutionRoute      ResolveInputResolution = "route"
+	ResolveInputResolutionSplitScope ResolveInputResolution = "split_scope"
+)
+
+// Valid indicates whether the value is a known member of the ResolveInputResolution enum.
+func (e ResolveInputResolution) Valid() bool {
+	switch e {
+	case ResolveInputResolutionCoSell:
+		return true
+	case ResolveInputResolutionProtect:
+		return true
+	case ResolveInputResolutionRoute:
+		return true
+	case ResolveInputResolutionSplitScope:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ResolveInputTo.
+const (
+	ResolveInputToDirectTeam     ResolveInputTo = "direct_team"
+	ResolveInputToDistributor    ResolveInputTo = "distributor"
+	ResolveInputToPartner        ResolveInputTo = "partner"
+	ResolveInputToQueue          ResolveInputTo = "queue"
+	ResolveInputToSubmitter      ResolveInputTo = "submitter"
+	ResolveInputToTerritoryOwner ResolveInputTo = "territory_owner"
+)
+
+// Valid indicates whether the value is a known member of the ResolveInputTo enum.
+func (e ResolveInputTo) Valid() bool {
+	switch e {
+	case ResolveInputToDirectTeam:
+		return true
+	case ResolveInputToDistributor:
+		return true
+	case ResolveInputToPartner:
+		return true
+	case ResolveInputToQueue:
+		return true
+	case ResolveInputToSubmitter:
+		return true
+	case ResolveInputToTerritoryOwner:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RouteAnswerDisposition.
 const (
 	RouteAnswerDispositionCoSell     RouteAnswerDisposition = "co_sell"
@@ -685,6 +919,48 @@ func (e RouteAnswerTo) Valid() bool {
 	case RouteAnswerToSubmitter:
 		return true
 	case RouteAnswerToTerritoryOwner:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RulingCause.
+const (
+	RulingCauseSilence RulingCause = "silence"
+	RulingCauseWon     RulingCause = "won"
+)
+
+// Valid indicates whether the value is a known member of the RulingCause enum.
+func (e RulingCause) Valid() bool {
+	switch e {
+	case RulingCauseSilence:
+		return true
+	case RulingCauseWon:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RulingResolution.
+const (
+	RulingResolutionCoSell     RulingResolution = "co_sell"
+	RulingResolutionProtect    RulingResolution = "protect"
+	RulingResolutionRoute      RulingResolution = "route"
+	RulingResolutionSplitScope RulingResolution = "split_scope"
+)
+
+// Valid indicates whether the value is a known member of the RulingResolution enum.
+func (e RulingResolution) Valid() bool {
+	switch e {
+	case RulingResolutionCoSell:
+		return true
+	case RulingResolutionProtect:
+		return true
+	case RulingResolutionRoute:
+		return true
+	case RulingResolutionSplitScope:
 		return true
 	default:
 		return false
@@ -769,6 +1045,45 @@ func (e TerritoryResultStatus) Valid() bool {
 	}
 }
 
+// Defines values for WebhookStatus.
+const (
+	WebhookStatusDisabled WebhookStatus = "disabled"
+	WebhookStatusEnabled  WebhookStatus = "enabled"
+)
+
+// Valid indicates whether the value is a known member of the WebhookStatus enum.
+func (e WebhookStatus) Valid() bool {
+	switch e {
+	case WebhookStatusDisabled:
+		return true
+	case WebhookStatusEnabled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WebhookChangeStatus.
+const (
+	WebhookChangeStatusDisabled    WebhookChangeStatus = "disabled"
+	WebhookChangeStatusEnabled     WebhookChangeStatus = "enabled"
+	WebhookChangeStatusLessThanNil WebhookChangeStatus = "<nil>"
+)
+
+// Valid indicates whether the value is a known member of the WebhookChangeStatus enum.
+func (e WebhookChangeStatus) Valid() bool {
+	switch e {
+	case WebhookChangeStatusDisabled:
+		return true
+	case WebhookChangeStatusEnabled:
+		return true
+	case WebhookChangeStatusLessThanNil:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for GetDocsAssetParamsAsset.
 const (
 	DocsJs   GetDocsAssetParamsAsset = "docs.js"
@@ -826,6 +1141,24 @@ func (e ListCasesParamsStatus) Valid() bool {
 	case ListCasesParamsStatusOpen:
 		return true
 	case ListCasesParamsStatusResolved:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListCasesParamsKind.
+const (
+	ListCasesParamsKindAppeal     ListCasesParamsKind = "appeal"
+	ListCasesParamsKindEscalation ListCasesParamsKind = "escalation"
+)
+
+// Valid indicates whether the value is a known member of the ListCasesParamsKind enum.
+func (e ListCasesParamsKind) Valid() bool {
+	switch e {
+	case ListCasesParamsKindAppeal:
+		return true
+	case ListCasesParamsKindEscalation:
 		return true
 	default:
 		return false
@@ -920,6 +1253,37 @@ type AccountPage struct {
 	NextCursor string `json:"next_cursor"`
 }
 
+// Actor defines model for Actor.
+type Actor struct {
+	KeyID    string `json:"key_id"`
+	PersonID string `json:"person_id,omitempty,omitzero"`
+	Role     string `json:"role"`
+}
+
+// AnswerInput defines model for AnswerInput.
+type AnswerInput struct {
+	Evidence []Evidence `json:"evidence,omitempty,omitzero"`
+	Text     string     `json:"text"`
+}
+
+// AppealInput defines model for AppealInput.
+type AppealInput struct {
+	Evidence []Evidence `json:"evidence,omitempty,omitzero"`
+
+	// Reason why, in words
+	Reason string `json:"reason"`
+}
+
+// Attempt defines model for Attempt.
+type Attempt struct {
+	At    time.Time `json:"at"`
+	Error string    `json:"error,omitempty,omitzero"`
+	Ms    int64     `json:"ms"`
+
+	// Status of the answer; missing when there was none
+	Status int `json:"status,omitempty,omitzero"`
+}
+
 // Benefit defines model for Benefit.
 type Benefit struct {
 	Name  string `json:"name"`
@@ -928,30 +1292,236 @@ type Benefit struct {
 
 // Case defines model for Case.
 type Case struct {
+	AcknowledgeBy  time.Time `json:"acknowledge_by,omitempty,omitzero"`
+	AcknowledgedAt time.Time `json:"acknowledged_at,omitempty,omitzero"`
+
 	// Also later registrations of the same dispute
-	Also     []string  `json:"also,omitempty,omitzero"`
+	Also []string `json:"also,omitempty,omitzero"`
+
+	// AnswerBy until when it does
+	AnswerBy time.Time `json:"answer_by,omitempty,omitzero"`
 	Assignee string    `json:"assignee,omitempty,omitzero"`
-	DueAt    time.Time `json:"due_at,omitempty,omitzero"`
-	ID       string    `json:"id"`
-	OpenedAt time.Time `json:"opened_at"`
+
+	// Conflicts the kinds found when it was opened
+	Conflicts []string `json:"conflicts,omitempty,omitzero"`
+
+	// Consulted ids of people
+	Consulted []string  `json:"consulted,omitempty,omitzero"`
+	DueAt     time.Time `json:"due_at,omitempty,omitzero"`
+	ID        string    `json:"id"`
+	Kind      CaseKind  `json:"kind,omitempty,omitzero"`
+	OpenedAt  time.Time `json:"opened_at"`
 
 	// Outcome of a resolved one: what became of its registration
-	Outcome        string     `json:"outcome,omitempty,omitzero"`
-	ReasonCodes    []string   `json:"reason_codes"`
-	RegistrationID string     `json:"registration_id"`
-	Status         CaseStatus `json:"status"`
-	Summary        string     `json:"summary"`
-	Terms          CaseTerms  `json:"terms"`
-	Version        int64      `json:"version"`
+	Outcome string `json:"outcome,omitempty,omitzero"`
+
+	// Overdue silence
+	Overdue bool `json:"overdue,omitempty,omitzero"`
+
+	// PartnerID registrant of the registration in question
+	PartnerID string `json:"partner_id,omitempty,omitzero"`
+
+	// PausedAt since when it waits for the partner
+	PausedAt time.Time `json:"paused_at,omitempty,omitzero"`
+
+	// Proposal what waits for a second person
+	Proposal struct {
+		At time.Time `json:"at"`
+		By Actor     `json:"by"`
+
+		// Ruling What was decided in place of the rules.
+		Ruling Ruling `json:"ruling"`
+	} `json:"proposal,omitempty,omitzero"`
+
+	// Question the entry that holds what the partner was asked
+	Question int64 `json:"question,omitempty,omitzero"`
+
+	// Raised how often silence sent it up
+	Raised      int      `json:"raised,omitempty,omitzero"`
+	ReasonCodes []string `json:"reason_codes"`
+
+	// Recused people who ruled on it before
+	Recused        []string  `json:"recused,omitempty,omitzero"`
+	RegistrationID string    `json:"registration_id"`
+	ResolvedAt     time.Time `json:"resolved_at,omitempty,omitzero"`
+
+	// RuledBy the person
+	RuledBy string `json:"ruled_by,omitempty,omitzero"`
+
+	// Ruling What was decided in place of the rules.
+	Ruling       Ruling     `json:"ruling,omitempty,omitzero"`
+	SnoozedUntil time.Time  `json:"snoozed_until,omitempty,omitzero"`
+	Status       CaseStatus `json:"status"`
+	Summary      string     `json:"summary"`
+	Terms        CaseTerms  `json:"terms"`
+	Version      int64      `json:"version"`
+
+	// WarnAt when three quarters of the time to decide have gone
+	WarnAt time.Time `json:"warn_at,omitempty,omitzero"`
 }
+
+// CaseKind defines model for Case.Kind.
+type CaseKind string
 
 // CaseStatus defines model for Case.Status.
 type CaseStatus string
 
 // CaseAnswer defines model for CaseAnswer.
 type CaseAnswer struct {
-	DueAt time.Time `json:"due_at,omitempty,omitzero"`
-	ID    string    `json:"id"`
+	// AnswerBy until when the partner can answer what it was asked
+	AnswerBy time.Time      `json:"answer_by,omitempty,omitzero"`
+	DueAt    time.Time      `json:"due_at,omitempty,omitzero"`
+	ID       string         `json:"id"`
+	Kind     CaseAnswerKind `json:"kind,omitempty,omitzero"`
+
+	// Question what the partner was asked; answer with /respond
+	Question string `json:"question,omitempty,omitzero"`
+}
+
+// CaseAnswerKind defines model for CaseAnswer.Kind.
+type CaseAnswerKind string
+
+// CaseAskInput defines model for CaseAskInput.
+type CaseAskInput struct {
+	// Text the partner reads it
+	Text string `json:"text"`
+
+	// Until until when the case waits for the answer, RFC 3339
+	Until string `json:"until,omitempty,omitzero"`
+}
+
+// CaseAssignInput defines model for CaseAssignInput.
+type CaseAssignInput struct {
+	PersonID ID       `json:"person_id,omitempty,omitzero"`
+	Text     LongText `json:"text,omitempty,omitzero"`
+}
+
+// CaseCommentInput defines model for CaseCommentInput.
+type CaseCommentInput struct {
+	// Mentions ids of people
+	Mentions []string `json:"mentions,omitempty,omitzero"`
+	Text     string   `json:"text"`
+}
+
+// CaseConsultInput defines model for CaseConsultInput.
+type CaseConsultInput struct {
+	PersonID ID       `json:"person_id,omitempty,omitzero"`
+	Text     LongText `json:"text,omitempty,omitzero"`
+}
+
+// CaseFile The case itself, as Case, and what belongs to it.
+type CaseFile struct {
+	AcknowledgeBy  time.Time `json:"acknowledge_by,omitempty,omitzero"`
+	AcknowledgedAt time.Time `json:"acknowledged_at,omitempty,omitzero"`
+
+	// Also later registrations of the same dispute
+	Also []string `json:"also,omitempty,omitzero"`
+
+	// AlsoIn who else is in the dispute
+	AlsoIn []CaseMember `json:"also_in"`
+
+	// AnswerBy until when it does
+	AnswerBy time.Time `json:"answer_by,omitempty,omitzero"`
+
+	// Asked what the partner was asked last
+	Asked    string `json:"asked,omitempty,omitzero"`
+	Assignee string `json:"assignee,omitempty,omitzero"`
+
+	// Conflicts the kinds found when it was opened
+	Conflicts []string `json:"conflicts,omitempty,omitzero"`
+
+	// Consulted ids of people
+	Consulted []string `json:"consulted,omitempty,omitzero"`
+
+	// Decision Everything that was used to decide; enough to derive the decision again.
+	Decision Decision     `json:"decision"`
+	DueAt    time.Time    `json:"due_at,omitempty,omitzero"`
+	ID       string       `json:"id"`
+	Kind     CaseFileKind `json:"kind,omitempty,omitzero"`
+	OpenedAt time.Time    `json:"opened_at"`
+
+	// Outcome of a resolved one: what became of its registration
+	Outcome string `json:"outcome,omitempty,omitzero"`
+
+	// Overdue silence
+	Overdue bool `json:"overdue,omitempty,omitzero"`
+
+	// PartnerID registrant of the registration in question
+	PartnerID string `json:"partner_id,omitempty,omitzero"`
+
+	// PausedAt since when it waits for the partner
+	PausedAt time.Time `json:"paused_at,omitempty,omitzero"`
+
+	// Precedents resolved cases of the same reason, most alike first
+	Precedents []Precedent `json:"precedents"`
+
+	// Proposal what waits for a second person
+	Proposal struct {
+		At time.Time `json:"at"`
+		By Actor     `json:"by"`
+
+		// Ruling What was decided in place of the rules.
+		Ruling Ruling `json:"ruling"`
+	} `json:"proposal,omitempty,omitzero"`
+
+	// Question the entry that holds what the partner was asked
+	Question int64 `json:"question,omitempty,omitzero"`
+
+	// Raised how often silence sent it up
+	Raised      int      `json:"raised,omitempty,omitzero"`
+	ReasonCodes []string `json:"reason_codes"`
+
+	// Recused people who ruled on it before
+	Recused []string `json:"recused,omitempty,omitzero"`
+
+	// Registration The partner's view. Staff read the fields after `decision` as well.
+	Registration   Registration `json:"registration"`
+	RegistrationID string       `json:"registration_id"`
+	ResolvedAt     time.Time    `json:"resolved_at,omitempty,omitzero"`
+
+	// RuledBy the person
+	RuledBy string `json:"ruled_by,omitempty,omitzero"`
+
+	// Ruling What was decided in place of the rules.
+	Ruling       Ruling         `json:"ruling,omitempty,omitzero"`
+	SnoozedUntil time.Time      `json:"snoozed_until,omitempty,omitzero"`
+	Status       CaseFileStatus `json:"status"`
+	Summary      string         `json:"summary"`
+	Terms        CaseTerms      `json:"terms"`
+
+	// Timeline oldest first
+	Timeline []Happening `json:"timeline"`
+	Version  int64       `json:"version"`
+
+	// Waitlist who waits in line, in its order
+	Waitlist []CaseMember `json:"waitlist"`
+
+	// WarnAt when three quarters of the time to decide have gone
+	WarnAt time.Time `json:"warn_at,omitempty,omitzero"`
+
+	// YouMay what this key may do, and why not
+	YouMay []May `json:"you_may"`
+}
+
+// CaseFileKind defines model for CaseFile.Kind.
+type CaseFileKind string
+
+// CaseFileStatus defines model for CaseFile.Status.
+type CaseFileStatus string
+
+// CaseMember defines model for CaseMember.
+type CaseMember struct {
+	Amount Money `json:"amount,omitempty,omitzero"`
+
+	// Customer as filed
+	Customer   string    `json:"customer"`
+	ID         string    `json:"id"`
+	Lines      []string  `json:"lines"`
+	Number     string    `json:"number"`
+	PartnerID  string    `json:"partner_id"`
+	ReceivedAt time.Time `json:"received_at"`
+	Sequence   int64     `json:"sequence"`
+	Status     Status    `json:"status"`
 }
 
 // CasePage defines model for CasePage.
@@ -960,6 +1530,20 @@ type CasePage struct {
 
 	// NextCursor null on the last page
 	NextCursor string `json:"next_cursor"`
+}
+
+// CaseReopenInput defines model for CaseReopenInput.
+type CaseReopenInput struct {
+	// Reason why, in words
+	Reason string `json:"reason"`
+}
+
+// CaseSnoozeInput defines model for CaseSnoozeInput.
+type CaseSnoozeInput struct {
+	Text LongText `json:"text,omitempty,omitzero"`
+
+	// Until an instant to come, RFC 3339, within a year
+	Until string `json:"until"`
 }
 
 // CaseTerms defines model for CaseTerms.
@@ -971,7 +1555,10 @@ type CaseTerms struct {
 	Decide      string `json:"decide,omitempty,omitzero"`
 	EscalateTo  string `json:"escalate_to,omitempty,omitzero"`
 	FourEyes    bool   `json:"four_eyes,omitempty,omitzero"`
-	Hold        struct {
+
+	// Grant What a registration gets when its case is granted.
+	Grant Grant `json:"grant,omitempty,omitzero"`
+	Hold  struct {
 		Days        int  `json:"days,omitempty,omitzero"`
 		Provisional bool `json:"provisional,omitempty,omitzero"`
 	} `json:"hold,omitempty,omitzero"`
@@ -1077,11 +1664,14 @@ type Decision struct {
 	Benefits []Benefit `json:"benefits,omitempty,omitzero"`
 
 	// Candidates by corpus: accounts, opportunities, registrations
-	Candidates map[string]*[]Match    `json:"candidates,omitempty,omitzero"`
-	Case       CaseTerms              `json:"case,omitempty,omitzero"`
-	Conflicts  []Conflict             `json:"conflicts,omitempty,omitzero"`
-	Facts      map[string]interface{} `json:"facts"`
-	ID         string                 `json:"id"`
+	Candidates map[string]*[]Match `json:"candidates,omitempty,omitzero"`
+	Case       CaseTerms           `json:"case,omitempty,omitzero"`
+	Conflicts  []Conflict          `json:"conflicts,omitempty,omitzero"`
+
+	// DueAt by when its case is to be decided
+	DueAt time.Time              `json:"due_at,omitempty,omitzero"`
+	Facts map[string]interface{} `json:"facts"`
+	ID    string                 `json:"id"`
 
 	// Input The normalised description of the customer the matcher used.
 	Input   MatchInput  `json:"input"`
@@ -1089,18 +1679,21 @@ type Decision struct {
 	Outcome Outcome     `json:"outcome"`
 
 	// PartnerReasonCodes what the partner reads as reason_codes
-	PartnerReasonCodes []string        `json:"partner_reason_codes,omitempty,omitzero"`
-	Policy             DocumentRef     `json:"policy"`
-	Protection         Protection      `json:"protection,omitempty,omitzero"`
-	ReasonCodes        []string        `json:"reason_codes"`
-	RegistrationID     string          `json:"registration_id"`
-	Resolution         Resolution      `json:"resolution"`
-	Route              Route           `json:"route,omitempty,omitzero"`
-	Sequence           int64           `json:"sequence"`
-	Terms              Terms           `json:"terms,omitempty,omitzero"`
-	Territories        DocumentRef     `json:"territories,omitempty,omitzero"`
-	Territory          TerritoryResult `json:"territory"`
-	Texts              struct {
+	PartnerReasonCodes []string    `json:"partner_reason_codes,omitempty,omitzero"`
+	Policy             DocumentRef `json:"policy"`
+	Protection         Protection  `json:"protection,omitempty,omitzero"`
+	ReasonCodes        []string    `json:"reason_codes"`
+	RegistrationID     string      `json:"registration_id"`
+	Resolution         Resolution  `json:"resolution"`
+	Route              Route       `json:"route,omitempty,omitzero"`
+
+	// Ruling What was decided in place of the rules.
+	Ruling      Ruling          `json:"ruling,omitempty,omitzero"`
+	Sequence    int64           `json:"sequence"`
+	Terms       Terms           `json:"terms,omitempty,omitzero"`
+	Territories DocumentRef     `json:"territories,omitempty,omitzero"`
+	Territory   TerritoryResult `json:"territory"`
+	Texts       struct {
 		Internal string `json:"internal"`
 
 		// Languages the partner's sentence in other languages by BCP 47 tag
@@ -1141,6 +1734,35 @@ type Decisions struct {
 	RegistrationID string     `json:"registration_id"`
 }
 
+// Delivery defines model for Delivery.
+type Delivery struct {
+	Attempts  int       `json:"attempts"`
+	CreatedAt time.Time `json:"created_at"`
+	EndedAt   time.Time `json:"ended_at,omitempty,omitzero"`
+
+	// Error of the last attempt
+	Error string `json:"error,omitempty,omitzero"`
+
+	// EventID the event's id and its `webhook-id`
+	EventID string    `json:"event_id"`
+	ID      string    `json:"id"`
+	Log     []Attempt `json:"log"`
+
+	// NextAt when it is tried next
+	NextAt time.Time `json:"next_at,omitempty,omitzero"`
+	State  JobState  `json:"state"`
+
+	// Subject registration or case
+	Subject string `json:"subject"`
+	Type    string `json:"type"`
+}
+
+// DeliveryPage defines model for DeliveryPage.
+type DeliveryPage struct {
+	Items      []Delivery `json:"items"`
+	NextCursor string     `json:"next_cursor"`
+}
+
 // Document defines model for Document.
 type Document struct {
 	// Body YAML; left out of lists
@@ -1156,12 +1778,19 @@ type Document struct {
 	EffectiveTo time.Time    `json:"effective_to,omitempty,omitzero"`
 	Kind        DocumentKind `json:"kind"`
 	Name        string       `json:"name"`
-	PublishedAt time.Time    `json:"published_at,omitempty,omitzero"`
-	PublishedBy string       `json:"published_by,omitempty,omitzero"`
+
+	// Periods in which it decided, in order
+	Periods     []Period  `json:"periods,omitempty,omitzero"`
+	PublishedAt time.Time `json:"published_at,omitempty,omitzero"`
+	PublishedBy string    `json:"published_by,omitempty,omitzero"`
 
 	// Status as of now
-	Status  DocumentStatus `json:"status"`
-	Version int            `json:"version"`
+	Status DocumentStatus `json:"status"`
+
+	// Timezone in which its days begin
+	Timezone string `json:"timezone,omitempty,omitzero"`
+	Title    string `json:"title,omitempty,omitzero"`
+	Version  int    `json:"version"`
 }
 
 // DocumentKind defines model for Document.Kind.
@@ -1188,8 +1817,9 @@ type DocumentRef struct {
 // Entry defines model for Entry.
 type Entry struct {
 	Actor struct {
-		KeyID string `json:"key_id"`
-		Role  string `json:"role"`
+		KeyID    string `json:"key_id"`
+		PersonID string `json:"person_id,omitempty,omitzero"`
+		Role     string `json:"role"`
 	} `json:"actor"`
 	At time.Time `json:"at"`
 
@@ -1242,6 +1872,36 @@ type FieldError struct {
 	Field string `json:"field"`
 }
 
+// Grant What a registration gets when its case is granted.
+type Grant struct {
+	Benefits []Benefit `json:"benefits,omitempty,omitzero"`
+
+	// Rule whose terms these are; absent: the policy's defaults
+	Rule  string `json:"rule,omitempty,omitzero"`
+	Terms Terms  `json:"terms"`
+}
+
+// Happening defines model for Happening.
+type Happening struct {
+	At       time.Time  `json:"at"`
+	By       Actor      `json:"by"`
+	Evidence []Evidence `json:"evidence,omitempty,omitzero"`
+	From     string     `json:"from,omitempty,omitzero"`
+
+	// Kind of the entry, such as case.commented
+	Kind        string   `json:"kind"`
+	Mentions    []string `json:"mentions,omitempty,omitzero"`
+	PersonID    string   `json:"person_id,omitempty,omitzero"`
+	ReasonCodes []string `json:"reason_codes,omitempty,omitzero"`
+	Sequence    int64    `json:"sequence"`
+	Subject     string   `json:"subject"`
+
+	// Text in the words of who did it
+	Text  string    `json:"text,omitempty,omitzero"`
+	To    string    `json:"to,omitempty,omitzero"`
+	Until time.Time `json:"until,omitempty,omitzero"`
+}
+
 // Health defines model for Health.
 type Health struct {
 	Status  HealthStatus `json:"status"`
@@ -1265,12 +1925,44 @@ type ImportResult struct {
 	Updated   int        `json:"updated"`
 }
 
+// Job defines model for Job.
+type Job struct {
+	Attempts  int       `json:"attempts"`
+	CreatedAt time.Time `json:"created_at"`
+	EndedAt   time.Time `json:"ended_at,omitempty,omitzero"`
+
+	// Error of the last attempt
+	Error string `json:"error,omitempty,omitzero"`
+	ID    string `json:"id"`
+	Kind  string `json:"kind"`
+
+	// LeasedUntil somebody is at it until then
+	LeasedUntil time.Time `json:"leased_until,omitempty,omitzero"`
+
+	// RunAt not before
+	RunAt time.Time `json:"run_at"`
+	State JobState  `json:"state"`
+
+	// Topic what it belongs to, such as a webhook
+	Topic string `json:"topic,omitempty,omitzero"`
+}
+
+// JobPage defines model for JobPage.
+type JobPage struct {
+	Items      []Job  `json:"items"`
+	NextCursor string `json:"next_cursor"`
+}
+
+// JobState defines model for JobState.
+type JobState string
+
 // Key defines model for Key.
 type Key struct {
 	CreatedAt  time.Time `json:"created_at"`
 	ID         string    `json:"id"`
 	Note       string    `json:"note,omitempty,omitzero"`
 	PartnerIds []string  `json:"partner_ids,omitempty,omitzero"`
+	PersonID   string    `json:"person_id,omitempty,omitzero"`
 	RevokedAt  time.Time `json:"revoked_at,omitempty,omitzero"`
 	Role       KeyRole   `json:"role"`
 }
@@ -1283,8 +1975,11 @@ type KeyInput struct {
 	Note ShortText `json:"note,omitempty,omitzero"`
 
 	// PartnerIds a portal key's partners; `*` means all
-	PartnerIds []string     `json:"partner_ids,omitempty,omitzero"`
-	Role       KeyInputRole `json:"role"`
+	PartnerIds []string `json:"partner_ids,omitempty,omitzero"`
+
+	// PersonID who acts with the key, of the vendor's people: the ledger says so of everything done with it
+	PersonID string       `json:"person_id,omitempty,omitzero"`
+	Role     KeyInputRole `json:"role"`
 }
 
 // KeyInputRole defines model for KeyInput.Role.
@@ -1337,6 +2032,21 @@ type MatchInput struct {
 	TaxID       string   `json:"tax_id,omitempty,omitzero"`
 }
 
+// May defines model for May.
+type May struct {
+	Act MayAct `json:"act"`
+
+	// Also what else is needed
+	Also string `json:"also,omitempty,omitzero"`
+	May  bool   `json:"may"`
+
+	// Why why not
+	Why string `json:"why,omitempty,omitzero"`
+}
+
+// MayAct defines model for May.Act.
+type MayAct string
+
 // Money defines model for Money.
 type Money struct {
 	// Currency ISO 4217
@@ -1356,8 +2066,9 @@ type MoveInput struct {
 type Moved struct {
 	At time.Time `json:"at"`
 	By struct {
-		KeyID string `json:"key_id"`
-		Role  string `json:"role"`
+		KeyID    string `json:"key_id"`
+		PersonID string `json:"person_id,omitempty,omitzero"`
+		Role     string `json:"role"`
 	} `json:"by"`
 	Event    MovedEvent  `json:"event"`
 	Evidence []Evidence  `json:"evidence,omitempty,omitzero"`
@@ -1376,6 +2087,13 @@ type NewKey struct {
 
 	// Token the bearer token; shown once
 	Token string `json:"token"`
+}
+
+// NewWebhook defines model for NewWebhook.
+type NewWebhook struct {
+	// Secret `whsec_…`, for any Standard Webhooks library; shown this once
+	Secret  string  `json:"secret"`
+	Webhook Webhook `json:"webhook"`
 }
 
 // Opportunity The vendor's own record of possible business. Give an account_id or an account_name.
@@ -1457,6 +2175,15 @@ type PartnerPage struct {
 	NextCursor string `json:"next_cursor"`
 }
 
+// Period defines model for Period.
+type Period struct {
+	From        time.Time `json:"from"`
+	PublishedBy string    `json:"published_by,omitempty,omitzero"`
+
+	// To left out while it decides
+	To time.Time `json:"to,omitempty,omitzero"`
+}
+
 // Person A member of the vendor's staff.
 type Person struct {
 	Authority Money `json:"authority,omitempty,omitzero"`
@@ -1480,6 +2207,23 @@ type PersonPage struct {
 
 	// NextCursor null on the last page
 	NextCursor string `json:"next_cursor"`
+}
+
+// Precedent defines model for Precedent.
+type Precedent struct {
+	CaseID    string   `json:"case_id"`
+	Conflicts []string `json:"conflicts,omitempty,omitzero"`
+	Kind      string   `json:"kind,omitempty,omitzero"`
+
+	// Likeness 0 to 1: the share of reasons and kinds of conflict that both have
+	Likeness    float64   `json:"likeness"`
+	Outcome     string    `json:"outcome"`
+	ReasonCodes []string  `json:"reason_codes"`
+	ResolvedAt  time.Time `json:"resolved_at,omitempty,omitzero"`
+	RuledBy     string    `json:"ruled_by,omitempty,omitzero"`
+
+	// Ruling What was decided in place of the rules.
+	Ruling Ruling `json:"ruling,omitempty,omitzero"`
 }
 
 // Problem defines model for Problem.
@@ -1709,6 +2453,11 @@ type RegistrationPage struct {
 	NextCursor string `json:"next_cursor"`
 }
 
+// ResendInput defines model for ResendInput.
+type ResendInput struct {
+	DeliveryID string `json:"delivery_id"`
+}
+
 // Resolution defines model for Resolution.
 type Resolution struct {
 	Disagrees   []string         `json:"disagrees,omitempty,omitzero"`
@@ -1721,6 +2470,49 @@ type Resolution struct {
 
 // ResolutionStatus defines model for Resolution.Status.
 type ResolutionStatus string
+
+// ResolveInput defines model for ResolveInput.
+type ResolveInput struct {
+	// Confirm what another person has proposed; nothing else is given then but the reason
+	Confirm bool `json:"confirm,omitempty,omitzero"`
+
+	// Days how long it protects, where not as the policy says
+	Days        int                     `json:"days,omitempty,omitzero"`
+	Disposition ResolveInputDisposition `json:"disposition,omitempty,omitzero"`
+
+	// Lines of a split scope: the product lines that are granted
+	Lines []string `json:"lines,omitempty,omitzero"`
+
+	// Needs fields to complete of one that is returned
+	Needs []string `json:"needs,omitempty,omitzero"`
+
+	// Of the registration it waits behind or is merged into
+	Of        string `json:"of,omitempty,omitzero"`
+	PartnerID ID     `json:"partner_id,omitempty,omitzero"`
+	PersonID  ID     `json:"person_id,omitempty,omitzero"`
+	Queue     ID     `json:"queue,omitempty,omitzero"`
+
+	// Reason why, in words, for staff
+	Reason string `json:"reason"`
+
+	// ReasonCode of the policy's catalogue: the partner reads its text; PROTECTED and CO_SELL go without saying
+	ReasonCode     string                 `json:"reason_code,omitempty,omitzero"`
+	RegistrationID ID                     `json:"registration_id,omitempty,omitzero"`
+	Resolution     ResolveInputResolution `json:"resolution,omitempty,omitzero"`
+
+	// Sites of a split scope: the sites that are granted, by name or key
+	Sites []string       `json:"sites,omitempty,omitzero"`
+	To    ResolveInputTo `json:"to,omitempty,omitzero"`
+}
+
+// ResolveInputDisposition defines model for ResolveInput.Disposition.
+type ResolveInputDisposition string
+
+// ResolveInputResolution defines model for ResolveInput.Resolution.
+type ResolveInputResolution string
+
+// ResolveInputTo defines model for ResolveInput.To.
+type ResolveInputTo string
 
 // Route defines model for Route.
 type Route struct {
@@ -1777,6 +2569,36 @@ type RuleTrace struct {
 	Rule   string `json:"rule"`
 	Title  string `json:"title,omitempty,omitzero"`
 }
+
+// Ruling What was decided in place of the rules.
+type Ruling struct {
+	// Cause absent: people
+	Cause       RulingCause `json:"cause,omitempty,omitzero"`
+	Days        int         `json:"days,omitempty,omitzero"`
+	Disposition string      `json:"disposition,omitempty,omitzero"`
+
+	// Grant What a registration gets when its case is granted.
+	Grant Grant `json:"grant,omitempty,omitzero"`
+	Limit struct {
+		Lines []string `json:"lines,omitempty,omitzero"`
+		Sites []string `json:"sites,omitempty,omitzero"`
+	} `json:"limit,omitempty,omitzero"`
+	Needs          []string         `json:"needs,omitempty,omitzero"`
+	Of             string           `json:"of,omitempty,omitzero"`
+	PartnerID      string           `json:"partner_id,omitempty,omitzero"`
+	PersonID       string           `json:"person_id,omitempty,omitzero"`
+	Queue          string           `json:"queue,omitempty,omitzero"`
+	ReasonCode     string           `json:"reason_code"`
+	RegistrationID string           `json:"registration_id"`
+	Resolution     RulingResolution `json:"resolution"`
+	To             string           `json:"to,omitempty,omitzero"`
+}
+
+// RulingCause absent: people
+type RulingCause string
+
+// RulingResolution defines model for Ruling.Resolution.
+type RulingResolution string
 
 // Scope defines model for Scope.
 type Scope struct {
@@ -1881,8 +2703,70 @@ type TerritoryResult struct {
 // TerritoryResultStatus defines model for TerritoryResult.Status.
 type TerritoryResultStatus string
 
+// Webhook defines model for Webhook.
+type Webhook struct {
+	ChangedAt time.Time `json:"changed_at"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy API key
+	CreatedBy  string   `json:"created_by"`
+	ID         string   `json:"id"`
+	Note       string   `json:"note,omitempty,omitzero"`
+	PartnerIds []string `json:"partner_ids"`
+
+	// Reason why it is disabled
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Secrets those that sign, the newest first, without their text
+	Secrets []struct {
+		// Until when it ceases to
+		Until time.Time `json:"until,omitempty,omitzero"`
+	} `json:"secrets"`
+	Status WebhookStatus `json:"status"`
+	Types  []string      `json:"types"`
+	URL    string        `json:"url"`
+}
+
+// WebhookStatus defines model for Webhook.Status.
+type WebhookStatus string
+
+// WebhookChange defines model for WebhookChange.
+type WebhookChange struct {
+	Note       ShortText           `json:"note,omitempty,omitzero"`
+	PartnerIds []string            `json:"partner_ids,omitempty,omitzero"`
+	Status     WebhookChangeStatus `json:"status,omitempty,omitzero"`
+	Types      []string            `json:"types,omitempty,omitzero"`
+	URL        string              `json:"url,omitempty,omitzero"`
+}
+
+// WebhookChangeStatus defines model for WebhookChange.Status.
+type WebhookChangeStatus string
+
+// WebhookInput defines model for WebhookInput.
+type WebhookInput struct {
+	Note ShortText `json:"note,omitempty,omitzero"`
+
+	// PartnerIds whose registrations; `*` for all, and for cases
+	PartnerIds []string `json:"partner_ids"`
+
+	// Types of events: `dibs.registration.protected.v1`, `dibs.registration.*`, `dibs.case.*`, or `*` for all
+	Types []string `json:"types"`
+
+	// URL https://…; http:// only in a network that the service was told to allow
+	URL string `json:"url"`
+}
+
+// WebhookPage defines model for WebhookPage.
+type WebhookPage struct {
+	Items      []Webhook `json:"items"`
+	NextCursor string    `json:"next_cursor"`
+}
+
 // CaseID defines model for CaseID.
 type CaseID = string
+
+// DecidedAt defines model for DecidedAt.
+type DecidedAt = string
 
 // EffectiveFrom defines model for EffectiveFrom.
 type EffectiveFrom = string
@@ -1890,8 +2774,17 @@ type EffectiveFrom = string
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
+// IfMatch defines model for IfMatch.
+type IfMatch = string
+
+// JobID defines model for JobID.
+type JobID = string
+
 // KeyID defines model for KeyID.
 type KeyID = string
+
+// MayMatch defines model for MayMatch.
+type MayMatch = string
 
 // ProofID defines model for ProofID.
 type ProofID = string
@@ -1911,6 +2804,9 @@ type RetryKey = string
 // Version defines model for Version.
 type Version = string
 
+// WebhookID defines model for WebhookID.
+type WebhookID = string
+
 // Cursor defines model for cursor.
 type Cursor = string
 
@@ -1926,6 +2822,9 @@ type AccountReply = Account
 // BadRequestReply defines model for BadRequestReply.
 type BadRequestReply = Problem
 
+// CaseFileReply The case itself, as Case, and what belongs to it.
+type CaseFileReply = CaseFile
+
 // CaseListReply defines model for CaseListReply.
 type CaseListReply = CasePage
 
@@ -1940,6 +2839,12 @@ type ConflictReply = Problem
 
 // DecisionsReply defines model for DecisionsReply.
 type DecisionsReply = Decisions
+
+// DeliveryListReply defines model for DeliveryListReply.
+type DeliveryListReply = DeliveryPage
+
+// DeliveryReply defines model for DeliveryReply.
+type DeliveryReply = Delivery
 
 // DocumentListReply defines model for DocumentListReply.
 type DocumentListReply = DocumentPage
@@ -1959,6 +2864,12 @@ type ImportedReply = ImportResult
 // InvalidReply defines model for InvalidReply.
 type InvalidReply = Problem
 
+// JobListReply defines model for JobListReply.
+type JobListReply = JobPage
+
+// JobReply defines model for JobReply.
+type JobReply = Job
+
 // KeyListReply defines model for KeyListReply.
 type KeyListReply = KeyPage
 
@@ -1967,6 +2878,9 @@ type MovedReply = RegistrationAnswer
 
 // NewKeyReply defines model for NewKeyReply.
 type NewKeyReply = NewKey
+
+// NewWebhookReply defines model for NewWebhookReply.
+type NewWebhookReply = NewWebhook
 
 // NotFoundReply defines model for NotFoundReply.
 type NotFoundReply = Problem
@@ -2022,8 +2936,17 @@ type RegistrationListReply = RegistrationPage
 // RegistrationReply The partner's view. Staff read the fields after `decision` as well.
 type RegistrationReply = Registration
 
+// StaleReply defines model for StaleReply.
+type StaleReply = Problem
+
 // UnavailableReply defines model for UnavailableReply.
 type UnavailableReply = Problem
+
+// WebhookListReply defines model for WebhookListReply.
+type WebhookListReply = WebhookPage
+
+// WebhookReply defines model for WebhookReply.
+type WebhookReply = Webhook
 
 // GetDocsAssetParamsAsset defines parameters for GetDocsAsset.
 type GetDocsAssetParamsAsset string
@@ -2066,6 +2989,18 @@ type ListCasesParams struct {
 	// Queue name of the queue
 	Queue string `form:"queue,omitempty" json:"queue,omitempty,omitzero"`
 
+	// Assignee a person's id; `none`: nobody has taken it
+	Assignee string `form:"assignee,omitempty" json:"assignee,omitempty,omitzero"`
+
+	// Kind what opened it
+	Kind ListCasesParamsKind `form:"kind,omitempty" json:"kind,omitempty,omitzero"`
+
+	// PartnerID registrant of the registration in question
+	PartnerID string `form:"partner_id,omitempty" json:"partner_id,omitempty,omitzero"`
+
+	// DueBefore an instant, RFC 3339
+	DueBefore string `form:"due_before,omitempty" json:"due_before,omitempty,omitzero"`
+
 	// RegistrationID the registration in question
 	RegistrationID string `form:"registration_id,omitempty" json:"registration_id,omitempty,omitzero"`
 
@@ -2078,6 +3013,96 @@ type ListCasesParams struct {
 
 // ListCasesParamsStatus defines parameters for ListCases.
 type ListCasesParamsStatus string
+
+// ListCasesParamsKind defines parameters for ListCases.
+type ListCasesParamsKind string
+
+// AcknowledgeCaseParams defines parameters for AcknowledgeCase.
+type AcknowledgeCaseParams struct {
+	// IfMatch the `ETag` of the case that was read, to be refused if it has changed since
+	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
+
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// AskPartnerParams defines parameters for AskPartner.
+type AskPartnerParams struct {
+	// IfMatch the `ETag` of the case that was read, to be refused if it has changed since
+	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
+
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// AssignCaseParams defines parameters for AssignCase.
+type AssignCaseParams struct {
+	// IfMatch the `ETag` of the case that was read, to be refused if it has changed since
+	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
+
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// CommentOnCaseParams defines parameters for CommentOnCase.
+type CommentOnCaseParams struct {
+	// IfMatch the `ETag` of the case that was read, to be refused if it has changed since
+	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
+
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ConsultOnCaseParams defines parameters for ConsultOnCase.
+type ConsultOnCaseParams struct {
+	// IfMatch the `ETag` of the case that was read, to be refused if it has changed since
+	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
+
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ReopenCaseParams defines parameters for ReopenCase.
+type ReopenCaseParams struct {
+	// IfMatch the `ETag` of the case that was read: the version it is decided on
+	IfMatch IfMatch `json:"If-Match"`
+
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ResolveCaseParams defines parameters for ResolveCase.
+type ResolveCaseParams struct {
+	// IfMatch the `ETag` of the case that was read: the version it is decided on
+	IfMatch IfMatch `json:"If-Match"`
+
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// SnoozeCaseParams defines parameters for SnoozeCase.
+type SnoozeCaseParams struct {
+	// IfMatch the `ETag` of the case that was read, to be refused if it has changed since
+	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
+
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ListJobsParams defines parameters for ListJobs.
+type ListJobsParams struct {
+	// State where it is
+	State JobState `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// Kind such as `webhook`
+	Kind string `form:"kind,omitempty" json:"kind,omitempty,omitzero"`
+
+	// Cursor `next_cursor` of the page before, with the same filters
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// Limit rows on a page; 50 if not given. An export (`Accept: text/csv` or `application/x-ndjson`) has no pages and ends after so many rows only if asked to
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
 
 // ListOpportunitiesParams defines parameters for ListOpportunities.
 type ListOpportunitiesParams struct {
@@ -2131,6 +3156,12 @@ type ListPeopleParams struct {
 
 	// Limit rows on a page; 50 if not given. An export (`Accept: text/csv` or `application/x-ndjson`) has no pages and ends after so many rows only if asked to
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
+// ListPoliciesParams defines parameters for ListPolicies.
+type ListPoliciesParams struct {
+	// At an instant (RFC 3339), or a day in the document's own zone, past or to come
+	At DecidedAt `form:"at,omitempty" json:"at,omitempty,omitzero"`
 }
 
 // PublishPolicyParams defines parameters for PublishPolicy.
@@ -2187,6 +3218,12 @@ type CreateRegistrationParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// AppealRegistrationParams defines parameters for AppealRegistration.
+type AppealRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ExtendRegistrationParams defines parameters for ExtendRegistration.
 type ExtendRegistrationParams struct {
 	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
@@ -2195,6 +3232,12 @@ type ExtendRegistrationParams struct {
 
 // LoseRegistrationParams defines parameters for LoseRegistration.
 type LoseRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RespondToQuestionParams defines parameters for RespondToQuestion.
+type RespondToQuestionParams struct {
 	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
 	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -2217,14 +3260,53 @@ type WinRegistrationParams struct {
 	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// ListTerritoryPlansParams defines parameters for ListTerritoryPlans.
+type ListTerritoryPlansParams struct {
+	// At an instant (RFC 3339), or a day in the document's own zone, past or to come
+	At DecidedAt `form:"at,omitempty" json:"at,omitempty,omitzero"`
+}
+
 // PublishTerritoryPlanParams defines parameters for PublishTerritoryPlan.
 type PublishTerritoryPlanParams struct {
 	// EffectiveFrom from when on it decides: an instant to come (RFC 3339), or a day, which begins in the document's own zone; at once if not given
 	EffectiveFrom EffectiveFrom `form:"effective_from,omitempty" json:"effective_from,omitempty,omitzero"`
 }
 
+// ListDeliveriesParams defines parameters for ListDeliveries.
+type ListDeliveriesParams struct {
+	// State where it is
+	State JobState `form:"state,omitempty" json:"state,omitempty,omitzero"`
+
+	// Cursor `next_cursor` of the page before, with the same filters
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// Limit rows on a page; 50 if not given. An export (`Accept: text/csv` or `application/x-ndjson`) has no pages and ends after so many rows only if asked to
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
 // PutAccountJSONRequestBody defines body for PutAccount for application/json ContentType.
 type PutAccountJSONRequestBody = Account
+
+// AskPartnerJSONRequestBody defines body for AskPartner for application/json ContentType.
+type AskPartnerJSONRequestBody = CaseAskInput
+
+// AssignCaseJSONRequestBody defines body for AssignCase for application/json ContentType.
+type AssignCaseJSONRequestBody = CaseAssignInput
+
+// CommentOnCaseJSONRequestBody defines body for CommentOnCase for application/json ContentType.
+type CommentOnCaseJSONRequestBody = CaseCommentInput
+
+// ConsultOnCaseJSONRequestBody defines body for ConsultOnCase for application/json ContentType.
+type ConsultOnCaseJSONRequestBody = CaseConsultInput
+
+// ReopenCaseJSONRequestBody defines body for ReopenCase for application/json ContentType.
+type ReopenCaseJSONRequestBody = CaseReopenInput
+
+// ResolveCaseJSONRequestBody defines body for ResolveCase for application/json ContentType.
+type ResolveCaseJSONRequestBody = ResolveInput
+
+// SnoozeCaseJSONRequestBody defines body for SnoozeCase for application/json ContentType.
+type SnoozeCaseJSONRequestBody = CaseSnoozeInput
 
 // CheckJSONRequestBody defines body for Check for application/json ContentType.
 type CheckJSONRequestBody = RegistrationInput
@@ -2250,11 +3332,17 @@ type PutRateJSONRequestBody = Rate
 // CreateRegistrationJSONRequestBody defines body for CreateRegistration for application/json ContentType.
 type CreateRegistrationJSONRequestBody = RegistrationInput
 
+// AppealRegistrationJSONRequestBody defines body for AppealRegistration for application/json ContentType.
+type AppealRegistrationJSONRequestBody = AppealInput
+
 // ExtendRegistrationJSONRequestBody defines body for ExtendRegistration for application/json ContentType.
 type ExtendRegistrationJSONRequestBody = ExtensionInput
 
 // LoseRegistrationJSONRequestBody defines body for LoseRegistration for application/json ContentType.
 type LoseRegistrationJSONRequestBody = MoveInput
+
+// RespondToQuestionJSONRequestBody defines body for RespondToQuestion for application/json ContentType.
+type RespondToQuestionJSONRequestBody = AnswerInput
 
 // RevokeRegistrationJSONRequestBody defines body for RevokeRegistration for application/json ContentType.
 type RevokeRegistrationJSONRequestBody = MoveInput
@@ -2264,6 +3352,15 @@ type WithdrawRegistrationJSONRequestBody = MoveInput
 
 // WinRegistrationJSONRequestBody defines body for WinRegistration for application/json ContentType.
 type WinRegistrationJSONRequestBody = MoveInput
+
+// CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
+type CreateWebhookJSONRequestBody = WebhookInput
+
+// ChangeWebhookJSONRequestBody defines body for ChangeWebhook for application/json ContentType.
+type ChangeWebhookJSONRequestBody = WebhookChange
+
+// ResendDeliveryJSONRequestBody defines body for ResendDelivery for application/json ContentType.
+type ResendDeliveryJSONRequestBody = ResendInput
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -2315,9 +3412,39 @@ type ServerInterface interface {
 	// GetCase Read a case
 	// (GET /v1/cases/{id})
 	GetCase(ctx echo.Context, id CaseID) error
+	// AcknowledgeCase Acknowledge a case
+	// (POST /v1/cases/{id}/acknowledge)
+	AcknowledgeCase(ctx echo.Context, id CaseID, params AcknowledgeCaseParams) error
+	// AskPartner Ask the partner
+	// (POST /v1/cases/{id}/ask)
+	AskPartner(ctx echo.Context, id CaseID, params AskPartnerParams) error
+	// AssignCase Assign a case
+	// (POST /v1/cases/{id}/assign)
+	AssignCase(ctx echo.Context, id CaseID, params AssignCaseParams) error
+	// CommentOnCase Comment on a case
+	// (POST /v1/cases/{id}/comment)
+	CommentOnCase(ctx echo.Context, id CaseID, params CommentOnCaseParams) error
+	// ConsultOnCase Consult
+	// (POST /v1/cases/{id}/consult)
+	ConsultOnCase(ctx echo.Context, id CaseID, params ConsultOnCaseParams) error
+	// ReopenCase Reopen a case
+	// (POST /v1/cases/{id}/reopen)
+	ReopenCase(ctx echo.Context, id CaseID, params ReopenCaseParams) error
+	// ResolveCase Resolve a case
+	// (POST /v1/cases/{id}/resolve)
+	ResolveCase(ctx echo.Context, id CaseID, params ResolveCaseParams) error
+	// SnoozeCase Put a case off
+	// (POST /v1/cases/{id}/snooze)
+	SnoozeCase(ctx echo.Context, id CaseID, params SnoozeCaseParams) error
 	// Check Ask before filing
 	// (POST /v1/checks)
 	Check(ctx echo.Context) error
+	// ListJobs List work beside the ledger
+	// (GET /v1/jobs)
+	ListJobs(ctx echo.Context, params ListJobsParams) error
+	// RetryJob Do a job again
+	// (POST /v1/jobs/{id}/retry)
+	RetryJob(ctx echo.Context, id JobID) error
 	// ListKeys List API keys
 	// (GET /v1/keys)
 	ListKeys(ctx echo.Context) error
@@ -2374,7 +3501,7 @@ type ServerInterface interface {
 	PutPerson(ctx echo.Context, id RecordID) error
 	// ListPolicies List policies
 	// (GET /v1/policies)
-	ListPolicies(ctx echo.Context) error
+	ListPolicies(ctx echo.Context, params ListPoliciesParams) error
 	// CreatePolicy Save a policy as a draft
 	// (POST /v1/policies)
 	CreatePolicy(ctx echo.Context) error
@@ -2426,6 +3553,9 @@ type ServerInterface interface {
 	// GetRegistration Read a registration
 	// (GET /v1/registrations/{id})
 	GetRegistration(ctx echo.Context, id RegistrationID) error
+	// AppealRegistration Appeal
+	// (POST /v1/registrations/{id}/appeal)
+	AppealRegistration(ctx echo.Context, id RegistrationID, params AppealRegistrationParams) error
 	// GetDecision Read why it was decided so
 	// (GET /v1/registrations/{id}/decision)
 	GetDecision(ctx echo.Context, id RegistrationID) error
@@ -2438,6 +3568,9 @@ type ServerInterface interface {
 	// GetReceipt Read the receipt
 	// (GET /v1/registrations/{id}/receipt)
 	GetReceipt(ctx echo.Context, id RegistrationID) error
+	// RespondToQuestion Answer a question
+	// (POST /v1/registrations/{id}/respond)
+	RespondToQuestion(ctx echo.Context, id RegistrationID, params RespondToQuestionParams) error
 	// RevokeRegistration Revoke a registration
 	// (POST /v1/registrations/{id}/revoke)
 	RevokeRegistration(ctx echo.Context, id RegistrationID, params RevokeRegistrationParams) error
@@ -2449,7 +3582,7 @@ type ServerInterface interface {
 	WinRegistration(ctx echo.Context, id RegistrationID, params WinRegistrationParams) error
 	// ListTerritoryPlans List territory plans
 	// (GET /v1/territories)
-	ListTerritoryPlans(ctx echo.Context) error
+	ListTerritoryPlans(ctx echo.Context, params ListTerritoryPlansParams) error
 	// CreateTerritoryPlan Save a territory plan as a draft
 	// (POST /v1/territories)
 	CreateTerritoryPlan(ctx echo.Context) error
@@ -2462,6 +3595,33 @@ type ServerInterface interface {
 	// PublishTerritoryPlan Publish a territory plan
 	// (POST /v1/territories/{version}/publish)
 	PublishTerritoryPlan(ctx echo.Context, version Version, params PublishTerritoryPlanParams) error
+	// ListWebhooks List webhooks
+	// (GET /v1/webhooks)
+	ListWebhooks(ctx echo.Context) error
+	// CreateWebhook Create a webhook
+	// (POST /v1/webhooks)
+	CreateWebhook(ctx echo.Context) error
+	// DeleteWebhook Delete a webhook
+	// (DELETE /v1/webhooks/{id})
+	DeleteWebhook(ctx echo.Context, id WebhookID) error
+	// GetWebhook Read a webhook
+	// (GET /v1/webhooks/{id})
+	GetWebhook(ctx echo.Context, id WebhookID) error
+	// ChangeWebhook Change a webhook
+	// (PATCH /v1/webhooks/{id})
+	ChangeWebhook(ctx echo.Context, id WebhookID) error
+	// ListDeliveries List what was sent to a webhook
+	// (GET /v1/webhooks/{id}/deliveries)
+	ListDeliveries(ctx echo.Context, id WebhookID, params ListDeliveriesParams) error
+	// PingWebhook Send a webhook a test
+	// (POST /v1/webhooks/{id}/ping)
+	PingWebhook(ctx echo.Context, id WebhookID) error
+	// ResendDelivery Send a delivery again
+	// (POST /v1/webhooks/{id}/resend)
+	ResendDelivery(ctx echo.Context, id WebhookID) error
+	// RotateWebhook Give a webhook a new secret
+	// (POST /v1/webhooks/{id}/rotate)
+	RotateWebhook(ctx echo.Context, id WebhookID) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -2703,6 +3863,34 @@ func (w *ServerInterfaceWrapper) ListCases(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter queue: %s", err))
 	}
 
+	// ------------- Optional query parameter "assignee" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "assignee", ctx.QueryParams(), &params.Assignee, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter assignee: %s", err))
+	}
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", ctx.QueryParams(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter kind: %s", err))
+	}
+
+	// ------------- Optional query parameter "partner_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "partner_id", ctx.QueryParams(), &params.PartnerID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter partner_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "due_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "due_before", ctx.QueryParams(), &params.DueBefore, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter due_before: %s", err))
+	}
+
 	// ------------- Optional query parameter "registration_id" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "registration_id", ctx.QueryParams(), &params.RegistrationID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -2745,12 +3933,479 @@ func (w *ServerInterfaceWrapper) GetCase(ctx echo.Context) error {
 	return err
 }
 
+// AcknowledgeCase converts echo context to params.
+func (w *ServerInterfaceWrapper) AcknowledgeCase(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id CaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AcknowledgeCaseParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch MayMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AcknowledgeCase(ctx, id, params)
+	return err
+}
+
+// AskPartner converts echo context to params.
+func (w *ServerInterfaceWrapper) AskPartner(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id CaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AskPartnerParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch MayMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AskPartner(ctx, id, params)
+	return err
+}
+
+// AssignCase converts echo context to params.
+func (w *ServerInterfaceWrapper) AssignCase(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id CaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AssignCaseParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch MayMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AssignCase(ctx, id, params)
+	return err
+}
+
+// CommentOnCase converts echo context to params.
+func (w *ServerInterfaceWrapper) CommentOnCase(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id CaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CommentOnCaseParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch MayMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CommentOnCase(ctx, id, params)
+	return err
+}
+
+// ConsultOnCase converts echo context to params.
+func (w *ServerInterfaceWrapper) ConsultOnCase(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id CaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ConsultOnCaseParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch MayMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ConsultOnCase(ctx, id, params)
+	return err
+}
+
+// ReopenCase converts echo context to params.
+func (w *ServerInterfaceWrapper) ReopenCase(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id CaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReopenCaseParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter If-Match is required, but not found"))
+	}
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReopenCase(ctx, id, params)
+	return err
+}
+
+// ResolveCase converts echo context to params.
+func (w *ServerInterfaceWrapper) ResolveCase(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id CaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResolveCaseParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter If-Match is required, but not found"))
+	}
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResolveCase(ctx, id, params)
+	return err
+}
+
+// SnoozeCase converts echo context to params.
+func (w *ServerInterfaceWrapper) SnoozeCase(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id CaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SnoozeCaseParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch MayMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SnoozeCase(ctx, id, params)
+	return err
+}
+
 // Check converts echo context to params.
 func (w *ServerInterfaceWrapper) Check(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.Check(ctx)
+	return err
+}
+
+// ListJobs converts echo context to params.
+func (w *ServerInterfaceWrapper) ListJobs(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListJobsParams
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", ctx.QueryParams(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter kind: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListJobs(ctx, params)
+	return err
+}
+
+// RetryJob converts echo context to params.
+func (w *ServerInterfaceWrapper) RetryJob(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id JobID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RetryJob(ctx, id)
 	return err
 }
 
@@ -3087,8 +4742,17 @@ func (w *ServerInterfaceWrapper) PutPerson(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) ListPolicies(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPoliciesParams
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", ctx.QueryParams(), &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter at: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListPolicies(ctx)
+	err = w.Handler.ListPolicies(ctx, params)
 	return err
 }
 
@@ -3429,6 +5093,42 @@ func (w *ServerInterfaceWrapper) GetRegistration(ctx echo.Context) error {
 	return err
 }
 
+// AppealRegistration converts echo context to params.
+func (w *ServerInterfaceWrapper) AppealRegistration(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AppealRegistrationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AppealRegistration(ctx, id, params)
+	return err
+}
+
 // GetDecision converts echo context to params.
 func (w *ServerInterfaceWrapper) GetDecision(ctx echo.Context) error {
 	var err error
@@ -3530,6 +5230,42 @@ func (w *ServerInterfaceWrapper) GetReceipt(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetReceipt(ctx, id)
+	return err
+}
+
+// RespondToQuestion converts echo context to params.
+func (w *ServerInterfaceWrapper) RespondToQuestion(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RespondToQuestionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RespondToQuestion(ctx, id, params)
 	return err
 }
 
@@ -3645,8 +5381,17 @@ func (w *ServerInterfaceWrapper) WinRegistration(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) ListTerritoryPlans(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTerritoryPlansParams
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", ctx.QueryParams(), &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter at: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListTerritoryPlans(ctx)
+	err = w.Handler.ListTerritoryPlans(ctx, params)
 	return err
 }
 
@@ -3716,6 +5461,159 @@ func (w *ServerInterfaceWrapper) PublishTerritoryPlan(ctx echo.Context) error {
 	return err
 }
 
+// ListWebhooks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListWebhooks(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListWebhooks(ctx)
+	return err
+}
+
+// CreateWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateWebhook(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateWebhook(ctx)
+	return err
+}
+
+// DeleteWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteWebhook(ctx, id)
+	return err
+}
+
+// GetWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) GetWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetWebhook(ctx, id)
+	return err
+}
+
+// ChangeWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) ChangeWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ChangeWebhook(ctx, id)
+	return err
+}
+
+// ListDeliveries converts echo context to params.
+func (w *ServerInterfaceWrapper) ListDeliveries(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDeliveriesParams
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListDeliveries(ctx, id, params)
+	return err
+}
+
+// PingWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) PingWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PingWebhook(ctx, id)
+	return err
+}
+
+// ResendDelivery converts echo context to params.
+func (w *ServerInterfaceWrapper) ResendDelivery(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResendDelivery(ctx, id)
+	return err
+}
+
+// RotateWebhook converts echo context to params.
+func (w *ServerInterfaceWrapper) RotateWebhook(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id WebhookID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RotateWebhook(ctx, id)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -3779,7 +5677,17 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/audit/proofs/:id", wrapper.GetProof, options.OperationMiddlewares["getProof"]...)
 	router.GET(options.BaseURL+"/v1/cases", wrapper.ListCases, options.OperationMiddlewares["listCases"]...)
 	router.GET(options.BaseURL+"/v1/cases/:id", wrapper.GetCase, options.OperationMiddlewares["getCase"]...)
+	router.POST(options.BaseURL+"/v1/cases/:id/acknowledge", wrapper.AcknowledgeCase, options.OperationMiddlewares["acknowledgeCase"]...)
+	router.POST(options.BaseURL+"/v1/cases/:id/ask", wrapper.AskPartner, options.OperationMiddlewares["askPartner"]...)
+	router.POST(options.BaseURL+"/v1/cases/:id/assign", wrapper.AssignCase, options.OperationMiddlewares["assignCase"]...)
+	router.POST(options.BaseURL+"/v1/cases/:id/comment", wrapper.CommentOnCase, options.OperationMiddlewares["commentOnCase"]...)
+	router.POST(options.BaseURL+"/v1/cases/:id/consult", wrapper.ConsultOnCase, options.OperationMiddlewares["consultOnCase"]...)
+	router.POST(options.BaseURL+"/v1/cases/:id/reopen", wrapper.ReopenCase, options.OperationMiddlewares["reopenCase"]...)
+	router.POST(options.BaseURL+"/v1/cases/:id/resolve", wrapper.ResolveCase, options.OperationMiddlewares["resolveCase"]...)
+	router.POST(options.BaseURL+"/v1/cases/:id/snooze", wrapper.SnoozeCase, options.OperationMiddlewares["snoozeCase"]...)
 	router.POST(options.BaseURL+"/v1/checks", wrapper.Check, options.OperationMiddlewares["check"]...)
+	router.GET(options.BaseURL+"/v1/jobs", wrapper.ListJobs, options.OperationMiddlewares["listJobs"]...)
+	router.POST(options.BaseURL+"/v1/jobs/:id/retry", wrapper.RetryJob, options.OperationMiddlewares["retryJob"]...)
 	router.GET(options.BaseURL+"/v1/keys", wrapper.ListKeys, options.OperationMiddlewares["listKeys"]...)
 	router.POST(options.BaseURL+"/v1/keys", wrapper.CreateKey, options.OperationMiddlewares["createKey"]...)
 	router.POST(options.BaseURL+"/v1/keys/:id/revoke", wrapper.RevokeKey, options.OperationMiddlewares["revokeKey"]...)
@@ -3816,10 +5724,12 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/registrations", wrapper.ListRegistrations, options.OperationMiddlewares["listRegistrations"]...)
 	router.POST(options.BaseURL+"/v1/registrations", wrapper.CreateRegistration, options.OperationMiddlewares["createRegistration"]...)
 	router.GET(options.BaseURL+"/v1/registrations/:id", wrapper.GetRegistration, options.OperationMiddlewares["getRegistration"]...)
+	router.POST(options.BaseURL+"/v1/registrations/:id/appeal", wrapper.AppealRegistration, options.OperationMiddlewares["appealRegistration"]...)
 	router.GET(options.BaseURL+"/v1/registrations/:id/decision", wrapper.GetDecision, options.OperationMiddlewares["getDecision"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/extend", wrapper.ExtendRegistration, options.OperationMiddlewares["extendRegistration"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/lost", wrapper.LoseRegistration, options.OperationMiddlewares["loseRegistration"]...)
 	router.GET(options.BaseURL+"/v1/registrations/:id/receipt", wrapper.GetReceipt, options.OperationMiddlewares["getReceipt"]...)
+	router.POST(options.BaseURL+"/v1/registrations/:id/respond", wrapper.RespondToQuestion, options.OperationMiddlewares["respondToQuestion"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/revoke", wrapper.RevokeRegistration, options.OperationMiddlewares["revokeRegistration"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/withdraw", wrapper.WithdrawRegistration, options.OperationMiddlewares["withdrawRegistration"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/won", wrapper.WinRegistration, options.OperationMiddlewares["winRegistration"]...)
@@ -3828,6 +5738,15 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/territories/:version", wrapper.GetTerritoryPlan, options.OperationMiddlewares["getTerritoryPlan"]...)
 	router.POST(options.BaseURL+"/v1/territories/:version/cancel", wrapper.CancelTerritoryPlan, options.OperationMiddlewares["cancelTerritoryPlan"]...)
 	router.POST(options.BaseURL+"/v1/territories/:version/publish", wrapper.PublishTerritoryPlan, options.OperationMiddlewares["publishTerritoryPlan"]...)
+	router.GET(options.BaseURL+"/v1/webhooks", wrapper.ListWebhooks, options.OperationMiddlewares["listWebhooks"]...)
+	router.POST(options.BaseURL+"/v1/webhooks", wrapper.CreateWebhook, options.OperationMiddlewares["createWebhook"]...)
+	router.DELETE(options.BaseURL+"/v1/webhooks/:id", wrapper.DeleteWebhook, options.OperationMiddlewares["deleteWebhook"]...)
+	router.GET(options.BaseURL+"/v1/webhooks/:id", wrapper.GetWebhook, options.OperationMiddlewares["getWebhook"]...)
+	router.PATCH(options.BaseURL+"/v1/webhooks/:id", wrapper.ChangeWebhook, options.OperationMiddlewares["changeWebhook"]...)
+	router.GET(options.BaseURL+"/v1/webhooks/:id/deliveries", wrapper.ListDeliveries, options.OperationMiddlewares["listDeliveries"]...)
+	router.POST(options.BaseURL+"/v1/webhooks/:id/ping", wrapper.PingWebhook, options.OperationMiddlewares["pingWebhook"]...)
+	router.POST(options.BaseURL+"/v1/webhooks/:id/resend", wrapper.ResendDelivery, options.OperationMiddlewares["resendDelivery"]...)
+	router.POST(options.BaseURL+"/v1/webhooks/:id/rotate", wrapper.RotateWebhook, options.OperationMiddlewares["rotateWebhook"]...)
 
 }
 
@@ -3847,6 +5766,15 @@ type AccountReplyJSONResponse Account
 
 type BadRequestReplyApplicationProblemPlusJSONResponse Problem
 
+type CaseFileReplyResponseHeaders struct {
+	ETag string
+}
+type CaseFileReplyJSONResponse struct {
+	Body CaseFile
+
+	Headers CaseFileReplyResponseHeaders
+}
+
 type CaseListReplyJSONResponse CasePage
 type CaseListReplyApplicationXNdjsonResponse struct {
 	Body io.Reader
@@ -3859,7 +5787,14 @@ type CaseListReplyTextCsvResponse struct {
 	ContentLength int64
 }
 
-type CaseReplyJSONResponse Case
+type CaseReplyResponseHeaders struct {
+	ETag string
+}
+type CaseReplyJSONResponse struct {
+	Body Case
+
+	Headers CaseReplyResponseHeaders
+}
 
 type CheckReplyJSONResponse CheckAnswer
 
@@ -3871,6 +5806,15 @@ type DecisionsReplyApplicationYamlResponse struct {
 
 	ContentLength int64
 }
+
+type DeliveryListReplyJSONResponse DeliveryPage
+type DeliveryListReplyApplicationXNdjsonResponse struct {
+	Body io.Reader
+
+	ContentLength int64
+}
+
+type DeliveryReplyJSONResponse Delivery
 
 type DocumentListReplyJSONResponse DocumentPage
 
@@ -3894,6 +5838,15 @@ type ImportedReplyJSONResponse ImportResult
 
 type InvalidReplyApplicationProblemPlusJSONResponse Problem
 
+type JobListReplyJSONResponse JobPage
+type JobListReplyApplicationXNdjsonResponse struct {
+	Body io.Reader
+
+	ContentLength int64
+}
+
+type JobReplyJSONResponse Job
+
 type KeyListReplyJSONResponse KeyPage
 
 type MovedReplyResponseHeaders struct {
@@ -3906,6 +5859,8 @@ type MovedReplyJSONResponse struct {
 }
 
 type NewKeyReplyJSONResponse NewKey
+
+type NewWebhookReplyJSONResponse NewWebhook
 
 type NotFoundReplyApplicationProblemPlusJSONResponse Problem
 
@@ -4018,6 +5973,8 @@ type RegistrationListReplyTextCsvResponse struct {
 
 type RegistrationReplyJSONResponse Registration
 
+type StaleReplyApplicationProblemPlusJSONResponse Problem
+
 type UnavailableReplyResponseHeaders struct {
 	RetryAfter string
 }
@@ -4026,6 +5983,10 @@ type UnavailableReplyApplicationProblemPlusJSONResponse struct {
 
 	Headers UnavailableReplyResponseHeaders
 }
+
+type WebhookListReplyJSONResponse WebhookPage
+
+type WebhookReplyJSONResponse Webhook
 
 type GetDocsRequestObject struct {
 }
@@ -4889,15 +6850,16 @@ type GetCaseResponseObject interface {
 	VisitGetCaseResponse(w http.ResponseWriter) error
 }
 
-type GetCase200JSONResponse struct{ CaseReplyJSONResponse }
+type GetCase200JSONResponse struct{ CaseFileReplyJSONResponse }
 
 func (response GetCase200JSONResponse) VisitGetCaseResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4925,6 +6887,881 @@ type GetCasedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCasedefaultApplicationProblemPlusJSONResponse) VisitGetCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeCaseRequestObject struct {
+	ID     CaseID `json:"id"`
+	Params AcknowledgeCaseParams
+}
+
+type AcknowledgeCaseResponseObject interface {
+	VisitAcknowledgeCaseResponse(w http.ResponseWriter) error
+}
+
+type AcknowledgeCase200JSONResponse struct{ CaseReplyJSONResponse }
+
+func (response AcknowledgeCase200JSONResponse) VisitAcknowledgeCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeCase404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AcknowledgeCase404ApplicationProblemPlusJSONResponse) VisitAcknowledgeCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeCase409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AcknowledgeCase409ApplicationProblemPlusJSONResponse) VisitAcknowledgeCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeCase412ApplicationProblemPlusJSONResponse struct {
+	StaleReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AcknowledgeCase412ApplicationProblemPlusJSONResponse) VisitAcknowledgeCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeCase422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AcknowledgeCase422ApplicationProblemPlusJSONResponse) VisitAcknowledgeCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AcknowledgeCasedefaultApplicationProblemPlusJSONResponse) VisitAcknowledgeCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskPartnerRequestObject struct {
+	ID     CaseID `json:"id"`
+	Params AskPartnerParams
+	Body   *AskPartnerJSONRequestBody
+}
+
+type AskPartnerResponseObject interface {
+	VisitAskPartnerResponse(w http.ResponseWriter) error
+}
+
+type AskPartner200JSONResponse struct{ CaseReplyJSONResponse }
+
+func (response AskPartner200JSONResponse) VisitAskPartnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskPartner404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AskPartner404ApplicationProblemPlusJSONResponse) VisitAskPartnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskPartner409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AskPartner409ApplicationProblemPlusJSONResponse) VisitAskPartnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskPartner412ApplicationProblemPlusJSONResponse struct {
+	StaleReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AskPartner412ApplicationProblemPlusJSONResponse) VisitAskPartnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskPartner422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AskPartner422ApplicationProblemPlusJSONResponse) VisitAskPartnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskPartnerdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AskPartnerdefaultApplicationProblemPlusJSONResponse) VisitAskPartnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssignCaseRequestObject struct {
+	ID     CaseID `json:"id"`
+	Params AssignCaseParams
+	Body   *AssignCaseJSONRequestBody
+}
+
+type AssignCaseResponseObject interface {
+	VisitAssignCaseResponse(w http.ResponseWriter) error
+}
+
+type AssignCase200JSONResponse struct{ CaseReplyJSONResponse }
+
+func (response AssignCase200JSONResponse) VisitAssignCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssignCase404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AssignCase404ApplicationProblemPlusJSONResponse) VisitAssignCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssignCase409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AssignCase409ApplicationProblemPlusJSONResponse) VisitAssignCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssignCase412ApplicationProblemPlusJSONResponse struct {
+	StaleReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AssignCase412ApplicationProblemPlusJSONResponse) VisitAssignCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssignCase422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AssignCase422ApplicationProblemPlusJSONResponse) VisitAssignCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssignCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AssignCasedefaultApplicationProblemPlusJSONResponse) VisitAssignCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommentOnCaseRequestObject struct {
+	ID     CaseID `json:"id"`
+	Params CommentOnCaseParams
+	Body   *CommentOnCaseJSONRequestBody
+}
+
+type CommentOnCaseResponseObject interface {
+	VisitCommentOnCaseResponse(w http.ResponseWriter) error
+}
+
+type CommentOnCase200JSONResponse struct{ CaseReplyJSONResponse }
+
+func (response CommentOnCase200JSONResponse) VisitCommentOnCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommentOnCase404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response CommentOnCase404ApplicationProblemPlusJSONResponse) VisitCommentOnCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommentOnCase409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response CommentOnCase409ApplicationProblemPlusJSONResponse) VisitCommentOnCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommentOnCase412ApplicationProblemPlusJSONResponse struct {
+	StaleReplyApplicationProblemPlusJSONResponse
+}
+
+func (response CommentOnCase412ApplicationProblemPlusJSONResponse) VisitCommentOnCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommentOnCase422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response CommentOnCase422ApplicationProblemPlusJSONResponse) VisitCommentOnCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommentOnCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CommentOnCasedefaultApplicationProblemPlusJSONResponse) VisitCommentOnCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConsultOnCaseRequestObject struct {
+	ID     CaseID `json:"id"`
+	Params ConsultOnCaseParams
+	Body   *ConsultOnCaseJSONRequestBody
+}
+
+type ConsultOnCaseResponseObject interface {
+	VisitConsultOnCaseResponse(w http.ResponseWriter) error
+}
+
+type ConsultOnCase200JSONResponse struct{ CaseReplyJSONResponse }
+
+func (response ConsultOnCase200JSONResponse) VisitConsultOnCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConsultOnCase404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ConsultOnCase404ApplicationProblemPlusJSONResponse) VisitConsultOnCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConsultOnCase409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ConsultOnCase409ApplicationProblemPlusJSONResponse) VisitConsultOnCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConsultOnCase412ApplicationProblemPlusJSONResponse struct {
+	StaleReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ConsultOnCase412ApplicationProblemPlusJSONResponse) VisitConsultOnCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConsultOnCase422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ConsultOnCase422ApplicationProblemPlusJSONResponse) VisitConsultOnCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConsultOnCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ConsultOnCasedefaultApplicationProblemPlusJSONResponse) VisitConsultOnCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenCaseRequestObject struct {
+	ID     CaseID `json:"id"`
+	Params ReopenCaseParams
+	Body   *ReopenCaseJSONRequestBody
+}
+
+type ReopenCaseResponseObject interface {
+	VisitReopenCaseResponse(w http.ResponseWriter) error
+}
+
+type ReopenCase200JSONResponse struct{ CaseReplyJSONResponse }
+
+func (response ReopenCase200JSONResponse) VisitReopenCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenCase404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ReopenCase404ApplicationProblemPlusJSONResponse) VisitReopenCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenCase409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ReopenCase409ApplicationProblemPlusJSONResponse) VisitReopenCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenCase412ApplicationProblemPlusJSONResponse struct {
+	StaleReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ReopenCase412ApplicationProblemPlusJSONResponse) VisitReopenCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenCase422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ReopenCase422ApplicationProblemPlusJSONResponse) VisitReopenCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenCase428ApplicationProblemPlusJSONResponse Problem
+
+func (response ReopenCase428ApplicationProblemPlusJSONResponse) VisitReopenCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(428)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReopenCasedefaultApplicationProblemPlusJSONResponse) VisitReopenCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCaseRequestObject struct {
+	ID     CaseID `json:"id"`
+	Params ResolveCaseParams
+	Body   *ResolveCaseJSONRequestBody
+}
+
+type ResolveCaseResponseObject interface {
+	VisitResolveCaseResponse(w http.ResponseWriter) error
+}
+
+type ResolveCase200JSONResponse struct{ CaseReplyJSONResponse }
+
+func (response ResolveCase200JSONResponse) VisitResolveCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCase404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveCase404ApplicationProblemPlusJSONResponse) VisitResolveCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCase409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveCase409ApplicationProblemPlusJSONResponse) VisitResolveCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCase412ApplicationProblemPlusJSONResponse struct {
+	StaleReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveCase412ApplicationProblemPlusJSONResponse) VisitResolveCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCase422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveCase422ApplicationProblemPlusJSONResponse) VisitResolveCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCase428ApplicationProblemPlusJSONResponse Problem
+
+func (response ResolveCase428ApplicationProblemPlusJSONResponse) VisitResolveCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(428)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResolveCasedefaultApplicationProblemPlusJSONResponse) VisitResolveCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SnoozeCaseRequestObject struct {
+	ID     CaseID `json:"id"`
+	Params SnoozeCaseParams
+	Body   *SnoozeCaseJSONRequestBody
+}
+
+type SnoozeCaseResponseObject interface {
+	VisitSnoozeCaseResponse(w http.ResponseWriter) error
+}
+
+type SnoozeCase200JSONResponse struct{ CaseReplyJSONResponse }
+
+func (response SnoozeCase200JSONResponse) VisitSnoozeCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SnoozeCase404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response SnoozeCase404ApplicationProblemPlusJSONResponse) VisitSnoozeCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SnoozeCase409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response SnoozeCase409ApplicationProblemPlusJSONResponse) VisitSnoozeCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SnoozeCase412ApplicationProblemPlusJSONResponse struct {
+	StaleReplyApplicationProblemPlusJSONResponse
+}
+
+func (response SnoozeCase412ApplicationProblemPlusJSONResponse) VisitSnoozeCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SnoozeCase422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response SnoozeCase422ApplicationProblemPlusJSONResponse) VisitSnoozeCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SnoozeCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SnoozeCasedefaultApplicationProblemPlusJSONResponse) VisitSnoozeCaseResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4997,6 +7834,158 @@ type CheckdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CheckdefaultApplicationProblemPlusJSONResponse) VisitCheckResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobsRequestObject struct {
+	Params ListJobsParams
+}
+
+type ListJobsResponseObject interface {
+	VisitListJobsResponse(w http.ResponseWriter) error
+}
+
+type ListJobs200JSONResponse struct{ JobListReplyJSONResponse }
+
+func (response ListJobs200JSONResponse) VisitListJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListJobs200ApplicationXNdjsonResponse struct {
+	JobListReplyApplicationXNdjsonResponse
+}
+
+func (response ListJobs200ApplicationXNdjsonResponse) VisitListJobsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type ListJobsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListJobsdefaultApplicationProblemPlusJSONResponse) VisitListJobsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryJobRequestObject struct {
+	ID JobID `json:"id"`
+}
+
+type RetryJobResponseObject interface {
+	VisitRetryJobResponse(w http.ResponseWriter) error
+}
+
+type RetryJob202JSONResponse struct{ JobReplyJSONResponse }
+
+func (response RetryJob202JSONResponse) VisitRetryJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryJob404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response RetryJob404ApplicationProblemPlusJSONResponse) VisitRetryJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryJob409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response RetryJob409ApplicationProblemPlusJSONResponse) VisitRetryJobResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryJobdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RetryJobdefaultApplicationProblemPlusJSONResponse) VisitRetryJobResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6132,6 +9121,7 @@ func (response PutPersondefaultApplicationProblemPlusJSONResponse) VisitPutPerso
 }
 
 type ListPoliciesRequestObject struct {
+	Params ListPoliciesParams
 }
 
 type ListPoliciesResponseObject interface {
@@ -7357,6 +10347,96 @@ func (response GetRegistrationdefaultApplicationProblemPlusJSONResponse) VisitGe
 	return err
 }
 
+type AppealRegistrationRequestObject struct {
+	ID     RegistrationID `json:"id"`
+	Params AppealRegistrationParams
+	Body   *AppealRegistrationJSONRequestBody
+}
+
+type AppealRegistrationResponseObject interface {
+	VisitAppealRegistrationResponse(w http.ResponseWriter) error
+}
+
+type AppealRegistration200JSONResponse struct{ MovedReplyJSONResponse }
+
+func (response AppealRegistration200JSONResponse) VisitAppealRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Idempotent-Replayed", fmt.Sprint(response.Headers.IdempotentReplayed))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AppealRegistration404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AppealRegistration404ApplicationProblemPlusJSONResponse) VisitAppealRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AppealRegistration409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AppealRegistration409ApplicationProblemPlusJSONResponse) VisitAppealRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AppealRegistration422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AppealRegistration422ApplicationProblemPlusJSONResponse) VisitAppealRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AppealRegistrationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AppealRegistrationdefaultApplicationProblemPlusJSONResponse) VisitAppealRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetDecisionRequestObject struct {
 	ID RegistrationID `json:"id"`
 }
@@ -7666,6 +10746,96 @@ func (response GetReceiptdefaultApplicationProblemPlusJSONResponse) VisitGetRece
 	return err
 }
 
+type RespondToQuestionRequestObject struct {
+	ID     RegistrationID `json:"id"`
+	Params RespondToQuestionParams
+	Body   *RespondToQuestionJSONRequestBody
+}
+
+type RespondToQuestionResponseObject interface {
+	VisitRespondToQuestionResponse(w http.ResponseWriter) error
+}
+
+type RespondToQuestion200JSONResponse struct{ MovedReplyJSONResponse }
+
+func (response RespondToQuestion200JSONResponse) VisitRespondToQuestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Idempotent-Replayed", fmt.Sprint(response.Headers.IdempotentReplayed))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RespondToQuestion404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response RespondToQuestion404ApplicationProblemPlusJSONResponse) VisitRespondToQuestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RespondToQuestion409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response RespondToQuestion409ApplicationProblemPlusJSONResponse) VisitRespondToQuestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RespondToQuestion422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response RespondToQuestion422ApplicationProblemPlusJSONResponse) VisitRespondToQuestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RespondToQuestiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RespondToQuestiondefaultApplicationProblemPlusJSONResponse) VisitRespondToQuestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RevokeRegistrationRequestObject struct {
 	ID     RegistrationID `json:"id"`
 	Params RevokeRegistrationParams
@@ -7937,6 +11107,7 @@ func (response WinRegistrationdefaultApplicationProblemPlusJSONResponse) VisitWi
 }
 
 type ListTerritoryPlansRequestObject struct {
+	Params ListTerritoryPlansParams
 }
 
 type ListTerritoryPlansResponseObject interface {
@@ -8262,6 +11433,571 @@ func (response PublishTerritoryPlandefaultApplicationProblemPlusJSONResponse) Vi
 	return err
 }
 
+type ListWebhooksRequestObject struct {
+}
+
+type ListWebhooksResponseObject interface {
+	VisitListWebhooksResponse(w http.ResponseWriter) error
+}
+
+type ListWebhooks200JSONResponse struct{ WebhookListReplyJSONResponse }
+
+func (response ListWebhooks200JSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListWebhooksdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListWebhooksdefaultApplicationProblemPlusJSONResponse) VisitListWebhooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhookRequestObject struct {
+	Body *CreateWebhookJSONRequestBody
+}
+
+type CreateWebhookResponseObject interface {
+	VisitCreateWebhookResponse(w http.ResponseWriter) error
+}
+
+type CreateWebhook201JSONResponse struct{ NewWebhookReplyJSONResponse }
+
+func (response CreateWebhook201JSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhook422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response CreateWebhook422ApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateWebhookdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateWebhookdefaultApplicationProblemPlusJSONResponse) VisitCreateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhookRequestObject struct {
+	ID WebhookID `json:"id"`
+}
+
+type DeleteWebhookResponseObject interface {
+	VisitDeleteWebhookResponse(w http.ResponseWriter) error
+}
+
+type DeleteWebhook204Response struct {
+}
+
+func (response DeleteWebhook204Response) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteWebhook404ApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteWebhookdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteWebhookdefaultApplicationProblemPlusJSONResponse) VisitDeleteWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookRequestObject struct {
+	ID WebhookID `json:"id"`
+}
+
+type GetWebhookResponseObject interface {
+	VisitGetWebhookResponse(w http.ResponseWriter) error
+}
+
+type GetWebhook200JSONResponse struct{ WebhookReplyJSONResponse }
+
+func (response GetWebhook200JSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response GetWebhook404ApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetWebhookdefaultApplicationProblemPlusJSONResponse) VisitGetWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeWebhookRequestObject struct {
+	ID   WebhookID `json:"id"`
+	Body *ChangeWebhookJSONRequestBody
+}
+
+type ChangeWebhookResponseObject interface {
+	VisitChangeWebhookResponse(w http.ResponseWriter) error
+}
+
+type ChangeWebhook200JSONResponse struct{ WebhookReplyJSONResponse }
+
+func (response ChangeWebhook200JSONResponse) VisitChangeWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeWebhook404ApplicationProblemPlusJSONResponse) VisitChangeWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeWebhook422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeWebhook422ApplicationProblemPlusJSONResponse) VisitChangeWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeWebhookdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ChangeWebhookdefaultApplicationProblemPlusJSONResponse) VisitChangeWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveriesRequestObject struct {
+	ID     WebhookID `json:"id"`
+	Params ListDeliveriesParams
+}
+
+type ListDeliveriesResponseObject interface {
+	VisitListDeliveriesResponse(w http.ResponseWriter) error
+}
+
+type ListDeliveries200JSONResponse struct{ DeliveryListReplyJSONResponse }
+
+func (response ListDeliveries200JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries200ApplicationXNdjsonResponse struct {
+	DeliveryListReplyApplicationXNdjsonResponse
+}
+
+func (response ListDeliveries200ApplicationXNdjsonResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type ListDeliveries404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ListDeliveries404ApplicationProblemPlusJSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveriesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListDeliveriesdefaultApplicationProblemPlusJSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PingWebhookRequestObject struct {
+	ID WebhookID `json:"id"`
+}
+
+type PingWebhookResponseObject interface {
+	VisitPingWebhookResponse(w http.ResponseWriter) error
+}
+
+type PingWebhook202JSONResponse struct{ DeliveryReplyJSONResponse }
+
+func (response PingWebhook202JSONResponse) VisitPingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PingWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response PingWebhook404ApplicationProblemPlusJSONResponse) VisitPingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PingWebhook409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response PingWebhook409ApplicationProblemPlusJSONResponse) VisitPingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PingWebhookdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PingWebhookdefaultApplicationProblemPlusJSONResponse) VisitPingWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendDeliveryRequestObject struct {
+	ID   WebhookID `json:"id"`
+	Body *ResendDeliveryJSONRequestBody
+}
+
+type ResendDeliveryResponseObject interface {
+	VisitResendDeliveryResponse(w http.ResponseWriter) error
+}
+
+type ResendDelivery202JSONResponse struct{ DeliveryReplyJSONResponse }
+
+func (response ResendDelivery202JSONResponse) VisitResendDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendDelivery404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ResendDelivery404ApplicationProblemPlusJSONResponse) VisitResendDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendDelivery409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ResendDelivery409ApplicationProblemPlusJSONResponse) VisitResendDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendDeliverydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResendDeliverydefaultApplicationProblemPlusJSONResponse) VisitResendDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookRequestObject struct {
+	ID WebhookID `json:"id"`
+}
+
+type RotateWebhookResponseObject interface {
+	VisitRotateWebhookResponse(w http.ResponseWriter) error
+}
+
+type RotateWebhook200JSONResponse struct{ NewWebhookReplyJSONResponse }
+
+func (response RotateWebhook200JSONResponse) VisitRotateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhook404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response RotateWebhook404ApplicationProblemPlusJSONResponse) VisitRotateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateWebhookdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RotateWebhookdefaultApplicationProblemPlusJSONResponse) VisitRotateWebhookResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// GetDocs This description as a page
@@ -8312,9 +12048,39 @@ type StrictServerInterface interface {
 	// GetCase Read a case
 	// (GET /v1/cases/{id})
 	GetCase(ctx context.Context, request GetCaseRequestObject) (GetCaseResponseObject, error)
+	// AcknowledgeCase Acknowledge a case
+	// (POST /v1/cases/{id}/acknowledge)
+	AcknowledgeCase(ctx context.Context, request AcknowledgeCaseRequestObject) (AcknowledgeCaseResponseObject, error)
+	// AskPartner Ask the partner
+	// (POST /v1/cases/{id}/ask)
+	AskPartner(ctx context.Context, request AskPartnerRequestObject) (AskPartnerResponseObject, error)
+	// AssignCase Assign a case
+	// (POST /v1/cases/{id}/assign)
+	AssignCase(ctx context.Context, request AssignCaseRequestObject) (AssignCaseResponseObject, error)
+	// CommentOnCase Comment on a case
+	// (POST /v1/cases/{id}/comment)
+	CommentOnCase(ctx context.Context, request CommentOnCaseRequestObject) (CommentOnCaseResponseObject, error)
+	// ConsultOnCase Consult
+	// (POST /v1/cases/{id}/consult)
+	ConsultOnCase(ctx context.Context, request ConsultOnCaseRequestObject) (ConsultOnCaseResponseObject, error)
+	// ReopenCase Reopen a case
+	// (POST /v1/cases/{id}/reopen)
+	ReopenCase(ctx context.Context, request ReopenCaseRequestObject) (ReopenCaseResponseObject, error)
+	// ResolveCase Resolve a case
+	// (POST /v1/cases/{id}/resolve)
+	ResolveCase(ctx context.Context, request ResolveCaseRequestObject) (ResolveCaseResponseObject, error)
+	// SnoozeCase Put a case off
+	// (POST /v1/cases/{id}/snooze)
+	SnoozeCase(ctx context.Context, request SnoozeCaseRequestObject) (SnoozeCaseResponseObject, error)
 	// Check Ask before filing
 	// (POST /v1/checks)
 	Check(ctx context.Context, request CheckRequestObject) (CheckResponseObject, error)
+	// ListJobs List work beside the ledger
+	// (GET /v1/jobs)
+	ListJobs(ctx context.Context, request ListJobsRequestObject) (ListJobsResponseObject, error)
+	// RetryJob Do a job again
+	// (POST /v1/jobs/{id}/retry)
+	RetryJob(ctx context.Context, request RetryJobRequestObject) (RetryJobResponseObject, error)
 	// ListKeys List API keys
 	// (GET /v1/keys)
 	ListKeys(ctx context.Context, request ListKeysRequestObject) (ListKeysResponseObject, error)
@@ -8423,6 +12189,9 @@ type StrictServerInterface interface {
 	// GetRegistration Read a registration
 	// (GET /v1/registrations/{id})
 	GetRegistration(ctx context.Context, request GetRegistrationRequestObject) (GetRegistrationResponseObject, error)
+	// AppealRegistration Appeal
+	// (POST /v1/registrations/{id}/appeal)
+	AppealRegistration(ctx context.Context, request AppealRegistrationRequestObject) (AppealRegistrationResponseObject, error)
 	// GetDecision Read why it was decided so
 	// (GET /v1/registrations/{id}/decision)
 	GetDecision(ctx context.Context, request GetDecisionRequestObject) (GetDecisionResponseObject, error)
@@ -8435,6 +12204,9 @@ type StrictServerInterface interface {
 	// GetReceipt Read the receipt
 	// (GET /v1/registrations/{id}/receipt)
 	GetReceipt(ctx context.Context, request GetReceiptRequestObject) (GetReceiptResponseObject, error)
+	// RespondToQuestion Answer a question
+	// (POST /v1/registrations/{id}/respond)
+	RespondToQuestion(ctx context.Context, request RespondToQuestionRequestObject) (RespondToQuestionResponseObject, error)
 	// RevokeRegistration Revoke a registration
 	// (POST /v1/registrations/{id}/revoke)
 	RevokeRegistration(ctx context.Context, request RevokeRegistrationRequestObject) (RevokeRegistrationResponseObject, error)
@@ -8459,6 +12231,33 @@ type StrictServerInterface interface {
 	// PublishTerritoryPlan Publish a territory plan
 	// (POST /v1/territories/{version}/publish)
 	PublishTerritoryPlan(ctx context.Context, request PublishTerritoryPlanRequestObject) (PublishTerritoryPlanResponseObject, error)
+	// ListWebhooks List webhooks
+	// (GET /v1/webhooks)
+	ListWebhooks(ctx context.Context, request ListWebhooksRequestObject) (ListWebhooksResponseObject, error)
+	// CreateWebhook Create a webhook
+	// (POST /v1/webhooks)
+	CreateWebhook(ctx context.Context, request CreateWebhookRequestObject) (CreateWebhookResponseObject, error)
+	// DeleteWebhook Delete a webhook
+	// (DELETE /v1/webhooks/{id})
+	DeleteWebhook(ctx context.Context, request DeleteWebhookRequestObject) (DeleteWebhookResponseObject, error)
+	// GetWebhook Read a webhook
+	// (GET /v1/webhooks/{id})
+	GetWebhook(ctx context.Context, request GetWebhookRequestObject) (GetWebhookResponseObject, error)
+	// ChangeWebhook Change a webhook
+	// (PATCH /v1/webhooks/{id})
+	ChangeWebhook(ctx context.Context, request ChangeWebhookRequestObject) (ChangeWebhookResponseObject, error)
+	// ListDeliveries List what was sent to a webhook
+	// (GET /v1/webhooks/{id}/deliveries)
+	ListDeliveries(ctx context.Context, request ListDeliveriesRequestObject) (ListDeliveriesResponseObject, error)
+	// PingWebhook Send a webhook a test
+	// (POST /v1/webhooks/{id}/ping)
+	PingWebhook(ctx context.Context, request PingWebhookRequestObject) (PingWebhookResponseObject, error)
+	// ResendDelivery Send a delivery again
+	// (POST /v1/webhooks/{id}/resend)
+	ResendDelivery(ctx context.Context, request ResendDeliveryRequestObject) (ResendDeliveryResponseObject, error)
+	// RotateWebhook Give a webhook a new secret
+	// (POST /v1/webhooks/{id}/rotate)
+	RotateWebhook(ctx context.Context, request RotateWebhookRequestObject) (RotateWebhookResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -8884,6 +12683,375 @@ func (sh *strictHandler) GetCase(ctx echo.Context, id CaseID) error {
 	return nil
 }
 
+// AcknowledgeCase operation middleware
+func (sh *strictHandler) AcknowledgeCase(ctx echo.Context, id CaseID, params AcknowledgeCaseParams) error {
+	var request AcknowledgeCaseRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AcknowledgeCase(ctx.Request().Context(), request.(AcknowledgeCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AcknowledgeCase")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AcknowledgeCaseResponseObject); ok {
+		return validResponse.VisitAcknowledgeCaseResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AskPartner operation middleware
+func (sh *strictHandler) AskPartner(ctx echo.Context, id CaseID, params AskPartnerParams) error {
+	var request AskPartnerRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body AskPartnerJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AskPartner(ctx.Request().Context(), request.(AskPartnerRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AskPartner")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AskPartnerResponseObject); ok {
+		return validResponse.VisitAskPartnerResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AssignCase operation middleware
+func (sh *strictHandler) AssignCase(ctx echo.Context, id CaseID, params AssignCaseParams) error {
+	var request AssignCaseRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body AssignCaseJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AssignCase(ctx.Request().Context(), request.(AssignCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AssignCase")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AssignCaseResponseObject); ok {
+		return validResponse.VisitAssignCaseResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CommentOnCase operation middleware
+func (sh *strictHandler) CommentOnCase(ctx echo.Context, id CaseID, params CommentOnCaseParams) error {
+	var request CommentOnCaseRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body CommentOnCaseJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CommentOnCase(ctx.Request().Context(), request.(CommentOnCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CommentOnCase")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CommentOnCaseResponseObject); ok {
+		return validResponse.VisitCommentOnCaseResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ConsultOnCase operation middleware
+func (sh *strictHandler) ConsultOnCase(ctx echo.Context, id CaseID, params ConsultOnCaseParams) error {
+	var request ConsultOnCaseRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body ConsultOnCaseJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ConsultOnCase(ctx.Request().Context(), request.(ConsultOnCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ConsultOnCase")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ConsultOnCaseResponseObject); ok {
+		return validResponse.VisitConsultOnCaseResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReopenCase operation middleware
+func (sh *strictHandler) ReopenCase(ctx echo.Context, id CaseID, params ReopenCaseParams) error {
+	var request ReopenCaseRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body ReopenCaseJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReopenCase(ctx.Request().Context(), request.(ReopenCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReopenCase")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReopenCaseResponseObject); ok {
+		return validResponse.VisitReopenCaseResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResolveCase operation middleware
+func (sh *strictHandler) ResolveCase(ctx echo.Context, id CaseID, params ResolveCaseParams) error {
+	var request ResolveCaseRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body ResolveCaseJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResolveCase(ctx.Request().Context(), request.(ResolveCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResolveCase")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResolveCaseResponseObject); ok {
+		return validResponse.VisitResolveCaseResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SnoozeCase operation middleware
+func (sh *strictHandler) SnoozeCase(ctx echo.Context, id CaseID, params SnoozeCaseParams) error {
+	var request SnoozeCaseRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body SnoozeCaseJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SnoozeCase(ctx.Request().Context(), request.(SnoozeCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SnoozeCase")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SnoozeCaseResponseObject); ok {
+		return validResponse.VisitSnoozeCaseResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // Check operation middleware
 func (sh *strictHandler) Check(ctx echo.Context) error {
 	var request CheckRequestObject
@@ -8924,6 +13092,56 @@ func (sh *strictHandler) Check(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(CheckResponseObject); ok {
 		return validResponse.VisitCheckResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListJobs operation middleware
+func (sh *strictHandler) ListJobs(ctx echo.Context, params ListJobsParams) error {
+	var request ListJobsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListJobs(ctx.Request().Context(), request.(ListJobsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListJobs")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListJobsResponseObject); ok {
+		return validResponse.VisitListJobsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RetryJob operation middleware
+func (sh *strictHandler) RetryJob(ctx echo.Context, id JobID) error {
+	var request RetryJobRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RetryJob(ctx.Request().Context(), request.(RetryJobRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RetryJob")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RetryJobResponseObject); ok {
+		return validResponse.VisitRetryJobResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -9469,8 +13687,10 @@ func (sh *strictHandler) PutPerson(ctx echo.Context, id RecordID) error {
 }
 
 // ListPolicies operation middleware
-func (sh *strictHandler) ListPolicies(ctx echo.Context) error {
+func (sh *strictHandler) ListPolicies(ctx echo.Context, params ListPoliciesParams) error {
 	var request ListPoliciesRequestObject
+
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.ListPolicies(ctx.Request().Context(), request.(ListPoliciesRequestObject))
@@ -9986,6 +14206,55 @@ func (sh *strictHandler) GetRegistration(ctx echo.Context, id RegistrationID) er
 	return nil
 }
 
+// AppealRegistration operation middleware
+func (sh *strictHandler) AppealRegistration(ctx echo.Context, id RegistrationID, params AppealRegistrationParams) error {
+	var request AppealRegistrationRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body AppealRegistrationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AppealRegistration(ctx.Request().Context(), request.(AppealRegistrationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AppealRegistration")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AppealRegistrationResponseObject); ok {
+		return validResponse.VisitAppealRegistrationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetDecision operation middleware
 func (sh *strictHandler) GetDecision(ctx echo.Context, id RegistrationID) error {
 	var request GetDecisionRequestObject
@@ -10128,6 +14397,55 @@ func (sh *strictHandler) GetReceipt(ctx echo.Context, id RegistrationID) error {
 		return err
 	} else if validResponse, ok := response.(GetReceiptResponseObject); ok {
 		return validResponse.VisitGetReceiptResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RespondToQuestion operation middleware
+func (sh *strictHandler) RespondToQuestion(ctx echo.Context, id RegistrationID, params RespondToQuestionParams) error {
+	var request RespondToQuestionRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body RespondToQuestionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RespondToQuestion(ctx.Request().Context(), request.(RespondToQuestionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RespondToQuestion")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RespondToQuestionResponseObject); ok {
+		return validResponse.VisitRespondToQuestionResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -10282,8 +14600,10 @@ func (sh *strictHandler) WinRegistration(ctx echo.Context, id RegistrationID, pa
 }
 
 // ListTerritoryPlans operation middleware
-func (sh *strictHandler) ListTerritoryPlans(ctx echo.Context) error {
+func (sh *strictHandler) ListTerritoryPlans(ctx echo.Context, params ListTerritoryPlansParams) error {
 	var request ListTerritoryPlansRequestObject
+
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.ListTerritoryPlans(ctx.Request().Context(), request.(ListTerritoryPlansRequestObject))
@@ -10399,6 +14719,297 @@ func (sh *strictHandler) PublishTerritoryPlan(ctx echo.Context, version Version,
 		return err
 	} else if validResponse, ok := response.(PublishTerritoryPlanResponseObject); ok {
 		return validResponse.VisitPublishTerritoryPlanResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListWebhooks operation middleware
+func (sh *strictHandler) ListWebhooks(ctx echo.Context) error {
+	var request ListWebhooksRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListWebhooks(ctx.Request().Context(), request.(ListWebhooksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListWebhooks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListWebhooksResponseObject); ok {
+		return validResponse.VisitListWebhooksResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateWebhook operation middleware
+func (sh *strictHandler) CreateWebhook(ctx echo.Context) error {
+	var request CreateWebhookRequestObject
+
+	var body CreateWebhookJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateWebhook(ctx.Request().Context(), request.(CreateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateWebhookResponseObject); ok {
+		return validResponse.VisitCreateWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteWebhook operation middleware
+func (sh *strictHandler) DeleteWebhook(ctx echo.Context, id WebhookID) error {
+	var request DeleteWebhookRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteWebhook(ctx.Request().Context(), request.(DeleteWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteWebhookResponseObject); ok {
+		return validResponse.VisitDeleteWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetWebhook operation middleware
+func (sh *strictHandler) GetWebhook(ctx echo.Context, id WebhookID) error {
+	var request GetWebhookRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWebhook(ctx.Request().Context(), request.(GetWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetWebhookResponseObject); ok {
+		return validResponse.VisitGetWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ChangeWebhook operation middleware
+func (sh *strictHandler) ChangeWebhook(ctx echo.Context, id WebhookID) error {
+	var request ChangeWebhookRequestObject
+
+	request.ID = id
+
+	var body ChangeWebhookJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeWebhook(ctx.Request().Context(), request.(ChangeWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ChangeWebhookResponseObject); ok {
+		return validResponse.VisitChangeWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListDeliveries operation middleware
+func (sh *strictHandler) ListDeliveries(ctx echo.Context, id WebhookID, params ListDeliveriesParams) error {
+	var request ListDeliveriesRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDeliveries(ctx.Request().Context(), request.(ListDeliveriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDeliveries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListDeliveriesResponseObject); ok {
+		return validResponse.VisitListDeliveriesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PingWebhook operation middleware
+func (sh *strictHandler) PingWebhook(ctx echo.Context, id WebhookID) error {
+	var request PingWebhookRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PingWebhook(ctx.Request().Context(), request.(PingWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PingWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PingWebhookResponseObject); ok {
+		return validResponse.VisitPingWebhookResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResendDelivery operation middleware
+func (sh *strictHandler) ResendDelivery(ctx echo.Context, id WebhookID) error {
+	var request ResendDeliveryRequestObject
+
+	request.ID = id
+
+	var body ResendDeliveryJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResendDelivery(ctx.Request().Context(), request.(ResendDeliveryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResendDelivery")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResendDeliveryResponseObject); ok {
+		return validResponse.VisitResendDeliveryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RotateWebhook operation middleware
+func (sh *strictHandler) RotateWebhook(ctx echo.Context, id WebhookID) error {
+	var request RotateWebhookRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateWebhook(ctx.Request().Context(), request.(RotateWebhookRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateWebhook")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RotateWebhookResponseObject); ok {
+		return validResponse.VisitRotateWebhookResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,7 +67,8 @@ func (c *demoCmd) Run(ctx context.Context, std stdio) error {
 	if c.Setup {
 		return done()
 	}
-	err = serveOn(ctx, log, tel, e, nil, listener, 600)
+	here := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")} // a receiver on this machine can be tried
+	err = serveOn(ctx, log, tel, e, nil, listener, 600, db.Origin, webhookFlags{WebhookAllow: here, Webhooks: true})
 	return errors.Join(err, done())
 }
 
@@ -181,7 +183,7 @@ func (c *demoCmd) keys(ctx context.Context, e *engine.Engine, s *demoState) (int
 		if role == "portal" {
 			partners = []string{"*"}
 		}
-		_, token, err := e.CreateKey(ctx, engine.Request{Actor: operator}, role, partners, "demo")
+		_, token, err := e.CreateKey(ctx, engine.Request{Actor: operator}, deal.Key{Role: role, PartnerIDs: partners, Note: "demo"})
 		if err != nil {
 			return 0, err
 		}

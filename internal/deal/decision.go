@@ -2,6 +2,7 @@ package deal
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -27,8 +28,10 @@ type Decision struct {
 	Protection   *Protection `json:"protection,omitempty"`
 	Route        *Route      `json:"route,omitempty"`
 	Case         *CaseTerms  `json:"case,omitempty"`
+	DueAt        time.Time   `json:"due_at,omitzero"` // by when its case is to be decided
 	Terms        *Terms      `json:"terms,omitempty"`
 	Benefits     []Benefit   `json:"benefits,omitempty"`
+	Ruling       *Ruling     `json:"ruling,omitempty"` // in place of what the rules said
 	Appeal       *Appeal     `json:"appeal,omitempty"` // absent: it cannot be appealed
 
 	Policy  DocumentRef  `json:"policy"`
@@ -91,8 +94,42 @@ type ExtensionTerms struct {
 	Max    int    `json:"max"`
 	Days   int    `json:"days,omitempty"`
 	Months int    `json:"months,omitempty"`
-	Needs  string `json:"needs,omitempty"`
-	Ask    string `json:"ask,omitempty"` // before_end or any_time; empty: before_end
+	Needs  string `json:"needs,omitempty"` // all of these, with commas between them: ExtensionNeeds, and what the vendor judges
+	Ask    string `json:"ask,omitempty"`   // before_end or any_time; empty: before_end
+}
+
+// ExtensionNeeds are what the service can ask a partner for before it extends: nothing more than to be asked, a reason in words,
+// evidence of any kind, evidence dated since the protection began, and each kind of evidence.
+var ExtensionNeeds = append([]string{"request", "reason", "evidence", "activity"}, EvidenceKinds...)
+
+// Lacks returns what an extension needs and the reason and the evidence do not show. Words the service cannot see for itself are judged: for
+// the vendor to say. With activity among the needs, only evidence dated since then counts for the others.
+func (t *ExtensionTerms) Lacks(reason string, evidence []Evidence, since time.Time) (lacks, judged []string) {
+	if t.Needs == "" {
+		return nil, nil
+	}
+	needs := strings.Split(t.Needs, ", ")
+	shown := evidence
+	if slices.Contains(needs, "activity") {
+		first := since.AddDate(0, 0, -1) // a day begins earlier elsewhere on earth
+		shown = slices.DeleteFunc(slices.Clone(evidence), func(e Evidence) bool { return !e.Date.After(first) })
+	}
+	for _, need := range needs {
+		switch {
+		case need == "request", need == "reason" && strings.TrimSpace(reason) != "":
+		case need == "reason":
+			lacks = append(lacks, need)
+		case need == "evidence", need == "activity":
+			if len(shown) == 0 {
+				lacks = append(lacks, need)
+			}
+		case !slices.Contains(ExtensionNeeds, need):
+			judged = append(judged, need)
+		case !slices.ContainsFunc(shown, func(e Evidence) bool { return e.Kind == need }):
+			lacks = append(lacks, need)
+		}
+	}
+	return lacks, judged
 }
 
 // MilestoneTerms is something that must happen within days of the start.
@@ -118,6 +155,14 @@ type CaseTerms struct {
 	EscalateTo  string    `json:"escalate_to,omitempty"`
 	Consult     string    `json:"consult,omitempty"`
 	Hold        HoldTerms `json:"hold"`
+	Grant       *Grant    `json:"grant,omitempty"` // what the registration gets when it is granted; absent: the policy does not say
+}
+
+// Grant is what an escalated registration gets when a person, or silence, grants it.
+type Grant struct {
+	Terms    Terms     `json:"terms"`
+	Benefits []Benefit `json:"benefits,omitempty"`
+	Rule     string    `json:"rule,omitempty"` // whose terms these are; empty: the policy's defaults
 }
 
 // HoldTerms say what the registration keeps while its case is open. Its place in line it always keeps.
@@ -238,26 +283,20 @@ type RuleTrace struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-// Case is the file of an escalation.
-type Case struct {
-	ID             string    `json:"id"`
-	RegistrationID string    `json:"registration_id"`
-	Also           []string  `json:"also,omitempty"`    // later registrations of the same dispute
-	Status         string    `json:"status"`            // open or resolved
-	Outcome        string    `json:"outcome,omitempty"` // of a resolved one: withdrawn, revoked or lost when its registration was
-	Terms          CaseTerms `json:"terms"`
-	ReasonCodes    []string  `json:"reason_codes"`
-	Summary        string    `json:"summary"`
-	OpenedAt       time.Time `json:"opened_at"`
-	DueAt          time.Time `json:"due_at,omitzero"`
-	Assignee       string    `json:"assignee,omitempty"`
-	Version        uint64    `json:"version"` // sequence of the last entry that changed it
+// Actor is who does something: an API key and the person who acts with it, or the service itself when a clock acts.
+type Actor struct {
+	KeyID    string `json:"key_id"`
+	Role     string `json:"role"`
+	PersonID string `json:"person_id,omitempty"`
 }
 
-// Actor is who does something: an API key, or the service itself when a clock acts.
-type Actor struct {
-	KeyID string `json:"key_id"`
-	Role  string `json:"role"`
+// String is the actor as an entry is sealed with it. Neither a key's id nor a role has a slash.
+func (a Actor) String() string {
+	s := a.KeyID + "/" + a.Role
+	if a.PersonID != "" {
+		s += "/" + a.PersonID
+	}
+	return s
 }
 
 // System is the actor of what the service does by itself: expiry, first start.
@@ -268,6 +307,7 @@ type Key struct {
 	ID         string    `json:"id"`
 	Role       string    `json:"role"`
 	PartnerIDs []string  `json:"partner_ids,omitempty"` // a portal key's partners; "*" means all
+	PersonID   string    `json:"person_id,omitempty"`   // who acts with it; empty: nobody in particular, such as a program
 	Note       string    `json:"note,omitempty"`
 	SecretHash []byte    `json:"secret_hash"` // SHA-256 of a 256-bit random secret, which needs no slow hash
 	CreatedAt  time.Time `json:"created_at"`
@@ -278,6 +318,8 @@ type Key struct {
 type Document struct {
 	Kind        string    `json:"kind"` // policy, territories or signer
 	Name        string    `json:"name"`
+	Title       string    `json:"title,omitempty"`
+	Timezone    string    `json:"timezone,omitempty"` // in which its days begin
 	Version     int       `json:"version"`
 	Digest      string    `json:"digest"`
 	Body        string    `json:"body"`   // YAML; a key's line; JSON of a generation
@@ -290,6 +332,52 @@ type Document struct {
 	// EffectiveFrom is when it began to decide the last time, or will begin; EffectiveTo when it ceased the last time.
 	EffectiveFrom time.Time `json:"effective_from,omitzero"`
 	EffectiveTo   time.Time `json:"effective_to,omitzero"`
+
+	Periods []Period `json:"periods,omitempty"` // in which it decided, in order
+}
+
+// Period is [From, To) in which a version decided; To is zero while it does.
+type Period struct {
+	From        time.Time `json:"from"`
+	To          time.Time `json:"to,omitzero"`
+	PublishedBy string    `json:"published_by,omitempty"`
+}
+
+// Await makes d a version that will decide from an instant on.
+func (d *Document) Await(at time.Time, by string) {
+	d.Periods = d.Decided()
+	d.Status, d.EffectiveFrom, d.PublishedBy = DocumentScheduled, at, by
+}
+
+// Begin makes d the version that decides from an instant on.
+func (d *Document) Begin(at time.Time, by string) {
+	d.Periods = append(d.Decided(), Period{From: at, PublishedBy: by})
+	d.Status, d.EffectiveFrom, d.EffectiveTo, d.PublishedBy = DocumentLive, at, time.Time{}, by
+}
+
+// Cease ends that, as of an instant.
+func (d *Document) Cease(at time.Time) {
+	d.Periods = d.Decided()
+	if n := len(d.Periods); n > 0 {
+		d.Periods[n-1].To = at
+	}
+	d.Status, d.EffectiveTo = DocumentRetired, at
+}
+
+// Decided returns a copy of the periods in which d has decided. Of versions saved by programs that did not write them down,
+// the last one is known.
+func (d *Document) Decided() []Period {
+	if len(d.Periods) == 0 && !d.EffectiveFrom.IsZero() && (d.Status == DocumentLive || d.Status == DocumentRetired) {
+		return []Period{{d.EffectiveFrom, d.EffectiveTo, d.PublishedBy}}
+	}
+	return slices.Clone(d.Periods)
+}
+
+// DecidedIn reports whether d decided at some instant of [from, to), or at from, where they are the same.
+func (d *Document) DecidedIn(from, to time.Time) bool {
+	return slices.ContainsFunc(d.Decided(), func(p Period) bool {
+		return (p.From.Before(to) || p.From.Equal(from)) && (p.To.IsZero() || from.Before(p.To))
+	})
 }
 
 // DocumentsAt brings the versions of one kind up to an instant: of the live one and those scheduled for then or earlier, the
@@ -314,10 +402,11 @@ func DocumentsAt(docs []Document, at time.Time) []Document {
 	}
 	changed := make([]Document, len(turns))
 	for i, d := range turns {
+		if d.Status == DocumentScheduled {
+			d.Begin(d.EffectiveFrom, d.PublishedBy)
+		}
 		if i+1 < len(turns) {
-			d.Status, d.EffectiveTo = DocumentRetired, turns[i+1].EffectiveFrom
-		} else {
-			d.Status, d.EffectiveTo = DocumentLive, time.Time{}
+			d.Cease(turns[i+1].EffectiveFrom)
 		}
 		changed[i] = *d
 	}

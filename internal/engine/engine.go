@@ -67,6 +67,7 @@ type Engine struct {
 	current atomic.Pointer[view] // the same, for readers, who lock it
 	broken  atomic.Bool          // the view could not be read again after a failure
 	settled atomic.Uint64        // entries up to here are known to outlast a failover
+	reached atomic.Uint64        // entries up to here are in the store and in the view
 	source  atomic.Value         // string: what the accounts were read from
 	format  func() string        // of snapshots
 	asking  singleflight.Group   // for keys that are not known here
@@ -117,20 +118,20 @@ func (e *Engine) start(ctx context.Context) error {
 		if takes, err := mine.takesOver(e.view.generation); err != nil {
 			return nil, err
 		} else if takes {
-			out = append(out, e.document(deal.EntryStart, deal.GenerationDocument, "dibs", mine.text(), true, deal.System, now))
+			out = append(out, e.document(deal.EntryStart, deal.Document{Kind: deal.GenerationDocument, Name: "dibs", Body: mine.text()}, true, deal.System, now))
 		}
 		key := e.cfg.Signer.Key()
 		if d, ok := e.view.live(deal.SignerDocument); ok && d.Body != key && !e.cfg.RotateKey {
 			return nil, fmt.Errorf("%w: its key is %s, this one is %s", ErrOtherKey, d.Body, key)
 		} else if !ok || d.Body != key {
-			out = append(out, e.document(deal.EntryStart, deal.SignerDocument, "ledger", key, true, deal.System, now))
+			out = append(out, e.document(deal.EntryStart, deal.Document{Kind: deal.SignerDocument, Name: "ledger", Body: key}, true, deal.System, now))
 		}
 		if _, ok := e.view.live(deal.PolicyDocument); !ok {
 			p, err := policy.Compile(e.cfg.Policy)
 			if err != nil {
 				return nil, fmt.Errorf("the first policy: %w", err)
 			}
-			out = append(out, e.document(deal.EntryPublished, deal.PolicyDocument, p.Ref().Name, string(e.cfg.Policy), true, deal.System, now))
+			out = append(out, e.document(deal.EntryPublished, deal.Document{Kind: deal.PolicyDocument, Name: p.Ref().Name, Title: p.Title(), Timezone: p.Settings().Timezone.String(), Body: string(e.cfg.Policy)}, true, deal.System, now))
 		}
 		return out, nil
 	})
@@ -157,6 +158,9 @@ func (e *Engine) now() time.Time { return e.cfg.Clock().UTC().Truncate(time.Micr
 
 // Now is the engine's clock.
 func (e *Engine) Now() time.Time { return e.now() }
+
+// Position is how far the ledger is known to go, without asking the store.
+func (e *Engine) Position() uint64 { return e.reached.Load() }
 
 // Store gives read access to what the engine writes.
 func (e *Engine) Store() store.Store { return e.cfg.Store }
@@ -286,7 +290,7 @@ func (e *Engine) safe(seq uint64) {
 func newRegistration(f deal.Filing, status deal.Status, received time.Time) (deal.Registration, []deal.Personal) {
 	public, personal := f.SplitPersonal()
 	r := deal.Registration{
-		ID: deal.NewID(deal.RegistrationID), DecisionID: deal.NewID(deal.DecisionID), CaseID: deal.NewID(deal.CaseID),
+		ID: deal.NewID(deal.RegistrationID), DecisionID: deal.NewID(deal.DecisionID),
 		ReceivedAt: received.UTC().Truncate(time.Microsecond), Filing: public, EmailDomain: f.Contact.EmailDomain(), Status: status,
 	}
 	for _, p := range personal {
@@ -340,30 +344,33 @@ func (e *Engine) decided(r deal.Registration, m matches, now time.Time) (additio
 	r.Version = v.head.Seq + 1
 	d := decide(v, &r, m, now)
 	d.Sequence = r.Version
-	change := &deal.Change{Registrations: make([]deal.Registration, 1), Decision: &d}
-	var file *deal.Case
-	if d.Case != nil {
-		change.Cases = []deal.Case{openCase(&r, &d, v.policy.Settings())}
-		file = &change.Cases[0]
-	} else {
-		r.CaseID = ""
+	a := addition{change: &deal.Change{Decision: &d}}
+	if err := v.closed(&a, &r, deal.System, now); err != nil { // of the case it had, if this is not its first decision
+		return addition{}, err
 	}
-	change.Registrations[0] = r
+	var file *deal.Case
+	joined := false
+	r.CaseID = ""
+	if d.Case != nil {
+		var k deal.Case
+		k, joined = v.file(&r, &d, now)
+		file, r.CaseID = &k, k.ID
+		a.change.Cases = append(a.change.Cases, k)
+	}
+	a.change.Registrations = []deal.Registration{r}
 	answer, err := canonical(AnswerFor(&r, &d, file, now))
 	if err != nil {
 		return addition{}, err
 	}
-	a := addition{
-		entry:  store.Entry{Kind: deal.EntryDecided, Subject: r.ID, Answer: answer},
-		change: change,
-		events: []store.Event{{ID: deal.NewID(deal.EventID), Type: "dibs.registration." + string(r.Status) + ".v1", Subject: r.ID, Body: answer}},
-	}
+	a.entry = store.Entry{Kind: deal.EntryDecided, Subject: r.ID, Answer: answer}
+	a.events = append(a.events, store.Event{ID: deal.NewID(deal.EventID), Type: "dibs.registration." + string(r.Status) + ".v1", Subject: r.ID, Body: answer})
 	if file != nil {
 		body, err := json.Marshal(file)
 		if err != nil {
 			return addition{}, err
 		}
-		a.events = append(a.events, store.Event{ID: deal.NewID(deal.EventID), Type: "dibs.case.opened.v1", Subject: file.ID, Body: body})
+		kind := map[bool]string{false: "dibs.case.opened.v1", true: "dibs.case.joined.v1"}[joined]
+		a.events = append(a.events, store.Event{ID: deal.NewID(deal.EventID), Type: kind, Subject: file.ID, Body: body})
 	}
 	return a, nil
 }
@@ -693,7 +700,8 @@ func known[T any, P interface {
 	return p
 }
 
-// Delete removes rows of reference data. A missing row is deal.ErrNotFound, and nothing is removed.
+// Delete removes rows of reference data. A missing row is deal.ErrNotFound, and one that live registrations or open
+// opportunities rest on deal.ErrNotPossible; nothing is removed then.
 func (e *Engine) Delete(ctx context.Context, q Request, kind deal.RecordKind, keys []string) error {
 	_, err := e.submit(ctx, q, func(time.Time) ([]addition, error) {
 		change := &deal.Change{}
@@ -701,23 +709,76 @@ func (e *Engine) Delete(ctx context.Context, q Request, kind deal.RecordKind, ke
 			if e.view.record(kind, k) == nil {
 				return nil, fmt.Errorf("%s %s: %w", kind, k, deal.ErrNotFound)
 			}
+			if why := e.view.restingOn(kind, k); why != "" {
+				return nil, fmt.Errorf("%w: %s %s cannot be deleted while %s", deal.ErrNotPossible, kind, k, why)
+			}
 			change.Deleted = append(change.Deleted, deal.RecordRef{Kind: kind, Key: k})
+		}
+		if kind == deal.People {
+			change.Cases = e.view.forget(keys, e.view.head.Seq+1)
 		}
 		return []addition{{entry: store.Entry{Kind: deal.EntryDeleted, Subject: string(kind) + "/" + keys[0]}, change: change}}, nil
 	})
 	return err
 }
 
-// CreateKey makes an API key and returns its token, which is shown once and not kept.
-func (e *Engine) CreateKey(ctx context.Context, q Request, role string, partnerIDs []string, note string) (deal.Key, string, error) {
+// restingOn says what would lose its ground with a row, and what can be done instead; nothing when it can go.
+func (v *view) restingOn(kind deal.RecordKind, key string) string {
+	var claims []string
+	note := func(r *deal.Registration) { claims = append(claims, r.Number) }
+	instead := ""
+	switch kind {
+	case deal.Partners:
+		for _, r := range v.claims {
+			if r.Filing.PartnerID == key || r.Filing.DistributorID == key {
+				note(r)
+			}
+		}
+		instead = "end or transfer them, or set the partner's status to terminated"
+	case deal.Accounts:
+		for _, id := range v.claimsOf[deal.CustomerRef{AccountID: key}.Key()] {
+			note(v.claims[id])
+		}
+		instead = "end them, or set the account's status to closed"
+		var open []string
+		for _, id := range v.oppsOf[key] {
+			if v.opportunities[id].Status == "open" {
+				open = append(open, id)
+			}
+		}
+		if len(claims) == 0 && len(open) > 0 {
+			return "opportunities with it are open (" + some(open) + "): close them first, or set the account's status to closed"
+		}
+	}
+	if len(claims) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d live registrations rest on it (%s): %s", len(claims), some(claims), instead)
+}
+
+// some lists the first few of ids, in order.
+func some(ids []string) string {
+	const most = 3
+	slices.Sort(ids)
+	if len(ids) > most {
+		return strings.Join(ids[:most], ", ") + ", …"
+	}
+	return strings.Join(ids, ", ")
+}
+
+// CreateKey makes an API key of the role, partners, person and note of k, and returns its token, which is shown once and not
+// kept. Its partners and its person must exist. Errors: deal.FieldErrors, deal.ErrUnavailable.
+func (e *Engine) CreateKey(ctx context.Context, q Request, k deal.Key) (deal.Key, string, error) {
 	var errs deal.FieldErrors
 	switch {
-	case !slices.Contains(deal.Roles, role):
-		errs.Add("role", "%q is not one of %s", role, strings.Join(deal.Roles, ", "))
-	case role == "portal" && len(partnerIDs) == 0:
+	case !slices.Contains(deal.Roles, k.Role):
+		errs.Add("role", "%q is not one of %s", k.Role, strings.Join(deal.Roles, ", "))
+	case k.Role == "portal" && len(k.PartnerIDs) == 0:
 		errs.Add("partner_ids", "a portal key lists its partners, or * for all")
-	case role != "portal" && len(partnerIDs) > 0:
+	case k.Role != "portal" && len(k.PartnerIDs) > 0:
 		errs.Add("partner_ids", "only a portal key is limited to partners")
+	case k.Role == "portal" && k.PersonID != "":
+		errs.Add("person_id", "people are the vendor's own; a portal key acts for its partners")
 	}
 	if len(errs) > 0 {
 		return deal.Key{}, "", errs
@@ -726,11 +787,23 @@ func (e *Engine) CreateKey(ctx context.Context, q Request, role string, partnerI
 	if _, err := rand.Read(secret); err != nil {
 		return deal.Key{}, "", err
 	}
-	k := deal.Key{ID: deal.NewID(deal.KeyID), Role: role, PartnerIDs: partnerIDs, Note: note}
+	k = deal.Key{ID: deal.NewID(deal.KeyID), Role: k.Role, PartnerIDs: k.PartnerIDs, PersonID: k.PersonID, Note: k.Note}
 	text := base64.RawURLEncoding.EncodeToString(secret)
 	hash := sha256.Sum256([]byte(text))
 	k.SecretHash = hash[:]
 	_, err := e.submit(ctx, q, func(now time.Time) ([]addition, error) {
+		var errs deal.FieldErrors
+		for i, id := range k.PartnerIDs {
+			if id != "*" && e.view.partners[id] == nil {
+				errs.Add(fmt.Sprintf("partner_ids[%d]", i), "there is no partner %q; import it first", id)
+			}
+		}
+		if k.PersonID != "" && e.view.people[k.PersonID] == nil {
+			errs.Add("person_id", "there is no person %q; import the person first", k.PersonID)
+		}
+		if len(errs) > 0 {
+			return nil, errs
+		}
 		k.CreatedAt = now
 		return []addition{{entry: store.Entry{Kind: deal.EntryKey, Subject: k.ID}, change: &deal.Change{Keys: []deal.Key{k}}}}, nil
 	})

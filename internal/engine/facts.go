@@ -315,7 +315,7 @@ func mixedScripts(name string) bool {
 }
 
 func conflictFacts(f *policy.Facts, v *view, r *deal.Registration, cs []deal.Conflict, set policy.Settings, now time.Time) {
-	all := r.Filing.Lines()
+	all := scopeOf(r, r.CustomerRef, set).Lines
 	for _, kind := range deal.ConflictKinds {
 		c, ok := strongest(cs, kind)
 		if !ok {
@@ -333,7 +333,7 @@ func conflictFacts(f *policy.Facts, v *view, r *deal.Registration, cs []deal.Con
 		if !c.Since.IsZero() {
 			f.Set(k+"since_days", days(c.Since, now))
 		}
-		if kind == deal.DirectEngaged || kind == deal.PartnerOpportunity || kind == deal.IncumbentOther {
+		if kind == deal.DirectEngaged || kind == deal.PartnerOpportunity || kind == deal.IncumbentOther || kind == deal.DirectClosed {
 			f.Set(k+"idle_days", int(c.IdleDays))
 		}
 		if !c.Until.IsZero() {

@@ -1,11 +1,12 @@
 package engine
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dibs-deals/dibs/internal/deal"
@@ -81,6 +82,17 @@ func (e *Engine) moving(r deal.Registration, d *deal.Decision, file *deal.Case, 
 	r.Status, r.Version = m.To, v.head.Seq+1
 	change := &deal.Change{Move: m}
 	switch m.Event {
+	case deal.EventResolve, deal.EventReopen:
+		return addition{}, fmt.Errorf("%w: it is the case that is to %s", deal.ErrNotPossible, m.Event)
+	case deal.EventAppeal, deal.EventRespond:
+		if m.Event == deal.EventAppeal {
+			m.Policy = d.Policy
+		}
+		k, err := v.partnerActs(&r, d, file, m, now)
+		if err != nil {
+			return addition{}, err
+		}
+		change.Cases, file = []deal.Case{k}, &k
 	case deal.EventExtend:
 		if err := extend(&r, d, m, by, v.policy.Settings().Timezone); err != nil {
 			return addition{}, err
@@ -97,15 +109,16 @@ func (e *Engine) moving(r deal.Registration, d *deal.Decision, file *deal.Case, 
 	}
 	change.Registrations = []deal.Registration{r}
 	a := addition{entry: store.Entry{Kind: rule.Entry, Subject: r.ID}, change: change}
-	if file != nil && file.Status == "open" && m.To != deal.StatusEscalated {
-		closed := *file
-		closed.Status, closed.Outcome, closed.Version = "resolved", string(m.To), r.Version
-		change.Cases, file = []deal.Case{closed}, &closed
-		body, err := json.Marshal(closed)
-		if err != nil {
+	if len(change.Cases) > 0 {
+		if err := a.tells(&change.Cases[0], map[deal.Event]string{deal.EventAppeal: "opened", deal.EventRespond: "answered"}[m.Event]); err != nil {
 			return addition{}, err
 		}
-		a.events = append(a.events, store.Event{ID: deal.NewID(deal.EventID), Type: "dibs.case.resolved.v1", Subject: closed.ID, Body: body})
+	}
+	if !r.EndedAt.IsZero() {
+		if err := v.closed(&a, &r, by, now); err != nil {
+			return addition{}, err
+		}
+		file = nil
 	}
 	answer, err := canonical(AnswerFor(&r, d, file, now))
 	if err != nil {
@@ -115,6 +128,9 @@ func (e *Engine) moving(r deal.Registration, d *deal.Decision, file *deal.Case, 
 	a.events = append(a.events, store.Event{ID: deal.NewID(deal.EventID), Type: "dibs." + rule.Entry + ".v1", Subject: r.ID, Body: answer})
 	if rule.Promotes {
 		a.frees = r.CustomerRef.Key()
+	}
+	if m.Event == deal.EventWon {
+		a.won = &r
 	}
 	return a, nil
 }
@@ -140,7 +156,7 @@ func extend(r *deal.Registration, d *deal.Decision, m *deal.Move, by deal.Actor,
 		return fmt.Errorf("%w: the terms of this protection give %d extensions, and it has had them", deal.ErrNotPossible, t.Max)
 	}
 	if by.Role == "portal" {
-		if err := shows(m.Evidence, t.Needs, r.Protection.StartsAt); err != nil {
+		if err := shows(m, t, r.Protection.StartsAt); err != nil {
 			return err
 		}
 	}
@@ -159,31 +175,22 @@ func extend(r *deal.Registration, d *deal.Decision, m *deal.Move, by deal.Actor,
 	return nil
 }
 
-// shows reports why the evidence is not what an extension needs. What the service can see for itself it asks for: a request is
-// enough, any evidence, evidence of activity since the start, or one kind of evidence. Everything else is for the vendor to
-// judge, and staff to grant.
-func shows(evidence []deal.Evidence, needs string, since time.Time) error {
-	var ok bool
-	hint := "send evidence"
-	switch {
-	case needs == "" || needs == "request":
-		return nil
-	case needs == "evidence":
-		ok = len(evidence) > 0
-	case needs == "activity":
-		first := since.AddDate(0, 0, -1) // a day begins earlier elsewhere on earth
-		ok = slices.ContainsFunc(evidence, func(e deal.Evidence) bool { return e.Date.After(first) })
-		hint = "send evidence dated since the protection began"
-	case slices.Contains(deal.EvidenceKinds, needs):
-		ok = slices.ContainsFunc(evidence, func(e deal.Evidence) bool { return e.Kind == needs })
-		hint = "send evidence of kind " + needs
-	default:
-		return fmt.Errorf("%w: an extension needs %s, which the vendor judges; ask sales operations to extend it", deal.ErrNotPossible, needs)
+// shows reports why what was sent is not what an extension needs.
+func shows(m *deal.Move, t *deal.ExtensionTerms, since time.Time) error {
+	lacks, judged := t.Lacks(m.Reason, m.Evidence, since)
+	if len(judged) > 0 {
+		return fmt.Errorf("%w: an extension needs %s, which the vendor judges; ask sales operations to extend it", deal.ErrNotPossible, strings.Join(judged, ", "))
 	}
-	if ok {
-		return nil
+	var wrong deal.FieldErrors
+	for _, need := range lacks {
+		if need == "reason" {
+			wrong.Add("reason", "an extension needs a reason; say why in words")
+			continue
+		}
+		hint := map[string]string{"evidence": "send evidence", "activity": "send evidence dated since the protection began"}[need]
+		wrong.Add("evidence", "an extension needs %s; %s", need, cmp.Or(hint, "send evidence of kind "+need))
 	}
-	return deal.FieldErrors{{Field: "evidence", Detail: "an extension needs " + needs + "; " + hint}}
+	return wrong.Err()
 }
 
 // dwelt reports why it is too early for a win: the terms ask for a time between registration and win.

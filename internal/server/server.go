@@ -23,6 +23,7 @@ import (
 
 	"github.com/dibs-deals/dibs/api"
 	"github.com/dibs-deals/dibs/internal/engine"
+	"github.com/dibs-deals/dibs/internal/hooks"
 )
 
 // Limits of the edge. They bound what one caller can make the process do.
@@ -48,6 +49,8 @@ type Config struct {
 	Version         string
 	ChecksPerMinute int    // pre-checks an API key may ask in a minute, in bursts of as many; 0: 60
 	Budget          Budget // counts them over all replicas; nil: each counts its own
+
+	Hooks *hooks.Hooks // nil: webhooks can be set, and nobody here tells them
 }
 
 // Budget counts over all replicas what a name may have in a minute.
@@ -60,6 +63,7 @@ type Budget interface {
 // Server answers the API.
 type Server struct {
 	engine   *engine.Engine
+	hooks    *hooks.Hooks
 	log      *slog.Logger
 	tel      *Telemetry
 	version  string
@@ -82,6 +86,9 @@ func New(cfg Config) *Server {
 	}
 	if s.tel == nil {
 		s.tel = NewTelemetry()
+	}
+	if s.hooks = cfg.Hooks; s.hooks == nil {
+		s.hooks = hooks.New(hooks.Config{Store: cfg.Engine.Store(), Clock: cfg.Engine.Now, Log: s.log})
 	}
 	if cfg.ChecksPerMinute == 0 {
 		cfg.ChecksPerMinute = 60

@@ -2,11 +2,13 @@ package tables
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +28,7 @@ const (
 	queryRegistration = `SELECT doc FROM registration WHERE id = ?`
 	queryDecisionSeqs = `SELECT seq FROM decision WHERE registration_id = ? ORDER BY seq`
 
-	entryColumns = `SELECT seq, at, kind, subject, key_id, role, COALESCE(idem_key, ''), request_hash, answer, encoding, body, leaf, chain, size FROM entry `
+	entryColumns = `SELECT seq, at, kind, subject, key_id, role, COALESCE(person_id, ''), COALESCE(idem_key, ''), request_hash, answer, encoding, body, leaf, chain, size FROM entry `
 )
 
 // HotReads are worth preparing on every connection.
@@ -152,7 +154,7 @@ func (r *Reader) Head(ctx context.Context) (h store.Head, err error) {
 func (r *Reader) scanEntry(scan func(...any) error) (e store.Entry, err error) {
 	var encoding int
 	var chain []byte
-	if err := scan(&e.Seq, instant{&e.At}, &e.Kind, &e.Subject, &e.Actor.KeyID, &e.Actor.Role, &e.IdemKey, &e.RequestHash, &e.Answer, &encoding, &e.Body, &e.Leaf, &chain, &e.Size); err != nil {
+	if err := scan(&e.Seq, instant{&e.At}, &e.Kind, &e.Subject, &e.Actor.KeyID, &e.Actor.Role, &e.Actor.PersonID, &e.IdemKey, &e.RequestHash, &e.Answer, &encoding, &e.Body, &e.Leaf, &chain, &e.Size); err != nil {
 		return e, err
 	}
 	copy(e.Chain[:], chain)
@@ -323,12 +325,15 @@ func (w *where) page(p store.Page) string {
 	if p.After != "" {
 		w.add("id > ?", p.After)
 	}
-	q := ""
-	if len(w.conds) > 0 {
-		q = " WHERE " + strings.Join(w.conds, " AND ")
-	}
 	w.args = append(w.args, p.Limit)
-	return q + " ORDER BY id LIMIT ?"
+	return w.text() + " ORDER BY id LIMIT ?"
+}
+
+func (w *where) text() string {
+	if len(w.conds) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(w.conds, " AND ")
 }
 
 // Registration implements store.Store.
@@ -392,8 +397,52 @@ func (r *Reader) Cases(ctx context.Context, f store.CaseFilter) ([]deal.Case, er
 	w.equal("status", f.Status)
 	w.equal("queue", f.Queue)
 	w.equal("registration_id", f.RegistrationID)
-	q := w.page(f.Page)
-	return list[deal.Case](ctx, r.DB, `SELECT doc FROM escalation`+q, w.args)
+	w.equal("kind", f.Kind)
+	w.equal("partner_id", f.PartnerID)
+	if f.Assignee == store.NoAssignee {
+		w.add("assignee IS NULL")
+	} else {
+		w.equal("assignee", f.Assignee)
+	}
+	if !f.DueBefore.IsZero() {
+		w.add("due_at < ?", f.DueBefore)
+	}
+	if f.After != "" {
+		text, id, _ := strings.Cut(f.After, " ")
+		due, err := time.Parse(time.RFC3339Nano, text)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not the key of a case in a list", f.After)
+		}
+		w.add("(COALESCE(due_at, ?) > ? OR COALESCE(due_at, ?) = ? AND id > ?)", store.NeverDue, due, store.NeverDue, due, id)
+	}
+	q := ""
+	if len(w.conds) > 0 {
+		q = " WHERE " + strings.Join(w.conds, " AND ")
+	}
+	return list[deal.Case](ctx, r.DB, `SELECT doc FROM escalation`+q+` ORDER BY COALESCE(due_at, ?), id LIMIT ?`, append(w.args, store.NeverDue, f.Limit))
+}
+
+// Precedents implements store.Store.
+func (r *Reader) Precedents(ctx context.Context, code string, limit int) ([]deal.Case, error) {
+	return list[deal.Case](ctx, r.DB, `SELECT doc FROM escalation WHERE reason = ? AND status = 'resolved' ORDER BY version DESC LIMIT ?`, []any{code, limit})
+}
+
+// EntriesOf implements store.Store.
+func (r *Reader) EntriesOf(ctx context.Context, subjects []string) ([]store.Entry, error) {
+	var out []store.Entry
+	for _, s := range subjects {
+		other, err := r.EntriesWhere(ctx, `subject = ? AND kind <> 'registration.decided'`, s)
+		if err != nil {
+			return nil, err
+		}
+		decided, err := r.EntriesWhere(ctx, `seq IN (SELECT seq FROM decision WHERE registration_id = ?) AND kind = 'registration.decided'`, s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(append(out, other...), decided...)
+	}
+	slices.SortFunc(out, func(a, b store.Entry) int { return cmp.Compare(a.Seq, b.Seq) })
+	return out, nil
 }
 
 func decodeRecord(kind deal.RecordKind) func([]byte) (deal.Record, error) {
@@ -452,15 +501,26 @@ func (r *Reader) Keys(ctx context.Context) ([]deal.Key, error) {
 	return list[deal.Key](ctx, r.DB, `SELECT doc FROM api_key ORDER BY id`, nil)
 }
 
+const eventColumns = `SELECT id, seq, type, subject, at, body, registration_id, COALESCE(partner_id, ''), COALESCE(distributor_id, '') FROM event `
+
+func scanEvent(e *store.Event) []any {
+	return []any{&e.ID, &e.Seq, &e.Type, &e.Subject, instant{&e.At}, &e.Body, &e.RegistrationID, &e.PartnerID, &e.DistributorID}
+}
+
 // Events implements store.Store.
-func (r *Reader) Events(ctx context.Context, limit int) (out []store.Event, err error) {
-	err = each(ctx, r.DB, `SELECT id, seq, type, subject, at, body FROM event WHERE delivered_at IS NULL ORDER BY seq, id LIMIT ?`, []any{limit}, func(scan func(...any) error) error {
+func (r *Reader) Events(ctx context.Context, after uint64, limit int) (out []store.Event, err error) {
+	err = each(ctx, r.DB, eventColumns+`WHERE seq > ? ORDER BY seq, id LIMIT ?`, []any{after, limit}, func(scan func(...any) error) error {
 		var e store.Event
-		err := scan(&e.ID, &e.Seq, &e.Type, &e.Subject, instant{&e.At}, &e.Body)
+		err := scan(scanEvent(&e)...)
 		out = append(out, e)
 		return err
 	})
 	return out, err
+}
+
+// Event implements store.Store.
+func (r *Reader) Event(ctx context.Context, id string) (e store.Event, err error) {
+	return e, one(ctx, r.DB, eventColumns+`WHERE id = ?`, []any{id}, scanEvent(&e)...)
 }
 
 // Breaches implements store.Store.

@@ -107,10 +107,10 @@ func table(name, key, group string, words ...string) *Table {
 // The ledger's own tables.
 var (
 	Entry = table("entry", "seq", "seq",
-		"+seq:int +at:time +kind +subject +key_id +role +idem_key +request_hash:bytes +answer:bytes +encoding:int +body:bytes +leaf:bytes +chain:bytes +size:int")
+		"+seq:int +at:time +kind +subject +key_id +role +person_id +idem_key +request_hash:bytes +answer:bytes +encoding:int +body:bytes +leaf:bytes +chain:bytes +size:int")
 	Personal = table("personal", "seq n", "seq", "+seq:int +n:int +field +salt:bytes +value")
 	Node     = table("node", "i", "i", "+i:int +hash:bytes")
-	Event    = table("event", "id", "id", "+id +seq:int +type +subject +at:time +body:bytes")
+	Event    = table("event", "id", "id", "+id +seq:int +type +subject +at:time +body:bytes +registration_id +partner_id +distributor_id")
 	Head     = table("head", "id", "id", "+id:int seq:int chain:bytes root:bytes at:time registrations:int")
 )
 
@@ -125,7 +125,7 @@ var (
 	// Decision leads from a registration to the entries that hold its decisions.
 	Decision = table("decision", "seq", "seq",
 		"+seq:int +id +registration_id +at:time +outcome +disposition +reason +policy +policy_version:int")
-	Escalation = table("escalation", "id", "id", "+id +registration_id status queue +opened_at:time due_at:time assignee version:int doc:doc")
+	Escalation = table("escalation", "id", "id", "+id +kind +registration_id +partner_id reason status queue +opened_at:time due_at:time assignee version:int doc:doc")
 	Document   = table("document", "kind version", "kind", "+kind +version:int +name +digest status doc:doc")
 	APIKey     = table("api_key", "id", "id", "+id role +created_at:time revoked_at:time doc:doc")
 )

@@ -29,7 +29,7 @@ func (c *Codec) Append(w Writer, head store.Head, add *store.Append) error {
 			return fmt.Errorf("entry %d does not follow head %d", e.Seq, head.Seq)
 		}
 		encoding, body := c.pack(e.Body)
-		if err := w.Put(Entry, e.Seq, e.At, e.Kind, e.Subject, e.Actor.KeyID, e.Actor.Role, null(e.IdemKey), e.RequestHash, e.Answer, encoding, body, e.Leaf, e.Chain[:], e.Size); err != nil {
+		if err := w.Put(Entry, e.Seq, e.At, e.Kind, e.Subject, e.Actor.KeyID, e.Actor.Role, null(e.Actor.PersonID), null(e.IdemKey), e.RequestHash, e.Answer, encoding, body, e.Leaf, e.Chain[:], e.Size); err != nil {
 			return fmt.Errorf("writing entry %d: %w", e.Seq, err)
 		}
 		for n, p := range e.Personal {
@@ -47,7 +47,7 @@ func (c *Codec) Append(w Writer, head store.Head, add *store.Append) error {
 		}
 	}
 	for _, ev := range add.Events {
-		if err := w.Put(Event, ev.ID, ev.Seq, ev.Type, ev.Subject, ev.At, ev.Body); err != nil {
+		if err := w.Put(Event, ev.ID, ev.Seq, ev.Type, ev.Subject, ev.At, ev.Body, ev.RegistrationID, null(ev.PartnerID), null(ev.DistributorID)); err != nil {
 			return fmt.Errorf("writing event %s: %w", ev.ID, err)
 		}
 	}
@@ -76,7 +76,7 @@ func Project(w Writer, seq uint64, c *deal.Change) error {
 	}
 	for i := range c.Cases {
 		k := &c.Cases[i]
-		if err := put(w, Escalation, k, k.ID, k.RegistrationID, k.Status, k.Terms.Queue, k.OpenedAt, instantOrNull(k.DueAt), null(k.Assignee), k.Version); err != nil {
+		if err := put(w, Escalation, k, k.ID, null(k.Kind), k.RegistrationID, null(k.PartnerID), null(first(k.ReasonCodes)), k.Status, k.Terms.Queue, k.OpenedAt, instantOrNull(k.DueAt), null(k.Assignee), k.Version); err != nil {
 			return fmt.Errorf("case %s: %w", k.ID, err)
 		}
 	}
@@ -123,6 +123,13 @@ func Project(w Writer, seq uint64, c *deal.Change) error {
 		}
 	}
 	return nil
+}
+
+func first(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0]
 }
 
 // put writes a row whose last column is the document itself.
