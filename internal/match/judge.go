@@ -48,7 +48,7 @@ func (m *Model) Prepare(r Record) *Query {
 			q.display = raw
 			q.disguised = disguise(raw[:min(len(raw), 1000)])
 		}
-		for _, n := range m.names(raw, as) {
+		for _, n := range m.names(raw, as, q.city) {
 			if len(q.names) < maxNames && !slices.ContainsFunc(q.names, func(o name) bool { return o.squash == n.squash && len(o.words) == len(n.words) }) {
 				q.names = append(q.names, n)
 			}

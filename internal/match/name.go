@@ -66,7 +66,9 @@ var leading = map[string]bool{"ооо": true, "оао": true, "пао": true, "�
 
 // names reads everything a raw name says: the whole, its halves around "doing business as", the part outside and the
 // part inside brackets, and what is written in other scripts in Latin letters too.
-func (m *Model) names(raw string, as role) []name {
+// Brackets around one of the places, which are where the organisation is, in the form of Normalise, are no name: all of a
+// city's would have it in common.
+func (m *Model) names(raw string, as role, places ...string) []name {
 	cut := utf8.RuneCountInString(strings.TrimSpace(raw)) >= cutLength
 	if len(raw) > 1000 {
 		raw = strings.ToValidUTF8(raw[:1000], "")
@@ -121,6 +123,9 @@ func (m *Model) names(raw string, as role) []name {
 		plain := m.plain(in)
 		n := len(out)
 		add(words(outside), max(as, partName))
+		if here := strings.Join(in, " "); here != "" && slices.Contains(places, here) {
+			break
+		}
 		if plain {
 			for i := n; i < len(out); i++ {
 				out[i].site = strings.Join(in, " ")
