@@ -64,8 +64,8 @@ var cautions = []string{"POSSIBLE_DUPLICATE", "FAMILY_HELD", "PARTNER_ENGAGED", 
 //
 // Best is what would be said by who recognises everything. Somebody who is not sure asks a person, which is right as well. Not
 // to recognise the customer at all is right when nothing was there to be recognised: no claim, no named account, no open
-// business. What would be said by somebody who is thrown by a slip in a name of short words is given apart, as missed: it
-// is not right, and has a limit.
+// business. What would be said by somebody who is thrown by a name that has suffered much is given apart, as missed: it is
+// not right, and has a limit.
 func (v *vendor) right(f *filed, before []claim, at time.Time) (best answer, all, missed []answer) {
 	accounts := []seen{overlooked}
 	if f.org.account != nil {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/match"
 	"github.com/dibs-deals/dibs/internal/world"
 )
 
@@ -24,7 +25,8 @@ type filed struct {
 	Key    string // its Idempotency-Key
 	Filing deal.Filing
 	Exact  bool // the customer is described as the vendor has it
-	// A slip has changed a name that has only short words. In such a word one letter is another word.
+	// The name has suffered twice, or once and has only short words, in which one letter is another word. Everybody would
+	// rather recognise the customer; not to is counted apart.
 	Garbled bool
 	org     *org
 	probe   *probe // of a sweep: what it shows of the plan
@@ -257,7 +259,8 @@ func (f *filed) blur(rng *rand.Rand, slips int) {
 		}
 	}
 	was := telling(c.Name)
-	f.Garbled = !slices.Equal(was, telling(name)) && !slices.ContainsFunc(was, func(w string) bool { return utf8.RuneCountInString(w) > shortWord })
+	short := !slices.ContainsFunc(was, func(w string) bool { return utf8.RuneCountInString(w) > shortWord })
+	f.Garbled = short && !slices.Equal(was, telling(name)) || slips > 1 && match.Normalise(c.Name) != match.Normalise(name)
 	if c.Name = name; city != "" {
 		c.Name += " (" + city + ")"
 	}

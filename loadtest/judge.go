@@ -41,7 +41,7 @@ type wrong struct {
 // verdict is what came of one scenario.
 type verdict struct {
 	Asked, Right, Cautious int
-	Missed                 []wrong // not recognised after a slip in a name of short words, and something was there
+	Missed                 []wrong // not recognised by a name that suffered much, and something was there
 	Wrong                  []wrong
 	Failed                 []wrong // not answered, or refused
 	Kinds                  map[string]*tally

@@ -51,7 +51,7 @@ func serve(t *testing.T, v *vendor) *service {
 			t.Error(err)
 		}
 	})
-	_, token, err := e.CreateKey(ctx, engine.Request{Actor: deal.System}, "admin", nil, "load test")
+	_, token, err := e.CreateKey(ctx, engine.Request{Actor: deal.System}, deal.Key{Role: "admin", Note: "load test"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -168,7 +168,7 @@ func (r *result) limits(path string) error {
 	r.Limits = append(r.Limits,
 		limit{"judge: wrong or failed", fmt.Sprintf("count<=%d", is.Judge.Wrong), strconv.Itoa(bad), bad <= is.Judge.Wrong},
 		limit{"judge: asked a person without need", fmt.Sprintf("percent<=%g", is.Judge.Cautious), fmt.Sprintf("%.2f", r.CautiousPercent()), r.CautiousPercent() <= is.Judge.Cautious},
-		limit{"judge: not recognised after a slip in a short name", fmt.Sprintf("percent<=%g", is.Judge.Missed), fmt.Sprintf("%.2f", missed), missed <= is.Judge.Missed},
+		limit{"judge: not recognised by a name that suffered much", fmt.Sprintf("percent<=%g", is.Judge.Missed), fmt.Sprintf("%.2f", missed), missed <= is.Judge.Missed},
 		limit{"judge: asked at all", fmt.Sprintf("percent>=%g", is.Judge.Asked), fmt.Sprintf("%.2f", asked), asked >= is.Judge.Asked})
 	return nil
 }

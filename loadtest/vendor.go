@@ -283,6 +283,13 @@ func alike(name string) uint64 {
 
 var nameSeed = maphash.MakeSeed()
 
+// longer is a key that a name has in common with another in the same city that is the same but for one word before it: a branch,
+// or the same, as likely as not.
+func longer(a *deal.Account) uint64 {
+	_, rest, _ := strings.Cut(a.Name, " ")
+	return alike(rest + " in " + a.City)
+}
+
 // choose draws the customers of a run: accounts that no other reads like, and strangers that no account reads like. Of two of
 // one name nobody could say which was meant. Nor do any share a web address, by which the service goes, or have two names in one.
 func (v *vendor) choose(registrations int) {
@@ -315,19 +322,21 @@ func (v *vendor) choose(registrations int) {
 	}
 	names, sites := map[uint64]int{}, map[string]int{}
 	for _, a := range all {
-		names[alike(a.Name)], sites[a.Domain] = 0, 0
+		names[alike(a.Name)], names[longer(a)], sites[a.Domain] = 0, 0, 0
+	}
+	count := func(k uint64) {
+		if n, is := names[k]; is {
+			names[k] = n + 1
+		}
 	}
 	see := func(a *deal.Account) {
 		for _, name := range append([]string{a.Name}, a.Aliases...) {
-			if k := alike(name); names[k] < 2 {
-				if _, is := names[k]; is {
-					names[k]++
-				}
-			}
+			count(alike(name))
 		}
+		count(alike(a.Name + " in " + a.City))
 		for _, d := range append([]string{a.Domain}, a.Domains...) {
-			if _, is := sites[d]; is {
-				sites[d]++
+			if n, is := sites[d]; is {
+				sites[d] = n + 1
 			}
 		}
 	}
@@ -341,6 +350,7 @@ func (v *vendor) choose(registrations int) {
 		switch twofold := strings.ContainsAny(a.Name, "()/") || slices.ContainsFunc(telling(a.Name), func(w string) bool { return w == "aka" || w == "dba" || w == "fka" }); {
 		case a.Country == "" || a.Status == "closed" || twofold:
 		case names[alike(a.Name)] > 1+len(slices.DeleteFunc(slices.Clone(a.Aliases), func(s string) bool { return alike(s) != alike(a.Name) })):
+		case names[longer(a)] > 0:
 		case a.Domain != "" && sites[a.Domain] > 1:
 		case i >= known:
 			v.strangers = append(v.strangers, a)
