@@ -67,6 +67,7 @@ var cautions = []string{"POSSIBLE_DUPLICATE", "FAMILY_HELD", "PARTNER_ENGAGED", 
 // business. What would be said by somebody who is thrown by a name that has suffered much is given apart, as missed: it is
 // not right, and has a limit.
 func (v *vendor) right(f *filed, before []claim, at time.Time) (best answer, all, missed []answer) {
+	before = distinct(f, before)
 	accounts := []seen{overlooked}
 	if f.org.account != nil {
 		accounts = []seen{certainly, possibly}
@@ -74,7 +75,7 @@ func (v *vendor) right(f *filed, before []claim, at time.Time) (best answer, all
 			accounts = append(accounts, overlooked)
 		}
 	}
-	best = v.decide(f, before, sight{account: accounts[0]}, at)
+	best = v.decide(f, before, sight{account: accounts[0], business: accounts[0]}, at)
 	add := func(list *[]answer, before []claim, accounts []seen) {
 		put := func(a answer) {
 			if !slices.Contains(all, a) && !slices.Contains(*list, a) {
@@ -104,20 +105,37 @@ func (v *vendor) right(f *filed, before []claim, at time.Time) (best answer, all
 // sight is how everything was recognised that there is to recognise, and which of several claims of a kind is the strongest: the
 // policy's facts are that one's, and claims that are all certain differ a little in how they read.
 type sight struct {
-	account, own, held, waiting seen
-	strongest                   int
+	account, business, own, held, waiting seen
+	strongest                             int
 }
 
 func sights(accounts []seen, claims int) (out []sight) {
 	for _, account := range accounts {
-		if claims == 0 {
-			out = append(out, sight{account: account})
-			continue
+		business := []seen{certainly, possibly} // it has a name of its own to be recognised by
+		if account == overlooked {
+			business = []seen{overlooked}
 		}
-		for strongest := range claims {
-			for bits := range 8 {
-				out = append(out, sight{account, seen(bits & 1), seen(bits >> 1 & 1), seen(bits >> 2), strongest})
+		for _, b := range business {
+			if claims == 0 {
+				out = append(out, sight{account: account, business: b})
 			}
+			for strongest := range claims {
+				for bits := range 8 {
+					out = append(out, sight{account, b, seen(bits & 1), seen(bits >> 1 & 1), seen(bits >> 2), strongest})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// distinct leaves one of claims that make no difference to each other.
+func distinct(f *filed, claims []claim) (out []claim) {
+	for _, c := range claims {
+		if !slices.ContainsFunc(out, func(o claim) bool {
+			return (o.partner == f.Filing.PartnerID) == (c.partner == f.Filing.PartnerID) && o.holds == c.holds && o.garbled == c.garbled && slices.Equal(o.lines, c.lines)
+		}) {
+			out = append(out, c)
 		}
 	}
 	return out
@@ -162,6 +180,18 @@ func (v *vendor) business(f *filed) (out []*deal.Opportunity) {
 		}
 	}
 	return out
+}
+
+// where is the territory of the customer, remembered with the filing: it is asked for many times.
+func (v *vendor) where(f *filed, known bool, at time.Time) covered {
+	i := 0
+	if known {
+		i = 1
+	}
+	if f.found[i].at != at {
+		f.found[i].at, f.found[i].covered = at, v.plan.find(v.place(f, known, at))
+	}
+	return f.found[i].covered
 }
 
 // place is the customer as the plan is asked about it: what the vendor's record says, and what the filing adds.
@@ -265,7 +295,7 @@ func (v *vendor) decide(f *filed, before []claim, s sight, at time.Time) answer 
 	business := v.business(f)
 	engaged := func(what func(o *deal.Opportunity)) {
 		for _, o := range business {
-			if account != overlooked {
+			if s.business != overlooked {
 				what(o)
 			}
 		}
@@ -277,7 +307,7 @@ func (v *vendor) decide(f *filed, before []claim, s sight, at time.Time) answer 
 	})
 	engaged(func(o *deal.Opportunity) {
 		if o.Status == "open" && o.LedBy == "direct" {
-			if idle := at.Sub(o.LastActivityAt.Time).Hours() / 24; account == certainly && idle < 91 {
+			if idle := at.Sub(o.LastActivityAt.Time).Hours() / 24; s.business == certainly && idle < 91 {
 				route("co_sell", "DIRECT_ENGAGED")
 			} else {
 				person("DIRECT_UNCLEAR")
@@ -296,7 +326,7 @@ func (v *vendor) decide(f *filed, before []claim, s sight, at time.Time) answer 
 	}
 
 	// The territory.
-	where := v.plan.find(v.place(f, account == certainly, at))
+	where := v.where(f, account == certainly, at)
 	if where.Coverage == "direct" {
 		route("referred", "TERRITORY_DIRECT")
 	}
@@ -312,7 +342,7 @@ func (v *vendor) decide(f *filed, before []claim, s sight, at time.Time) answer 
 		person("EXISTING_CUSTOMER")
 	}
 	engaged(func(o *deal.Opportunity) {
-		if o.Status == "won" && o.PartnerID != "" && o.PartnerID != g.PartnerID && account == certainly {
+		if o.Status == "won" && o.PartnerID != "" && o.PartnerID != g.PartnerID && s.business == certainly {
 			person("INCUMBENT")
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -30,6 +31,11 @@ type filed struct {
 	Garbled bool
 	org     *org
 	probe   *probe // of a sweep: what it shows of the plan
+
+	found [2]struct { // its territory, asked for by the filing alone, and by the vendor's record of the customer
+		at time.Time
+		covered
+	}
 }
 
 // kinds are the customers of a steady load, and how often each kind comes. Every one is several registrations at most.

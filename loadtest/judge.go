@@ -244,21 +244,25 @@ func (v *vendor) expected(f *filed, group []*filed) (out []string) {
 		}
 	}
 	add(nil)
-	var rest []*filed
+	var rest []claim
 	for _, o := range group {
 		if o != f {
-			rest = append(rest, o)
+			rest = append(rest, claim{partner: o.Filing.PartnerID, lines: o.Filing.Lines(), garbled: o.Garbled})
 		}
 	}
-	for some := 1; some < 1<<min(len(rest), 4); some++ {
-		for _, holds := range []bool{true, false} {
+	rest = distinct(f, rest)
+	for some := 1; some < 1<<len(rest); some++ {
+		for holding := some; ; holding = (holding - 1) & some { // which of them hold
 			var before []claim
-			for i, o := range rest[:min(len(rest), 4)] {
-				if some>>i&1 == 1 {
-					before = append(before, claim{partner: o.Filing.PartnerID, lines: o.Filing.Lines(), holds: holds, garbled: o.Garbled})
+			for i, c := range rest {
+				if c.holds = holding>>i&1 == 1; some>>i&1 == 1 {
+					before = append(before, c)
 				}
 			}
 			add(before)
+			if holding == 0 {
+				break
+			}
 		}
 	}
 	return out

@@ -36,7 +36,7 @@ export function arrivals(rate, iterations) {
     rate: Math.max(1, Math.round(rate * 60)),
     timeUnit: '1m',
     duration: `${Math.ceil((iterations / rate) * 1000)}ms`,
-    preAllocatedVUs: Math.min(400, Math.max(20, Math.ceil(rate))),
+    preAllocatedVUs: Math.min(800, Math.max(20, Math.ceil(3 * rate))),
     maxVUs: 1000,
   };
 }
