@@ -43,6 +43,7 @@ type settings struct {
 	database  string
 	k6        string
 	scripts   string
+	limits    string
 	report    string
 	out       string
 }
@@ -68,7 +69,8 @@ func main() {
 	f.BoolVar(&c.populate, "populate", false, "with -url: import the vendor's world there first and publish the plan. Only into a dibs made for tests")
 	f.StringVar(&c.database, "database", "", "with -url: its database, as dibs audit verify takes it")
 	f.StringVar(&c.k6, "k6", "bin/k6", "the k6 to use")
-	f.StringVar(&c.scripts, "scripts", "loadtest/k6", "folder of the scenarios and their thresholds")
+	f.StringVar(&c.scripts, "scripts", "loadtest/k6", "folder of the scenarios")
+	f.StringVar(&c.limits, "thresholds", "loadtest/k6/thresholds.json", "the limits to hold: times, failures, wrong answers")
 	f.StringVar(&c.report, "report", "loadtest.html", "where the report goes")
 	f.StringVar(&c.out, "out", "loadtest-data", "generate: the folder")
 	_ = f.Parse(args) // it ends the program
@@ -341,6 +343,10 @@ func scenario(ctx context.Context, c *settings, w *work, s *service, data, name 
 	if err != nil {
 		return nil, err
 	}
+	limits, err := filepath.Abs(c.limits)
+	if err != nil {
+		return nil, err
+	}
 	rate := c.Rate
 	if name == "territories" {
 		rate /= 2 // each is read as well
@@ -348,7 +354,7 @@ func scenario(ctx context.Context, c *settings, w *work, s *service, data, name 
 	fmt.Printf("%s: %d registrations at %g a second\n", name, len(filings), rate)
 	answers := filepath.Join(data, name+".answers")
 	cmd := exec.CommandContext(ctx, c.k6, "run", "--quiet", "--no-usage-report", "--no-color", "--address", "", "--log-format", "raw", "--log-output", "file="+answers+",level=info", filepath.Join(scripts, name+".js"))
-	cmd.Env = append(os.Environ(), "DATA="+data, "URLS="+strings.Join(s.urls, ","), "KEY="+s.key, fmt.Sprintf("RATE=%g", rate), "K6_NO_USAGE_REPORT=true")
+	cmd.Env = append(os.Environ(), "DATA="+data, "THRESHOLDS="+limits, "URLS="+strings.Join(s.urls, ","), "KEY="+s.key, fmt.Sprintf("RATE=%g", rate), "K6_NO_USAGE_REPORT=true")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var says bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &says, &says
@@ -372,7 +378,7 @@ func scenario(ctx context.Context, c *settings, w *work, s *service, data, name 
 		return nil, err
 	}
 	r.Verdict = w.v.judge(filings, r.Replies, decisions)
-	return r, r.limits(filepath.Join(scripts, "thresholds.json"))
+	return r, r.limits(limits)
 }
 
 // readAnswers reads what the scenario wrote down of each answer.

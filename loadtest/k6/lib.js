@@ -20,7 +20,7 @@ export function load(scenario) {
 export function options(scenario, executor) {
   return {
     scenarios: { [scenario]: Object.assign({ gracefulStop: '30s' }, executor) },
-    thresholds: JSON.parse(open('thresholds.json'))[scenario],
+    thresholds: JSON.parse(open(__ENV.THRESHOLDS))[scenario],
     summaryTrendStats: ['min', 'med', 'p(90)', 'p(99)', 'max', 'count'],
     batch: 1000,
     batchPerHost: 0,
