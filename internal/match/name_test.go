@@ -80,6 +80,15 @@ func TestPlaceInBrackets(t *testing.T) {
 	if p := m.Judge(a, b).Probability; p > 0.2 {
 		t.Errorf("two strangers of one city are one with probability %g", p)
 	}
+	other := func(name string) *Query { return m.Prepare(Record{Names: []string{name}, Country: "US"}) }
+	if p := m.Judge(other("Paii Inc (Palo Alto)"), other("Pain Institute (Palo Alto)")).Probability; p > DefaultThresholds.Same {
+		t.Errorf("two strangers of one city that only the brackets name are one with probability %g", p)
+	}
+	x := m.Prepare(Record{Names: []string{"Dean University (Moncton)"}, Country: "CA", City: "Moncton"})
+	y := m.Prepare(Record{Names: []string{"University of Moncton"}, Country: "CA", City: "Moncton"})
+	if p := m.Judge(x, y).Probability; p > 0.5 {
+		t.Errorf("a university there is the university of there with probability %g", p)
+	}
 	c := m.Prepare(Record{Names: []string{"Belgtesse Maritime"}, Country: "US", City: "Lake Mary"})
 	if p := m.Judge(a, c).Probability; p < 0.9 {
 		t.Errorf("the same without brackets is one with probability %g", p)
