@@ -26,8 +26,8 @@ type filed struct {
 	Key    string // its Idempotency-Key
 	Filing deal.Filing
 	Exact  bool // the customer is described as the vendor has it
-	// The name has suffered twice, or once and has only short words, in which one letter is another word. Everybody would
-	// rather recognise the customer; not to is counted apart.
+	// The name has suffered twice, or in two words, or once and has only short words, in which one letter is another word.
+	// Everybody would rather recognise the customer; not to is counted apart.
 	Garbled bool
 	org     *org
 	probe   *probe // of a sweep: what it shows of the plan
@@ -264,9 +264,15 @@ func (f *filed) blur(rng *rand.Rand, slips int) {
 			c.Employees = 0
 		}
 	}
-	was := telling(c.Name)
-	short := !slices.ContainsFunc(was, func(w string) bool { return utf8.RuneCountInString(w) > shortWord })
-	f.Garbled = short && !slices.Equal(was, telling(name)) || slips > 1 && match.Normalise(c.Name) != match.Normalise(name)
+	was, is := telling(c.Name), telling(name)
+	short, changed := true, 0
+	for _, w := range was {
+		short = short && utf8.RuneCountInString(w) <= shortWord
+		if !slices.Contains(is, w) {
+			changed++
+		}
+	}
+	f.Garbled = short && changed > 0 || changed > 1 || slips > 1 && match.Normalise(c.Name) != match.Normalise(name)
 	if c.Name = name; city != "" {
 		c.Name += " (" + city + ")"
 	}
