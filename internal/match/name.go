@@ -28,11 +28,12 @@ type word struct {
 type role uint8
 
 const (
-	wholeName role = iota // everything, or all there is
-	partName              // one side of a "doing business as", or the name without its brackets
-	aliasName             // another name the record gives
-	latinName             // another script written in Latin letters
-	insideName            // what stood in brackets
+	wholeName  role = iota // everything, or all there is
+	partName               // one side of a "doing business as", or the name without its brackets
+	aliasName              // another name the record gives
+	latinName              // another script written in Latin letters
+	insideName             // what stood in brackets
+	lastRole   = insideName
 )
 
 // part reports whether the name is a part of what was written.
