@@ -5,6 +5,7 @@ GO       ?= go
 TOOL      = $(GO) tool -modfile=tools/mod/go.mod
 FUZZTIME ?= 10s
 SOAK     ?= 30
+K6        = v1.8.1
 
 .DEFAULT_GOAL := help
 
@@ -35,6 +36,13 @@ bench: ## Measure one registration beside a no-op and a bare commit, write BENCH
 soak: ## Break replicas, databases and caches for SOAK minutes (30) and look for a wrong answer; results add up in soak.jsonl
 	$(GO) run ./tools/chaos soak -minutes $(SOAK) $(SOAKFLAGS)
 
+loadtest: bin/k6 ## File registrations of which it is known what is right, at LOADFLAGS (-rate 200 …), and write loadtest.html
+	$(GO) build -o bin/loadtest ./loadtest && bin/loadtest $(LOADFLAGS)
+
+# A program beside ours, and no part of it: it is AGPL. Its sources come from the module proxy; building them takes minutes, once.
+bin/k6:
+	GOBIN=$(CURDIR)/bin $(GO) install -trimpath -ldflags '-s -w' go.k6.io/k6@$(K6)
+
 mutants: ## Seed bugs in the service, one by one, and see that the harness catches each
 	$(GO) run ./tools/chaos mutants
 
@@ -45,4 +53,4 @@ lint: ## Check format and style; the first run builds the linter, which takes mi
 generate: ## Write the generated files anew
 	$(GO) generate ./...
 
-.PHONY: help run prepare test race fuzz bench soak mutants lint generate
+.PHONY: help run prepare test race fuzz bench soak loadtest mutants lint generate

@@ -50,7 +50,7 @@ var mayImport = map[string]string{
 
 // isCommand reports whether a package is a program, of the product or of its makers.
 func isCommand(pkg string) bool {
-	return strings.HasPrefix(pkg, "cmd/") || strings.HasPrefix(pkg, "tools/")
+	return pkg == "loadtest" || strings.HasPrefix(pkg, "cmd/") || strings.HasPrefix(pkg, "tools/")
 }
 
 // TestImports reads the files itself: go test does not see what a subprocess such as go list reads, and would go on

@@ -28,6 +28,9 @@ func organisation(rng *rand.Rand, id string) Record {
 		name += " " + pick("services", "international", "systems", "health", "group", "technologies", "labs", "data", "energy", "national", "2", "ii")
 	}
 	name += pick("", " Inc", " LLC", " GmbH", " Ltd")
+	if rng.IntN(5) == 0 {
+		name += " (" + pick("Berlin", "Austin", "Palo Alto", "Initech", "a Wayne company") + ")"
+	}
 	r := Record{ID: id, Names: []string{name}}
 	if rng.IntN(5) == 0 {
 		r.Names = append(r.Names, pick(brands...)+" "+pick("holdings", "trading"))

@@ -48,7 +48,7 @@ func (m *Model) Prepare(r Record) *Query {
 			q.display = raw
 			q.disguised = disguise(raw[:min(len(raw), 1000)])
 		}
-		for _, n := range m.names(raw, as) {
+		for _, n := range m.names(raw, as, q.city) {
 			if len(q.names) < maxNames && !slices.ContainsFunc(q.names, func(o name) bool { return o.squash == n.squash && len(o.words) == len(n.words) }) {
 				q.names = append(q.names, n)
 			}
@@ -107,6 +107,9 @@ func (m *Model) compare(a, b *Query, owners func(domain string) int, e *evidence
 	var l likeness
 	for i := range a.names {
 		for j := range b.names {
+			if a.names[i].role == insideName && b.names[j].role == insideName {
+				continue // a city or a department, as often as a name; what stands before it tells
+			}
 			m.align(&a.names[i], &b.names[j], &l, nil)
 			s := l.dice
 			if l.acronym > 0 {
@@ -165,7 +168,7 @@ func (m *Model) nameFeatures(l *likeness, v *vector) {
 		v[fFormOther] = 1
 	}
 	v[fFormClash] = indicate(m.formsClash(l.a.form, l.b.form))
-	v[fPart] = indicate(l.a.role == partName || l.b.role == partName)
+	v[fPart] = indicate(l.a.role.part() || l.b.role.part())
 	v[fAlias] = indicate(l.a.role == aliasName || l.b.role == aliasName)
 	if l.acronym > 0 && l.dice < 0.5 {
 		// No word can be shared, so none is missed.
@@ -365,7 +368,7 @@ func (m *Model) siblings(e *evidence) bool {
 		}
 		return nil
 	}
-	if e.like.a.role != partName && e.like.b.role != partName {
+	if !e.like.a.role.part() && !e.like.b.role.part() {
 		return false
 	}
 	a, b := whole(e.a), whole(e.b)

@@ -28,11 +28,16 @@ type word struct {
 type role uint8
 
 const (
-	wholeName role = iota // everything, or all there is
-	partName              // one side of a "doing business as", or the name without its brackets
-	aliasName             // another name the record gives
-	latinName             // another script written in Latin letters
+	wholeName  role = iota // everything, or all there is
+	partName               // one side of a "doing business as", or the name without its brackets
+	aliasName              // another name the record gives
+	latinName              // another script written in Latin letters
+	insideName             // what stood in brackets
+	lastRole   = insideName
 )
+
+// part reports whether the name is a part of what was written.
+func (r role) part() bool { return r == partName || r == insideName }
 
 // name is one way to call an organisation, ready to compare.
 type name struct {
@@ -66,7 +71,9 @@ var leading = map[string]bool{"ооо": true, "оао": true, "пао": true, "�
 
 // names reads everything a raw name says: the whole, its halves around "doing business as", the part outside and the
 // part inside brackets, and what is written in other scripts in Latin letters too.
-func (m *Model) names(raw string, as role) []name {
+// Brackets around one of the places, which are where the organisation is, in the form of Normalise, are left out: all of a city
+// would have them in common.
+func (m *Model) names(raw string, as role, places ...string) []name {
 	cut := utf8.RuneCountInString(strings.TrimSpace(raw)) >= cutLength
 	if len(raw) > 1000 {
 		raw = strings.ToValidUTF8(raw[:1000], "")
@@ -115,6 +122,8 @@ func (m *Model) names(raw string, as role) []name {
 		}
 	case inside != "" && outside != "" && m.onlyForms(words(inside)):
 		add(w, as) // brackets around a legal form say nothing else
+	case inside != "" && outside != "" && slices.Contains(places, strings.Join(words(inside), " ")):
+		add(words(outside), as)
 	case inside != "" && outside != "":
 		add(w, as)
 		in := words(inside)
@@ -126,7 +135,10 @@ func (m *Model) names(raw string, as role) []name {
 				out[i].site = strings.Join(in, " ")
 			}
 		} else if len(in) > 0 {
-			add(in, max(as, partName))
+			if as == wholeName {
+				as = insideName
+			}
+			add(in, as)
 		}
 	default:
 		add(halves[0], as)

@@ -71,6 +71,35 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestPlaceInBrackets: where an organisation is, in brackets behind its name, is not another name of it. Everybody in the city
+// would have it.
+func TestPlaceInBrackets(t *testing.T) {
+	m := Default()
+	a := m.Prepare(Record{Names: []string{"Belgtesse Maritime Inc (Lake Mary)"}, Country: "US", City: "LAKE MARY"})
+	b := m.Prepare(Record{Names: []string{"Alice & Lafoenix (Lake Mary)"}, Country: "US", City: "Lake Mary"})
+	if p := m.Judge(a, b).Probability; p > 0.2 {
+		t.Errorf("two strangers of one city are one with probability %g", p)
+	}
+	other := func(name string) *Query { return m.Prepare(Record{Names: []string{name}, Country: "US"}) }
+	if p := m.Judge(other("Paii Inc (Palo Alto)"), other("Pain Institute (Palo Alto)")).Probability; p > DefaultThresholds.Same {
+		t.Errorf("two strangers of one city that only the brackets name are one with probability %g", p)
+	}
+	x := m.Prepare(Record{Names: []string{"Dean University (Moncton)"}, Country: "CA", City: "Moncton"})
+	y := m.Prepare(Record{Names: []string{"University of Moncton"}, Country: "CA", City: "Moncton"})
+	if p := m.Judge(x, y).Probability; p > 0.5 {
+		t.Errorf("a university there is the university of there with probability %g", p)
+	}
+	c := m.Prepare(Record{Names: []string{"Belgtesse Maritime"}, Country: "US", City: "Lake Mary"})
+	if p := m.Judge(a, c).Probability; p < 0.9 {
+		t.Errorf("the same without brackets is one with probability %g", p)
+	}
+	d := m.Prepare(Record{Names: []string{"Bayerische Motoren Werke AG (BMW)"}, Country: "DE", City: "München"})
+	e := m.Prepare(Record{Names: []string{"BMW"}, Country: "DE", City: "München"})
+	if p := m.Judge(d, e).Probability; p < 0.5 {
+		t.Errorf("a name in brackets is one with probability %g", p)
+	}
+}
+
 func TestFields(t *testing.T) {
 	for _, c := range []struct {
 		what, got, want string

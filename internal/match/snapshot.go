@@ -220,7 +220,7 @@ func validRecord(b []byte, words, forms int) bool {
 	str() // display
 	for names := next(); names > 0 && good; names-- {
 		head, form := next(), next()
-		if head>>3 > uint64(latinName) || form >= uint64(forms) {
+		if head>>3 > uint64(lastRole) || form >= uint64(forms) {
 			return false
 		}
 		for count := next(); count > 0 && good; count-- {
