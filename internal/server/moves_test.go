@@ -128,7 +128,7 @@ func TestMoves(t *testing.T) {
 				t.Errorf("%s", g)
 			}
 		}
-		g := file("portal", "Zuckerfabrik Juelich AG", "zuckerfabrik-juelich.example")
+		g := file("portal", "Quarzwerk Lausitz", "quarzwerk.example")
 		switch g := w.call("portal", "POST", at(g, "won"), `{}`); {
 		case g.status == 200 && g.str(t, "status") == "won":
 		case g.status == 409 && strings.Contains(string(g.body), "between registration and win"): // the default policy has a dwell
