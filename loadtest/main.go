@@ -219,7 +219,7 @@ func write(_ context.Context, c *settings) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if err := os.MkdirAll(c.out, 0o755); err != nil { //nolint:gosec // nothing in it is secret
+	if err := os.MkdirAll(c.out, 0o755); err != nil {
 		return false, err
 	}
 	v := w.v
