@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -266,6 +267,10 @@ func (c *compiler) settings() {
 		c.add(path("settings", "publish", "people"), "%d is not 1 or 2: who saves a version publishes it, or somebody else does", d.Publish.People)
 	}
 	c.words("uncounted_classes", d.Uncounted)
+	s.OnPartner = map[string]string{"suspended": cmp.Or(d.OnPartner.Suspended, "review"), "terminated": cmp.Or(d.OnPartner.Terminated, "review")}
+	for _, status := range []string{"suspended", "terminated"} {
+		oneOf(c, path("settings", "on_partner", status), s.OnPartner[status], []string{"keep", "review", "revoke"})
+	}
 	c.words("mail_domains", d.MailDomains)
 	s.MailDomain = d.MailDomains
 	s.DistinctBy, s.Waitlist, s.Uncounted, s.TwoPeople = d.DistinctBy, d.Waitlist, d.Uncounted, d.Publish.People == 2
