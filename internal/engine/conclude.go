@@ -129,49 +129,51 @@ func share(v *view, r *deal.Registration, scope deal.Scope, now time.Time) strin
 
 // inLine orders those who wait for what the customer's holder had, by the policy's waitlist criteria, then by filing.
 func inLine(v *view, ids []string) []string {
-	set := v.policy.Settings()
 	out := slices.Clone(ids)
-	if len(set.Waitlist) == 0 {
-		return out
-	}
+	slices.SortStableFunc(out, func(x, y string) int { return v.compareInLine(v.claims[x], v.claims[y]) })
+	return out
+}
+
+// compareInLine is negative when a comes before b in the line for a customer, by the policy's criteria, then by filing.
+func (v *view) compareInLine(a, b *deal.Registration) int {
+	set := v.policy.Settings()
 	has := func(r *deal.Registration, kind string) int {
 		if slices.ContainsFunc(r.Filing.Evidence, func(e deal.Evidence) bool { return e.Kind == kind }) {
 			return 0
 		}
 		return 1
 	}
-	slices.SortStableFunc(out, func(x, y string) int {
-		a, b := v.claims[x], v.claims[y]
-		for _, by := range set.Waitlist {
-			c := 0
-			switch by {
-			case "letter", "meeting":
-				c = cmp.Compare(has(a, by), has(b, by))
-			case "tier":
-				c = cmp.Compare(tierRank(v, b, set), tierRank(v, a, set))
-			case "amount":
-				p, _ := v.convert(total(&a.Filing), set.Currency, a.ReceivedAt)
-				q, _ := v.convert(total(&b.Filing), set.Currency, b.ReceivedAt)
-				c = cmp.Compare(q, p)
-			case "incumbent":
-				last := v.incumbent(a.CustomerRef.AccountID)
-				self := func(r *deal.Registration) int {
-					if last != nil && last.PartnerID == r.Filing.PartnerID {
-						return 0
-					}
-					return 1
+	for _, by := range set.Waitlist {
+		c := 0
+		switch by {
+		case "letter", "meeting":
+			c = cmp.Compare(has(a, by), has(b, by))
+		case "tier":
+			c = cmp.Compare(tierRank(v, b, set), tierRank(v, a, set))
+		case "amount":
+			p, _ := v.convert(total(&a.Filing), set.Currency, a.ReceivedAt)
+			q, _ := v.convert(total(&b.Filing), set.Currency, b.ReceivedAt)
+			c = cmp.Compare(q, p)
+		case "incumbent":
+			last := v.incumbent(a.CustomerRef.AccountID)
+			self := func(r *deal.Registration) int {
+				if last != nil && last.PartnerID == r.Filing.PartnerID {
+					return 0
 				}
-				c = cmp.Compare(self(a), self(b))
-			case "submitted":
-				c = cmp.Compare(a.Sequence, b.Sequence)
+				return 1
 			}
-			if c != 0 {
-				return c
-			}
+			c = cmp.Compare(self(a), self(b))
+		case "submitted":
+			c = cmp.Compare(a.Sequence, b.Sequence)
+		default:
+			field := strings.TrimPrefix(by, "custom.")
+			c = cmp.Compare(set.Weight(field, b.Filing.Custom[field]), set.Weight(field, a.Filing.Custom[field]))
 		}
-		return 0
-	})
-	return out
+		if c != 0 {
+			return c
+		}
+	}
+	return cmp.Compare(a.Sequence, b.Sequence)
 }
 
 func tierRank(v *view, r *deal.Registration, set policy.Settings) int {

@@ -261,7 +261,10 @@ func (c *compiler) settings() {
 		c.add(path("settings", "distinct_by", i), "%q is not one of %s, or a field that settings.custom declares", f, strings.Join(distinctFields, ", "))
 	}
 	for i, w := range d.Waitlist {
-		oneOf(c, path("settings", "waitlist", i), w, WaitlistOrders)
+		if cn, own := customName(w); own && d.Custom[cn].Type != "" && FactType(d.Custom[cn].Type) != String {
+			continue
+		}
+		oneOf(c, path("settings", "waitlist", i), w, append(slices.Clone(WaitlistOrders), "a field of settings.custom that is no text"))
 	}
 	if d.Publish.People != 0 && d.Publish.People != 1 && d.Publish.People != 2 {
 		c.add(path("settings", "publish", "people"), "%d is not 1 or 2: who saves a version publishes it, or somebody else does", d.Publish.People)
