@@ -47,6 +47,7 @@ func (e AccountStatus) Valid() bool {
 const (
 	CaseKindAppeal     CaseKind = "appeal"
 	CaseKindEscalation CaseKind = "escalation"
+	CaseKindStanding   CaseKind = "standing"
 )
 
 // Valid indicates whether the value is a known member of the CaseKind enum.
@@ -55,6 +56,8 @@ func (e CaseKind) Valid() bool {
 	case CaseKindAppeal:
 		return true
 	case CaseKindEscalation:
+		return true
+	case CaseKindStanding:
 		return true
 	default:
 		return false
@@ -101,6 +104,7 @@ func (e CaseAnswerKind) Valid() bool {
 const (
 	CaseFileKindAppeal     CaseFileKind = "appeal"
 	CaseFileKindEscalation CaseFileKind = "escalation"
+	CaseFileKindStanding   CaseFileKind = "standing"
 )
 
 // Valid indicates whether the value is a known member of the CaseFileKind enum.
@@ -109,6 +113,8 @@ func (e CaseFileKind) Valid() bool {
 	case CaseFileKindAppeal:
 		return true
 	case CaseFileKindEscalation:
+		return true
+	case CaseFileKindStanding:
 		return true
 	default:
 		return false
@@ -1163,6 +1169,7 @@ func (e ListCasesParamsStatus) Valid() bool {
 const (
 	ListCasesParamsKindAppeal     ListCasesParamsKind = "appeal"
 	ListCasesParamsKindEscalation ListCasesParamsKind = "escalation"
+	ListCasesParamsKindStanding   ListCasesParamsKind = "standing"
 )
 
 // Valid indicates whether the value is a known member of the ListCasesParamsKind enum.
@@ -1171,6 +1178,8 @@ func (e ListCasesParamsKind) Valid() bool {
 	case ListCasesParamsKindAppeal:
 		return true
 	case ListCasesParamsKindEscalation:
+		return true
+	case ListCasesParamsKindStanding:
 		return true
 	default:
 		return false

@@ -50,6 +50,7 @@ func (e AccountStatus) Valid() bool {
 const (
 	CaseKindAppeal     CaseKind = "appeal"
 	CaseKindEscalation CaseKind = "escalation"
+	CaseKindStanding   CaseKind = "standing"
 )
 
 // Valid indicates whether the value is a known member of the CaseKind enum.
@@ -58,6 +59,8 @@ func (e CaseKind) Valid() bool {
 	case CaseKindAppeal:
 		return true
 	case CaseKindEscalation:
+		return true
+	case CaseKindStanding:
 		return true
 	default:
 		return false
@@ -104,6 +107,7 @@ func (e CaseAnswerKind) Valid() bool {
 const (
 	CaseFileKindAppeal     CaseFileKind = "appeal"
 	CaseFileKindEscalation CaseFileKind = "escalation"
+	CaseFileKindStanding   CaseFileKind = "standing"
 )
 
 // Valid indicates whether the value is a known member of the CaseFileKind enum.
@@ -112,6 +116,8 @@ func (e CaseFileKind) Valid() bool {
 	case CaseFileKindAppeal:
 		return true
 	case CaseFileKindEscalation:
+		return true
+	case CaseFileKindStanding:
 		return true
 	default:
 		return false
@@ -1166,6 +1172,7 @@ func (e ListCasesParamsStatus) Valid() bool {
 const (
 	ListCasesParamsKindAppeal     ListCasesParamsKind = "appeal"
 	ListCasesParamsKindEscalation ListCasesParamsKind = "escalation"
+	ListCasesParamsKindStanding   ListCasesParamsKind = "standing"
 )
 
 // Valid indicates whether the value is a known member of the ListCasesParamsKind enum.
@@ -1174,6 +1181,8 @@ func (e ListCasesParamsKind) Valid() bool {
 	case ListCasesParamsKindAppeal:
 		return true
 	case ListCasesParamsKindEscalation:
+		return true
+	case ListCasesParamsKindStanding:
 		return true
 	default:
 		return false

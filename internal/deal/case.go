@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Case is the file of an escalation or of an appeal: one for each dispute.
+// Case is the file of an escalation or of an appeal, one for each dispute; or of a partner's standing.
 type Case struct {
 	ID             string         `json:"id"`
-	Kind           string         `json:"kind,omitempty"` // CaseEscalation or CaseAppeal
+	Kind           string         `json:"kind,omitempty"` // one of CaseKinds
 	RegistrationID string         `json:"registration_id"`
 	PartnerID      string         `json:"partner_id,omitempty"` // its registrant
 	Also           []string       `json:"also,omitempty"`       // later registrations of the same dispute
@@ -48,12 +48,13 @@ type Case struct {
 const (
 	CaseEscalation = "escalation"
 	CaseAppeal     = "appeal"
+	CaseStanding   = "standing" // of a partner that was suspended or terminated: what becomes of its protections
 	CaseOpen       = "open"
 	CaseResolved   = "resolved"
 )
 
 // CaseKinds lists every kind.
-var CaseKinds = []string{CaseEscalation, CaseAppeal}
+var CaseKinds = []string{CaseEscalation, CaseAppeal, CaseStanding}
 
 // Members returns the registrations of the case, the one in question first.
 func (k *Case) Members() []string { return append([]string{k.RegistrationID}, k.Also...) }
@@ -258,6 +259,8 @@ const (
 	EntryAsked          = "case.asked" // the partner
 	EntryUnanswered     = "case.unanswered"
 	EntryConsulted      = "case.consulted"
+	EntryStanding       = "case.opened"         // about a partner's standing; other cases are opened by a decision or an appeal
+	EntryClosed         = "case.closed"         // a partner's standing: what is protected stays, or is revoked by the entries that follow
 	EntryProposed       = "case.proposed"       // a ruling waits for a second person
 	EntryUnacknowledged = "case.unacknowledged" // nobody acknowledged it in time
 	EntryWarned         = "case.warned"         // three quarters of the time to decide have gone

@@ -248,6 +248,9 @@ func (e *Engine) resolve(k deal.Case, do Doing, by deal.Actor, now time.Time) (a
 	if err := v.mayRule(&k, by, now); err != nil {
 		return addition{}, err
 	}
+	if k.Kind == deal.CaseStanding {
+		return v.standingRuled(k, ruling, by, do.Text, now)
+	}
 	second := k.Proposal != nil && k.Proposal.By.PersonID != by.PersonID && reflect.DeepEqual(k.Proposal.Ruling, ruling)
 	if do.Confirm && !second {
 		return addition{}, fmt.Errorf("%w: who has proposed it cannot confirm it; a second person does", deal.ErrForbidden)

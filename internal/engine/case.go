@@ -219,6 +219,9 @@ func caseEntry(kind string, k deal.Case, n *deal.Note) (addition, error) {
 
 // closed adds to an addition that r has left its case: the case as it is then, the event of it, and who is to be decided again.
 func (v *view) closed(a *addition, r *deal.Registration, by deal.Actor, now time.Time) error {
+	if err := v.leaves(a, r, now); err != nil {
+		return err
+	}
 	k, others := v.left(r, r.Status, now, r.Version)
 	if k == nil {
 		return nil
@@ -345,7 +348,19 @@ func (e *Engine) follows(b *store.Batch, a addition, now time.Time) error {
 		}
 	}
 	if a.won != nil {
-		return e.closeLine(b, a.won, now)
+		if err := e.closeLine(b, a.won, now); err != nil {
+			return err
+		}
+	}
+	for _, id := range a.revokes {
+		if err := e.revoke(b, id, a.entry.Actor, now); err != nil {
+			return err
+		}
+	}
+	for _, id := range a.standing {
+		if err := e.stands(b, id, now); err != nil {
+			return err
+		}
 	}
 	return nil
 }

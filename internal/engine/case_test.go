@@ -721,3 +721,68 @@ func TestResolveAtOnce(t *testing.T) {
 	}
 	b.sound()
 }
+
+// What a partner holds when it is suspended or terminated stays, is revoked, or is for people to decide, as the policy says.
+func TestStanding(t *testing.T) {
+	t.Parallel()
+	other := deal.Customer{Name: "Kormoran Werft", Country: "DE", City: "Rostock"}
+	b := desk(t)
+	partner := func(status string) *deal.Partner {
+		return &deal.Partner{ID: "P-1", Name: "Partner 1", Type: "reseller", Tier: "gold", Status: status, AgreementSignedAt: day("2026-01-01"), TrainedStaff: 3}
+	}
+	standing := func() *deal.Case {
+		return read(b.Engine, func(v *view) *deal.Case { return v.standingCase("P-1") })
+	}
+	first, _ := b.file(by("P-1", zanzibar))
+	second, _ := b.file(by("P-1", quixotic))
+	third, _ := b.file(by("P-1", other))
+	behind, _ := b.file(by("P-2", quixotic))
+	b.put(partner("suspended"))
+	k := standing()
+	if k == nil || !slices.Equal(k.Members(), []string{first.ID, second.ID, third.ID}) {
+		t.Fatalf("suspended: %+v", k)
+	}
+	b.put(partner("active"))
+	if standing() != nil || b.status(first.ID) != deal.StatusProtected {
+		t.Errorf("active again: %+v, %s", standing(), b.status(first.ID))
+	}
+	b.put(partner("terminated"))
+	k = standing()
+	if _, err := b.move(asOps, first.ID, deal.EventWithdraw); err != nil {
+		t.Fatal(err)
+	}
+	if now := standing(); now == nil || !slices.Equal(now.Members(), []string{second.ID, third.ID}) {
+		t.Errorf("one has gone: %+v", now)
+	}
+	var wrong deal.FieldErrors
+	if _, err := b.do("dan", k.ID, Doing{Act: ActResolve, Text: "x", Ruling: deal.Ruling{Resolution: deal.ResolveCoSell}}); !errors.As(err, &wrong) {
+		t.Errorf("sold together: %v", err)
+	}
+	done := b.done("dan", k.ID, routes(deal.Declined))
+	if done.Status != deal.CaseResolved || done.Outcome != "revoked" || done.RuledBy != "dan" {
+		t.Errorf("resolved %+v", done)
+	}
+	if b.status(second.ID) != deal.StatusRevoked || b.status(third.ID) != deal.StatusRevoked || b.status(behind.ID) != deal.StatusProtected {
+		t.Errorf("revoked: %s, %s; behind: %s", b.status(second.ID), b.status(third.ID), b.status(behind.ID))
+	}
+	if _, _, entry := b.last(second.ID); entry.Actor != person("dan") {
+		t.Errorf("revoked by %v", entry.Actor)
+	}
+	b.put(partner("active"))
+	fourth, _ := b.file(by("P-1", zanzibar))
+	b.put(partner("suspended"))
+	if done = b.done("dan", standing().ID, protects()); done.Outcome != "kept" || b.status(fourth.ID) != deal.StatusProtected {
+		t.Errorf("kept: %+v, %s", done, b.status(fourth.ID))
+	}
+	b.put(partner("active"))
+	b.publish(deal.PolicyDocument, strings.Replace(disputes, "settings:\n", "settings:\n  on_partner: {suspended: keep, terminated: revoke}\n", 1))
+	b.put(partner("suspended"))
+	if standing() != nil || b.status(fourth.ID) != deal.StatusProtected {
+		t.Errorf("kept as the policy says: %+v, %s", standing(), b.status(fourth.ID))
+	}
+	b.put(partner("terminated"))
+	if b.status(fourth.ID) != deal.StatusRevoked {
+		t.Errorf("revoked as the policy says: %s", b.status(fourth.ID))
+	}
+	b.sound()
+}

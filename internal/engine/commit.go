@@ -28,13 +28,15 @@ const (
 
 // addition is one entry to be appended.
 type addition struct {
-	entry  store.Entry
-	change *deal.Change
-	events []store.Event
-	number bool               // the entry takes the next registration number
-	again  []string           // registrations that are decided again after the entry, by the rules
-	frees  string             // the customer whose line moves up after that; empty: nobody's
-	won    *deal.Registration // a deal that is won, for which others wait no more
+	entry    store.Entry
+	change   *deal.Change
+	events   []store.Event
+	number   bool               // the entry takes the next registration number
+	again    []string           // registrations that are decided again after the entry, by the rules
+	frees    string             // the customer whose line moves up after that; empty: nobody's
+	revokes  []string           // registrations that are revoked after the entry, by whom it is of
+	standing []string           // partners whose status has changed
+	won      *deal.Registration // a deal that is won, for which others wait no more
 }
 
 // proposal is one request on its way through the committer.

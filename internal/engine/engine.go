@@ -606,7 +606,7 @@ func (e *Engine) putRows(ctx context.Context, q Request, rows []ImportRow, stric
 		if len(rows) == 1 {
 			subject += "/" + rows[0].Record.Key()
 		}
-		return []addition{{entry: store.Entry{Kind: deal.EntryRecords, Subject: subject}, change: change}}, nil
+		return []addition{{entry: store.Entry{Kind: deal.EntryRecords, Subject: subject}, change: change, standing: e.view.statusChanged(change.Partners)}}, nil
 	})
 	if err != nil {
 		return PutResult{}, nil, err // res may still be written to, if it was the caller who stopped waiting

@@ -271,9 +271,13 @@ func (e *Engine) ended(r *deal.Registration, seq uint64, now time.Time) (additio
 	m.To = r.Status
 	kind := deal.EventRules[m.Event].Entry
 	body, err := eventBody(r)
-	return addition{
+	a := addition{
 		entry:  store.Entry{Kind: kind, Subject: r.ID, Actor: deal.System, At: now},
 		change: &deal.Change{Registrations: []deal.Registration{*r}, Move: m},
 		events: []store.Event{{ID: deal.NewID(deal.EventID), Type: "dibs." + kind + ".v1", Subject: r.ID, Body: body}},
-	}, err
+	}
+	if err == nil && r.Status == deal.StatusExpired {
+		err = e.view.leaves(&a, r, now)
+	}
+	return a, err
 }

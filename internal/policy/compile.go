@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -273,6 +274,10 @@ func (c *compiler) settings() {
 	}
 	s.MaterialPercent, s.KeepsPlace = d.Material.AmountPercent, d.Material.KeepsPlace
 	c.words("uncounted_classes", d.Uncounted)
+	s.OnPartner = map[string]string{"suspended": cmp.Or(d.OnPartner.Suspended, "review"), "terminated": cmp.Or(d.OnPartner.Terminated, "review")}
+	for _, status := range []string{"suspended", "terminated"} {
+		oneOf(c, path("settings", "on_partner", status), s.OnPartner[status], []string{"keep", "review", "revoke"})
+	}
 	c.words("mail_domains", d.MailDomains)
 	s.MailDomain = d.MailDomains
 	s.DistinctBy, s.Waitlist, s.Uncounted, s.TwoPeople = d.DistinctBy, d.Waitlist, d.Uncounted, d.Publish.People == 2

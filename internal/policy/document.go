@@ -71,6 +71,7 @@ type settingsDoc struct {
 	DistinctBy   []string             `yaml:"distinct_by"`
 	Waitlist     []string             `yaml:"waitlist"`
 	Uncounted    []string             `yaml:"uncounted_classes"`
+	OnPartner    onPartnerDoc         `yaml:"on_partner"`
 	MailDomains  []string             `yaml:"mail_domains"`
 	Publish      publishDoc           `yaml:"publish"`
 	Material     materialDoc          `yaml:"material_change"`
@@ -79,6 +80,11 @@ type settingsDoc struct {
 	Custom       map[string]customDoc `yaml:"custom"`
 
 	Benefits map[string]document.Scalar `yaml:"benefits"` // name → its values, or number
+}
+
+type onPartnerDoc struct {
+	Suspended  string `yaml:"suspended"`
+	Terminated string `yaml:"terminated"`
 }
 
 type publishDoc struct {

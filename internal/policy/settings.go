@@ -37,11 +37,12 @@ type Settings struct {
 	PossibleClaim float64
 	FamilyScope   bool // a claim covers the customer's whole family of companies, not the one organisation
 
-	DistinctBy []string // fields of the filing in which two claims, both of which give them all, are for different things
-	Waitlist   []string // in which order those in line are decided again, by WaitlistOrders or custom.NAME; empty: in order of filing
-	Uncounted  []string // classes of products that do not count towards reg.counted_amount
-	MailDomain []string // domains of mail services, which are no company's
-	TwoPeople  bool     // who saves a version may not publish it
+	DistinctBy []string          // fields of the filing in which two claims, both of which give them all, are for different things
+	Waitlist   []string          // in which order those in line are decided again, by WaitlistOrders or custom.NAME; empty: in order of filing
+	OnPartner  map[string]string // what becomes of the protections of a partner that is suspended or terminated: keep, review or revoke
+	Uncounted  []string          // classes of products that do not count towards reg.counted_amount
+	MailDomain []string          // domains of mail services, which are no company's
+	TwoPeople  bool              // who saves a version may not publish it
 
 	// A change of a filing's amount by no more than MaterialPercent of it is not material. What is changed materially is decided
 	// again; KeepsPlace lets it keep its place in line when its customer stays the same.
