@@ -47,7 +47,12 @@ require (
 	modernc.org/sqlite v1.61.1
 )
 
-require github.com/redis/go-redis/extra/rediscmd/v9 v9.23.0 // indirect
+require (
+	github.com/a-h/templ v0.3.977 // indirect
+	github.com/chromedp/cdproto v0.159.0 // indirect
+	github.com/chromedp/chromedp v0.23.0 // indirect
+	github.com/redis/go-redis/extra/rediscmd/v9 v9.23.0 // indirect
+)
 
 require (
 	cel.dev/expr v0.25.2 // indirect

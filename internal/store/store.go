@@ -190,6 +190,8 @@ type Store interface {
 	// Entries yields entries after seq in order, without a lock; it ends at the head.
 	Entries(ctx context.Context, after uint64) iter.Seq2[Entry, error]
 	Answered(ctx context.Context, key IdemKey) (Entry, error)
+	// EntriesAbout returns the entries whose subject is one of those, in order: the whole history of a registration, of a case.
+	EntriesAbout(ctx context.Context, subjects ...string) ([]Entry, error)
 	// Nodes returns the Merkle hashes at the indexes, in the order asked.
 	Nodes(ctx context.Context, indexes []int64) ([]Hash, error)
 	// AllNodes yields every Merkle hash by index.

@@ -246,6 +246,9 @@ func testAppend(t *testing.T, db store.Store, reopen func() store.Store) {
 		if seqs, err := s.DecisionSeqs(ctx, "reg_a"); err != nil || !slices.Equal(seqs, []uint64{1}) {
 			t.Fatalf("decisions %v, %v", seqs, err)
 		}
+		if about, err := s.EntriesAbout(ctx, "reg_b", "reg_a", "reg_a", "reg_x"); err != nil || len(about) != 2 || about[0].Seq != 1 || about[1].Seq != 2 || string(about[0].Body) != string(want.Body) {
+			t.Fatalf("entries about them %+v, %v", about, err)
+		}
 		if c, err := s.Case(ctx, "case_a"); err != nil || c.Terms.Queue != "deal-desk" || c.Version != 1 {
 			t.Fatalf("case %+v, %v", c, err)
 		}

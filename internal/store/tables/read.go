@@ -2,11 +2,13 @@ package tables
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -203,6 +205,19 @@ func (r *Reader) EntriesWhere(ctx context.Context, condition string, args ...any
 		out = append(out, e)
 	}
 	return out, nil
+}
+
+// EntriesAbout implements store.Store.
+func (r *Reader) EntriesAbout(ctx context.Context, subjects ...string) (out []store.Entry, err error) {
+	for _, s := range subjects {
+		of, err := r.EntriesWhere(ctx, `subject = ? ORDER BY seq`, s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, of...)
+	}
+	slices.SortFunc(out, func(a, b store.Entry) int { return cmp.Compare(a.Seq, b.Seq) })
+	return slices.CompactFunc(out, func(a, b store.Entry) bool { return a.Seq == b.Seq }), nil
 }
 
 // Page returns at most limit entries after seq.
