@@ -1131,8 +1131,9 @@ type DocumentRef struct {
 // Entry defines model for Entry.
 type Entry struct {
 	Actor struct {
-		KeyID string `json:"key_id"`
-		Role  string `json:"role"`
+		KeyID    string `json:"key_id"`
+		PersonID string `json:"person_id,omitempty,omitzero"`
+		Role     string `json:"role"`
 	} `json:"actor"`
 	At time.Time `json:"at"`
 
@@ -1214,6 +1215,7 @@ type Key struct {
 	ID         string    `json:"id"`
 	Note       string    `json:"note,omitempty,omitzero"`
 	PartnerIds []string  `json:"partner_ids,omitempty,omitzero"`
+	PersonID   string    `json:"person_id,omitempty,omitzero"`
 	RevokedAt  time.Time `json:"revoked_at,omitempty,omitzero"`
 	Role       KeyRole   `json:"role"`
 }
@@ -1226,8 +1228,11 @@ type KeyInput struct {
 	Note ShortText `json:"note,omitempty,omitzero"`
 
 	// PartnerIds a portal key's partners; `*` means all
-	PartnerIds []string     `json:"partner_ids,omitempty,omitzero"`
-	Role       KeyInputRole `json:"role"`
+	PartnerIds []string `json:"partner_ids,omitempty,omitzero"`
+
+	// PersonID who acts with the key, of the vendor's people: the ledger says so of everything done with it
+	PersonID string       `json:"person_id,omitempty,omitzero"`
+	Role     KeyInputRole `json:"role"`
 }
 
 // KeyInputRole defines model for KeyInput.Role.
@@ -1293,8 +1298,9 @@ type MoveInput struct {
 type Moved struct {
 	At time.Time `json:"at"`
 	By struct {
-		KeyID string `json:"key_id"`
-		Role  string `json:"role"`
+		KeyID    string `json:"key_id"`
+		PersonID string `json:"person_id,omitempty,omitzero"`
+		Role     string `json:"role"`
 	} `json:"by"`
 	Event    MovedEvent  `json:"event"`
 	Evidence []Evidence  `json:"evidence,omitempty,omitzero"`

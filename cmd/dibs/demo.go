@@ -181,7 +181,7 @@ func (c *demoCmd) keys(ctx context.Context, e *engine.Engine, s *demoState) (int
 		if role == "portal" {
 			partners = []string{"*"}
 		}
-		_, token, err := e.CreateKey(ctx, engine.Request{Actor: operator}, role, partners, "demo")
+		_, token, err := e.CreateKey(ctx, engine.Request{Actor: operator}, deal.Key{Role: role, PartnerIDs: partners, Note: "demo"})
 		if err != nil {
 			return 0, err
 		}

@@ -25,6 +25,7 @@ type keysCreateCmd struct {
 	databaseFlags
 	Role    string   `required:"" enum:"portal,ops,policy,auditor,admin" help:"portal, ops, policy, auditor or admin."`
 	Partner []string `help:"Partner id the portal key may act for; repeat it, or * for all."`
+	Person  string   `placeholder:"ID" help:"Id of the person who acts with the key: what is done with it is recorded as done by that person."`
 	Note    string   `help:"What the key is for."`
 	Format  string   `enum:"text,json" default:"text" help:"text or json."`
 }
@@ -35,7 +36,7 @@ func (c *keysCreateCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	k, token, err := e.CreateKey(ctx, engine.Request{Actor: operator}, c.Role, c.Partner, c.Note)
+	k, token, err := e.CreateKey(ctx, engine.Request{Actor: operator}, deal.Key{Role: c.Role, PartnerIDs: c.Partner, PersonID: c.Person, Note: c.Note})
 	if cerr := done(); err == nil {
 		err = cerr
 	}
@@ -43,7 +44,7 @@ func (c *keysCreateCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	if c.Format == "json" {
-		return writeJSON(std.out, map[string]any{"id": k.ID, "role": k.Role, "partner_ids": k.PartnerIDs, "token": token})
+		return writeJSON(std.out, map[string]any{"id": k.ID, "role": k.Role, "partner_ids": k.PartnerIDs, "person_id": k.PersonID, "token": token})
 	}
 	fmt.Fprintln(std.out, token)
 	fmt.Fprintf(std.err, "%s, role %s; the key above is shown this once\n", k.ID, k.Role)
@@ -73,13 +74,13 @@ func (c *keysListCmd) Run(ctx context.Context, std stdio) error {
 		return writeJSON(std.out, keys)
 	}
 	w := tabwriter.NewWriter(std.out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tROLE\tPARTNERS\tCREATED\tREVOKED\tNOTE")
+	fmt.Fprintln(w, "ID\tROLE\tPERSON\tPARTNERS\tCREATED\tREVOKED\tNOTE")
 	for _, k := range keys {
 		revoked := ""
 		if !k.RevokedAt.IsZero() {
 			revoked = k.RevokedAt.Format("2006-01-02 15:04")
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Role, strings.Join(k.PartnerIDs, ","), k.CreatedAt.Format("2006-01-02 15:04"), revoked, k.Note)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Role, k.PersonID, strings.Join(k.PartnerIDs, ","), k.CreatedAt.Format("2006-01-02 15:04"), revoked, k.Note)
 	}
 	return w.Flush()
 }

@@ -82,7 +82,7 @@ func (c *serveCmd) serve(ctx context.Context, std stdio, log *slog.Logger, e *en
 		return err
 	}
 	if len(keys) == 0 {
-		_, token, err := e.CreateKey(ctx, engine.Request{Actor: operator}, "admin", nil, "first start")
+		_, token, err := e.CreateKey(ctx, engine.Request{Actor: operator}, deal.Key{Role: "admin", Note: "first start"})
 		if err != nil {
 			return err
 		}

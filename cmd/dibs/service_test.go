@@ -672,6 +672,17 @@ func TestKeys(t *testing.T) {
 	if code, _, errs := dibs(t, "", nil, "keys", "create", "--database", db, "--role", "king"); code != exitUsage || !strings.Contains(errs, "role") {
 		t.Errorf("a role there is not: %d %s", code, errs)
 	}
+	for _, wrong := range [][]string{{"--role", "portal", "--partner", "P-none"}, {"--role", "ops", "--person", "U-none"}} {
+		if code, _, errs := dibs(t, "", nil, append([]string{"keys", "create", "--database", db}, wrong...)...); code != exitUsage || !strings.Contains(errs, wrong[3]) {
+			t.Errorf("%v: %d %s", wrong, code, errs)
+		}
+	}
+	if code, _, _ := dibs(t, "id,name\nU-1,Ada\n", nil, "import", "--database", db, "people", "-"); code != exitOK {
+		t.Fatal("no people")
+	}
+	if code, out, errs := dibs(t, "", nil, "keys", "create", "--database", db, "--role", "ops", "--person", "U-1", "--format", "json"); code != exitOK || !strings.Contains(out, `"person_id": "U-1"`) {
+		t.Errorf("a key of a person: %d %s %s", code, out, errs)
+	}
 }
 
 // TestProve prints the receipt of a registration and a checkpoint, and verifies both.

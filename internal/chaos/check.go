@@ -232,7 +232,11 @@ func leafOf(e *entry, prev [32]byte) []byte {
 	text := func(b []byte, s string) []byte { return append(binary.AppendUvarint(b, uint64(len(s))), s...) }
 	b = binary.BigEndian.AppendUint64(b, e.seq)
 	b = binary.BigEndian.AppendUint64(b, uint64(e.at.UnixMicro()))
-	for _, s := range []string{e.kind, e.subject, e.keyID + "/" + e.role} {
+	actor := e.keyID + "/" + e.role
+	if e.personID != "" {
+		actor += "/" + e.personID
+	}
+	for _, s := range []string{e.kind, e.subject, actor} {
 		b = text(b, s)
 	}
 	request := sha256.Sum256(append(text(nil, e.idem), e.requestHash...))

@@ -17,6 +17,7 @@ type entry struct {
 	kind        string
 	subject     string
 	keyID, role string
+	personID    string
 	idem        string
 	requestHash []byte
 	answer      []byte
@@ -103,12 +104,12 @@ func readRecord(ctx context.Context, db *sql.DB, micros string) (*record, error)
 	}
 	defer dec.Close()
 	micro := func(n int64) time.Time { return time.UnixMicro(n).UTC() }
-	err = each(ctx, db, `SELECT seq, `+micros+`, kind, subject, key_id, role, coalesce(idem_key, ''), request_hash, answer, encoding, body, leaf, chain, size FROM entry ORDER BY seq`,
+	err = each(ctx, db, `SELECT seq, `+micros+`, kind, subject, key_id, role, coalesce(person_id, ''), coalesce(idem_key, ''), request_hash, answer, encoding, body, leaf, chain, size FROM entry ORDER BY seq`,
 		func(rows *sql.Rows) error {
 			var e entry
 			var at int64
 			var encoding int
-			err := rows.Scan(&e.seq, &at, &e.kind, &e.subject, &e.keyID, &e.role, &e.idem, &e.requestHash, &e.answer, &encoding, &e.body, &e.leaf, &e.chain, &e.size)
+			err := rows.Scan(&e.seq, &at, &e.kind, &e.subject, &e.keyID, &e.role, &e.personID, &e.idem, &e.requestHash, &e.answer, &encoding, &e.body, &e.leaf, &e.chain, &e.size)
 			if err != nil {
 				return err
 			}

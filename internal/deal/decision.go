@@ -242,10 +242,20 @@ type Case struct {
 	Version        uint64    `json:"version"` // sequence of the last entry that changed it
 }
 
-// Actor is who does something: an API key, or the service itself when a clock acts.
+// Actor is who does something: an API key and the person who acts with it, or the service itself when a clock acts.
 type Actor struct {
-	KeyID string `json:"key_id"`
-	Role  string `json:"role"`
+	KeyID    string `json:"key_id"`
+	Role     string `json:"role"`
+	PersonID string `json:"person_id,omitempty"`
+}
+
+// String is the actor as an entry is sealed with it. Neither a key's id nor a role has a slash.
+func (a Actor) String() string {
+	s := a.KeyID + "/" + a.Role
+	if a.PersonID != "" {
+		s += "/" + a.PersonID
+	}
+	return s
 }
 
 // System is the actor of what the service does by itself: expiry, first start.
@@ -256,6 +266,7 @@ type Key struct {
 	ID         string    `json:"id"`
 	Role       string    `json:"role"`
 	PartnerIDs []string  `json:"partner_ids,omitempty"` // a portal key's partners; "*" means all
+	PersonID   string    `json:"person_id,omitempty"`   // who acts with it; empty: nobody in particular, such as a program
 	Note       string    `json:"note,omitempty"`
 	SecretHash []byte    `json:"secret_hash"` // SHA-256 of a 256-bit random secret, which needs no slow hash
 	CreatedAt  time.Time `json:"created_at"`

@@ -696,16 +696,19 @@ func (e *Engine) Delete(ctx context.Context, q Request, kind deal.RecordKind, ke
 	return err
 }
 
-// CreateKey makes an API key and returns its token, which is shown once and not kept.
-func (e *Engine) CreateKey(ctx context.Context, q Request, role string, partnerIDs []string, note string) (deal.Key, string, error) {
+// CreateKey makes an API key of the role, partners, person and note of k, and returns its token, which is shown once and not
+// kept. Its partners and its person must exist. Errors: deal.FieldErrors, deal.ErrUnavailable.
+func (e *Engine) CreateKey(ctx context.Context, q Request, k deal.Key) (deal.Key, string, error) {
 	var errs deal.FieldErrors
 	switch {
-	case !slices.Contains(deal.Roles, role):
-		errs.Add("role", "%q is not one of %s", role, strings.Join(deal.Roles, ", "))
-	case role == "portal" && len(partnerIDs) == 0:
+	case !slices.Contains(deal.Roles, k.Role):
+		errs.Add("role", "%q is not one of %s", k.Role, strings.Join(deal.Roles, ", "))
+	case k.Role == "portal" && len(k.PartnerIDs) == 0:
 		errs.Add("partner_ids", "a portal key lists its partners, or * for all")
-	case role != "portal" && len(partnerIDs) > 0:
+	case k.Role != "portal" && len(k.PartnerIDs) > 0:
 		errs.Add("partner_ids", "only a portal key is limited to partners")
+	case k.Role == "portal" && k.PersonID != "":
+		errs.Add("person_id", "people are the vendor's own; a portal key acts for its partners")
 	}
 	if len(errs) > 0 {
 		return deal.Key{}, "", errs
@@ -714,11 +717,23 @@ func (e *Engine) CreateKey(ctx context.Context, q Request, role string, partnerI
 	if _, err := rand.Read(secret); err != nil {
 		return deal.Key{}, "", err
 	}
-	k := deal.Key{ID: deal.NewID(deal.KeyID), Role: role, PartnerIDs: partnerIDs, Note: note}
+	k = deal.Key{ID: deal.NewID(deal.KeyID), Role: k.Role, PartnerIDs: k.PartnerIDs, PersonID: k.PersonID, Note: k.Note}
 	text := base64.RawURLEncoding.EncodeToString(secret)
 	hash := sha256.Sum256([]byte(text))
 	k.SecretHash = hash[:]
 	_, err := e.submit(ctx, q, func(now time.Time) ([]addition, error) {
+		var errs deal.FieldErrors
+		for i, id := range k.PartnerIDs {
+			if id != "*" && e.view.partners[id] == nil {
+				errs.Add(fmt.Sprintf("partner_ids[%d]", i), "there is no partner %q; import it first", id)
+			}
+		}
+		if k.PersonID != "" && e.view.people[k.PersonID] == nil {
+			errs.Add("person_id", "there is no person %q; import the person first", k.PersonID)
+		}
+		if len(errs) > 0 {
+			return nil, errs
+		}
 		k.CreatedAt = now
 		return []addition{{entry: store.Entry{Kind: deal.EntryKey, Subject: k.ID}, change: &deal.Change{Keys: []deal.Key{k}}}}, nil
 	})

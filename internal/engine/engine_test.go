@@ -644,7 +644,7 @@ func TestAdmit(t *testing.T) {
 func TestKeys(t *testing.T) {
 	b := newBench(t)
 	ctx := context.Background()
-	k, token, err := b.CreateKey(ctx, Request{Actor: deal.System}, "portal", []string{"P-1"}, "the portal")
+	k, token, err := b.CreateKey(ctx, Request{Actor: deal.System}, deal.Key{Role: "portal", PartnerIDs: []string{"P-1"}, Note: "the portal"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -662,9 +662,36 @@ func TestKeys(t *testing.T) {
 	if _, ok := b.Authenticate(token); ok {
 		t.Error("a revoked key is let in")
 	}
-	for role, partners := range map[string][]string{"portal": nil, "ops": {"P-1"}, "king": nil} {
-		if _, _, err := b.CreateKey(ctx, Request{Actor: deal.System}, role, partners, ""); err == nil {
-			t.Errorf("role %s with partners %v", role, partners)
+	for _, wrong := range []struct {
+		key   deal.Key
+		field string
+	}{
+		{deal.Key{Role: "portal"}, "partner_ids"}, {deal.Key{Role: "ops", PartnerIDs: []string{"P-1"}}, "partner_ids"}, {deal.Key{Role: "king"}, "role"},
+		{deal.Key{Role: "portal", PartnerIDs: []string{"P-1", "P-one"}}, "partner_ids[1]"},
+		{deal.Key{Role: "ops", PersonID: "U-1"}, "person_id"}, {deal.Key{Role: "portal", PartnerIDs: []string{"*"}, PersonID: "U-1"}, "person_id"},
+	} {
+		var errs deal.FieldErrors
+		if _, _, err := b.CreateKey(ctx, Request{Actor: deal.System}, wrong.key); !errors.As(err, &errs) || errs[0].Field != wrong.field {
+			t.Errorf("%+v: %v", wrong.key, err)
 		}
 	}
+	b.put(&deal.Person{ID: "U-1", Name: "Ada Ops"})
+	k, token, err = b.CreateKey(ctx, Request{Actor: deal.System}, deal.Key{Role: "ops", PersonID: "U-1"})
+	if got, ok := b.Authenticate(token); err != nil || !ok || got.PersonID != "U-1" {
+		t.Errorf("a key of a person: %+v, %v", got, err)
+	}
+	by := deal.Actor{KeyID: k.ID, Role: k.Role, PersonID: k.PersonID}
+	if err := b.RevokeKey(ctx, Request{Actor: by}, k.ID); err != nil {
+		t.Fatal(err)
+	}
+	for e, err := range b.Store().Entries(ctx, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaf, err := ledger.ParseLeaf(e.Leaf)
+		if want := map[bool]deal.Actor{true: by, false: deal.System}[e.Kind == deal.EntryKeyRevoked && e.Subject == k.ID]; err != nil || e.Actor != want || leaf.Actor != want.String() {
+			t.Errorf("entry %d: %+v, sealed as %q, %v", e.Seq, e.Actor, leaf.Actor, err)
+		}
+	}
+	b.sound()
 }

@@ -513,7 +513,7 @@ func TestNothingSecret(t *testing.T) {
 	a := s.start(false, true)
 	a.put(t, partners()...)
 	a.put(t, accounts(100)...)
-	_, token, err := a.CreateKey(ctx, engine.Request{Actor: deal.System}, "admin", nil, "note of a key")
+	_, token, err := a.CreateKey(ctx, engine.Request{Actor: deal.System}, deal.Key{Role: "admin", Note: "note of a key"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -160,5 +160,5 @@ func toRate(_ string, in *api.Rate) (deal.Record, deal.FieldErrors) {
 
 // keyView is an API key as an admin sees it. The hash of its secret stays inside.
 func keyView(k deal.Key) api.Key {
-	return api.Key{ID: k.ID, Role: api.KeyRole(k.Role), PartnerIds: k.PartnerIDs, Note: k.Note, CreatedAt: k.CreatedAt, RevokedAt: k.RevokedAt}
+	return api.Key{ID: k.ID, Role: api.KeyRole(k.Role), PartnerIds: k.PartnerIDs, PersonID: k.PersonID, Note: k.Note, CreatedAt: k.CreatedAt, RevokedAt: k.RevokedAt}
 }

@@ -43,7 +43,9 @@ type callKey struct{}
 // callOf returns the call of a request. Every handler runs inside authorise, which puts it there.
 func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
 
-func (c *call) actor() deal.Actor { return deal.Actor{KeyID: c.key.ID, Role: c.key.Role} }
+func (c *call) actor() deal.Actor {
+	return deal.Actor{KeyID: c.key.ID, Role: c.key.Role, PersonID: c.key.PersonID}
+}
 
 func (c *call) request() engine.Request { return engine.Request{Actor: c.actor()} }
 

@@ -85,13 +85,16 @@ func (s handlers) CreateKey(ctx context.Context, q api.CreateKeyRequestObject) (
 	if len(q.Body.PartnerIds) > 1000 {
 		wrong.Add("partner_ids", "has more than 1000 elements; use *")
 	}
+	if id := q.Body.PersonID; strings.TrimSpace(id) != id || !plain(id, deal.MaxName) {
+		wrong.Add("person_id", "is not a person id")
+	}
 	if !plain(q.Body.Note, deal.MaxName) {
 		wrong.Add("note", "must be at most %d characters of plain text", deal.MaxName)
 	}
 	if err := wrong.Err(); err != nil {
 		return nil, err
 	}
-	key, token, err := s.engine.CreateKey(ctx, callOf(ctx).request(), role, q.Body.PartnerIds, q.Body.Note)
+	key, token, err := s.engine.CreateKey(ctx, callOf(ctx).request(), deal.Key{Role: role, PartnerIDs: q.Body.PartnerIds, PersonID: q.Body.PersonID, Note: q.Body.Note})
 	if err != nil {
 		return nil, err
 	}

@@ -120,7 +120,7 @@ func TestTelemetryHoldsNoNames(t *testing.T) {
 		_ = st.Close()
 	})
 	tel.Register(r)
-	_, token, err := eng.CreateKey(ctx, engine.Request{Actor: deal.System}, "portal", []string{"*"}, "")
+	_, token, err := eng.CreateKey(ctx, engine.Request{Actor: deal.System}, deal.Key{Role: "portal", PartnerIDs: []string{"*"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,22 +74,25 @@ func newWatchedWorld(t testing.TB, tel *Telemetry, watched bool) *world {
 			t.Error(err)
 		}
 	})
-	for name, k := range map[string]struct {
-		role     string
-		partners []string
-	}{
-		"portal": {"portal", []string{"P-001"}}, "rival": {"portal", []string{"P-009"}}, "any": {"portal", []string{"*"}},
-		"ops": {"ops", nil}, "policy": {"policy", nil}, "auditor": {"auditor", nil}, "admin": {"admin", nil},
-	} {
-		_, token, err := eng.CreateKey(ctx, engine.Request{Actor: deal.System}, k.role, k.partners, name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.keys[name] = token
+	for _, role := range []string{"ops", "policy", "auditor", "admin"} {
+		w.key(role, deal.Key{Role: role})
 	}
 	w.want(201, w.put("/v1/partners/P-001", example(t, "partner.json")))
 	w.want(201, w.put("/v1/partners/P-009", `{"name":"Rivale GmbH","country":"DE"}`))
+	for name, partner := range map[string]string{"portal": "P-001", "rival": "P-009", "any": "*"} {
+		w.key(name, deal.Key{Role: "portal", PartnerIDs: []string{partner}})
+	}
 	return w
+}
+
+// key makes a key that calls itself by the name.
+func (w *world) key(name string, k deal.Key) {
+	w.t.Helper()
+	_, token, err := w.engine.CreateKey(w.t.Context(), engine.Request{Actor: deal.System}, k)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.keys[name] = token
 }
 
 // example reads one of api/examples.

@@ -119,7 +119,7 @@ func Values(ps []Personal) []deal.Personal {
 // LeafOf returns the canonical leaf of an entry from what is stored of it. An auditor compares it with the leaf that
 // was stored.
 func LeafOf(e *Entry, prev Hash) []byte {
-	l := ledger.Leaf{Seq: e.Seq, At: e.At, Kind: e.Kind, Subject: e.Subject, Actor: e.Actor.KeyID + "/" + e.Actor.Role, Request: requestDigest(e), Prev: prev,
+	l := ledger.Leaf{Seq: e.Seq, At: e.At, Kind: e.Kind, Subject: e.Subject, Actor: e.Actor.String(), Request: requestDigest(e), Prev: prev,
 		Answer: sha256.Sum256(e.Answer), Body: sha256.Sum256(e.Body)}
 	for _, p := range e.Personal {
 		l.Commitments = append(l.Commitments, ledger.Commit(p.Field, p.Salt, p.Value))

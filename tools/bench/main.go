@@ -180,7 +180,7 @@ func populate(ctx context.Context, e *engine.Engine) (token string, err error) {
 	if _, err := e.Publish(ctx, q, deal.TerritoryDocument, d.Version); err != nil {
 		return "", err
 	}
-	_, token, err = e.CreateKey(ctx, q, "portal", []string{"*"}, "bench")
+	_, token, err = e.CreateKey(ctx, q, deal.Key{Role: "portal", PartnerIDs: []string{"*"}, Note: "bench"})
 	return token, err
 }
 

@@ -204,7 +204,7 @@ func testAppend(t *testing.T, db store.Store, reopen func() store.Store) {
 		t.Fatalf("an empty database has head %+v, %v", h, err)
 	}
 	in := item{
-		entry: store.Entry{Kind: deal.EntryDecided, Subject: "reg_a", Actor: deal.Actor{KeyID: "key_1", Role: "portal"}, IdemKey: "k", RequestHash: []byte{1, 2},
+		entry: store.Entry{Kind: deal.EntryDecided, Subject: "reg_a", Actor: deal.Actor{KeyID: "key_1", Role: "portal", PersonID: "U-1"}, IdemKey: "k", RequestHash: []byte{1, 2},
 			Answer: []byte(`{"a":1}`), Personal: []store.Personal{{Field: "contact.email", Salt: []byte("salt"), Value: "a@b.example"}}},
 		change: deal.Change{Registrations: []deal.Registration{registration("reg_a", "P-1", "acc")},
 			Decision: &deal.Decision{ID: "dec_a", RegistrationID: "reg_a", Outcome: deal.RouteTo, Route: &deal.Route{To: deal.ToSubmitter, Disposition: deal.Declined}, ReasonCodes: []string{"X"}, At: start},

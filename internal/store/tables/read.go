@@ -28,7 +28,7 @@ const (
 	queryRegistration = `SELECT doc FROM registration WHERE id = ?`
 	queryDecisionSeqs = `SELECT seq FROM decision WHERE registration_id = ? ORDER BY seq`
 
-	entryColumns = `SELECT seq, at, kind, subject, key_id, role, COALESCE(idem_key, ''), request_hash, answer, encoding, body, leaf, chain, size FROM entry `
+	entryColumns = `SELECT seq, at, kind, subject, key_id, role, COALESCE(person_id, ''), COALESCE(idem_key, ''), request_hash, answer, encoding, body, leaf, chain, size FROM entry `
 )
 
 // HotReads are worth preparing on every connection.
@@ -154,7 +154,7 @@ func (r *Reader) Head(ctx context.Context) (h store.Head, err error) {
 func (r *Reader) scanEntry(scan func(...any) error) (e store.Entry, err error) {
 	var encoding int
 	var chain []byte
-	if err := scan(&e.Seq, instant{&e.At}, &e.Kind, &e.Subject, &e.Actor.KeyID, &e.Actor.Role, &e.IdemKey, &e.RequestHash, &e.Answer, &encoding, &e.Body, &e.Leaf, &chain, &e.Size); err != nil {
+	if err := scan(&e.Seq, instant{&e.At}, &e.Kind, &e.Subject, &e.Actor.KeyID, &e.Actor.Role, &e.Actor.PersonID, &e.IdemKey, &e.RequestHash, &e.Answer, &encoding, &e.Body, &e.Leaf, &chain, &e.Size); err != nil {
 		return e, err
 	}
 	copy(e.Chain[:], chain)

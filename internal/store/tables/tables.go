@@ -107,7 +107,7 @@ func table(name, key, group string, words ...string) *Table {
 // The ledger's own tables.
 var (
 	Entry = table("entry", "seq", "seq",
-		"+seq:int +at:time +kind +subject +key_id +role +idem_key +request_hash:bytes +answer:bytes +encoding:int +body:bytes +leaf:bytes +chain:bytes +size:int")
+		"+seq:int +at:time +kind +subject +key_id +role +person_id +idem_key +request_hash:bytes +answer:bytes +encoding:int +body:bytes +leaf:bytes +chain:bytes +size:int")
 	Personal = table("personal", "seq n", "seq", "+seq:int +n:int +field +salt:bytes +value")
 	Node     = table("node", "i", "i", "+i:int +hash:bytes")
 	Event    = table("event", "id", "id", "+id +seq:int +type +subject +at:time +body:bytes")

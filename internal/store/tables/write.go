@@ -29,7 +29,7 @@ func (c *Codec) Append(w Writer, head store.Head, add *store.Append) error {
 			return fmt.Errorf("entry %d does not follow head %d", e.Seq, head.Seq)
 		}
 		encoding, body := c.pack(e.Body)
-		if err := w.Put(Entry, e.Seq, e.At, e.Kind, e.Subject, e.Actor.KeyID, e.Actor.Role, null(e.IdemKey), e.RequestHash, e.Answer, encoding, body, e.Leaf, e.Chain[:], e.Size); err != nil {
+		if err := w.Put(Entry, e.Seq, e.At, e.Kind, e.Subject, e.Actor.KeyID, e.Actor.Role, null(e.Actor.PersonID), null(e.IdemKey), e.RequestHash, e.Answer, encoding, body, e.Leaf, e.Chain[:], e.Size); err != nil {
 			return fmt.Errorf("writing entry %d: %w", e.Seq, err)
 		}
 		for n, p := range e.Personal {
