@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/desk"
 	"github.com/dibs-deals/dibs/internal/engine"
 	"github.com/dibs-deals/dibs/internal/server"
 	"github.com/dibs-deals/dibs/internal/world"
@@ -62,11 +63,15 @@ func (c *demoCmd) Run(ctx context.Context, std stdio) error {
 	if err := c.world(ctx, std, e, state); err != nil {
 		return errors.Join(err, done())
 	}
-	c.explain(std, e, state, listener, time.Since(began))
+	pages, err := desk.New(desk.Config{Engine: e, Log: log})
+	if err != nil {
+		return errors.Join(err, done())
+	}
+	c.explain(std, e, state, pages, listener, time.Since(began))
 	if c.Setup {
 		return done()
 	}
-	err = serveOn(ctx, log, tel, e, nil, listener, 600)
+	err = serveOn(ctx, log, tel, e, nil, pages, listener, 600)
 	return errors.Join(err, done())
 }
 
@@ -194,12 +199,21 @@ func (c *demoCmd) keys(ctx context.Context, e *engine.Engine, s *demoState) (int
 }
 
 // explain prints the URLs, the keys and requests that can be pasted.
-func (c *demoCmd) explain(std stdio, e *engine.Engine, s *demoState, l net.Listener, took time.Duration) {
+func (c *demoCmd) explain(std stdio, e *engine.Engine, s *demoState, pages *desk.Desk, l net.Listener, took time.Duration) {
 	base := "http://" + l.Addr().String()
 	ready := e.Ready(context.Background())
 	out := std.out
 	fmt.Fprintf(out, "\nReady after %.1f s: %d accounts, policy %s, territories %s, ledger at entry %d\n\n", took.Seconds(), ready.Accounts, ready.Policy, ready.Plan, ready.Head)
 	fmt.Fprintf(out, "  API      %s/v1\n  Docs     %s/docs\n  OpenAPI  %s/openapi.yaml\n  Health   %s/readyz\n  Metrics  %s/metrics\n\n", base, base, base, base, base)
+	if !c.Setup { // the links are this process's
+		fmt.Fprintln(out, "The review desk; each link signs in once:")
+		for _, role := range []string{"ops", "policy", "auditor", "admin"} {
+			if k, ok := e.Authenticate(s.Keys[role]); ok {
+				fmt.Fprintf(out, "  %-8s %s%s\n", role, base, pages.Link(k.ID))
+			}
+		}
+		fmt.Fprintln(out)
+	}
 	fmt.Fprintln(out, "Keys (of this demo only):")
 	for _, role := range deal.Roles {
 		fmt.Fprintf(out, "  %-8s %s\n", role, s.Keys[role])

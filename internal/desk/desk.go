@@ -327,6 +327,7 @@ type compiled struct {
 	mu     sync.Mutex
 	policy *policy.Policy
 	plan   *territory.Plan
+	grids  gridKept
 }
 
 // livePolicy returns the policy that decides now.

@@ -71,14 +71,14 @@ func (v *visit) person(id string) string  { return v.name(deal.People, id) }
 
 // whois names who acts with a key.
 func (v *visit) whois(k deal.Key) string {
-	return cmp.Or(v.person(personOf(k)), k.Note, k.Role)
+	return cmp.Or(v.person(k.PersonID), k.Note, k.Role)
 }
 
 // actor names who did something.
 func (v *visit) actor(a deal.Actor) string {
 	switch {
-	case actorPerson(a) != "":
-		return v.person(actorPerson(a))
+	case a.PersonID != "":
+		return v.person(a.PersonID)
 	case a == deal.System:
 		return "the clock"
 	case a.KeyID == "command-line":
