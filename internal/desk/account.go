@@ -115,7 +115,7 @@ func accountPage(v *visit) (view, error) {
 			live[c.ID] = true
 			out.claims = append(out.claims, v.claimRow(c))
 		}
-		rs, err := v.store().Registrations(ctx, store.RegistrationFilter{AccountID: id, AsOf: v.now, Page: store.Page{Limit: rowsPerPage + 1}})
+		rs, err := v.store().Registrations(ctx, store.RegistrationFilter{AccountID: id, AsOf: v.now, Page: store.Page{Limit: rowsPerPage + 1, Backwards: true}})
 		if err != nil {
 			return view{}, err
 		}

@@ -132,6 +132,7 @@ type comparison struct {
 	verdict     string
 	fields      []fieldPair
 	also        []weighed // what counts beside the fields
+	through     string    // why it is likelier than its own words say
 	gone        bool      // it is not there any more; the evidence is as recorded
 }
 
@@ -160,6 +161,7 @@ func (v *visit) comparisons(r *deal.Registration, d *deal.Decision) ([]compariso
 		verdict     string
 		evidence    []deal.Score
 		means       []string
+		through     string
 	}
 	var list []subject
 	at := func(id string) *subject {
@@ -193,8 +195,14 @@ func (v *visit) comparisons(r *deal.Registration, d *deal.Decision) ([]compariso
 			}
 			s := at(m.ID)
 			s.verdict = string(m.Verdict)
-			if len(s.evidence) == 0 {
-				s.evidence, s.probability = m.Evidence, m.Probability
+			if known && math.Abs(s.probability-m.Probability) > 0.005 {
+				s.through = fmt.Sprintf("Through whom the claims were resolved to, it is %s likely to be the same customer; as it is written here, by itself, %s.", percent(s.probability), percent(m.Probability))
+			}
+			if len(s.evidence) == 0 || s.through != "" {
+				s.evidence = m.Evidence
+			}
+			if !known {
+				s.probability = m.Probability
 			}
 		}
 	}
@@ -204,7 +212,9 @@ func (v *visit) comparisons(r *deal.Registration, d *deal.Decision) ([]compariso
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, v.compare(r, o, s.probability, s.verdict, s.evidence, s.means))
+		c := v.compare(r, o, s.probability, s.verdict, s.evidence, s.means)
+		c.through = s.through
+		out = append(out, c)
 		if len(out) == maxComparisons {
 			break
 		}
@@ -256,8 +266,10 @@ func (v *visit) compare(r *deal.Registration, o other, probability float64, verd
 		switch {
 		case term == "name" && a != "" && b != "":
 			p.left, p.right = match.Default().Spell(a, b)
+		case weighed:
+			p.left, p.right = match.SpellField(a, b, strings.HasPrefix(e.Text, "the same"))
 		default:
-			p.left, p.right = match.SpellField(a, b, weighed && strings.HasPrefix(e.Text, "the same"))
+			p.left, p.right = []span{{Text: a}}, []span{{Text: b}}
 		}
 		p.same = a == b
 		c.fields = append(c.fields, p)
@@ -517,7 +529,11 @@ func (v *visit) happened(e *engine.Event) (what, said string) {
 	switch {
 	case e.Kind == deal.EntryDecided && c.Decision != nil:
 		d := c.Decision
-		return title(outcome(d)), strings.Join(d.ReasonCodes, ", ")
+		what = title(came(d))
+		if i := slices.IndexFunc(c.Registrations, func(r deal.Registration) bool { return r.ID == e.Subject }); i >= 0 && c.Registrations[i].Sequence == e.Seq {
+			what = "Filed, and " + came(d)
+		}
+		return what, strings.Join(d.ReasonCodes, ", ")
 	case c.Move != nil:
 		m := c.Move
 		what = title(words(string(m.To)))

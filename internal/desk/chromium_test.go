@@ -187,7 +187,7 @@ func places(s *stage) [][3]string {
 		{"accounts", "policy", "/desk/accounts?q=n"},
 		{"account", "u-011", "/desk/accounts/ACC-004717"},
 		{"territories", "policy", "/desk/territories"},
-		{"territory-cell", "policy", "/desk/territories?by=employees&column=0+to+499&country=DE"},
+		{"territory-cell", "policy", "/desk/territories?by=employees&column=0+to+999&country=DE"},
 		{"policy", "policy", "/desk/policy"},
 		{"audit", "auditor", "/desk/audit"},
 		{"entry", "auditor", "/desk/audit/8"},

@@ -27,7 +27,7 @@ type registrationRow struct {
 func registrationsPage(v *visit) (view, error) {
 	q := v.r.URL.Query()
 	f := store.RegistrationFilter{Status: deal.Status(q.Get("status")), PartnerID: q.Get("partner_id"), AccountID: q.Get("account_id"), AsOf: v.now,
-		Page: store.Page{After: q.Get("after"), Limit: rowsPerPage + 1}}
+		Page: store.Page{After: q.Get("after"), Limit: rowsPerPage + 1, Backwards: true}}
 	if f.Status != "" && !slices.Contains(deal.Statuses, f.Status) {
 		return view{}, badRequest("there is no such status")
 	}

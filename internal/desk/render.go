@@ -129,3 +129,11 @@ func auditTone(x auditView) string {
 	}
 	return "bad"
 }
+
+// priority leaves out the one that says nothing.
+func priority(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return number(n)
+}

@@ -80,7 +80,7 @@ func (v *visit) actor(a deal.Actor) string {
 	case a.PersonID != "":
 		return v.person(a.PersonID)
 	case a == deal.System:
-		return "the clock"
+		return "the service"
 	case a.KeyID == "command-line":
 		return "the command line"
 	}

@@ -335,15 +335,19 @@ func (w *where) equal(column, value string) {
 }
 
 func (w *where) page(p store.Page) string {
+	beyond, order := "id > ?", ""
+	if p.Backwards {
+		beyond, order = "id < ?", " DESC"
+	}
 	if p.After != "" {
-		w.add("id > ?", p.After)
+		w.add(beyond, p.After)
 	}
 	q := ""
 	if len(w.conds) > 0 {
 		q = " WHERE " + strings.Join(w.conds, " AND ")
 	}
 	w.args = append(w.args, p.Limit)
-	return q + " ORDER BY id LIMIT ?"
+	return q + " ORDER BY id" + order + " LIMIT ?"
 }
 
 // Registration implements store.Store.
