@@ -1091,7 +1091,7 @@ func claimTable(rows []claimRow, withCustomer bool) templ.Component {
 			templ_7745c5c3_Var59 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 82, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Claims and their order\"><table class=\"list\"><thead><tr><th scope=\"col\">Place</th><th scope=\"col\">Partner</th>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 82, "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Claims and their order\"><table class=\"list\"><thead><tr><th scope=\"col\">Place</th><th scope=\"col\">Partner</th>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
