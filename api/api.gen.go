@@ -82,6 +82,33 @@ func (e CheckAnswerAdvice) Valid() bool {
 	}
 }
 
+// Defines values for ConflictIdentifier.
+const (
+	ConflictIdentifierDUNS       ConflictIdentifier = "duns"
+	ConflictIdentifierDomain     ConflictIdentifier = "domain"
+	ConflictIdentifierLEI        ConflictIdentifier = "lei"
+	ConflictIdentifierMailDomain ConflictIdentifier = "mail_domain"
+	ConflictIdentifierTaxID      ConflictIdentifier = "tax_id"
+)
+
+// Valid indicates whether the value is a known member of the ConflictIdentifier enum.
+func (e ConflictIdentifier) Valid() bool {
+	switch e {
+	case ConflictIdentifierDUNS:
+		return true
+	case ConflictIdentifierDomain:
+		return true
+	case ConflictIdentifierLEI:
+		return true
+	case ConflictIdentifierMailDomain:
+		return true
+	case ConflictIdentifierTaxID:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ConflictKind.
 const (
 	CompetingOffer        ConflictKind = "competing_offer"
@@ -274,6 +301,33 @@ func (e KeyInputRole) Valid() bool {
 	case KeyInputRolePolicy:
 		return true
 	case KeyInputRolePortal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MatchIdentifier.
+const (
+	MatchIdentifierDUNS       MatchIdentifier = "duns"
+	MatchIdentifierDomain     MatchIdentifier = "domain"
+	MatchIdentifierLEI        MatchIdentifier = "lei"
+	MatchIdentifierMailDomain MatchIdentifier = "mail_domain"
+	MatchIdentifierTaxID      MatchIdentifier = "tax_id"
+)
+
+// Valid indicates whether the value is a known member of the MatchIdentifier enum.
+func (e MatchIdentifier) Valid() bool {
+	switch e {
+	case MatchIdentifierDUNS:
+		return true
+	case MatchIdentifierDomain:
+		return true
+	case MatchIdentifierLEI:
+		return true
+	case MatchIdentifierMailDomain:
+		return true
+	case MatchIdentifierTaxID:
 		return true
 	default:
 		return false
@@ -941,15 +995,18 @@ type CheckAnswerAdvice string
 
 // Conflict defines model for Conflict.
 type Conflict struct {
-	Evidence []Score      `json:"evidence,omitempty,omitzero"`
-	IdleDays int64        `json:"idle_days,omitempty,omitzero"`
-	Kind     ConflictKind `json:"kind"`
-	Overlap  struct {
+	Evidence   []Score            `json:"evidence,omitempty,omitzero"`
+	Identifier ConflictIdentifier `json:"identifier,omitempty,omitzero"`
+	IdleDays   int64              `json:"idle_days,omitempty,omitzero"`
+	Kind       ConflictKind       `json:"kind"`
+	Overlap    struct {
 		Lines []string `json:"lines,omitempty,omitzero"`
 		Meets bool     `json:"meets,omitempty,omitzero"`
 		Sites []string `json:"sites,omitempty,omitzero"`
 	} `json:"overlap"`
-	PartnerID   string    `json:"partner_id,omitempty,omitzero"`
+	PartnerID string `json:"partner_id,omitempty,omitzero"`
+
+	// Probability that they are one organisation; from the policy's `possible` on when they share an identifier
 	Probability float64   `json:"probability"`
 	Relation    string    `json:"relation,omitempty,omitzero"`
 	Self        bool      `json:"self,omitempty,omitzero"`
@@ -959,6 +1016,9 @@ type Conflict struct {
 	Until       time.Time `json:"until,omitempty,omitzero"`
 	With        string    `json:"with"`
 }
+
+// ConflictIdentifier defines model for Conflict.Identifier.
+type ConflictIdentifier string
 
 // ConflictKind defines model for Conflict.Kind.
 type ConflictKind string
@@ -1250,12 +1310,18 @@ type LongText = string
 type Match struct {
 	Evidence []Score `json:"evidence,omitempty,omitzero"`
 	ID       string  `json:"id"`
-	Name     string  `json:"name"`
+
+	// Identifier which identifier both have, however unlike they are otherwise
+	Identifier MatchIdentifier `json:"identifier,omitempty,omitzero"`
+	Name       string          `json:"name"`
 
 	// Probability that both describe one organisation
 	Probability float64      `json:"probability"`
 	Verdict     MatchVerdict `json:"verdict"`
 }
+
+// MatchIdentifier which identifier both have, however unlike they are otherwise
+type MatchIdentifier string
 
 // MatchVerdict defines model for Match.Verdict.
 type MatchVerdict string

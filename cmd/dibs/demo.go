@@ -208,7 +208,7 @@ func (c *demoCmd) explain(std stdio, e *engine.Engine, s *demoState, pages *desk
 	if !c.Setup { // the links are this process's
 		fmt.Fprintln(out, "The review desk; each link signs in once:")
 		for _, role := range []string{"ops", "policy", "auditor", "admin"} {
-			if k, ok := e.Authenticate(s.Keys[role]); ok {
+			if k, ok, err := e.Authenticate(context.Background(), s.Keys[role]); err == nil && ok {
 				fmt.Fprintf(out, "  %-8s %s%s\n", role, base, pages.Link(k.ID))
 			}
 		}

@@ -26,6 +26,9 @@ type cache struct {
 // redisFaults are the names of what can befall Redis.
 var redisFaults = []string{"redis flush", "redis crash", "redis freeze", "redis forged", "redis misled", "redis stale", "redis cut", "redis slow", "redis dead"}
 
+// patience is how long Redis may take to do what a fault asks of it: the machine may be busy.
+const patience = 10 * time.Second
+
 func newCache(replicas int) (_ *cache, err error) {
 	c := &cache{old: map[string]string{}}
 	defer func() {
@@ -36,7 +39,7 @@ func newCache(replicas int) (_ *cache, err error) {
 	if c.server, err = testserver.StartRedis(); err != nil {
 		return nil, err
 	}
-	c.client = redis.NewClient(&redis.Options{Addr: c.server.Address(), MaxRetries: -1, DialTimeout: time.Second, ReadTimeout: time.Second, WriteTimeout: time.Second, PoolSize: 1})
+	c.client = redis.NewClient(&redis.Options{Addr: c.server.Address(), MaxRetries: -1, DialTimeout: patience, ReadTimeout: patience, WriteTimeout: patience, PoolSize: 1})
 	for i := range replicas {
 		w, err := newWire(fmt.Sprintf("replica%d-redis", i), c.server.Port)
 		if err != nil {

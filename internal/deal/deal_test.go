@@ -539,3 +539,26 @@ func texts[T ~string](list []T) []string {
 	}
 	return out
 }
+
+// TestIdentifiers: what a form says of who the customer is must be able to say it.
+func TestIdentifiers(t *testing.T) {
+	for value, want := range map[string]string{
+		"domain=siemens-energy.com": "", "domain=https://www.müller.de/kontakt?x=1": "", "domain=shop.example.co.uk:8080": "", "domain=例え.テスト": "", "domain=someone@example.com": "",
+		"domain=n/a": "customer.domain", "domain=none": "customer.domain", "domain=not known.com": "customer.domain", "domain=10.0.0.1": "customer.domain", "domain=a..b": "customer.domain",
+		"domain=-": "customer.domain", "website=none": "customer.website", "website=http://example.com": "",
+		"duns=31-606-7164": "", "duns=1606 7164": "", "duns=unknown": "customer.duns", "duns=1234567890": "customer.duns", "duns=3160671-A": "customer.duns",
+		"lei=W38RGI023J3WT1HWRP32": "", "lei=w38rgi023j3wt1hwrp32": "", "lei=W38RGI023J3WT1HWRP33": "customer.lei", "lei=W38RGI023J3WT1HWRP": "customer.lei",
+	} {
+		field, text, _ := strings.Cut(value, "=")
+		f := Filing{PartnerID: "P-1", Type: "new_business", Customer: Customer{Name: "Acme", Country: "DE"}}
+		*map[string]*string{"domain": &f.Customer.Domain, "website": &f.Customer.Website, "duns": &f.Customer.DUNS, "lei": &f.Customer.LEI}[field] = text
+		f.Normalise()
+		var got []string
+		for _, e := range f.Validate(time.Now()) {
+			got = append(got, e.Field)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: errors for %v, want %q", value, got, want)
+		}
+	}
+}

@@ -168,8 +168,19 @@ type Match struct {
 	Name        string  `json:"name"`
 	Probability float64 `json:"probability"` // that both describe one organisation, also when the verdict is related
 	Verdict     Verdict `json:"verdict"`
+	Identifier  string  `json:"identifier,omitempty"` // which identifier both have, however unlike they are otherwise; empty: none
 	Evidence    []Score `json:"evidence,omitempty"`
 }
+
+// The identifiers of Match. Domain is a web address that one organisation has to itself, as far as is known; MailDomain is one
+// that at least one side has only from a contact's e-mail address.
+const (
+	IdentifierTaxID      = "tax_id"
+	IdentifierDUNS       = "duns"
+	IdentifierLEI        = "lei"
+	IdentifierDomain     = "domain"
+	IdentifierMailDomain = "mail_domain"
+)
 
 // Resolution says whom the customer was resolved to, and how sure that is.
 type Resolution struct {
@@ -188,7 +199,8 @@ type Conflict struct {
 	PartnerID   string       `json:"partner_id,omitempty"` // the other partner, where there is one
 	Self        bool         `json:"self,omitempty"`       // the registrant's own
 	Overlap     Overlap      `json:"overlap"`
-	Probability float64      `json:"probability"`
+	Probability float64      `json:"probability"`          // from the policy's possible on when they share an identifier
+	Identifier  string       `json:"identifier,omitempty"` // as in Match
 	Since       time.Time    `json:"since,omitzero"`
 	Until       time.Time    `json:"until,omitzero"`
 	Status      string       `json:"status,omitempty"`

@@ -306,8 +306,74 @@ func (c *Customer) validate(e *FieldErrors) {
 	if c.Employees < 0 || c.Employees > 50_000_000 {
 		e.Add("customer.employees", "must be between 0 and 50,000,000")
 	}
+	for _, n := range []named{{"domain", c.Domain}, {"website", c.Website}} {
+		if n.text != "" && wrongText(n.text, MaxName) == "" && !webAddress(n.text) {
+			e.Add("customer."+n.field, "%q is not a web address such as example.com; leave it out when there is none", n.text)
+		}
+	}
+	if d := digitsOf(c.DUNS); c.DUNS != "" && (len(d) < 7 || len(d) > 9 || len(d) < len(strings.NewReplacer("-", "", " ", "").Replace(c.DUNS))) {
+		e.Add("customer.duns", "%q is not a D-U-N-S number, which has nine digits; leave it out when there is none", c.DUNS)
+	}
+	if c.LEI != "" && !IsLEI(strings.ToUpper(c.LEI)) {
+		e.Add("customer.lei", "%q is not an LEI: twenty letters and digits, of which the last two check the others; leave it out when there is none", c.LEI)
+	}
 	c.AnnualRevenue.Validate(e, "customer.annual_revenue")
 	c.ShipTo.validate(e, "customer.ship_to.")
+}
+
+// webAddress reports whether s holds the name of a host on the web: letters, digits, hyphens and a dot, in any script.
+func webAddress(s string) bool {
+	if i := strings.Index(s, "://"); i >= 0 {
+		s = s[i+3:]
+	}
+	if i := strings.IndexAny(s, "/?#"); i >= 0 {
+		s = s[:i]
+	}
+	s = strings.Trim(s[strings.LastIndexByte(s, '@')+1:], ". ")
+	if i := strings.IndexByte(s, ':'); i >= 0 {
+		s = s[:i]
+	}
+	labels := strings.Split(s, ".")
+	if len(labels) < 2 || len(s) > 253 {
+		return false
+	}
+	for _, l := range labels {
+		if l == "" || strings.IndexFunc(l, func(r rune) bool {
+			return r != '-' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r)
+		}) >= 0 {
+			return false
+		}
+	}
+	return strings.IndexFunc(labels[len(labels)-1], unicode.IsLetter) >= 0
+}
+
+func digitsOf(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, s)
+}
+
+// IsLEI reports whether s, in capitals, is a legal entity identifier of ISO 17442: twenty letters and digits that, each letter
+// read as its number from 10 to 35, leave one when divided by 97.
+func IsLEI(s string) bool {
+	if len(s) != 20 {
+		return false
+	}
+	rest := 0
+	for i := range len(s) {
+		switch c := int(s[i]); {
+		case c >= '0' && c <= '9':
+			rest = (rest*10 + c - '0') % 97
+		case c >= 'A' && c <= 'Z':
+			rest = (rest*100 + c - 'A' + 10) % 97
+		default:
+			return false
+		}
+	}
+	return rest == 1
 }
 
 func (s *Site) validate(e *FieldErrors, at string) {

@@ -123,7 +123,10 @@ func signInPage(v *visit) (view, error) {
 
 // signIn exchanges an API key for a session.
 func signIn(v *visit) (view, error) {
-	k, ok := v.d.engine.Authenticate(strings.TrimSpace(v.r.PostFormValue("key")))
+	k, ok, err := v.d.engine.Authenticate(v.ctx(), strings.TrimSpace(v.r.PostFormValue("key")))
+	if err != nil {
+		return view{}, err
+	}
 	wrong := ""
 	switch {
 	case !ok:

@@ -73,7 +73,7 @@ func guard(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Verdi
 	set, exclusive := v.policy.Settings(), verdict.Terms.Exclusive
 	held := holders(v, r, scopeOf(r, d.Resolution.Ref, set), now, exclusive)
 	for _, c := range d.Conflicts {
-		if c.Kind == deal.HeldByOther && c.Probability >= set.Certain && !slices.Contains(held, c.With) &&
+		if c.Kind == deal.HeldByOther && (c.Probability >= set.Certain || c.Identifier != "") && !slices.Contains(held, c.With) &&
 			(exclusive || !holdingWindow(v.claims[c.With]).Shared) {
 			held = append(held, c.With)
 		}

@@ -97,33 +97,30 @@ func (f *finder) overlap(other deal.Scope) deal.Overlap { return f.scope.Overlap
 // accounts, are of different customers, for the vendor's own records tell them apart; unless the filings read as the
 // same customer, which leaves it possible.
 func (f *finder) claims(m matches) {
-	type hit struct {
-		p        float64
-		evidence []deal.Score
-	}
-	hits := map[string]hit{}
-	note := func(id string, p float64, evidence []deal.Score) {
-		if h, ok := hits[id]; !ok || p > h.p {
-			hits[id] = hit{p, evidence}
+	hits := map[string]deal.Match{}
+	note := func(id string, p float64, by deal.Match) {
+		if h, ok := hits[id]; !ok || p > h.Probability {
+			by.Probability = p
+			hits[id] = by
 		}
 	}
 	for _, c := range m.claims.Candidates {
 		claim := f.v.claims[c.ID]
-		switch p := c.Probability; {
+		switch p := f.v.atLeast(m.question, c, f.set); {
 		case claim == nil || p < f.set.PossibleClaim:
 		case !f.knownDifferent(claim):
-			note(c.ID, p, c.Evidence)
+			note(c.ID, p, c)
 		case p >= f.set.Certain:
-			note(c.ID, f.set.Possible, c.Evidence)
+			note(c.ID, f.set.Possible, c)
 		}
 	}
 	for _, a := range f.w.possible {
 		for _, id := range f.v.claimsOf[deal.CustomerRef{AccountID: a.ID}.Key()] {
-			note(id, a.Probability, a.Evidence)
+			note(id, a.Probability, a)
 		}
 	}
 	for _, id := range f.v.claimsOf[f.w.Ref.Key()] { // a prospect reached through another of its claims
-		note(id, max(f.w.Probability, f.set.Certain), nil)
+		note(id, max(f.w.Probability, f.set.Certain), deal.Match{})
 	}
 	ids := make([]string, 0, len(hits))
 	for id := range hits {
@@ -136,14 +133,14 @@ func (f *finder) claims(m matches) {
 		if !f.reckonsWith(claim) || !o.Meets {
 			continue
 		}
-		f.add(f.claim(claim, o, hits[id].p, hits[id].evidence))
+		f.add(f.claim(claim, o, hits[id]))
 	}
 }
 
 // claim is the conflict with a claim of the same customer.
-func (f *finder) claim(claim *deal.Registration, o deal.Overlap, p float64, evidence []deal.Score) deal.Conflict {
+func (f *finder) claim(claim *deal.Registration, o deal.Overlap, by deal.Match) deal.Conflict {
 	c := deal.Conflict{With: claim.ID, PartnerID: claim.Filing.PartnerID, Self: claim.Filing.PartnerID == f.r.Filing.PartnerID, Overlap: o,
-		Probability: p, Since: claim.ReceivedAt, Status: string(claim.Status), Evidence: evidence}
+		Probability: by.Probability, Identifier: by.Identifier, Since: claim.ReceivedAt, Status: string(claim.Status), Evidence: by.Evidence}
 	switch {
 	case c.Self:
 		c.Kind = deal.OwnDuplicate
@@ -179,8 +176,8 @@ func (f *finder) knownDifferent(claim *deal.Registration) bool {
 		!slices.ContainsFunc(f.w.possible, func(a deal.Match) bool { return a.ID == other })
 }
 
-// family finds claims on a parent, a subsidiary or a sibling of the customer: by the vendor's account hierarchy, and
-// where the matcher sees kinship in the words.
+// family finds claims on a parent, a subsidiary or a sibling of the customer: by the vendor's account hierarchy, by the
+// parent that the filing names, and where the matcher sees kinship in the words.
 func (f *finder) family(m matches) {
 	relations := map[string]string{} // account id → relation
 	for _, a := range f.w.possible {
@@ -200,6 +197,19 @@ func (f *finder) family(m matches) {
 			}
 		}
 	}
+	likely := map[string]float64{} // account id → how likely it is the parent that the filing names
+	if m.parent != nil {
+		for _, c := range m.parents.Candidates {
+			if c.Probability < f.set.Possible || !f.v.accounts.Has(c.ID) {
+				continue
+			}
+			for i, id := range append([]string{c.ID}, f.v.descendants(c.ID)...) {
+				if _, known := relations[id]; !known && !slices.ContainsFunc(f.w.possible, func(a deal.Match) bool { return a.ID == id }) {
+					relations[id], likely[id] = []string{"parent", "sibling"}[min(i, 1)], c.Probability
+				}
+			}
+		}
+	}
 	accounts := make([]string, 0, len(relations))
 	for id := range relations {
 		accounts = append(accounts, id)
@@ -209,7 +219,13 @@ func (f *finder) family(m matches) {
 	for _, a := range accounts {
 		for _, id := range f.v.claimsOf[deal.CustomerRef{AccountID: a}.Key()] {
 			seen[id] = true
-			f.relative(f.v.claims[id], f.w.Probability, relations[a], nil)
+			f.relative(f.v.claims[id], max(f.w.Probability, likely[a]), relations[a], nil)
+		}
+	}
+	for _, c := range m.kin.Candidates {
+		if claim := f.v.claims[c.ID]; claim != nil && c.Probability >= f.set.Possible && !seen[c.ID] && claim.CustomerRef != f.w.Ref {
+			seen[c.ID] = true
+			f.relative(claim, c.Probability, "parent", c.Evidence)
 		}
 	}
 	for _, c := range m.claims.Candidates {
@@ -223,7 +239,7 @@ func (f *finder) family(m matches) {
 func (f *finder) relative(claim *deal.Registration, p float64, relation string, evidence []deal.Score) {
 	o := f.overlap(scopeOf(claim, claim.CustomerRef, f.set))
 	if f.set.FamilyScope && o.Meets && f.reckonsWith(claim) { // the family is one customer
-		c := f.claim(claim, o, p, evidence)
+		c := f.claim(claim, o, deal.Match{Probability: p, Evidence: evidence})
 		c.Relation = relation
 		f.add(c)
 		return
@@ -257,20 +273,21 @@ func (v *view) descendants(id string) []string {
 func (f *finder) opportunities(m matches) {
 	for _, a := range f.w.possible {
 		for _, id := range f.v.oppsOf[a.ID] {
-			f.opportunity(f.v.opportunities[id], a.Probability, a.Evidence)
+			f.opportunity(f.v.opportunities[id], a)
 		}
 	}
 	for _, c := range m.opportunities.Candidates {
+		c.Probability = f.v.atLeast(m.question, c, f.set)
 		if o := f.v.opportunities[c.ID]; o != nil && c.Probability >= f.set.Possible {
-			f.opportunity(o, c.Probability, c.Evidence)
+			f.opportunity(o, c)
 		}
 	}
 }
 
-func (f *finder) opportunity(o *deal.Opportunity, p float64, evidence []deal.Score) {
+func (f *finder) opportunity(o *deal.Opportunity, by deal.Match) {
 	self := o.PartnerID != "" && o.PartnerID == f.r.Filing.PartnerID
-	c := deal.Conflict{With: o.ID, PartnerID: o.PartnerID, Self: self, Overlap: f.overlap(deal.Scope{Lines: o.Lines}), Probability: p, Stage: o.Stage,
-		Status: o.Status, IdleDays: o.LivelyAt(f.now), Since: cmp.Or(o.CreatedAt.Time, o.LastActivityAt.Time), Evidence: evidence}
+	c := deal.Conflict{With: o.ID, PartnerID: o.PartnerID, Self: self, Overlap: f.overlap(deal.Scope{Lines: o.Lines}), Probability: by.Probability, Identifier: by.Identifier,
+		Stage: o.Stage, Status: o.Status, IdleDays: o.LivelyAt(f.now), Since: cmp.Or(o.CreatedAt.Time, o.LastActivityAt.Time), Evidence: by.Evidence}
 	switch {
 	case !c.Overlap.Meets:
 		return
@@ -290,7 +307,7 @@ func (f *finder) opportunity(o *deal.Opportunity, p float64, evidence []deal.Sco
 func (f *finder) accounts() {
 	for _, m := range f.w.possible {
 		a := f.v.account(m.ID)
-		c := deal.Conflict{With: a.ID, Overlap: deal.Overlap{Meets: true}, Probability: m.Probability, Status: a.Status, Evidence: m.Evidence}
+		c := deal.Conflict{With: a.ID, Overlap: deal.Overlap{Meets: true}, Probability: m.Probability, Identifier: m.Identifier, Status: a.Status, Evidence: m.Evidence}
 		if a.Named {
 			c.Kind = deal.NamedAccount
 			f.add(c)

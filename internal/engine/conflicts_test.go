@@ -132,6 +132,16 @@ func TestConflicts(t *testing.T) {
 	ulm, kiel := zanzibar, zanzibar
 	ulm.TaxID, ulm.Domain = "DE811115368", "zanzibar-ulm.example.org"
 	kiel.TaxID, kiel.Domain, kiel.City, kiel.PostalCode = "DE129273398", "orchestra-kiel.example.net", "Kiel", "24103"
+	other := func(domain, city string) deal.Customer { // a name that says nothing of the foundation
+		return deal.Customer{Name: "Marigold Turbines", Country: "NL", City: city, Domain: domain}
+	}
+	site := zanzibar
+	site.Domain = "oddname.example.org"
+	elsewhere := other("oddname.example.org", "Rotterdam")
+	var group []deal.Record
+	for i, name := range []string{"Ashgrove Dairy", "Bluebell Railways", "Copperfield Mines", "Driftwood Boats"} {
+		group = append(group, account("acc-g"+string(rune('0'+i)), deal.Customer{Name: name, Country: "FR", Domain: site.Domain}, nil))
+	}
 	// A foundation, what it belongs to, what belongs to it, and what belongs to the same.
 	family := []deal.Record{account("acc-z", zanzibar, func(a *deal.Account) { a.ParentID = "acc-p" }), account("acc-p", named("Octavian Holding"), nil),
 		account("acc-c", named("Persimmon Tickets"), func(a *deal.Account) { a.ParentID = "acc-z" }), account("acc-s", named("Wisteria Ballet"), func(a *deal.Account) { a.ParentID = "acc-p" }),
@@ -176,6 +186,34 @@ func TestConflicts(t *testing.T) {
 			filing: by("P-1", zanzibar, func(f *deal.Filing) { f.DistributorID = "P-9" }), want: "held_by_other:r0"},
 		{name: "own, of another line", before: hold(by("P-1", zanzibar, lines("security"))), filing: by("P-1", zanzibar), want: ""},
 		{name: "own and another's", before: []deal.Filing{by("P-2", zanzibar, lines("security")), by("P-1", zanzibar)}, filing: by("P-1", zanzibar, lines()), want: "held_by_other:r0 own_duplicate:r1*"},
+
+		// One identifier, whatever else they have in common.
+		{name: "one web domain", before: hold(by("P-2", site)), filing: by("P-1", elsewhere), want: "held_by_other:r0"},
+		{name: "one web domain, of the contact's mail", before: hold(by("P-2", site)), filing: by("P-1", other("", "Rotterdam"), func(f *deal.Filing) { f.Contact.Email = "ann@oddname.example.org" }), want: "held_by_other:r0"},
+		{name: "another web domain", before: hold(by("P-2", site)), filing: by("P-1", other("wholly.example.net", "Rotterdam")), want: ""},
+		{name: "free mail", before: hold(by("P-2", zanzibar, func(f *deal.Filing) { f.Contact.Email = "bob@gmail.com" })), filing: by("P-1", other("", ""), func(f *deal.Filing) { f.Contact.Email = "ann@gmail.com" }), want: ""},
+		{name: "one web domain, for another line", before: hold(by("P-2", site, lines("security"))), filing: by("P-1", elsewhere), want: ""},
+		{name: "one web domain, the partner's own claim", before: hold(by("P-1", site)), filing: by("P-1", elsewhere), want: "own_duplicate:r0*"},
+		{name: "one tax number", before: hold(by("P-2", ulm)), filing: by("P-1", func() deal.Customer { c := other("", ""); c.TaxID = ulm.TaxID; return c }()), want: "held_by_other:r0"},
+		{name: "one web domain of a group", records: group, before: hold(by("P-2", site)), filing: by("P-1", elsewhere), want: ""},
+		{name: "the web domain of a named account", records: []deal.Record{account("acc-n", site, func(a *deal.Account) { a.Named = true })}, filing: by("P-1", elsewhere), want: "named_account:acc-n"},
+		{name: "the web domain of a named account, and another account's name", records: []deal.Record{account("acc-n", site, func(a *deal.Account) { a.Named = true }), account("acc-q", quixotic, nil)},
+			filing: by("P-1", func() deal.Customer { c := quixotic; c.Domain = site.Domain; return c }()), want: "named_account:acc-n"},
+
+		// What the filing says of the customer.
+		{name: "the id of a named account, and another name", records: []deal.Record{account("acc-n", quixotic, func(a *deal.Account) { a.Named = true })},
+			filing: by("P-1", zanzibar, func(f *deal.Filing) { f.Customer.AccountID = "acc-n" }), want: "named_account:acc-n"},
+		{name: "the id of a named account, and the name of another", records: []deal.Record{z, account("acc-n", quixotic, func(a *deal.Account) { a.Named = true })},
+			filing: by("P-1", zanzibar, func(f *deal.Filing) { f.Customer.AccountID = "acc-n" }), want: "named_account:acc-n"},
+		{name: "the id of no account", records: []deal.Record{z}, filing: by("P-1", zanzibar, func(f *deal.Filing) { f.Customer.AccountID = "acc-none" }), want: ""},
+		{name: "what it says is its parent is held", records: []deal.Record{account("acc-p", named("Octavian Holding"), nil)}, before: hold(by("P-2", named("Octavian Holding"))),
+			filing: by("P-1", quixotic, func(f *deal.Filing) { f.Customer.Parent = "Octavian Holding" }), want: "family_held:r0"},
+		{name: "what it says is its parent is held, and no account", before: hold(by("P-2", named("Octavian Holding"))),
+			filing: by("P-1", quixotic, func(f *deal.Filing) { f.Customer.Parent = "Octavian Holding" }), want: "family_held:r0"},
+		{name: "a sister by what it says is its parent is held", records: family, before: hold(by("P-2", named("Wisteria Ballet"))),
+			filing: by("P-1", quixotic, func(f *deal.Filing) { f.Customer.Parent = "Octavian Holding" }), want: "family_held:r0"},
+		{name: "what it says is its parent is nobody's", records: family, before: hold(by("P-2", named("Halberd Insurance"))),
+			filing: by("P-1", quixotic, func(f *deal.Filing) { f.Customer.Parent = "Octavian Holding" }), want: ""},
 
 		// Two certain accounts are two customers.
 		{name: "one name, two accounts", records: []deal.Record{account("acc-u", ulm, nil), account("acc-k", kiel, nil)}, before: hold(by("P-2", ulm)), filing: by("P-1", kiel), want: ""},

@@ -23,6 +23,7 @@ const searchLimit = 10
 type matches struct {
 	question
 	accounts, opportunities, claims match.Result
+	parents, kin                    match.Result // the parent that the filing names, among accounts and among claims
 }
 
 // decide answers one registration as of now, from the view and nothing else: the same view, registration and instant
@@ -34,7 +35,8 @@ func decide(v *view, r *deal.Registration, m matches, now time.Time) deal.Decisi
 		Policy: v.policy.Ref(), Matcher: v.model.Ref(), Input: m.record.Input(),
 		Candidates: map[string][]deal.Match{},
 	}
-	for corpus, res := range map[string]match.Result{"accounts": m.accounts, "opportunities": m.opportunities, "registrations": m.claims} {
+	for corpus, res := range map[string]match.Result{"accounts": m.accounts, "opportunities": m.opportunities, "registrations": m.claims,
+		"parents": m.parents, "parents_registrations": m.kin} {
 		if c := worthRecording(res.Candidates); len(c) > 0 {
 			d.Candidates[corpus] = c
 		}
@@ -65,7 +67,7 @@ const (
 func worthRecording(cs []deal.Match) []deal.Match {
 	var out []deal.Match
 	for i, c := range cs {
-		if i < alwaysRecorded || c.Probability >= recordedFrom || c.Verdict == deal.Related {
+		if i < alwaysRecorded || c.Probability >= recordedFrom || c.Verdict == deal.Related || c.Identifier != "" {
 			out = append(out, c)
 		}
 	}
@@ -93,6 +95,7 @@ func input(v *view, r *deal.Registration) match.Record {
 type question struct {
 	record    match.Record
 	query     *match.Query
+	parent    *match.Query // of the parent that the filing names; nil: it names none
 	one, many match.Options
 }
 
@@ -108,13 +111,21 @@ func (q question) stands(v *view, r *deal.Registration) bool {
 func ask(v *view, r *deal.Registration) question {
 	one, many := v.searchOptions()
 	rec := input(v, r)
-	return question{record: rec, query: v.model.Prepare(rec), one: one, many: many}
+	q := question{record: rec, query: v.model.Prepare(rec), one: one, many: many}
+	if parent := r.Filing.Customer.Parent; parent != "" {
+		q.parent = v.model.Prepare(match.Record{Names: []string{parent}})
+	}
+	return q
 }
 
 // search finds the candidates of all three corpora. The indexes keep their own order: nobody has to hold the view, so
 // that a search never keeps the committer waiting.
 func search(v *view, q question) matches {
-	return matches{question: q, accounts: v.accountIndex.Search(q.query, q.one), opportunities: v.oppIndex.Search(q.query, q.many), claims: v.claimIndex.Search(q.query, q.many)}
+	m := matches{question: q, accounts: v.accountIndex.Search(q.query, q.one), opportunities: v.oppIndex.Search(q.query, q.many), claims: v.claimIndex.Search(q.query, q.many)}
+	if q.parent != nil {
+		m.parents, m.kin = v.accountIndex.Search(q.parent, q.one), v.claimIndex.Search(q.parent, q.many)
+	}
+	return m
 }
 
 // refresh brings candidates up to the view as it is now, at the cost of what has changed since they were found.
@@ -122,14 +133,34 @@ func refresh(v *view, m matches) matches {
 	m.accounts = v.accountIndex.Refresh(m.query, m.one, m.accounts)
 	m.opportunities = v.oppIndex.Refresh(m.query, m.many, m.opportunities)
 	m.claims = v.claimIndex.Refresh(m.query, m.many, m.claims)
+	if m.parent != nil {
+		m.parents = v.accountIndex.Refresh(m.parent, m.one, m.parents)
+		m.kin = v.claimIndex.Refresh(m.parent, m.many, m.kin)
+	}
 	return m
+}
+
+// atLeast is how probable a candidate is, which is the policy's possible at least when it shares an identifier with the
+// customer: whoever has the web domain or the tax number of another may be that other under any name, and a person looks.
+func (v *view) atLeast(q question, c deal.Match, set policy.Settings) float64 {
+	switch c.Identifier {
+	case "":
+		return c.Probability
+	case deal.IdentifierDomain, deal.IdentifierMailDomain:
+		for _, d := range append(slices.Clone(q.record.Domains), q.record.MailDomain) {
+			if v.accountIndex.Owners(d) > match.FewOwners {
+				return c.Probability
+			}
+		}
+	}
+	return max(c.Probability, set.Possible)
 }
 
 // searchOptions returns how accounts are searched, of which each is another organisation, and how opportunities and
 // claims are, of which many may be of one.
 func (v *view) searchOptions() (one, many match.Options) {
 	set := v.policy.Settings()
-	one = match.Options{Limit: searchLimit, Thresholds: match.Thresholds{Same: set.Certain, Review: set.Possible}}
+	one = match.Options{Limit: searchLimit, Identified: true, Thresholds: match.Thresholds{Same: set.Certain, Review: set.Possible}}
 	many = one
 	many.Repeats = true
 	return one, many
@@ -139,27 +170,50 @@ func (v *view) searchOptions() (one, many match.Options) {
 type whom struct {
 	deal.Resolution
 	account  *deal.Account // the resolved account, when certain
-	possible []deal.Match  // accounts the customer may be, best first; only the one when the resolution is certain
+	possible []deal.Match  // accounts the customer may be, best first; when the resolution is certain, that one and those that have an identifier of the customer, or that the filing names by id
+	above    []string      // accounts above the customer in the family, nearest first
 }
 
-// resolve says who the customer is: an account the matcher is certain of (a given account id breaks a tie but proves
-// nothing), else the prospect of an earlier claim it is certain of, else a new prospect.
+// resolve says who the customer is: an account the matcher is certain of, else the prospect of an earlier claim it is certain
+// of, else a new prospect. An account id that is given breaks a tie and proves nothing, but what it names is never
+// overlooked.
 func resolve(v *view, r *deal.Registration, m matches, set policy.Settings) whom {
 	w := whom{Resolution: deal.Resolution{Status: "none", Truncated: m.accounts.Truncated || m.claims.Truncated || m.opportunities.Truncated}}
 	best := func(c deal.Match) bool { return c.Verdict == deal.Same && c.Probability >= set.Certain }
+	var beside []deal.Match // possible whoever else it is
 	for _, c := range m.accounts.Candidates {
-		if c.Probability >= set.Possible && v.accounts.Has(c.ID) {
+		p := c.Probability
+		if c.Identifier != deal.IdentifierMailDomain { // a contact may work for others than the customer
+			p = v.atLeast(m.question, c, set)
+		}
+		if p >= set.Possible && v.accounts.Has(c.ID) {
+			if p > c.Probability {
+				c.Probability = p
+				beside = append(beside, c)
+			}
 			w.possible = append(w.possible, c)
+		}
+	}
+	given := r.Filing.Customer.AccountID
+	if given != "" && !slices.ContainsFunc(w.possible, func(c deal.Match) bool { return c.ID == given }) {
+		if a := v.account(given); a != nil {
+			c := deal.Match{ID: a.ID, Name: a.Name, Probability: set.Possible, Verdict: deal.Review,
+				Evidence: []deal.Score{{Term: "account_id", Value: a.ID, Text: "the filing names this account, and describes it otherwise"}}}
+			w.possible, beside = append(w.possible, c), append(beside, c)
 		}
 	}
 	if i := w.chosen(r, best); i >= 0 {
 		top := w.possible[i]
-		w.Status, w.Probability, w.possible = "certain", top.Probability, []deal.Match{top}
+		w.Status, w.Probability = "certain", top.Probability
+		w.possible = append([]deal.Match{top}, slices.DeleteFunc(beside, func(c deal.Match) bool { return c.ID == top.ID })...)
 		w.Ref = deal.CustomerRef{AccountID: top.ID}
 		w.account = v.account(top.ID)
+		w.above = v.ancestors(w.account)
 		w.Disagrees = disagreements(&r.Filing.Customer, w.account)
 		return w
 	}
+	w.above = v.parents(r, m, set)
+	slices.SortStableFunc(w.possible, func(a, b deal.Match) int { return cmp.Compare(b.Probability, a.Probability) })
 	w.share(set.Possible)
 	if len(w.possible) > 0 {
 		w.Status, w.Probability = "possible", w.possible[0].Probability
@@ -168,8 +222,9 @@ func resolve(v *view, r *deal.Registration, m matches, set policy.Settings) whom
 		if claim := v.claims[c.ID]; claim != nil && best(c) {
 			w.Ref = claim.CustomerRef
 			if w.account = v.account(claim.CustomerRef.AccountID); w.account != nil {
-				w.Status, w.Probability = "certain", c.Probability
-				w.possible = []deal.Match{{ID: w.account.ID, Name: w.account.Name, Probability: c.Probability, Verdict: deal.Same}}
+				w.Status, w.Probability, w.above = "certain", c.Probability, v.ancestors(w.account)
+				w.possible = append([]deal.Match{{ID: w.account.ID, Name: w.account.Name, Probability: c.Probability, Verdict: deal.Same}},
+					slices.DeleteFunc(beside, func(c deal.Match) bool { return c.ID == w.account.ID })...)
 				w.Disagrees = disagreements(&r.Filing.Customer, w.account)
 			}
 			return w
@@ -178,6 +233,22 @@ func resolve(v *view, r *deal.Registration, m matches, set policy.Settings) whom
 	w.Ref = deal.CustomerRef{ProspectID: deal.ProspectID + strings.TrimPrefix(r.ID, deal.RegistrationID)}
 	w.NewProspect = true
 	return w
+}
+
+// parents returns the account that the filing names as the customer's parent, if the name says which, and those above it.
+func (v *view) parents(r *deal.Registration, m matches, set policy.Settings) []string {
+	var named []*deal.Account
+	for _, c := range m.parents.Candidates {
+		if c.Probability >= set.Possible && match.Normalise(c.Name) == match.Normalise(r.Filing.Customer.Parent) {
+			if a := v.account(c.ID); a != nil {
+				named = append(named, a)
+			}
+		}
+	}
+	if len(named) != 1 {
+		return nil
+	}
+	return append([]string{named[0].ID}, v.ancestors(named[0])...)
 }
 
 // chosen returns the place of the one account the customer certainly is, or -1. Where several fit so well that each would
@@ -223,6 +294,9 @@ func (w *whom) share(least float64) {
 
 func disagreements(c *deal.Customer, a *deal.Account) []string {
 	var out []string
+	if c.AccountID != "" && c.AccountID != a.ID {
+		out = append(out, "account_id")
+	}
 	if c.Country != "" && a.Country != "" && c.Country != a.Country {
 		out = append(out, "country")
 	}
@@ -239,9 +313,9 @@ func findTerritory(v *view, r *deal.Registration, w whom, amount float64, amount
 	}
 	c := &r.Filing.Customer
 	q := territory.Customer{Country: c.Country, Region: c.Region, PostalCode: c.PostalCode, Industry: c.Industry, Employees: c.Employees,
-		Lines: r.Filing.Lines(), Amount: amount, AmountKnown: amountKnown, Day: now}
+		Lines: r.Filing.Lines(), Amount: amount, AmountKnown: amountKnown, Day: now, Ancestors: w.above}
 	if a := w.account; a != nil {
-		q.AccountID, q.Ancestors = a.ID, v.ancestors(a)
+		q.AccountID = a.ID
 		q.Country, q.Region, q.PostalCode = cmp.Or(a.Country, q.Country), cmp.Or(a.Region, q.Region), cmp.Or(a.PostalCode, q.PostalCode)
 		q.Industry, q.Employees = cmp.Or(a.Industry, q.Industry), cmp.Or(a.Employees, q.Employees)
 	}

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/ledger"
@@ -68,6 +69,7 @@ type Engine struct {
 	settled atomic.Uint64        // entries up to here are known to outlast a failover
 	source  atomic.Value         // string: what the accounts were read from
 	format  func() string        // of snapshots
+	asking  singleflight.Group   // for keys that are not known here
 
 	queue    chan *proposal
 	pictures chan chan<- picture
@@ -221,6 +223,12 @@ func (e *Engine) file(ctx context.Context, q Request, f deal.Filing) (out Regist
 		return Registered{}, err
 	}
 	seen, question, err := e.ask(r)
+	if errors.As(err, new(deal.FieldErrors)) { // what it lacks may have come through another replica
+		if lost := e.abreast(ctx); lost != nil {
+			return Registered{}, lost
+		}
+		seen, question, err = e.ask(r)
+	}
 	if err != nil {
 		return Registered{}, err
 	}
@@ -523,8 +531,12 @@ func (e *Engine) Check(ctx context.Context, _ Request, f deal.Filing) (Check, er
 	return Check{Advice: "do_not_file", Explanation: "This would not be protected as it stands."}, nil
 }
 
-// Foresee decides a filing on the present view as if it were the next to come, and commits nothing.
+// Foresee decides a filing as if it were the next to come, on the ledger as it is now, and commits nothing. Errors:
+// deal.FieldErrors; deal.ErrUnavailable, also when the store cannot be asked how far the ledger is.
 func (e *Engine) Foresee(ctx context.Context, f deal.Filing) (deal.Decision, error) {
+	if err := e.abreast(ctx); err != nil {
+		return deal.Decision{}, err
+	}
 	now := e.now()
 	if err := e.turn(ctx, now); err != nil {
 		return deal.Decision{}, err
@@ -681,7 +693,8 @@ func known[T any, P interface {
 	return p
 }
 
-// Delete removes rows of reference data. A missing row is deal.ErrNotFound, and nothing is removed.
+// Delete removes rows of reference data. A missing row is deal.ErrNotFound, and one that live registrations or open
+// opportunities rest on deal.ErrNotPossible; nothing is removed then.
 func (e *Engine) Delete(ctx context.Context, q Request, kind deal.RecordKind, keys []string) error {
 	_, err := e.submit(ctx, q, func(time.Time) ([]addition, error) {
 		change := &deal.Change{}
@@ -689,11 +702,58 @@ func (e *Engine) Delete(ctx context.Context, q Request, kind deal.RecordKind, ke
 			if e.view.record(kind, k) == nil {
 				return nil, fmt.Errorf("%s %s: %w", kind, k, deal.ErrNotFound)
 			}
+			if why := e.view.restingOn(kind, k); why != "" {
+				return nil, fmt.Errorf("%w: %s %s cannot be deleted while %s", deal.ErrNotPossible, kind, k, why)
+			}
 			change.Deleted = append(change.Deleted, deal.RecordRef{Kind: kind, Key: k})
 		}
 		return []addition{{entry: store.Entry{Kind: deal.EntryDeleted, Subject: string(kind) + "/" + keys[0]}, change: change}}, nil
 	})
 	return err
+}
+
+// restingOn says what would lose its ground with a row, and what can be done instead; nothing when it can go.
+func (v *view) restingOn(kind deal.RecordKind, key string) string {
+	var claims []string
+	note := func(r *deal.Registration) { claims = append(claims, r.Number) }
+	instead := ""
+	switch kind {
+	case deal.Partners:
+		for _, r := range v.claims {
+			if r.Filing.PartnerID == key || r.Filing.DistributorID == key {
+				note(r)
+			}
+		}
+		instead = "end or transfer them, or set the partner's status to terminated"
+	case deal.Accounts:
+		for _, id := range v.claimsOf[deal.CustomerRef{AccountID: key}.Key()] {
+			note(v.claims[id])
+		}
+		instead = "end them, or set the account's status to closed"
+		var open []string
+		for _, id := range v.oppsOf[key] {
+			if v.opportunities[id].Status == "open" {
+				open = append(open, id)
+			}
+		}
+		if len(claims) == 0 && len(open) > 0 {
+			return "opportunities with it are open (" + some(open) + "): close them first, or set the account's status to closed"
+		}
+	}
+	if len(claims) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d live registrations rest on it (%s): %s", len(claims), some(claims), instead)
+}
+
+// some lists the first few of ids, in order.
+func some(ids []string) string {
+	const most = 3
+	slices.Sort(ids)
+	if len(ids) > most {
+		return strings.Join(ids[:most], ", ") + ", …"
+	}
+	return strings.Join(ids, ", ")
 }
 
 // CreateKey makes an API key of the role, partners, person and note of k, and returns its token, which is shown once and not
@@ -762,19 +822,46 @@ func (e *Engine) RevokeKey(ctx context.Context, q Request, id string) error {
 	return err
 }
 
-// Authenticate returns the live key a token belongs to. The secret is compared by its hash, in constant time, also
-// when there is no such key.
-func (e *Engine) Authenticate(token string) (deal.Key, bool) {
+// abreastWithin is how long the store may take to say how far the ledger is.
+const abreastWithin = 3 * time.Second
+
+// abreast brings the view to where the ledger is now, or says deal.ErrUnavailable: for what is answered without a commit.
+func (e *Engine) abreast(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, abreastWithin)
+	defer cancel()
+	head, err := e.cfg.Store.Head(ctx)
+	if err != nil {
+		return errors.Join(deal.ErrUnavailable, err)
+	}
+	if !e.broken.Load() && read(e, func(v *view) bool { return v.head == head }) {
+		return nil
+	}
+	_, err = e.submit(ctx, Request{Actor: deal.System}, func(time.Time) ([]addition, error) { return nil, nil })
+	return err
+}
+
+// Authenticate returns the live key a token belongs to, and whether there is one. The secret is compared by its hash, in
+// constant time, also when there is no such key. A key that is not known here may just have been made through another
+// replica: the store is asked, once for all who wait, and deal.ErrUnavailable says that it did not answer.
+func (e *Engine) Authenticate(ctx context.Context, token string) (deal.Key, bool, error) {
 	rest, ok := strings.CutPrefix(token, tokenPrefix)
 	id, secret, ok2 := strings.Cut(rest, ".")
 	hash := sha256.Sum256([]byte(secret))
-	k := read(e, func(v *view) deal.Key { return v.keys[deal.KeyID+id] })
+	known := func() deal.Key { return read(e, func(v *view) deal.Key { return v.keys[deal.KeyID+id] }) }
+	k := known()
+	if k.ID == "" && ok && ok2 {
+		_, err, _ := e.asking.Do("", func() (any, error) { return nil, e.abreast(context.WithoutCancel(ctx)) })
+		if err != nil {
+			return deal.Key{}, false, err
+		}
+		k = known()
+	}
 	want := k.SecretHash
 	if len(want) != len(hash) {
 		want = make([]byte, len(hash))
 	}
 	same := subtle.ConstantTimeCompare(hash[:], want) == 1
-	return k, ok && ok2 && same && k.ID != "" && k.RevokedAt.IsZero()
+	return k, ok && ok2 && same && k.ID != "" && k.RevokedAt.IsZero(), nil
 }
 
 // decision reads a decision from its entry.

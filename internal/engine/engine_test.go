@@ -648,18 +648,18 @@ func TestKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, ok := b.Authenticate(token); !ok || got.ID != k.ID {
+	if got, ok, err := b.Authenticate(t.Context(), token); err != nil || !ok || got.ID != k.ID {
 		t.Error("a new key is not known")
 	}
 	for _, bad := range []string{"", "dibs_", token + "x", token[:len(token)-1], strings.ToUpper(token), strings.TrimPrefix(token, "dibs_")} {
-		if _, ok := b.Authenticate(bad); ok {
+		if _, ok, err := b.Authenticate(t.Context(), bad); err != nil || ok {
 			t.Errorf("%q is let in", bad)
 		}
 	}
 	if err := b.RevokeKey(ctx, Request{Actor: deal.System}, k.ID); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := b.Authenticate(token); ok {
+	if _, ok, err := b.Authenticate(t.Context(), token); err != nil || ok {
 		t.Error("a revoked key is let in")
 	}
 	for _, wrong := range []struct {
@@ -677,7 +677,7 @@ func TestKeys(t *testing.T) {
 	}
 	b.put(&deal.Person{ID: "U-1", Name: "Ada Ops"})
 	k, token, err = b.CreateKey(ctx, Request{Actor: deal.System}, deal.Key{Role: "ops", PersonID: "U-1"})
-	if got, ok := b.Authenticate(token); err != nil || !ok || got.PersonID != "U-1" {
+	if got, ok, err := b.Authenticate(t.Context(), token); err != nil || !ok || got.PersonID != "U-1" {
 		t.Errorf("a key of a person: %+v, %v", got, err)
 	}
 	by := deal.Actor{KeyID: k.ID, Role: k.Role, PersonID: k.PersonID}

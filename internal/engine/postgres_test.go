@@ -23,6 +23,7 @@ func TestPostgres(t *testing.T) {
 	t.Run("SameKey", func(t *testing.T) { testSameKey(t, patient(t, server)) })
 	t.Run("BrokenCommit", func(t *testing.T) { testBrokenCommit(t, func() string { return patient(t, server) }) })
 	t.Run("Histories", func(t *testing.T) { testHistories(t, patient(t, server), 500) })
+	t.Run("Abreast", func(t *testing.T) { testAbreast(t, server) })
 	t.Run("Restart", func(t *testing.T) { testRestart(t, server) })
 }
 
@@ -30,6 +31,58 @@ func TestPostgres(t *testing.T) {
 // the machine may be busy.
 func patient(t *testing.T, server *testserver.Postgres) string {
 	return server.Database(t) + "&idle_in_transaction_session_timeout=30s"
+}
+
+// testAbreast asks one replica at once about what the other has just committed, and then with the database gone.
+func testAbreast(t *testing.T, server *testserver.Postgres) {
+	ctx := context.Background()
+	b := newBenchAt(t, patient(t, server))
+	other := b.replica()
+	ask := func(f deal.Filing) string {
+		f.Normalise()
+		c, err := other.Check(ctx, Request{}, f)
+		if err != nil {
+			return err.Error()
+		}
+		return c.Advice
+	}
+	for i, name := range []string{"Ashgrove Dairy", "Bluebell Railways", "Copperfield Mines", "Driftwood Boats", "Emberline Kilns", "Foxglove Pharmacy", "Gannet Airways"} {
+		customer := deal.Customer{Name: name, Country: "DE", City: "Ulm"}
+		if got := ask(by("P-1", customer)); got != "file" {
+			t.Fatalf("free, and the advice is %s", got)
+		}
+		b.register("P-2", customer)
+		if got := ask(by("P-1", customer)); got != "do_not_file" {
+			t.Errorf("held since a moment ago, and the advice is %s", got)
+		}
+		id := fmt.Sprintf("P-new-%d", i)
+		b.put(&deal.Partner{ID: id, Name: "New", Status: "active"})
+		if _, err := other.Register(ctx, request("key_1", id, by(id, zanzibar)), by(id, zanzibar)); err != nil {
+			t.Errorf("a partner of a moment ago: %v", err)
+		}
+		k, token, err := b.CreateKey(ctx, Request{Actor: deal.System}, "portal", []string{id}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok, err := other.Authenticate(ctx, token); err != nil || !ok || got.ID != k.ID {
+			t.Errorf("a key of a moment ago: %v %v", ok, err)
+		}
+	}
+	b.sound()
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := server.Start(); err != nil {
+			t.Fatal(err)
+		}
+	}()
+	if c, err := other.Check(ctx, Request{}, by("P-1", quixotic)); !errors.Is(err, deal.ErrUnavailable) {
+		t.Errorf("without its database a pre-check answers %+v, %v", c, err)
+	}
+	if _, ok, err := other.Authenticate(ctx, tokenPrefix+"nobody.x"); ok || !errors.Is(err, deal.ErrUnavailable) {
+		t.Errorf("without its database a strange key is %v, %v", ok, err)
+	}
 }
 
 // testRestart ends the server under a crowd of requests, in good order and by a crash. Nothing acknowledged is lost, and

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -172,4 +174,39 @@ func TestCopyRecord(t *testing.T) {
 			t.Errorf("%s: %+v", k, c)
 		}
 	}
+}
+
+// TestDeleteRefused: what live registrations or open business rest on stays, and the refusal says what to do first.
+func TestDeleteRefused(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	b := newBench(t)
+	b.put(&deal.Partner{ID: "P-d", Name: "Distributor", Type: "distributor", Status: "active"}, account("acc-z", zanzibar, nil), account("acc-q", quixotic, nil), opportunity("opp-1", func(o *deal.Opportunity) { o.AccountID, o.LedBy, o.PartnerID = "acc-q", "partner", "P-1" }))
+	r, _ := b.file(by("P-2", zanzibar, func(f *deal.Filing) { f.DistributorID = "P-d" }))
+	remove := func(kind deal.RecordKind, id string) error {
+		return b.Delete(ctx, Request{Actor: deal.System}, kind, []string{id})
+	}
+	for _, c := range []struct {
+		kind deal.RecordKind
+		id   string
+		why  string
+	}{
+		{deal.Partners, "P-2", r.Number}, {deal.Partners, "P-d", r.Number}, {deal.Accounts, "acc-z", r.Number}, {deal.Accounts, "acc-q", "opp-1"},
+	} {
+		if err := remove(c.kind, c.id); !errors.Is(err, deal.ErrNotPossible) || !strings.Contains(err.Error(), c.why) {
+			t.Errorf("%s %s: %v, which should name %s", c.kind, c.id, err, c.why)
+		}
+	}
+	if _, err := b.Move(ctx, Request{Actor: deal.Actor{KeyID: "key_o", Role: "ops"}}, r.ID, Moving{Event: deal.EventWithdraw}); err != nil {
+		t.Fatal(err)
+	}
+	if err := remove(deal.Opportunities, "opp-1"); err != nil {
+		t.Fatal(err)
+	}
+	for id, kind := range map[string]deal.RecordKind{"P-2": deal.Partners, "P-d": deal.Partners, "acc-z": deal.Accounts, "acc-q": deal.Accounts} {
+		if err := remove(kind, id); err != nil {
+			t.Errorf("%s %s: %v", kind, id, err)
+		}
+	}
+	b.sound()
 }

@@ -23,6 +23,27 @@ territories:
   - {id: REST, tier: rest, coverage: partner, owner: {queue: rest}, include: {country: [DE]}}
 `
 
+// A new customer belongs to the territory of the parent that its filing names, as its subsidiaries in the accounts do.
+func TestTerritoryOfAParent(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.put(account("acc-q", quixotic, nil))
+	b.publish(deal.TerritoryDocument, `apiVersion: dealreg/v1
+kind: TerritoryPlan
+metadata: {name: named, timezone: UTC}
+universe: {country: [DE]}
+tiers: [named, rest]
+territories:
+  - {id: NAMED, tier: named, coverage: direct, owner: {rep: u-1, manager: u-2, queue: named}, accounts: {include: [acc-q], with_subsidiaries: true}}
+  - {id: REST, tier: rest, coverage: partner, owner: {queue: rest}, include: {country: [DE]}}
+`)
+	for parent, want := range map[string]string{"": "REST", "Octavian Holding": "REST", quixotic.Name: "NAMED"} {
+		if _, d := b.file(by("P-1", zanzibar, func(f *deal.Filing) { f.Customer.Parent = parent })); d.Territory.ID != want {
+			t.Errorf("with parent %q: %s, want %s (%s)", parent, d.Territory.ID, want, d.Territory.Why)
+		}
+	}
+}
+
 // A customer's revenue is the account's, else what the partner says of it, else unknown.
 func TestTerritoryByRevenue(t *testing.T) {
 	t.Parallel()

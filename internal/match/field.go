@@ -5,6 +5,8 @@ import (
 
 	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
+
+	"github.com/dibs-deals/dibs/internal/deal"
 )
 
 // Domain returns the registrable domain of a web address, host name or e-mail address, or nothing: the form in which
@@ -69,6 +71,60 @@ func alnum(s string) string {
 	return b.String()
 }
 
+// Forms ask for numbers that people do not have, and get zeros, nines and n/a: what nobody was ever given says nothing.
+
+// taxID returns a tax or company number as compared, or nothing when it cannot be one: fewer than five letters and digits, fewer
+// than three digits, one digit over and over, or all of them in a row.
+func taxID(s string) string {
+	s = alnum(s)
+	digits := strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, s)
+	if len(s) < 5 || len(digits) < 3 || filler(digits) {
+		return ""
+	}
+	return s
+}
+
+// duns returns the nine digits of a D-U-N-S number, with the zeros that spreadsheets drop, or nothing.
+func duns(s string) string {
+	s = alnum(s)
+	if len(s) < 7 || len(s) > 9 || strings.IndexFunc(s, func(r rune) bool { return r < '0' || r > '9' }) >= 0 || filler(s) {
+		return ""
+	}
+	return "000000000"[len(s):] + s
+}
+
+// lei returns a legal entity identifier, whose last two digits check the others (ISO 17442, by ISO 7064 MOD 97-10), or nothing.
+func lei(s string) string {
+	if s = alnum(s); !deal.IsLEI(s) {
+		return ""
+	}
+	return s
+}
+
+// filler reports whether digits are one digit over and over, or count up or down.
+func filler(digits string) bool {
+	same, up, down := true, true, true
+	for i := 1; i < len(digits); i++ {
+		d := (int(digits[i]) - int(digits[i-1]) + 10) % 10
+		same, up, down = same && d == 0, up && d == 1, down && d == 9
+	}
+	return same || len(digits) > 4 && (up || down)
+}
+
+// nobodys are domains that people write where they have none to give.
+var nobodys = map[string]bool{"none.com": true, "na.com": true, "n.a": true, "noemail.com": true, "nomail.com": true, "noweb.com": true, "nowebsite.com": true, "nodomain.com": true,
+	"unknown.com": true, "test.com": true, "null.com": true, "email.com": true, "domain.com": true, "website.com": true, "xxx.com": true, "abc.xyz": true}
+
+// own reports whether a registrable domain may be an organisation's own: it is none of free mail, and no filler.
+func (m *Model) own(domain string) bool {
+	return domain != "" && !m.mailHosts[domain] && !nobodys[domain]
+}
+
 // phoneTail returns the last eight digits of a telephone number, which do not depend on how the country and trunk
 // prefixes were written, or nothing when there are fewer than seven.
 func phoneTail(s string) string {
@@ -81,10 +137,11 @@ func phoneTail(s string) string {
 			i = len(s) // an extension follows
 		}
 	}
-	if len(b) < 7 {
+	tail := string(b[max(0, len(b)-8):])
+	if len(b) < 7 || filler(tail) {
 		return ""
 	}
-	return string(b[max(0, len(b)-8):])
+	return tail
 }
 
 // postal returns a postal code as compared; of a US ZIP+4 the ZIP.

@@ -36,7 +36,7 @@ type Query struct {
 
 // Prepare reads a record.
 func (m *Model) Prepare(r Record) *Query {
-	q := &Query{id: r.ID, country: strings.ToUpper(strings.TrimSpace(r.Country)), phone: phoneTail(r.Phone), tax: alnum(r.TaxID), duns: alnum(r.DUNS), lei: alnum(r.LEI),
+	q := &Query{id: r.ID, country: strings.ToUpper(strings.TrimSpace(r.Country)), phone: phoneTail(r.Phone), tax: taxID(r.TaxID), duns: duns(r.DUNS), lei: lei(r.LEI),
 		parent: r.ParentID, city: Normalise(r.City), street: street(r.Street)}
 	q.region = region(r.Region, q.country)
 	q.postal = postal(r.PostalCode, q.country)
@@ -55,11 +55,11 @@ func (m *Model) Prepare(r Record) *Query {
 		}
 	}
 	for _, d := range r.Domains {
-		if d = siteDomain(d); d != "" && !m.mailHosts[d] && !slices.Contains(q.domains, d) && len(q.domains) < maxDomains {
+		if d = siteDomain(d); m.own(d) && !slices.Contains(q.domains, d) && len(q.domains) < maxDomains {
 			q.domains = append(q.domains, d)
 		}
 	}
-	if d := siteDomain(r.MailDomain); len(q.domains) == 0 && d != "" && !m.mailHosts[d] {
+	if d := siteDomain(r.MailDomain); len(q.domains) == 0 && m.own(d) {
 		q.domains, q.mailed = []string{d}, true
 	}
 	for _, p := range r.ParentNames {
@@ -293,6 +293,26 @@ func nearCity(a, b string) bool {
 // identified reports whether an identifier of organisations is equal.
 func (e *evidence) identified() bool { return e.v[fTaxSame]+e.v[fDUNSSame]+e.v[fLEISame] > 0 }
 
+// FewOwners is up to how many records a web domain says whose it is; of more it is a group's or a provider's.
+const FewOwners = 3
+
+// identifier names the identifier both records have, or nothing.
+func (e *evidence) identifier() string {
+	switch {
+	case e.v[fLEISame] > 0:
+		return deal.IdentifierLEI
+	case e.v[fDUNSSame] > 0:
+		return deal.IdentifierDUNS
+	case e.v[fTaxSame] > 0:
+		return deal.IdentifierTaxID
+	case e.v[fDomainSame] == 0 || e.owner > FewOwners:
+		return ""
+	case e.a.mailed || e.b.mailed:
+		return deal.IdentifierMailDomain
+	}
+	return deal.IdentifierDomain
+}
+
 // located reports whether the same place speaks for one organisation.
 func (e *evidence) located() bool {
 	return e.v[fPostalSame]+e.v[fStreetSame]+e.v[fPhoneSame] > 0 || e.v[fDomainSame] >= 0.5
@@ -460,7 +480,7 @@ func (m *Model) match(e *evidence, rivals float64, alone bool, t Thresholds) dea
 	if apart {
 		z -= twoNamesWeight
 	}
-	out := deal.Match{ID: strings.Clone(e.b.id), Name: strings.Clone(e.b.display), Probability: m.weights.probability(z)}
+	out := deal.Match{ID: strings.Clone(e.b.id), Name: strings.Clone(e.b.display), Probability: m.weights.probability(z), Identifier: e.identifier()}
 	gate, why := m.relation(e)
 	if gate == "distinctive_word" && (out.Probability < t.Review || out.Probability >= t.Same) {
 		gate = "" // different as it is, or the same for other reasons

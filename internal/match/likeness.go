@@ -34,7 +34,8 @@ type likeness struct {
 }
 
 // similarity compares two canonical words: 1 equal, 0 unrelated. cut says that the shorter ends a name that a field may
-// have cut. The limits of one edit from four letters and two from eight are those of full-text engines.
+// have cut. One slip is forgiven from four letters on, as in full-text engines, and two from seven: two people who write one word
+// of that length make one each; of six when it begins and ends alike.
 func similarity(x, y *word, cut bool) float64 {
 	a, b := x.text, y.text
 	if a == b {
@@ -82,13 +83,10 @@ func similarity(x, y *word, cut bool) float64 {
 		return 0.98
 	}
 	limit := 1
-	if lb >= 8 {
+	if lb >= 7 || lb == 6 && a[0] == b[0] && a[la-1] == b[lb-1] {
 		limit = 2
 	}
 	d := distance(a, b)
-	if d == 2 && la == lb && swapped(a, b) {
-		d = 1
-	}
 	if d > limit {
 		return 0
 	}
@@ -99,39 +97,52 @@ func similarity(x, y *word, cut bool) float64 {
 	return s
 }
 
-// distance returns the edit distance of two different words, a not the longer, if it is one or two; else three or more.
+// distance returns how many slips make a of b, two different words: a letter more, less or other, or two neighbours that
+// changed places (the optimal string alignment distance of Boytsov, 2011), if it is one or two; else 3.
 func distance(a, b string) int {
 	if !isASCII(a) || !isASCII(b) {
-		return levenshtein.ComputeDistance(a, b)
+		return slipsOf([]rune(a), []rune(b))
 	}
-	for a != "" && a[0] == b[0] {
-		a, b = a[1:], b[1:]
-	}
-	for a != "" && a[len(a)-1] == b[len(b)-1] {
-		a, b = a[:len(a)-1], b[:len(b)-1]
-	}
-	// What is left differs at both ends: one edit is one letter, two are one at each end. The rest need not be measured.
-	if len(b) == 1 || a == "" {
-		return len(b)
-	}
-	if !twoEdits(a, b) {
-		return 3
-	}
-	return levenshtein.ComputeDistance(a, b)
+	return slipsOf([]byte(a), []byte(b))
 }
 
-// twoEdits reports whether words that differ at both ends may be two edits apart, one at each end.
-func twoEdits(a, b string) bool {
-	headA, tailA, midB := a[:len(a)-1], a[1:], b[1:len(b)-1]
-	switch len(b) - len(a) {
-	case 0: // two letters other, or one moved from end to end
-		return headA[1:] == midB || tailA == b[:len(b)-1] || headA == b[1:]
-	case 1: // one more and one other
-		return tailA == midB || headA == midB
-	case 2: // two more
-		return a == midB
+func slipsOf[T byte | rune](a, b []T) int {
+	a, b = trimmed(a, b)
+	if oneEdit(a, b) {
+		return 1
 	}
-	return false
+	// What is left differs at both ends, so two edits are one at each end.
+	for _, head := range [...]struct{ a, b int }{{1, 1}, {1, 0}, {0, 1}, {2, 2}} {
+		if len(a) < head.a || len(b) < head.b || head.a == 2 && (a[0] != b[1] || a[1] != b[0]) {
+			continue
+		}
+		if x, y := trimmed(a[head.a:], b[head.b:]); len(x)+len(y) == 0 || oneEdit(x, y) {
+			return 2
+		}
+	}
+	return 3
+}
+
+// trimmed returns the words without what they begin and end with in common.
+func trimmed[T byte | rune](a, b []T) ([]T, []T) {
+	for len(a) > 0 && len(b) > 0 && a[0] == b[0] {
+		a, b = a[1:], b[1:]
+	}
+	for len(a) > 0 && len(b) > 0 && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	return a, b
+}
+
+// oneEdit reports whether one slip makes a of b, which differ at both ends.
+func oneEdit[T byte | rune](a, b []T) bool {
+	switch {
+	case len(a) == 2 && len(b) == 2:
+		return a[0] == b[1] && a[1] == b[0]
+	case len(a) > 1 || len(b) > 1:
+		return false
+	}
+	return len(a)+len(b) > 0
 }
 
 // numerals are the number words people write for digits.

@@ -1,6 +1,8 @@
 package match
 
 import (
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -77,7 +79,7 @@ func TestFields(t *testing.T) {
 		{"mail", siteDomain("Jane@Mail.Example.COM"), "example.com"},
 		{"idn", siteDomain("www.müller.de"), "xn--mller-kva.de"},
 		{"no domain", siteDomain("n/a"), ""},
-		{"phone", phoneTail("+49 (0)89 123-456-78 x12"), "12345678"},
+		{"phone", phoneTail("+49 (0)89 123-456-87 x12"), "12345687"},
 		{"short phone", phoneTail("12345"), ""},
 		{"zip+4", postal("80331-1234", "US"), "80331"},
 		{"postcode", postal("sw1a 1aa", "GB"), "SW1A1AA"},
@@ -135,5 +137,94 @@ func TestMailDomain(t *testing.T) {
 	}
 	if ending, other := p(site("nordzucker.de"), account), p(site("elsewhere.de"), account); ending <= other || ending < none {
 		t.Errorf("the same domain under another ending %.3f, another domain %.3f, none %.3f", ending, other, none)
+	}
+}
+
+// TestDistance holds distance to the plain table of the optimal string alignment, on words that are two, three and more slips
+// apart, in letters of one byte and of several.
+func TestDistance(t *testing.T) {
+	plain := func(a, b []rune) int {
+		d := make([][]int, len(a)+1)
+		for i := range d {
+			d[i] = make([]int, len(b)+1)
+			for j := range d[i] {
+				switch {
+				case i == 0 || j == 0:
+					d[i][j] = i + j
+					continue
+				case a[i-1] == b[j-1]:
+					d[i][j] = d[i-1][j-1]
+				default:
+					d[i][j] = 1 + min(d[i-1][j-1], d[i-1][j], d[i][j-1])
+				}
+				if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+					d[i][j] = min(d[i][j], 1+d[i-2][j-2])
+				}
+			}
+		}
+		return d[len(a)][len(b)]
+	}
+	rng := rand.New(rand.NewPCG(3, 1))
+	seen := map[int]int{}
+	for range 200_000 {
+		letters := []rune("abc")
+		if rng.IntN(2) == 0 {
+			letters = []rune("añш")
+		}
+		word := make([]rune, 1+rng.IntN(9))
+		for i := range word {
+			word[i] = letters[rng.IntN(len(letters))]
+		}
+		other := slices.Clone(word)
+		for range 1 + rng.IntN(4) {
+			switch i := rng.IntN(len(other) + 1); rng.IntN(4) {
+			case 0:
+				other = slices.Insert(other, i, letters[rng.IntN(len(letters))])
+			case 1:
+				if i < len(other) {
+					other = slices.Delete(other, i, i+1)
+				}
+			case 2:
+				if i < len(other) {
+					other[i] = letters[rng.IntN(len(letters))]
+				}
+			case 3:
+				if i+1 < len(other) {
+					other[i], other[i+1] = other[i+1], other[i]
+				}
+			}
+		}
+		if slices.Equal(word, other) {
+			continue
+		}
+		want := min(3, plain(word, other))
+		seen[want]++
+		if got := distance(string(word), string(other)); got != want {
+			t.Fatalf("%s and %s are %d apart, want %d", string(word), string(other), got, want)
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("distances seen: %v", seen)
+	}
+}
+
+// TestFiller: what forms are filled with where there is nothing to say identifies nobody.
+func TestFiller(t *testing.T) {
+	m := Default()
+	for _, c := range []struct{ what, got, want string }{
+		{"tax", taxID("DE 811.115.368"), "DE811115368"}, {"tax", taxID("N/A"), ""}, {"tax", taxID("unknown"), ""}, {"tax", taxID("000000000"), ""}, {"tax", taxID("DE999999999"), ""},
+		{"tax", taxID("123456789"), ""}, {"tax", taxID("B-2"), ""}, {"tax", taxID("CHE-105.962.823"), "CHE105962823"},
+		{"duns", duns("08-146-6849"), "081466849"}, {"duns", duns("81466849"), "081466849"}, {"duns", duns("999999999"), ""}, {"duns", duns("n/a"), ""}, {"duns", duns("1234567890"), ""},
+		{"lei", lei("w38rgi023j3wt1hwrp32"), "W38RGI023J3WT1HWRP32"}, {"lei", lei("W38RGI023J3WT1HWRP23"), ""}, {"lei", lei("LEI1"), ""},
+		{"phone", phoneTail("+49 89 999999999"), ""}, {"phone", phoneTail("+49 89 636-33 40 55"), "36334055"}, {"phone", phoneTail("0000000"), ""},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %q, want %q", c.what, c.got, c.want)
+		}
+	}
+	for d, want := range map[string]bool{"siemens.com": true, "none.com": false, "gmail.com": false, "": false} {
+		if m.own(d) != want {
+			t.Errorf("%q is somebody's own: %v", d, !want)
+		}
 	}
 }

@@ -44,6 +44,8 @@ type Options struct {
 	// Repeats says that many records may describe one organisation, as registrations of one customer do. Each is then
 	// judged for itself: others that fit as well, or have the same domain, take nothing away from it.
 	Repeats bool
+	// Identified says that records that share an identifier (deal.Match) are returned beyond Limit too.
+	Identified bool
 }
 
 // Result is what a search found.
@@ -165,6 +167,18 @@ func (x *Index) Search(q *Query, o Options) Result {
 	return r
 }
 
+// Owners returns how many live records have the web domain.
+func (x *Index) Owners(domain string) int {
+	d := siteDomain(domain)
+	if !x.m.own(d) {
+		return 0
+	}
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	n, _ := (&search{parts: x.parts}).liveWith(hashKey(keyDomain, d), math.MaxInt)
+	return n
+}
+
 // fetch touches the encoded hits, which lie far apart, so that they come side by side.
 func (s *search) fetch() {
 	n := byte(0)
@@ -215,7 +229,10 @@ func (m *Model) answer(cands []scored, o Options, of func(scored) *evidence) []d
 		t = DefaultThresholds
 	}
 	out := make([]deal.Match, 0, min(limit, len(cands)))
-	for i, c := range cands[:min(limit, len(cands))] {
+	for i, c := range cands {
+		if i >= limit && (!o.Identified || of(c).identifier() == "") {
+			continue
+		}
 		rivals := 0.0
 		if !o.Repeats {
 			rivals = rivalry(cands, i)

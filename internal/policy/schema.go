@@ -213,7 +213,7 @@ func buildSchema() []FactSpec {
 	internal("customer.country", "", nil, "the customer's country, ISO 3166-1 alpha-2", "account `country`, else `customer.country`")
 	internal("customer.region", "", nil, "the customer's region, ISO 3166-2", "account `region`, else `customer.region`")
 	internal("customer.public_sector", false, nil, "the customer is a public body", "industry, against settings.public_sector")
-	internal("customer.disagrees", false, nil, "the filing's country or region is not the account's", "`customer`, account")
+	internal("customer.disagrees", false, nil, "the filing's country, region or account id is not the account's", "`customer`, account")
 
 	internal("history.own_claims", 0, nil, "the partner's own earlier registrations for the customer that are claims no more", "its registrations")
 	internal("history.own_ended_days", -1, nil, "days since the last of them ended; -1 none", "its registrations")

@@ -190,7 +190,10 @@ func (s *Server) authorise(next echo.HandlerFunc) echo.HandlerFunc {
 			if !strings.EqualFold(scheme, "Bearer") || token == "" {
 				return errNoKey
 			}
-			key, ok := s.engine.Authenticate(strings.TrimSpace(token))
+			key, ok, err := s.engine.Authenticate(r.Context(), strings.TrimSpace(token))
+			if err != nil {
+				return err
+			}
 			if !ok {
 				return errBadKey
 			}

@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/exemplar"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -116,11 +117,21 @@ func httpView(i sdkmetric.Instrument) (sdkmetric.Stream, bool) {
 			Name: i.Name, Description: i.Description, Unit: i.Unit,
 			AttributeFilter: attribute.NewAllowKeysFilter("http.request.method", "http.route", "http.response.status_code"),
 			Aggregation:     sdkmetric.AggregationExplicitBucketHistogram{Boundaries: buckets},
+			ExemplarReservoirProviderSelector: func(sdkmetric.Aggregation) exemplar.ReservoirProvider {
+				return func(attribute.Set) exemplar.Reservoir { return bare{exemplar.NewHistogramReservoir(buckets)} }
+			},
 		}, true
 	case strings.HasPrefix(i.Name, "http.server."):
 		return sdkmetric.Stream{Aggregation: sdkmetric.AggregationDrop{}}, true
 	}
 	return sdkmetric.Stream{}, false
+}
+
+// bare keeps the attributes that a view left out from coming back with the exemplars.
+type bare struct{ exemplar.Reservoir }
+
+func (b bare) Offer(ctx context.Context, at time.Time, v exemplar.Value, _ []attribute.KeyValue) {
+	b.Reservoir.Offer(ctx, at, v, nil)
 }
 
 // must is for instruments, whose names are fixed above.

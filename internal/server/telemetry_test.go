@@ -233,6 +233,9 @@ func TestTelemetryHoldsNoNames(t *testing.T) {
 	if !regexp.MustCompile(`dibs_decision_seconds_bucket\{.*\} \d+ # \{.*trace_id="` + parent + `"`).MatchString(w.Body.String()) {
 		t.Error("no exemplar leads from a slow decision to its trace")
 	}
+	if !regexp.MustCompile(`http_server_request_duration_seconds_bucket\{.*\} \d+ # \{(trace_id="[0-9a-f]+",span_id="[0-9a-f]+"|span_id="[0-9a-f]+",trace_id="[0-9a-f]+")\}`).MatchString(w.Body.String()) {
+		t.Error("no exemplar of requests leads to its trace and says nothing else")
+	}
 	if !strings.Contains(log.String(), `"trace_id":"`+parent+`","span_id":"`) {
 		t.Errorf("the log does not name the trace:\n%.2000s", log)
 	}

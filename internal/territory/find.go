@@ -13,7 +13,7 @@ import (
 // Customer is what a plan needs to know of one registration's customer. Empty texts are unknown.
 type Customer struct {
 	AccountID  string   // the vendor's account, when the customer certainly is one
-	Ancestors  []string // the account's parents, nearest first
+	Ancestors  []string // accounts above it, nearest first: the account's parents, or the one that a new customer names
 	Country    string   // ISO 3166-1 alpha-2
 	Region     string   // ISO 3166-2
 	PostalCode string
@@ -26,6 +26,9 @@ type Customer struct {
 	AmountKnown bool
 	Day         time.Time // the instant the plan is asked about
 }
+
+// known reports whether the customer or what it belongs to is among the vendor's accounts.
+func (c *Customer) known() bool { return c.AccountID != "" || len(c.Ancestors) > 0 }
 
 // The statuses of a result. The engine adds no_plan, while none is published.
 const (
@@ -85,7 +88,7 @@ func (p *Plan) Winner(c *Customer, line string) int {
 			break
 		}
 	}
-	if len(x.named) == 0 || c.AccountID == "" {
+	if len(x.named) == 0 || !c.known() {
 		return int(best)
 	}
 	best = x.strongest(c, line, best, x.named[c.AccountID])
@@ -114,7 +117,7 @@ func (x *index) covers(i int32, c *Customer, line string) bool {
 
 // bars reports whether the territory excludes the customer's account by name.
 func (x *index) bars(c *Customer, t int32) bool {
-	if len(x.barred) == 0 || c.AccountID == "" {
+	if len(x.barred) == 0 || !c.known() {
 		return false
 	}
 	if slices.Contains(x.barred[c.AccountID], t) {
@@ -137,7 +140,7 @@ func (p *Plan) all(c *Customer, q *query, line string) []int32 {
 			out = append(out, t)
 		}
 	}
-	if c.AccountID != "" {
+	if c.known() {
 		add := func(boxes []int32) {
 			for _, i := range boxes {
 				if t := x.owner[i]; x.covers(i, c, line) && !x.bars(c, t) {
@@ -386,7 +389,7 @@ func (p *Plan) couldChange(c *Customer, q query, winner int32) (out unknowns) {
 	for i := q.next(0); i >= 0 && (winner < 0 || x.owner[i] < winner); i = q.next(i + 1) {
 		consider(i)
 	}
-	if c.AccountID != "" {
+	if c.known() {
 		q[8] = x.all // the territories that name accounts, too
 		for _, i := range x.named[c.AccountID] {
 			if q.has(i) {
