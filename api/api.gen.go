@@ -43,6 +43,24 @@ func (e AccountStatus) Valid() bool {
 	}
 }
 
+// Defines values for CaseKind.
+const (
+	CaseKindAppeal     CaseKind = "appeal"
+	CaseKindEscalation CaseKind = "escalation"
+)
+
+// Valid indicates whether the value is a known member of the CaseKind enum.
+func (e CaseKind) Valid() bool {
+	switch e {
+	case CaseKindAppeal:
+		return true
+	case CaseKindEscalation:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CaseStatus.
 const (
 	CaseStatusOpen     CaseStatus = "open"
@@ -55,6 +73,60 @@ func (e CaseStatus) Valid() bool {
 	case CaseStatusOpen:
 		return true
 	case CaseStatusResolved:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CaseAnswerKind.
+const (
+	CaseAnswerKindAppeal     CaseAnswerKind = "appeal"
+	CaseAnswerKindEscalation CaseAnswerKind = "escalation"
+)
+
+// Valid indicates whether the value is a known member of the CaseAnswerKind enum.
+func (e CaseAnswerKind) Valid() bool {
+	switch e {
+	case CaseAnswerKindAppeal:
+		return true
+	case CaseAnswerKindEscalation:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CaseFileKind.
+const (
+	CaseFileKindAppeal     CaseFileKind = "appeal"
+	CaseFileKindEscalation CaseFileKind = "escalation"
+)
+
+// Valid indicates whether the value is a known member of the CaseFileKind enum.
+func (e CaseFileKind) Valid() bool {
+	switch e {
+	case CaseFileKindAppeal:
+		return true
+	case CaseFileKindEscalation:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CaseFileStatus.
+const (
+	CaseFileStatusOpen     CaseFileStatus = "open"
+	CaseFileStatusResolved CaseFileStatus = "resolved"
+)
+
+// Valid indicates whether the value is a known member of the CaseFileStatus enum.
+func (e CaseFileStatus) Valid() bool {
+	switch e {
+	case CaseFileStatusOpen:
+		return true
+	case CaseFileStatusResolved:
 		return true
 	default:
 		return false
@@ -358,13 +430,55 @@ func (e MatchVerdict) Valid() bool {
 	}
 }
 
+// Defines values for MayAct.
+const (
+	MayActAcknowledge MayAct = "acknowledge"
+	MayActAsk         MayAct = "ask"
+	MayActAssign      MayAct = "assign"
+	MayActComment     MayAct = "comment"
+	MayActConsult     MayAct = "consult"
+	MayActReopen      MayAct = "reopen"
+	MayActResolve     MayAct = "resolve"
+	MayActSnooze      MayAct = "snooze"
+)
+
+// Valid indicates whether the value is a known member of the MayAct enum.
+func (e MayAct) Valid() bool {
+	switch e {
+	case MayActAcknowledge:
+		return true
+	case MayActAsk:
+		return true
+	case MayActAssign:
+		return true
+	case MayActComment:
+		return true
+	case MayActConsult:
+		return true
+	case MayActReopen:
+		return true
+	case MayActResolve:
+		return true
+	case MayActSnooze:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MovedEvent.
 const (
+	MovedEventAppeal   MovedEvent = "appeal"
+	MovedEventClose    MovedEvent = "close"
 	MovedEventExpire   MovedEvent = "expire"
 	MovedEventExtend   MovedEvent = "extend"
 	MovedEventLost     MovedEvent = "lost"
 	MovedEventRelease  MovedEvent = "release"
+	MovedEventReopen   MovedEvent = "reopen"
+	MovedEventResolve  MovedEvent = "resolve"
+	MovedEventRespond  MovedEvent = "respond"
 	MovedEventRevoke   MovedEvent = "revoke"
+	MovedEventSilence  MovedEvent = "silence"
 	MovedEventWithdraw MovedEvent = "withdraw"
 	MovedEventWon      MovedEvent = "won"
 )
@@ -372,6 +486,10 @@ const (
 // Valid indicates whether the value is a known member of the MovedEvent enum.
 func (e MovedEvent) Valid() bool {
 	switch e {
+	case MovedEventAppeal:
+		return true
+	case MovedEventClose:
+		return true
 	case MovedEventExpire:
 		return true
 	case MovedEventExtend:
@@ -380,7 +498,15 @@ func (e MovedEvent) Valid() bool {
 		return true
 	case MovedEventRelease:
 		return true
+	case MovedEventReopen:
+		return true
+	case MovedEventResolve:
+		return true
+	case MovedEventRespond:
+		return true
 	case MovedEventRevoke:
+		return true
+	case MovedEventSilence:
 		return true
 	case MovedEventWithdraw:
 		return true
@@ -631,6 +757,90 @@ func (e ResolutionStatus) Valid() bool {
 	}
 }
 
+// Defines values for ResolveInputDisposition.
+const (
+	ResolveInputDispositionCoSell     ResolveInputDisposition = "co_sell"
+	ResolveInputDispositionDeclined   ResolveInputDisposition = "declined"
+	ResolveInputDispositionMerged     ResolveInputDisposition = "merged"
+	ResolveInputDispositionReferred   ResolveInputDisposition = "referred"
+	ResolveInputDispositionReturned   ResolveInputDisposition = "returned"
+	ResolveInputDispositionWaitlisted ResolveInputDisposition = "waitlisted"
+)
+
+// Valid indicates whether the value is a known member of the ResolveInputDisposition enum.
+func (e ResolveInputDisposition) Valid() bool {
+	switch e {
+	case ResolveInputDispositionCoSell:
+		return true
+	case ResolveInputDispositionDeclined:
+		return true
+	case ResolveInputDispositionMerged:
+		return true
+	case ResolveInputDispositionReferred:
+		return true
+	case ResolveInputDispositionReturned:
+		return true
+	case ResolveInputDispositionWaitlisted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ResolveInputResolution.
+const (
+	ResolveInputResolutionCoSell     ResolveInputResolution = "co_sell"
+	ResolveInputResolutionProtect    ResolveInputResolution = "protect"
+	ResolveInputResolutionRoute      ResolveInputResolution = "route"
+	ResolveInputResolutionSplitScope ResolveInputResolution = "split_scope"
+)
+
+// Valid indicates whether the value is a known member of the ResolveInputResolution enum.
+func (e ResolveInputResolution) Valid() bool {
+	switch e {
+	case ResolveInputResolutionCoSell:
+		return true
+	case ResolveInputResolutionProtect:
+		return true
+	case ResolveInputResolutionRoute:
+		return true
+	case ResolveInputResolutionSplitScope:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ResolveInputTo.
+const (
+	ResolveInputToDirectTeam     ResolveInputTo = "direct_team"
+	ResolveInputToDistributor    ResolveInputTo = "distributor"
+	ResolveInputToPartner        ResolveInputTo = "partner"
+	ResolveInputToQueue          ResolveInputTo = "queue"
+	ResolveInputToSubmitter      ResolveInputTo = "submitter"
+	ResolveInputToTerritoryOwner ResolveInputTo = "territory_owner"
+)
+
+// Valid indicates whether the value is a known member of the ResolveInputTo enum.
+func (e ResolveInputTo) Valid() bool {
+	switch e {
+	case ResolveInputToDirectTeam:
+		return true
+	case ResolveInputToDistributor:
+		return true
+	case ResolveInputToPartner:
+		return true
+	case ResolveInputToQueue:
+		return true
+	case ResolveInputToSubmitter:
+		return true
+	case ResolveInputToTerritoryOwner:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RouteAnswerDisposition.
 const (
 	RouteAnswerDispositionCoSell     RouteAnswerDisposition = "co_sell"
@@ -685,6 +895,48 @@ func (e RouteAnswerTo) Valid() bool {
 	case RouteAnswerToSubmitter:
 		return true
 	case RouteAnswerToTerritoryOwner:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RulingCause.
+const (
+	RulingCauseSilence RulingCause = "silence"
+	RulingCauseWon     RulingCause = "won"
+)
+
+// Valid indicates whether the value is a known member of the RulingCause enum.
+func (e RulingCause) Valid() bool {
+	switch e {
+	case RulingCauseSilence:
+		return true
+	case RulingCauseWon:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RulingResolution.
+const (
+	RulingResolutionCoSell     RulingResolution = "co_sell"
+	RulingResolutionProtect    RulingResolution = "protect"
+	RulingResolutionRoute      RulingResolution = "route"
+	RulingResolutionSplitScope RulingResolution = "split_scope"
+)
+
+// Valid indicates whether the value is a known member of the RulingResolution enum.
+func (e RulingResolution) Valid() bool {
+	switch e {
+	case RulingResolutionCoSell:
+		return true
+	case RulingResolutionProtect:
+		return true
+	case RulingResolutionRoute:
+		return true
+	case RulingResolutionSplitScope:
 		return true
 	default:
 		return false
@@ -832,6 +1084,24 @@ func (e ListCasesParamsStatus) Valid() bool {
 	}
 }
 
+// Defines values for ListCasesParamsKind.
+const (
+	ListCasesParamsKindAppeal     ListCasesParamsKind = "appeal"
+	ListCasesParamsKindEscalation ListCasesParamsKind = "escalation"
+)
+
+// Valid indicates whether the value is a known member of the ListCasesParamsKind enum.
+func (e ListCasesParamsKind) Valid() bool {
+	switch e {
+	case ListCasesParamsKindAppeal:
+		return true
+	case ListCasesParamsKindEscalation:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListOpportunitiesParamsStatus.
 const (
 	ListOpportunitiesParamsStatusLost ListOpportunitiesParamsStatus = "lost"
@@ -920,6 +1190,27 @@ type AccountPage struct {
 	NextCursor string `json:"next_cursor"`
 }
 
+// Actor defines model for Actor.
+type Actor struct {
+	KeyID    string `json:"key_id"`
+	PersonID string `json:"person_id,omitempty,omitzero"`
+	Role     string `json:"role"`
+}
+
+// AnswerInput defines model for AnswerInput.
+type AnswerInput struct {
+	Evidence []Evidence `json:"evidence,omitempty,omitzero"`
+	Text     string     `json:"text"`
+}
+
+// AppealInput defines model for AppealInput.
+type AppealInput struct {
+	Evidence []Evidence `json:"evidence,omitempty,omitzero"`
+
+	// Reason why, in words
+	Reason string `json:"reason"`
+}
+
 // Benefit defines model for Benefit.
 type Benefit struct {
 	Name  string `json:"name"`
@@ -928,30 +1219,236 @@ type Benefit struct {
 
 // Case defines model for Case.
 type Case struct {
+	AcknowledgeBy  time.Time `json:"acknowledge_by,omitempty,omitzero"`
+	AcknowledgedAt time.Time `json:"acknowledged_at,omitempty,omitzero"`
+
 	// Also later registrations of the same dispute
-	Also     []string  `json:"also,omitempty,omitzero"`
+	Also []string `json:"also,omitempty,omitzero"`
+
+	// AnswerBy until when it does
+	AnswerBy time.Time `json:"answer_by,omitempty,omitzero"`
 	Assignee string    `json:"assignee,omitempty,omitzero"`
-	DueAt    time.Time `json:"due_at,omitempty,omitzero"`
-	ID       string    `json:"id"`
-	OpenedAt time.Time `json:"opened_at"`
+
+	// Conflicts the kinds found when it was opened
+	Conflicts []string `json:"conflicts,omitempty,omitzero"`
+
+	// Consulted ids of people
+	Consulted []string  `json:"consulted,omitempty,omitzero"`
+	DueAt     time.Time `json:"due_at,omitempty,omitzero"`
+	ID        string    `json:"id"`
+	Kind      CaseKind  `json:"kind,omitempty,omitzero"`
+	OpenedAt  time.Time `json:"opened_at"`
 
 	// Outcome of a resolved one: what became of its registration
-	Outcome        string     `json:"outcome,omitempty,omitzero"`
-	ReasonCodes    []string   `json:"reason_codes"`
-	RegistrationID string     `json:"registration_id"`
-	Status         CaseStatus `json:"status"`
-	Summary        string     `json:"summary"`
-	Terms          CaseTerms  `json:"terms"`
-	Version        int64      `json:"version"`
+	Outcome string `json:"outcome,omitempty,omitzero"`
+
+	// Overdue silence
+	Overdue bool `json:"overdue,omitempty,omitzero"`
+
+	// PartnerID registrant of the registration in question
+	PartnerID string `json:"partner_id,omitempty,omitzero"`
+
+	// PausedAt since when it waits for the partner
+	PausedAt time.Time `json:"paused_at,omitempty,omitzero"`
+
+	// Proposal what waits for a second person
+	Proposal struct {
+		At time.Time `json:"at"`
+		By Actor     `json:"by"`
+
+		// Ruling What was decided in place of the rules.
+		Ruling Ruling `json:"ruling"`
+	} `json:"proposal,omitempty,omitzero"`
+
+	// Question the entry that holds what the partner was asked
+	Question int64 `json:"question,omitempty,omitzero"`
+
+	// Raised how often silence sent it up
+	Raised      int      `json:"raised,omitempty,omitzero"`
+	ReasonCodes []string `json:"reason_codes"`
+
+	// Recused people who ruled on it before
+	Recused        []string  `json:"recused,omitempty,omitzero"`
+	RegistrationID string    `json:"registration_id"`
+	ResolvedAt     time.Time `json:"resolved_at,omitempty,omitzero"`
+
+	// RuledBy the person
+	RuledBy string `json:"ruled_by,omitempty,omitzero"`
+
+	// Ruling What was decided in place of the rules.
+	Ruling       Ruling     `json:"ruling,omitempty,omitzero"`
+	SnoozedUntil time.Time  `json:"snoozed_until,omitempty,omitzero"`
+	Status       CaseStatus `json:"status"`
+	Summary      string     `json:"summary"`
+	Terms        CaseTerms  `json:"terms"`
+	Version      int64      `json:"version"`
+
+	// WarnAt when three quarters of the time to decide have gone
+	WarnAt time.Time `json:"warn_at,omitempty,omitzero"`
 }
+
+// CaseKind defines model for Case.Kind.
+type CaseKind string
 
 // CaseStatus defines model for Case.Status.
 type CaseStatus string
 
 // CaseAnswer defines model for CaseAnswer.
 type CaseAnswer struct {
-	DueAt time.Time `json:"due_at,omitempty,omitzero"`
-	ID    string    `json:"id"`
+	// AnswerBy until when the partner can answer what it was asked
+	AnswerBy time.Time      `json:"answer_by,omitempty,omitzero"`
+	DueAt    time.Time      `json:"due_at,omitempty,omitzero"`
+	ID       string         `json:"id"`
+	Kind     CaseAnswerKind `json:"kind,omitempty,omitzero"`
+
+	// Question what the partner was asked; answer with /respond
+	Question string `json:"question,omitempty,omitzero"`
+}
+
+// CaseAnswerKind defines model for CaseAnswer.Kind.
+type CaseAnswerKind string
+
+// CaseAskInput defines model for CaseAskInput.
+type CaseAskInput struct {
+	// Text the partner reads it
+	Text string `json:"text"`
+
+	// Until until when the case waits for the answer, RFC 3339
+	Until string `json:"until,omitempty,omitzero"`
+}
+
+// CaseAssignInput defines model for CaseAssignInput.
+type CaseAssignInput struct {
+	PersonID ID       `json:"person_id,omitempty,omitzero"`
+	Text     LongText `json:"text,omitempty,omitzero"`
+}
+
+// CaseCommentInput defines model for CaseCommentInput.
+type CaseCommentInput struct {
+	// Mentions ids of people
+	Mentions []string `json:"mentions,omitempty,omitzero"`
+	Text     string   `json:"text"`
+}
+
+// CaseConsultInput defines model for CaseConsultInput.
+type CaseConsultInput struct {
+	PersonID ID       `json:"person_id,omitempty,omitzero"`
+	Text     LongText `json:"text,omitempty,omitzero"`
+}
+
+// CaseFile The case itself, as Case, and what belongs to it.
+type CaseFile struct {
+	AcknowledgeBy  time.Time `json:"acknowledge_by,omitempty,omitzero"`
+	AcknowledgedAt time.Time `json:"acknowledged_at,omitempty,omitzero"`
+
+	// Also later registrations of the same dispute
+	Also []string `json:"also,omitempty,omitzero"`
+
+	// AlsoIn who else is in the dispute
+	AlsoIn []CaseMember `json:"also_in"`
+
+	// AnswerBy until when it does
+	AnswerBy time.Time `json:"answer_by,omitempty,omitzero"`
+
+	// Asked what the partner was asked last
+	Asked    string `json:"asked,omitempty,omitzero"`
+	Assignee string `json:"assignee,omitempty,omitzero"`
+
+	// Conflicts the kinds found when it was opened
+	Conflicts []string `json:"conflicts,omitempty,omitzero"`
+
+	// Consulted ids of people
+	Consulted []string `json:"consulted,omitempty,omitzero"`
+
+	// Decision Everything that was used to decide; enough to derive the decision again.
+	Decision Decision     `json:"decision"`
+	DueAt    time.Time    `json:"due_at,omitempty,omitzero"`
+	ID       string       `json:"id"`
+	Kind     CaseFileKind `json:"kind,omitempty,omitzero"`
+	OpenedAt time.Time    `json:"opened_at"`
+
+	// Outcome of a resolved one: what became of its registration
+	Outcome string `json:"outcome,omitempty,omitzero"`
+
+	// Overdue silence
+	Overdue bool `json:"overdue,omitempty,omitzero"`
+
+	// PartnerID registrant of the registration in question
+	PartnerID string `json:"partner_id,omitempty,omitzero"`
+
+	// PausedAt since when it waits for the partner
+	PausedAt time.Time `json:"paused_at,omitempty,omitzero"`
+
+	// Precedents resolved cases of the same reason, most alike first
+	Precedents []Precedent `json:"precedents"`
+
+	// Proposal what waits for a second person
+	Proposal struct {
+		At time.Time `json:"at"`
+		By Actor     `json:"by"`
+
+		// Ruling What was decided in place of the rules.
+		Ruling Ruling `json:"ruling"`
+	} `json:"proposal,omitempty,omitzero"`
+
+	// Question the entry that holds what the partner was asked
+	Question int64 `json:"question,omitempty,omitzero"`
+
+	// Raised how often silence sent it up
+	Raised      int      `json:"raised,omitempty,omitzero"`
+	ReasonCodes []string `json:"reason_codes"`
+
+	// Recused people who ruled on it before
+	Recused []string `json:"recused,omitempty,omitzero"`
+
+	// Registration The partner's view. Staff read the fields after `decision` as well.
+	Registration   Registration `json:"registration"`
+	RegistrationID string       `json:"registration_id"`
+	ResolvedAt     time.Time    `json:"resolved_at,omitempty,omitzero"`
+
+	// RuledBy the person
+	RuledBy string `json:"ruled_by,omitempty,omitzero"`
+
+	// Ruling What was decided in place of the rules.
+	Ruling       Ruling         `json:"ruling,omitempty,omitzero"`
+	SnoozedUntil time.Time      `json:"snoozed_until,omitempty,omitzero"`
+	Status       CaseFileStatus `json:"status"`
+	Summary      string         `json:"summary"`
+	Terms        CaseTerms      `json:"terms"`
+
+	// Timeline oldest first
+	Timeline []Happening `json:"timeline"`
+	Version  int64       `json:"version"`
+
+	// Waitlist who waits in line, in its order
+	Waitlist []CaseMember `json:"waitlist"`
+
+	// WarnAt when three quarters of the time to decide have gone
+	WarnAt time.Time `json:"warn_at,omitempty,omitzero"`
+
+	// YouMay what this key may do, and why not
+	YouMay []May `json:"you_may"`
+}
+
+// CaseFileKind defines model for CaseFile.Kind.
+type CaseFileKind string
+
+// CaseFileStatus defines model for CaseFile.Status.
+type CaseFileStatus string
+
+// CaseMember defines model for CaseMember.
+type CaseMember struct {
+	Amount Money `json:"amount,omitempty,omitzero"`
+
+	// Customer as filed
+	Customer   string    `json:"customer"`
+	ID         string    `json:"id"`
+	Lines      []string  `json:"lines"`
+	Number     string    `json:"number"`
+	PartnerID  string    `json:"partner_id"`
+	ReceivedAt time.Time `json:"received_at"`
+	Sequence   int64     `json:"sequence"`
+	Status     Status    `json:"status"`
 }
 
 // CasePage defines model for CasePage.
@@ -960,6 +1457,20 @@ type CasePage struct {
 
 	// NextCursor null on the last page
 	NextCursor string `json:"next_cursor"`
+}
+
+// CaseReopenInput defines model for CaseReopenInput.
+type CaseReopenInput struct {
+	// Reason why, in words
+	Reason string `json:"reason"`
+}
+
+// CaseSnoozeInput defines model for CaseSnoozeInput.
+type CaseSnoozeInput struct {
+	Text LongText `json:"text,omitempty,omitzero"`
+
+	// Until an instant to come, RFC 3339, within a year
+	Until string `json:"until"`
 }
 
 // CaseTerms defines model for CaseTerms.
@@ -971,7 +1482,10 @@ type CaseTerms struct {
 	Decide      string `json:"decide,omitempty,omitzero"`
 	EscalateTo  string `json:"escalate_to,omitempty,omitzero"`
 	FourEyes    bool   `json:"four_eyes,omitempty,omitzero"`
-	Hold        struct {
+
+	// Grant What a registration gets when its case is granted.
+	Grant Grant `json:"grant,omitempty,omitzero"`
+	Hold  struct {
 		Days        int  `json:"days,omitempty,omitzero"`
 		Provisional bool `json:"provisional,omitempty,omitzero"`
 	} `json:"hold,omitempty,omitzero"`
@@ -1077,11 +1591,14 @@ type Decision struct {
 	Benefits []Benefit `json:"benefits,omitempty,omitzero"`
 
 	// Candidates by corpus: accounts, opportunities, registrations
-	Candidates map[string]*[]Match    `json:"candidates,omitempty,omitzero"`
-	Case       CaseTerms              `json:"case,omitempty,omitzero"`
-	Conflicts  []Conflict             `json:"conflicts,omitempty,omitzero"`
-	Facts      map[string]interface{} `json:"facts"`
-	ID         string                 `json:"id"`
+	Candidates map[string]*[]Match `json:"candidates,omitempty,omitzero"`
+	Case       CaseTerms           `json:"case,omitempty,omitzero"`
+	Conflicts  []Conflict          `json:"conflicts,omitempty,omitzero"`
+
+	// DueAt by when its case is to be decided
+	DueAt time.Time              `json:"due_at,omitempty,omitzero"`
+	Facts map[string]interface{} `json:"facts"`
+	ID    string                 `json:"id"`
 
 	// Input The normalised description of the customer the matcher used.
 	Input   MatchInput  `json:"input"`
@@ -1089,18 +1606,21 @@ type Decision struct {
 	Outcome Outcome     `json:"outcome"`
 
 	// PartnerReasonCodes what the partner reads as reason_codes
-	PartnerReasonCodes []string        `json:"partner_reason_codes,omitempty,omitzero"`
-	Policy             DocumentRef     `json:"policy"`
-	Protection         Protection      `json:"protection,omitempty,omitzero"`
-	ReasonCodes        []string        `json:"reason_codes"`
-	RegistrationID     string          `json:"registration_id"`
-	Resolution         Resolution      `json:"resolution"`
-	Route              Route           `json:"route,omitempty,omitzero"`
-	Sequence           int64           `json:"sequence"`
-	Terms              Terms           `json:"terms,omitempty,omitzero"`
-	Territories        DocumentRef     `json:"territories,omitempty,omitzero"`
-	Territory          TerritoryResult `json:"territory"`
-	Texts              struct {
+	PartnerReasonCodes []string    `json:"partner_reason_codes,omitempty,omitzero"`
+	Policy             DocumentRef `json:"policy"`
+	Protection         Protection  `json:"protection,omitempty,omitzero"`
+	ReasonCodes        []string    `json:"reason_codes"`
+	RegistrationID     string      `json:"registration_id"`
+	Resolution         Resolution  `json:"resolution"`
+	Route              Route       `json:"route,omitempty,omitzero"`
+
+	// Ruling What was decided in place of the rules.
+	Ruling      Ruling          `json:"ruling,omitempty,omitzero"`
+	Sequence    int64           `json:"sequence"`
+	Terms       Terms           `json:"terms,omitempty,omitzero"`
+	Territories DocumentRef     `json:"territories,omitempty,omitzero"`
+	Territory   TerritoryResult `json:"territory"`
+	Texts       struct {
 		Internal string `json:"internal"`
 
 		// Languages the partner's sentence in other languages by BCP 47 tag
@@ -1243,6 +1763,36 @@ type FieldError struct {
 	Field string `json:"field"`
 }
 
+// Grant What a registration gets when its case is granted.
+type Grant struct {
+	Benefits []Benefit `json:"benefits,omitempty,omitzero"`
+
+	// Rule whose terms these are; absent: the policy's defaults
+	Rule  string `json:"rule,omitempty,omitzero"`
+	Terms Terms  `json:"terms"`
+}
+
+// Happening defines model for Happening.
+type Happening struct {
+	At       time.Time  `json:"at"`
+	By       Actor      `json:"by"`
+	Evidence []Evidence `json:"evidence,omitempty,omitzero"`
+	From     string     `json:"from,omitempty,omitzero"`
+
+	// Kind of the entry, such as case.commented
+	Kind        string   `json:"kind"`
+	Mentions    []string `json:"mentions,omitempty,omitzero"`
+	PersonID    string   `json:"person_id,omitempty,omitzero"`
+	ReasonCodes []string `json:"reason_codes,omitempty,omitzero"`
+	Sequence    int64    `json:"sequence"`
+	Subject     string   `json:"subject"`
+
+	// Text in the words of who did it
+	Text  string    `json:"text,omitempty,omitzero"`
+	To    string    `json:"to,omitempty,omitzero"`
+	Until time.Time `json:"until,omitempty,omitzero"`
+}
+
 // Health defines model for Health.
 type Health struct {
 	Status  HealthStatus `json:"status"`
@@ -1341,6 +1891,21 @@ type MatchInput struct {
 	Street      string   `json:"street,omitempty,omitzero"`
 	TaxID       string   `json:"tax_id,omitempty,omitzero"`
 }
+
+// May defines model for May.
+type May struct {
+	Act MayAct `json:"act"`
+
+	// Also what else is needed
+	Also string `json:"also,omitempty,omitzero"`
+	May  bool   `json:"may"`
+
+	// Why why not
+	Why string `json:"why,omitempty,omitzero"`
+}
+
+// MayAct defines model for May.Act.
+type MayAct string
 
 // Money defines model for Money.
 type Money struct {
@@ -1486,6 +2051,23 @@ type PersonPage struct {
 
 	// NextCursor null on the last page
 	NextCursor string `json:"next_cursor"`
+}
+
+// Precedent defines model for Precedent.
+type Precedent struct {
+	CaseID    string   `json:"case_id"`
+	Conflicts []string `json:"conflicts,omitempty,omitzero"`
+	Kind      string   `json:"kind,omitempty,omitzero"`
+
+	// Likeness 0 to 1: the share of reasons and kinds of conflict that both have
+	Likeness    float64   `json:"likeness"`
+	Outcome     string    `json:"outcome"`
+	ReasonCodes []string  `json:"reason_codes"`
+	ResolvedAt  time.Time `json:"resolved_at,omitempty,omitzero"`
+	RuledBy     string    `json:"ruled_by,omitempty,omitzero"`
+
+	// Ruling What was decided in place of the rules.
+	Ruling Ruling `json:"ruling,omitempty,omitzero"`
 }
 
 // Problem defines model for Problem.
@@ -1728,6 +2310,49 @@ type Resolution struct {
 // ResolutionStatus defines model for Resolution.Status.
 type ResolutionStatus string
 
+// ResolveInput defines model for ResolveInput.
+type ResolveInput struct {
+	// Confirm what another person has proposed; nothing else is given then but the reason
+	Confirm bool `json:"confirm,omitempty,omitzero"`
+
+	// Days how long it protects, where not as the policy says
+	Days        int                     `json:"days,omitempty,omitzero"`
+	Disposition ResolveInputDisposition `json:"disposition,omitempty,omitzero"`
+
+	// Lines of a split scope: the product lines that are granted
+	Lines []string `json:"lines,omitempty,omitzero"`
+
+	// Needs fields to complete of one that is returned
+	Needs []string `json:"needs,omitempty,omitzero"`
+
+	// Of the registration it waits behind or is merged into
+	Of        string `json:"of,omitempty,omitzero"`
+	PartnerID ID     `json:"partner_id,omitempty,omitzero"`
+	PersonID  ID     `json:"person_id,omitempty,omitzero"`
+	Queue     ID     `json:"queue,omitempty,omitzero"`
+
+	// Reason why, in words, for staff
+	Reason string `json:"reason"`
+
+	// ReasonCode of the policy's catalogue: the partner reads its text; PROTECTED and CO_SELL go without saying
+	ReasonCode     string                 `json:"reason_code,omitempty,omitzero"`
+	RegistrationID ID                     `json:"registration_id,omitempty,omitzero"`
+	Resolution     ResolveInputResolution `json:"resolution,omitempty,omitzero"`
+
+	// Sites of a split scope: the sites that are granted, by name or key
+	Sites []string       `json:"sites,omitempty,omitzero"`
+	To    ResolveInputTo `json:"to,omitempty,omitzero"`
+}
+
+// ResolveInputDisposition defines model for ResolveInput.Disposition.
+type ResolveInputDisposition string
+
+// ResolveInputResolution defines model for ResolveInput.Resolution.
+type ResolveInputResolution string
+
+// ResolveInputTo defines model for ResolveInput.To.
+type ResolveInputTo string
+
 // Route defines model for Route.
 type Route struct {
 	// AnswerWithin how long there is to complete it, as the policy says it
@@ -1783,6 +2408,36 @@ type RuleTrace struct {
 	Rule   string `json:"rule"`
 	Title  string `json:"title,omitempty,omitzero"`
 }
+
+// Ruling What was decided in place of the rules.
+type Ruling struct {
+	// Cause absent: people
+	Cause       RulingCause `json:"cause,omitempty,omitzero"`
+	Days        int         `json:"days,omitempty,omitzero"`
+	Disposition string      `json:"disposition,omitempty,omitzero"`
+
+	// Grant What a registration gets when its case is granted.
+	Grant Grant `json:"grant,omitempty,omitzero"`
+	Limit struct {
+		Lines []string `json:"lines,omitempty,omitzero"`
+		Sites []string `json:"sites,omitempty,omitzero"`
+	} `json:"limit,omitempty,omitzero"`
+	Needs          []string         `json:"needs,omitempty,omitzero"`
+	Of             string           `json:"of,omitempty,omitzero"`
+	PartnerID      string           `json:"partner_id,omitempty,omitzero"`
+	PersonID       string           `json:"person_id,omitempty,omitzero"`
+	Queue          string           `json:"queue,omitempty,omitzero"`
+	ReasonCode     string           `json:"reason_code"`
+	RegistrationID string           `json:"registration_id"`
+	Resolution     RulingResolution `json:"resolution"`
+	To             string           `json:"to,omitempty,omitzero"`
+}
+
+// RulingCause absent: people
+type RulingCause string
+
+// RulingResolution defines model for Ruling.Resolution.
+type RulingResolution string
 
 // Scope defines model for Scope.
 type Scope struct {
@@ -1896,8 +2551,14 @@ type EffectiveFrom = string
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
+// IfMatch defines model for IfMatch.
+type IfMatch = string
+
 // KeyID defines model for KeyID.
 type KeyID = string
+
+// MayMatch defines model for MayMatch.
+type MayMatch = string
 
 // ProofID defines model for ProofID.
 type ProofID = string
@@ -1931,6 +2592,9 @@ type AccountReply = Account
 
 // BadRequestReply defines model for BadRequestReply.
 type BadRequestReply = Problem
+
+// CaseFileReply The case itself, as Case, and what belongs to it.
+type CaseFileReply = CaseFile
 
 // CaseListReply defines model for CaseListReply.
 type CaseListReply = CasePage
@@ -2028,6 +2692,9 @@ type RegistrationListReply = RegistrationPage
 // RegistrationReply The partner's view. Staff read the fields after `decision` as well.
 type RegistrationReply = Registration
 
+// StaleReply defines model for StaleReply.
+type StaleReply = Problem
+
 // UnavailableReply defines model for UnavailableReply.
 type UnavailableReply = Problem
 
@@ -2072,6 +2739,18 @@ type ListCasesParams struct {
 	// Queue name of the queue
 	Queue string `form:"queue,omitempty" json:"queue,omitempty,omitzero"`
 
+	// Assignee a person's id; `none`: nobody has taken it
+	Assignee string `form:"assignee,omitempty" json:"assignee,omitempty,omitzero"`
+
+	// Kind what opened it
+	Kind ListCasesParamsKind `form:"kind,omitempty" json:"kind,omitempty,omitzero"`
+
+	// PartnerID registrant of the registration in question
+	PartnerID string `form:"partner_id,omitempty" json:"partner_id,omitempty,omitzero"`
+
+	// DueBefore an instant, RFC 3339
+	DueBefore string `form:"due_before,omitempty" json:"due_before,omitempty,omitzero"`
+
 	// RegistrationID the registration in question
 	RegistrationID string `form:"registration_id,omitempty" json:"registration_id,omitempty,omitzero"`
 
@@ -2084,6 +2763,81 @@ type ListCasesParams struct {
 
 // ListCasesParamsStatus defines parameters for ListCases.
 type ListCasesParamsStatus string
+
+// ListCasesParamsKind defines parameters for ListCases.
+type ListCasesParamsKind string
+
+// AcknowledgeCaseParams defines parameters for AcknowledgeCase.
+type AcknowledgeCaseParams struct {
+	// IfMatch the `ETag` of the case that was read, to be refused if it has changed since
+	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
+
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// AskPartnerParams defines parameters for AskPartner.
+type AskPartnerParams struct {
+	// IfMatch the `ETag` of the case that was read, to be refused if it has changed since
+	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
+
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// AssignCaseParams defines parameters for AssignCase.
+type AssignCaseParams struct {
+	// IfMatch the `ETag` of the case that was read, to be refused if it has changed since
+	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
+
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// CommentOnCaseParams defines parameters for CommentOnCase.
+type CommentOnCaseParams struct {
+	// IfMatch the `ETag` of the case that was read, to be refused if it has changed since
+	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
+
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ConsultOnCaseParams defines parameters for ConsultOnCase.
+type ConsultOnCaseParams struct {
+	// IfMatch the `ETag` of the case that was read, to be refused if it has changed since
+	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
+
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ReopenCaseParams defines parameters for ReopenCase.
+type ReopenCaseParams struct {
+	// IfMatch the `ETag` of the case that was read: the version it is decided on
+	IfMatch IfMatch `json:"If-Match"`
+
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ResolveCaseParams defines parameters for ResolveCase.
+type ResolveCaseParams struct {
+	// IfMatch the `ETag` of the case that was read: the version it is decided on
+	IfMatch IfMatch `json:"If-Match"`
+
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// SnoozeCaseParams defines parameters for SnoozeCase.
+type SnoozeCaseParams struct {
+	// IfMatch the `ETag` of the case that was read, to be refused if it has changed since
+	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
+
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
 
 // ListOpportunitiesParams defines parameters for ListOpportunities.
 type ListOpportunitiesParams struct {
@@ -2193,6 +2947,12 @@ type CreateRegistrationParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// AppealRegistrationParams defines parameters for AppealRegistration.
+type AppealRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ExtendRegistrationParams defines parameters for ExtendRegistration.
 type ExtendRegistrationParams struct {
 	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
@@ -2201,6 +2961,12 @@ type ExtendRegistrationParams struct {
 
 // LoseRegistrationParams defines parameters for LoseRegistration.
 type LoseRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RespondToQuestionParams defines parameters for RespondToQuestion.
+type RespondToQuestionParams struct {
 	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
 	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -2232,6 +2998,27 @@ type PublishTerritoryPlanParams struct {
 // PutAccountJSONRequestBody defines body for PutAccount for application/json ContentType.
 type PutAccountJSONRequestBody = Account
 
+// AskPartnerJSONRequestBody defines body for AskPartner for application/json ContentType.
+type AskPartnerJSONRequestBody = CaseAskInput
+
+// AssignCaseJSONRequestBody defines body for AssignCase for application/json ContentType.
+type AssignCaseJSONRequestBody = CaseAssignInput
+
+// CommentOnCaseJSONRequestBody defines body for CommentOnCase for application/json ContentType.
+type CommentOnCaseJSONRequestBody = CaseCommentInput
+
+// ConsultOnCaseJSONRequestBody defines body for ConsultOnCase for application/json ContentType.
+type ConsultOnCaseJSONRequestBody = CaseConsultInput
+
+// ReopenCaseJSONRequestBody defines body for ReopenCase for application/json ContentType.
+type ReopenCaseJSONRequestBody = CaseReopenInput
+
+// ResolveCaseJSONRequestBody defines body for ResolveCase for application/json ContentType.
+type ResolveCaseJSONRequestBody = ResolveInput
+
+// SnoozeCaseJSONRequestBody defines body for SnoozeCase for application/json ContentType.
+type SnoozeCaseJSONRequestBody = CaseSnoozeInput
+
 // CheckJSONRequestBody defines body for Check for application/json ContentType.
 type CheckJSONRequestBody = RegistrationInput
 
@@ -2256,11 +3043,17 @@ type PutRateJSONRequestBody = Rate
 // CreateRegistrationJSONRequestBody defines body for CreateRegistration for application/json ContentType.
 type CreateRegistrationJSONRequestBody = RegistrationInput
 
+// AppealRegistrationJSONRequestBody defines body for AppealRegistration for application/json ContentType.
+type AppealRegistrationJSONRequestBody = AppealInput
+
 // ExtendRegistrationJSONRequestBody defines body for ExtendRegistration for application/json ContentType.
 type ExtendRegistrationJSONRequestBody = ExtensionInput
 
 // LoseRegistrationJSONRequestBody defines body for LoseRegistration for application/json ContentType.
 type LoseRegistrationJSONRequestBody = MoveInput
+
+// RespondToQuestionJSONRequestBody defines body for RespondToQuestion for application/json ContentType.
+type RespondToQuestionJSONRequestBody = AnswerInput
 
 // RevokeRegistrationJSONRequestBody defines body for RevokeRegistration for application/json ContentType.
 type RevokeRegistrationJSONRequestBody = MoveInput
@@ -2321,6 +3114,30 @@ type ServerInterface interface {
 	// GetCase Read a case
 	// (GET /v1/cases/{id})
 	GetCase(ctx echo.Context, id CaseID) error
+	// AcknowledgeCase Acknowledge a case
+	// (POST /v1/cases/{id}/acknowledge)
+	AcknowledgeCase(ctx echo.Context, id CaseID, params AcknowledgeCaseParams) error
+	// AskPartner Ask the partner
+	// (POST /v1/cases/{id}/ask)
+	AskPartner(ctx echo.Context, id CaseID, params AskPartnerParams) error
+	// AssignCase Assign a case
+	// (POST /v1/cases/{id}/assign)
+	AssignCase(ctx echo.Context, id CaseID, params AssignCaseParams) error
+	// CommentOnCase Comment on a case
+	// (POST /v1/cases/{id}/comment)
+	CommentOnCase(ctx echo.Context, id CaseID, params CommentOnCaseParams) error
+	// ConsultOnCase Consult
+	// (POST /v1/cases/{id}/consult)
+	ConsultOnCase(ctx echo.Context, id CaseID, params ConsultOnCaseParams) error
+	// ReopenCase Reopen a case
+	// (POST /v1/cases/{id}/reopen)
+	ReopenCase(ctx echo.Context, id CaseID, params ReopenCaseParams) error
+	// ResolveCase Resolve a case
+	// (POST /v1/cases/{id}/resolve)
+	ResolveCase(ctx echo.Context, id CaseID, params ResolveCaseParams) error
+	// SnoozeCase Put a case off
+	// (POST /v1/cases/{id}/snooze)
+	SnoozeCase(ctx echo.Context, id CaseID, params SnoozeCaseParams) error
 	// Check Ask before filing
 	// (POST /v1/checks)
 	Check(ctx echo.Context) error
@@ -2432,6 +3249,9 @@ type ServerInterface interface {
 	// GetRegistration Read a registration
 	// (GET /v1/registrations/{id})
 	GetRegistration(ctx echo.Context, id RegistrationID) error
+	// AppealRegistration Appeal
+	// (POST /v1/registrations/{id}/appeal)
+	AppealRegistration(ctx echo.Context, id RegistrationID, params AppealRegistrationParams) error
 	// GetDecision Read why it was decided so
 	// (GET /v1/registrations/{id}/decision)
 	GetDecision(ctx echo.Context, id RegistrationID) error
@@ -2444,6 +3264,9 @@ type ServerInterface interface {
 	// GetReceipt Read the receipt
 	// (GET /v1/registrations/{id}/receipt)
 	GetReceipt(ctx echo.Context, id RegistrationID) error
+	// RespondToQuestion Answer a question
+	// (POST /v1/registrations/{id}/respond)
+	RespondToQuestion(ctx echo.Context, id RegistrationID, params RespondToQuestionParams) error
 	// RevokeRegistration Revoke a registration
 	// (POST /v1/registrations/{id}/revoke)
 	RevokeRegistration(ctx echo.Context, id RegistrationID, params RevokeRegistrationParams) error
@@ -2709,6 +3532,34 @@ func (w *ServerInterfaceWrapper) ListCases(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter queue: %s", err))
 	}
 
+	// ------------- Optional query parameter "assignee" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "assignee", ctx.QueryParams(), &params.Assignee, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter assignee: %s", err))
+	}
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", ctx.QueryParams(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter kind: %s", err))
+	}
+
+	// ------------- Optional query parameter "partner_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "partner_id", ctx.QueryParams(), &params.PartnerID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter partner_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "due_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "due_before", ctx.QueryParams(), &params.DueBefore, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter due_before: %s", err))
+	}
+
 	// ------------- Optional query parameter "registration_id" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "registration_id", ctx.QueryParams(), &params.RegistrationID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -2748,6 +3599,418 @@ func (w *ServerInterfaceWrapper) GetCase(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetCase(ctx, id)
+	return err
+}
+
+// AcknowledgeCase converts echo context to params.
+func (w *ServerInterfaceWrapper) AcknowledgeCase(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id CaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AcknowledgeCaseParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch MayMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AcknowledgeCase(ctx, id, params)
+	return err
+}
+
+// AskPartner converts echo context to params.
+func (w *ServerInterfaceWrapper) AskPartner(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id CaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AskPartnerParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch MayMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AskPartner(ctx, id, params)
+	return err
+}
+
+// AssignCase converts echo context to params.
+func (w *ServerInterfaceWrapper) AssignCase(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id CaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AssignCaseParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch MayMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AssignCase(ctx, id, params)
+	return err
+}
+
+// CommentOnCase converts echo context to params.
+func (w *ServerInterfaceWrapper) CommentOnCase(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id CaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CommentOnCaseParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch MayMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CommentOnCase(ctx, id, params)
+	return err
+}
+
+// ConsultOnCase converts echo context to params.
+func (w *ServerInterfaceWrapper) ConsultOnCase(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id CaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ConsultOnCaseParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch MayMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ConsultOnCase(ctx, id, params)
+	return err
+}
+
+// ReopenCase converts echo context to params.
+func (w *ServerInterfaceWrapper) ReopenCase(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id CaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReopenCaseParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter If-Match is required, but not found"))
+	}
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReopenCase(ctx, id, params)
+	return err
+}
+
+// ResolveCase converts echo context to params.
+func (w *ServerInterfaceWrapper) ResolveCase(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id CaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResolveCaseParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter If-Match is required, but not found"))
+	}
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResolveCase(ctx, id, params)
+	return err
+}
+
+// SnoozeCase converts echo context to params.
+func (w *ServerInterfaceWrapper) SnoozeCase(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id CaseID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SnoozeCaseParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch MayMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SnoozeCase(ctx, id, params)
 	return err
 }
 
@@ -3435,6 +4698,42 @@ func (w *ServerInterfaceWrapper) GetRegistration(ctx echo.Context) error {
 	return err
 }
 
+// AppealRegistration converts echo context to params.
+func (w *ServerInterfaceWrapper) AppealRegistration(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AppealRegistrationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AppealRegistration(ctx, id, params)
+	return err
+}
+
 // GetDecision converts echo context to params.
 func (w *ServerInterfaceWrapper) GetDecision(ctx echo.Context) error {
 	var err error
@@ -3536,6 +4835,42 @@ func (w *ServerInterfaceWrapper) GetReceipt(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetReceipt(ctx, id)
+	return err
+}
+
+// RespondToQuestion converts echo context to params.
+func (w *ServerInterfaceWrapper) RespondToQuestion(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RespondToQuestionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RespondToQuestion(ctx, id, params)
 	return err
 }
 
@@ -3785,6 +5120,14 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/audit/proofs/:id", wrapper.GetProof, options.OperationMiddlewares["getProof"]...)
 	router.GET(options.BaseURL+"/v1/cases", wrapper.ListCases, options.OperationMiddlewares["listCases"]...)
 	router.GET(options.BaseURL+"/v1/cases/:id", wrapper.GetCase, options.OperationMiddlewares["getCase"]...)
+	router.POST(options.BaseURL+"/v1/cases/:id/acknowledge", wrapper.AcknowledgeCase, options.OperationMiddlewares["acknowledgeCase"]...)
+	router.POST(options.BaseURL+"/v1/cases/:id/ask", wrapper.AskPartner, options.OperationMiddlewares["askPartner"]...)
+	router.POST(options.BaseURL+"/v1/cases/:id/assign", wrapper.AssignCase, options.OperationMiddlewares["assignCase"]...)
+	router.POST(options.BaseURL+"/v1/cases/:id/comment", wrapper.CommentOnCase, options.OperationMiddlewares["commentOnCase"]...)
+	router.POST(options.BaseURL+"/v1/cases/:id/consult", wrapper.ConsultOnCase, options.OperationMiddlewares["consultOnCase"]...)
+	router.POST(options.BaseURL+"/v1/cases/:id/reopen", wrapper.ReopenCase, options.OperationMiddlewares["reopenCase"]...)
+	router.POST(options.BaseURL+"/v1/cases/:id/resolve", wrapper.ResolveCase, options.OperationMiddlewares["resolveCase"]...)
+	router.POST(options.BaseURL+"/v1/cases/:id/snooze", wrapper.SnoozeCase, options.OperationMiddlewares["snoozeCase"]...)
 	router.POST(options.BaseURL+"/v1/checks", wrapper.Check, options.OperationMiddlewares["check"]...)
 	router.GET(options.BaseURL+"/v1/keys", wrapper.ListKeys, options.OperationMiddlewares["listKeys"]...)
 	router.POST(options.BaseURL+"/v1/keys", wrapper.CreateKey, options.OperationMiddlewares["createKey"]...)
@@ -3822,10 +5165,12 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/registrations", wrapper.ListRegistrations, options.OperationMiddlewares["listRegistrations"]...)
 	router.POST(options.BaseURL+"/v1/registrations", wrapper.CreateRegistration, options.OperationMiddlewares["createRegistration"]...)
 	router.GET(options.BaseURL+"/v1/registrations/:id", wrapper.GetRegistration, options.OperationMiddlewares["getRegistration"]...)
+	router.POST(options.BaseURL+"/v1/registrations/:id/appeal", wrapper.AppealRegistration, options.OperationMiddlewares["appealRegistration"]...)
 	router.GET(options.BaseURL+"/v1/registrations/:id/decision", wrapper.GetDecision, options.OperationMiddlewares["getDecision"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/extend", wrapper.ExtendRegistration, options.OperationMiddlewares["extendRegistration"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/lost", wrapper.LoseRegistration, options.OperationMiddlewares["loseRegistration"]...)
 	router.GET(options.BaseURL+"/v1/registrations/:id/receipt", wrapper.GetReceipt, options.OperationMiddlewares["getReceipt"]...)
+	router.POST(options.BaseURL+"/v1/registrations/:id/respond", wrapper.RespondToQuestion, options.OperationMiddlewares["respondToQuestion"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/revoke", wrapper.RevokeRegistration, options.OperationMiddlewares["revokeRegistration"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/withdraw", wrapper.WithdrawRegistration, options.OperationMiddlewares["withdrawRegistration"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/won", wrapper.WinRegistration, options.OperationMiddlewares["winRegistration"]...)
@@ -3853,6 +5198,15 @@ type AccountReplyJSONResponse Account
 
 type BadRequestReplyApplicationProblemPlusJSONResponse Problem
 
+type CaseFileReplyResponseHeaders struct {
+	ETag string
+}
+type CaseFileReplyJSONResponse struct {
+	Body CaseFile
+
+	Headers CaseFileReplyResponseHeaders
+}
+
 type CaseListReplyJSONResponse CasePage
 type CaseListReplyApplicationXNdjsonResponse struct {
 	Body io.Reader
@@ -3865,7 +5219,14 @@ type CaseListReplyTextCsvResponse struct {
 	ContentLength int64
 }
 
-type CaseReplyJSONResponse Case
+type CaseReplyResponseHeaders struct {
+	ETag string
+}
+type CaseReplyJSONResponse struct {
+	Body Case
+
+	Headers CaseReplyResponseHeaders
+}
 
 type CheckReplyJSONResponse CheckAnswer
 
@@ -4023,6 +5384,8 @@ type RegistrationListReplyTextCsvResponse struct {
 }
 
 type RegistrationReplyJSONResponse Registration
+
+type StaleReplyApplicationProblemPlusJSONResponse Problem
 
 type UnavailableReplyResponseHeaders struct {
 	RetryAfter string
@@ -4895,15 +6258,16 @@ type GetCaseResponseObject interface {
 	VisitGetCaseResponse(w http.ResponseWriter) error
 }
 
-type GetCase200JSONResponse struct{ CaseReplyJSONResponse }
+type GetCase200JSONResponse struct{ CaseFileReplyJSONResponse }
 
 func (response GetCase200JSONResponse) VisitGetCaseResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4931,6 +6295,881 @@ type GetCasedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetCasedefaultApplicationProblemPlusJSONResponse) VisitGetCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeCaseRequestObject struct {
+	ID     CaseID `json:"id"`
+	Params AcknowledgeCaseParams
+}
+
+type AcknowledgeCaseResponseObject interface {
+	VisitAcknowledgeCaseResponse(w http.ResponseWriter) error
+}
+
+type AcknowledgeCase200JSONResponse struct{ CaseReplyJSONResponse }
+
+func (response AcknowledgeCase200JSONResponse) VisitAcknowledgeCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeCase404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AcknowledgeCase404ApplicationProblemPlusJSONResponse) VisitAcknowledgeCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeCase409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AcknowledgeCase409ApplicationProblemPlusJSONResponse) VisitAcknowledgeCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeCase412ApplicationProblemPlusJSONResponse struct {
+	StaleReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AcknowledgeCase412ApplicationProblemPlusJSONResponse) VisitAcknowledgeCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeCase422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AcknowledgeCase422ApplicationProblemPlusJSONResponse) VisitAcknowledgeCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcknowledgeCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AcknowledgeCasedefaultApplicationProblemPlusJSONResponse) VisitAcknowledgeCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskPartnerRequestObject struct {
+	ID     CaseID `json:"id"`
+	Params AskPartnerParams
+	Body   *AskPartnerJSONRequestBody
+}
+
+type AskPartnerResponseObject interface {
+	VisitAskPartnerResponse(w http.ResponseWriter) error
+}
+
+type AskPartner200JSONResponse struct{ CaseReplyJSONResponse }
+
+func (response AskPartner200JSONResponse) VisitAskPartnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskPartner404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AskPartner404ApplicationProblemPlusJSONResponse) VisitAskPartnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskPartner409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AskPartner409ApplicationProblemPlusJSONResponse) VisitAskPartnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskPartner412ApplicationProblemPlusJSONResponse struct {
+	StaleReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AskPartner412ApplicationProblemPlusJSONResponse) VisitAskPartnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskPartner422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AskPartner422ApplicationProblemPlusJSONResponse) VisitAskPartnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AskPartnerdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AskPartnerdefaultApplicationProblemPlusJSONResponse) VisitAskPartnerResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssignCaseRequestObject struct {
+	ID     CaseID `json:"id"`
+	Params AssignCaseParams
+	Body   *AssignCaseJSONRequestBody
+}
+
+type AssignCaseResponseObject interface {
+	VisitAssignCaseResponse(w http.ResponseWriter) error
+}
+
+type AssignCase200JSONResponse struct{ CaseReplyJSONResponse }
+
+func (response AssignCase200JSONResponse) VisitAssignCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssignCase404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AssignCase404ApplicationProblemPlusJSONResponse) VisitAssignCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssignCase409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AssignCase409ApplicationProblemPlusJSONResponse) VisitAssignCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssignCase412ApplicationProblemPlusJSONResponse struct {
+	StaleReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AssignCase412ApplicationProblemPlusJSONResponse) VisitAssignCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssignCase422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AssignCase422ApplicationProblemPlusJSONResponse) VisitAssignCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssignCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AssignCasedefaultApplicationProblemPlusJSONResponse) VisitAssignCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommentOnCaseRequestObject struct {
+	ID     CaseID `json:"id"`
+	Params CommentOnCaseParams
+	Body   *CommentOnCaseJSONRequestBody
+}
+
+type CommentOnCaseResponseObject interface {
+	VisitCommentOnCaseResponse(w http.ResponseWriter) error
+}
+
+type CommentOnCase200JSONResponse struct{ CaseReplyJSONResponse }
+
+func (response CommentOnCase200JSONResponse) VisitCommentOnCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommentOnCase404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response CommentOnCase404ApplicationProblemPlusJSONResponse) VisitCommentOnCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommentOnCase409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response CommentOnCase409ApplicationProblemPlusJSONResponse) VisitCommentOnCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommentOnCase412ApplicationProblemPlusJSONResponse struct {
+	StaleReplyApplicationProblemPlusJSONResponse
+}
+
+func (response CommentOnCase412ApplicationProblemPlusJSONResponse) VisitCommentOnCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommentOnCase422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response CommentOnCase422ApplicationProblemPlusJSONResponse) VisitCommentOnCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommentOnCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CommentOnCasedefaultApplicationProblemPlusJSONResponse) VisitCommentOnCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConsultOnCaseRequestObject struct {
+	ID     CaseID `json:"id"`
+	Params ConsultOnCaseParams
+	Body   *ConsultOnCaseJSONRequestBody
+}
+
+type ConsultOnCaseResponseObject interface {
+	VisitConsultOnCaseResponse(w http.ResponseWriter) error
+}
+
+type ConsultOnCase200JSONResponse struct{ CaseReplyJSONResponse }
+
+func (response ConsultOnCase200JSONResponse) VisitConsultOnCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConsultOnCase404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ConsultOnCase404ApplicationProblemPlusJSONResponse) VisitConsultOnCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConsultOnCase409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ConsultOnCase409ApplicationProblemPlusJSONResponse) VisitConsultOnCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConsultOnCase412ApplicationProblemPlusJSONResponse struct {
+	StaleReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ConsultOnCase412ApplicationProblemPlusJSONResponse) VisitConsultOnCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConsultOnCase422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ConsultOnCase422ApplicationProblemPlusJSONResponse) VisitConsultOnCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConsultOnCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ConsultOnCasedefaultApplicationProblemPlusJSONResponse) VisitConsultOnCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenCaseRequestObject struct {
+	ID     CaseID `json:"id"`
+	Params ReopenCaseParams
+	Body   *ReopenCaseJSONRequestBody
+}
+
+type ReopenCaseResponseObject interface {
+	VisitReopenCaseResponse(w http.ResponseWriter) error
+}
+
+type ReopenCase200JSONResponse struct{ CaseReplyJSONResponse }
+
+func (response ReopenCase200JSONResponse) VisitReopenCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenCase404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ReopenCase404ApplicationProblemPlusJSONResponse) VisitReopenCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenCase409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ReopenCase409ApplicationProblemPlusJSONResponse) VisitReopenCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenCase412ApplicationProblemPlusJSONResponse struct {
+	StaleReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ReopenCase412ApplicationProblemPlusJSONResponse) VisitReopenCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenCase422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ReopenCase422ApplicationProblemPlusJSONResponse) VisitReopenCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenCase428ApplicationProblemPlusJSONResponse Problem
+
+func (response ReopenCase428ApplicationProblemPlusJSONResponse) VisitReopenCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(428)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReopenCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReopenCasedefaultApplicationProblemPlusJSONResponse) VisitReopenCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCaseRequestObject struct {
+	ID     CaseID `json:"id"`
+	Params ResolveCaseParams
+	Body   *ResolveCaseJSONRequestBody
+}
+
+type ResolveCaseResponseObject interface {
+	VisitResolveCaseResponse(w http.ResponseWriter) error
+}
+
+type ResolveCase200JSONResponse struct{ CaseReplyJSONResponse }
+
+func (response ResolveCase200JSONResponse) VisitResolveCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCase404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveCase404ApplicationProblemPlusJSONResponse) VisitResolveCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCase409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveCase409ApplicationProblemPlusJSONResponse) VisitResolveCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCase412ApplicationProblemPlusJSONResponse struct {
+	StaleReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveCase412ApplicationProblemPlusJSONResponse) VisitResolveCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCase422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveCase422ApplicationProblemPlusJSONResponse) VisitResolveCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCase428ApplicationProblemPlusJSONResponse Problem
+
+func (response ResolveCase428ApplicationProblemPlusJSONResponse) VisitResolveCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(428)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResolveCasedefaultApplicationProblemPlusJSONResponse) VisitResolveCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SnoozeCaseRequestObject struct {
+	ID     CaseID `json:"id"`
+	Params SnoozeCaseParams
+	Body   *SnoozeCaseJSONRequestBody
+}
+
+type SnoozeCaseResponseObject interface {
+	VisitSnoozeCaseResponse(w http.ResponseWriter) error
+}
+
+type SnoozeCase200JSONResponse struct{ CaseReplyJSONResponse }
+
+func (response SnoozeCase200JSONResponse) VisitSnoozeCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SnoozeCase404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response SnoozeCase404ApplicationProblemPlusJSONResponse) VisitSnoozeCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SnoozeCase409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response SnoozeCase409ApplicationProblemPlusJSONResponse) VisitSnoozeCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SnoozeCase412ApplicationProblemPlusJSONResponse struct {
+	StaleReplyApplicationProblemPlusJSONResponse
+}
+
+func (response SnoozeCase412ApplicationProblemPlusJSONResponse) VisitSnoozeCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(412)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SnoozeCase422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response SnoozeCase422ApplicationProblemPlusJSONResponse) VisitSnoozeCaseResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SnoozeCasedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SnoozeCasedefaultApplicationProblemPlusJSONResponse) VisitSnoozeCaseResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7363,6 +9602,96 @@ func (response GetRegistrationdefaultApplicationProblemPlusJSONResponse) VisitGe
 	return err
 }
 
+type AppealRegistrationRequestObject struct {
+	ID     RegistrationID `json:"id"`
+	Params AppealRegistrationParams
+	Body   *AppealRegistrationJSONRequestBody
+}
+
+type AppealRegistrationResponseObject interface {
+	VisitAppealRegistrationResponse(w http.ResponseWriter) error
+}
+
+type AppealRegistration200JSONResponse struct{ MovedReplyJSONResponse }
+
+func (response AppealRegistration200JSONResponse) VisitAppealRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Idempotent-Replayed", fmt.Sprint(response.Headers.IdempotentReplayed))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AppealRegistration404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AppealRegistration404ApplicationProblemPlusJSONResponse) VisitAppealRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AppealRegistration409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AppealRegistration409ApplicationProblemPlusJSONResponse) VisitAppealRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AppealRegistration422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AppealRegistration422ApplicationProblemPlusJSONResponse) VisitAppealRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AppealRegistrationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AppealRegistrationdefaultApplicationProblemPlusJSONResponse) VisitAppealRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetDecisionRequestObject struct {
 	ID RegistrationID `json:"id"`
 }
@@ -7661,6 +9990,96 @@ type GetReceiptdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetReceiptdefaultApplicationProblemPlusJSONResponse) VisitGetReceiptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RespondToQuestionRequestObject struct {
+	ID     RegistrationID `json:"id"`
+	Params RespondToQuestionParams
+	Body   *RespondToQuestionJSONRequestBody
+}
+
+type RespondToQuestionResponseObject interface {
+	VisitRespondToQuestionResponse(w http.ResponseWriter) error
+}
+
+type RespondToQuestion200JSONResponse struct{ MovedReplyJSONResponse }
+
+func (response RespondToQuestion200JSONResponse) VisitRespondToQuestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Idempotent-Replayed", fmt.Sprint(response.Headers.IdempotentReplayed))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RespondToQuestion404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response RespondToQuestion404ApplicationProblemPlusJSONResponse) VisitRespondToQuestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RespondToQuestion409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response RespondToQuestion409ApplicationProblemPlusJSONResponse) VisitRespondToQuestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RespondToQuestion422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response RespondToQuestion422ApplicationProblemPlusJSONResponse) VisitRespondToQuestionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RespondToQuestiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RespondToQuestiondefaultApplicationProblemPlusJSONResponse) VisitRespondToQuestionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8318,6 +10737,30 @@ type StrictServerInterface interface {
 	// GetCase Read a case
 	// (GET /v1/cases/{id})
 	GetCase(ctx context.Context, request GetCaseRequestObject) (GetCaseResponseObject, error)
+	// AcknowledgeCase Acknowledge a case
+	// (POST /v1/cases/{id}/acknowledge)
+	AcknowledgeCase(ctx context.Context, request AcknowledgeCaseRequestObject) (AcknowledgeCaseResponseObject, error)
+	// AskPartner Ask the partner
+	// (POST /v1/cases/{id}/ask)
+	AskPartner(ctx context.Context, request AskPartnerRequestObject) (AskPartnerResponseObject, error)
+	// AssignCase Assign a case
+	// (POST /v1/cases/{id}/assign)
+	AssignCase(ctx context.Context, request AssignCaseRequestObject) (AssignCaseResponseObject, error)
+	// CommentOnCase Comment on a case
+	// (POST /v1/cases/{id}/comment)
+	CommentOnCase(ctx context.Context, request CommentOnCaseRequestObject) (CommentOnCaseResponseObject, error)
+	// ConsultOnCase Consult
+	// (POST /v1/cases/{id}/consult)
+	ConsultOnCase(ctx context.Context, request ConsultOnCaseRequestObject) (ConsultOnCaseResponseObject, error)
+	// ReopenCase Reopen a case
+	// (POST /v1/cases/{id}/reopen)
+	ReopenCase(ctx context.Context, request ReopenCaseRequestObject) (ReopenCaseResponseObject, error)
+	// ResolveCase Resolve a case
+	// (POST /v1/cases/{id}/resolve)
+	ResolveCase(ctx context.Context, request ResolveCaseRequestObject) (ResolveCaseResponseObject, error)
+	// SnoozeCase Put a case off
+	// (POST /v1/cases/{id}/snooze)
+	SnoozeCase(ctx context.Context, request SnoozeCaseRequestObject) (SnoozeCaseResponseObject, error)
 	// Check Ask before filing
 	// (POST /v1/checks)
 	Check(ctx context.Context, request CheckRequestObject) (CheckResponseObject, error)
@@ -8429,6 +10872,9 @@ type StrictServerInterface interface {
 	// GetRegistration Read a registration
 	// (GET /v1/registrations/{id})
 	GetRegistration(ctx context.Context, request GetRegistrationRequestObject) (GetRegistrationResponseObject, error)
+	// AppealRegistration Appeal
+	// (POST /v1/registrations/{id}/appeal)
+	AppealRegistration(ctx context.Context, request AppealRegistrationRequestObject) (AppealRegistrationResponseObject, error)
 	// GetDecision Read why it was decided so
 	// (GET /v1/registrations/{id}/decision)
 	GetDecision(ctx context.Context, request GetDecisionRequestObject) (GetDecisionResponseObject, error)
@@ -8441,6 +10887,9 @@ type StrictServerInterface interface {
 	// GetReceipt Read the receipt
 	// (GET /v1/registrations/{id}/receipt)
 	GetReceipt(ctx context.Context, request GetReceiptRequestObject) (GetReceiptResponseObject, error)
+	// RespondToQuestion Answer a question
+	// (POST /v1/registrations/{id}/respond)
+	RespondToQuestion(ctx context.Context, request RespondToQuestionRequestObject) (RespondToQuestionResponseObject, error)
 	// RevokeRegistration Revoke a registration
 	// (POST /v1/registrations/{id}/revoke)
 	RevokeRegistration(ctx context.Context, request RevokeRegistrationRequestObject) (RevokeRegistrationResponseObject, error)
@@ -8884,6 +11333,375 @@ func (sh *strictHandler) GetCase(ctx echo.Context, id CaseID) error {
 		return err
 	} else if validResponse, ok := response.(GetCaseResponseObject); ok {
 		return validResponse.VisitGetCaseResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AcknowledgeCase operation middleware
+func (sh *strictHandler) AcknowledgeCase(ctx echo.Context, id CaseID, params AcknowledgeCaseParams) error {
+	var request AcknowledgeCaseRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AcknowledgeCase(ctx.Request().Context(), request.(AcknowledgeCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AcknowledgeCase")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AcknowledgeCaseResponseObject); ok {
+		return validResponse.VisitAcknowledgeCaseResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AskPartner operation middleware
+func (sh *strictHandler) AskPartner(ctx echo.Context, id CaseID, params AskPartnerParams) error {
+	var request AskPartnerRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body AskPartnerJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AskPartner(ctx.Request().Context(), request.(AskPartnerRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AskPartner")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AskPartnerResponseObject); ok {
+		return validResponse.VisitAskPartnerResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AssignCase operation middleware
+func (sh *strictHandler) AssignCase(ctx echo.Context, id CaseID, params AssignCaseParams) error {
+	var request AssignCaseRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body AssignCaseJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AssignCase(ctx.Request().Context(), request.(AssignCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AssignCase")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AssignCaseResponseObject); ok {
+		return validResponse.VisitAssignCaseResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CommentOnCase operation middleware
+func (sh *strictHandler) CommentOnCase(ctx echo.Context, id CaseID, params CommentOnCaseParams) error {
+	var request CommentOnCaseRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body CommentOnCaseJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CommentOnCase(ctx.Request().Context(), request.(CommentOnCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CommentOnCase")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CommentOnCaseResponseObject); ok {
+		return validResponse.VisitCommentOnCaseResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ConsultOnCase operation middleware
+func (sh *strictHandler) ConsultOnCase(ctx echo.Context, id CaseID, params ConsultOnCaseParams) error {
+	var request ConsultOnCaseRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body ConsultOnCaseJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ConsultOnCase(ctx.Request().Context(), request.(ConsultOnCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ConsultOnCase")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ConsultOnCaseResponseObject); ok {
+		return validResponse.VisitConsultOnCaseResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReopenCase operation middleware
+func (sh *strictHandler) ReopenCase(ctx echo.Context, id CaseID, params ReopenCaseParams) error {
+	var request ReopenCaseRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body ReopenCaseJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReopenCase(ctx.Request().Context(), request.(ReopenCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReopenCase")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReopenCaseResponseObject); ok {
+		return validResponse.VisitReopenCaseResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResolveCase operation middleware
+func (sh *strictHandler) ResolveCase(ctx echo.Context, id CaseID, params ResolveCaseParams) error {
+	var request ResolveCaseRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body ResolveCaseJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResolveCase(ctx.Request().Context(), request.(ResolveCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResolveCase")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResolveCaseResponseObject); ok {
+		return validResponse.VisitResolveCaseResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SnoozeCase operation middleware
+func (sh *strictHandler) SnoozeCase(ctx echo.Context, id CaseID, params SnoozeCaseParams) error {
+	var request SnoozeCaseRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body SnoozeCaseJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SnoozeCase(ctx.Request().Context(), request.(SnoozeCaseRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SnoozeCase")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SnoozeCaseResponseObject); ok {
+		return validResponse.VisitSnoozeCaseResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -9992,6 +12810,55 @@ func (sh *strictHandler) GetRegistration(ctx echo.Context, id RegistrationID) er
 	return nil
 }
 
+// AppealRegistration operation middleware
+func (sh *strictHandler) AppealRegistration(ctx echo.Context, id RegistrationID, params AppealRegistrationParams) error {
+	var request AppealRegistrationRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body AppealRegistrationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AppealRegistration(ctx.Request().Context(), request.(AppealRegistrationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AppealRegistration")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AppealRegistrationResponseObject); ok {
+		return validResponse.VisitAppealRegistrationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetDecision operation middleware
 func (sh *strictHandler) GetDecision(ctx echo.Context, id RegistrationID) error {
 	var request GetDecisionRequestObject
@@ -10134,6 +13001,55 @@ func (sh *strictHandler) GetReceipt(ctx echo.Context, id RegistrationID) error {
 		return err
 	} else if validResponse, ok := response.(GetReceiptResponseObject); ok {
 		return validResponse.VisitGetReceiptResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RespondToQuestion operation middleware
+func (sh *strictHandler) RespondToQuestion(ctx echo.Context, id RegistrationID, params RespondToQuestionParams) error {
+	var request RespondToQuestionRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body RespondToQuestionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RespondToQuestion(ctx.Request().Context(), request.(RespondToQuestionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RespondToQuestion")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RespondToQuestionResponseObject); ok {
+		return validResponse.VisitRespondToQuestionResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

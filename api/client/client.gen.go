@@ -46,6 +46,24 @@ func (e AccountStatus) Valid() bool {
 	}
 }
 
+// Defines values for CaseKind.
+const (
+	CaseKindAppeal     CaseKind = "appeal"
+	CaseKindEscalation CaseKind = "escalation"
+)
+
+// Valid indicates whether the value is a known member of the CaseKind enum.
+func (e CaseKind) Valid() bool {
+	switch e {
+	case CaseKindAppeal:
+		return true
+	case CaseKindEscalation:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CaseStatus.
 const (
 	CaseStatusOpen     CaseStatus = "open"
@@ -58,6 +76,60 @@ func (e CaseStatus) Valid() bool {
 	case CaseStatusOpen:
 		return true
 	case CaseStatusResolved:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CaseAnswerKind.
+const (
+	CaseAnswerKindAppeal     CaseAnswerKind = "appeal"
+	CaseAnswerKindEscalation CaseAnswerKind = "escalation"
+)
+
+// Valid indicates whether the value is a known member of the CaseAnswerKind enum.
+func (e CaseAnswerKind) Valid() bool {
+	switch e {
+	case CaseAnswerKindAppeal:
+		return true
+	case CaseAnswerKindEscalation:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CaseFileKind.
+const (
+	CaseFileKindAppeal     CaseFileKind = "appeal"
+	CaseFileKindEscalation CaseFileKind = "escalation"
+)
+
+// Valid indicates whether the value is a known member of the CaseFileKind enum.
+func (e CaseFileKind) Valid() bool {
+	switch e {
+	case CaseFileKindAppeal:
+		return true
+	case CaseFileKindEscalation:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CaseFileStatus.
+const (
+	CaseFileStatusOpen     CaseFileStatus = "open"
+	CaseFileStatusResolved CaseFileStatus = "resolved"
+)
+
+// Valid indicates whether the value is a known member of the CaseFileStatus enum.
+func (e CaseFileStatus) Valid() bool {
+	switch e {
+	case CaseFileStatusOpen:
+		return true
+	case CaseFileStatusResolved:
 		return true
 	default:
 		return false
@@ -361,13 +433,55 @@ func (e MatchVerdict) Valid() bool {
 	}
 }
 
+// Defines values for MayAct.
+const (
+	MayActAcknowledge MayAct = "acknowledge"
+	MayActAsk         MayAct = "ask"
+	MayActAssign      MayAct = "assign"
+	MayActComment     MayAct = "comment"
+	MayActConsult     MayAct = "consult"
+	MayActReopen      MayAct = "reopen"
+	MayActResolve     MayAct = "resolve"
+	MayActSnooze      MayAct = "snooze"
+)
+
+// Valid indicates whether the value is a known member of the MayAct enum.
+func (e MayAct) Valid() bool {
+	switch e {
+	case MayActAcknowledge:
+		return true
+	case MayActAsk:
+		return true
+	case MayActAssign:
+		return true
+	case MayActComment:
+		return true
+	case MayActConsult:
+		return true
+	case MayActReopen:
+		return true
+	case MayActResolve:
+		return true
+	case MayActSnooze:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MovedEvent.
 const (
+	MovedEventAppeal   MovedEvent = "appeal"
+	MovedEventClose    MovedEvent = "close"
 	MovedEventExpire   MovedEvent = "expire"
 	MovedEventExtend   MovedEvent = "extend"
 	MovedEventLost     MovedEvent = "lost"
 	MovedEventRelease  MovedEvent = "release"
+	MovedEventReopen   MovedEvent = "reopen"
+	MovedEventResolve  MovedEvent = "resolve"
+	MovedEventRespond  MovedEvent = "respond"
 	MovedEventRevoke   MovedEvent = "revoke"
+	MovedEventSilence  MovedEvent = "silence"
 	MovedEventWithdraw MovedEvent = "withdraw"
 	MovedEventWon      MovedEvent = "won"
 )
@@ -375,6 +489,10 @@ const (
 // Valid indicates whether the value is a known member of the MovedEvent enum.
 func (e MovedEvent) Valid() bool {
 	switch e {
+	case MovedEventAppeal:
+		return true
+	case MovedEventClose:
+		return true
 	case MovedEventExpire:
 		return true
 	case MovedEventExtend:
@@ -383,7 +501,15 @@ func (e MovedEvent) Valid() bool {
 		return true
 	case MovedEventRelease:
 		return true
+	case MovedEventReopen:
+		return true
+	case MovedEventResolve:
+		return true
+	case MovedEventRespond:
+		return true
 	case MovedEventRevoke:
+		return true
+	case MovedEventSilence:
 		return true
 	case MovedEventWithdraw:
 		return true
@@ -634,6 +760,90 @@ func (e ResolutionStatus) Valid() bool {
 	}
 }
 
+// Defines values for ResolveInputDisposition.
+const (
+	ResolveInputDispositionCoSell     ResolveInputDisposition = "co_sell"
+	ResolveInputDispositionDeclined   ResolveInputDisposition = "declined"
+	ResolveInputDispositionMerged     ResolveInputDisposition = "merged"
+	ResolveInputDispositionReferred   ResolveInputDisposition = "referred"
+	ResolveInputDispositionReturned   ResolveInputDisposition = "returned"
+	ResolveInputDispositionWaitlisted ResolveInputDisposition = "waitlisted"
+)
+
+// Valid indicates whether the value is a known member of the ResolveInputDisposition enum.
+func (e ResolveInputDisposition) Valid() bool {
+	switch e {
+	case ResolveInputDispositionCoSell:
+		return true
+	case ResolveInputDispositionDeclined:
+		return true
+	case ResolveInputDispositionMerged:
+		return true
+	case ResolveInputDispositionReferred:
+		return true
+	case ResolveInputDispositionReturned:
+		return true
+	case ResolveInputDispositionWaitlisted:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ResolveInputResolution.
+const (
+	ResolveInputResolutionCoSell     ResolveInputResolution = "co_sell"
+	ResolveInputResolutionProtect    ResolveInputResolution = "protect"
+	ResolveInputResolutionRoute      ResolveInputResolution = "route"
+	ResolveInputResolutionSplitScope ResolveInputResolution = "split_scope"
+)
+
+// Valid indicates whether the value is a known member of the ResolveInputResolution enum.
+func (e ResolveInputResolution) Valid() bool {
+	switch e {
+	case ResolveInputResolutionCoSell:
+		return true
+	case ResolveInputResolutionProtect:
+		return true
+	case ResolveInputResolutionRoute:
+		return true
+	case ResolveInputResolutionSplitScope:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ResolveInputTo.
+const (
+	ResolveInputToDirectTeam     ResolveInputTo = "direct_team"
+	ResolveInputToDistributor    ResolveInputTo = "distributor"
+	ResolveInputToPartner        ResolveInputTo = "partner"
+	ResolveInputToQueue          ResolveInputTo = "queue"
+	ResolveInputToSubmitter      ResolveInputTo = "submitter"
+	ResolveInputToTerritoryOwner ResolveInputTo = "territory_owner"
+)
+
+// Valid indicates whether the value is a known member of the ResolveInputTo enum.
+func (e ResolveInputTo) Valid() bool {
+	switch e {
+	case ResolveInputToDirectTeam:
+		return true
+	case ResolveInputToDistributor:
+		return true
+	case ResolveInputToPartner:
+		return true
+	case ResolveInputToQueue:
+		return true
+	case ResolveInputToSubmitter:
+		return true
+	case ResolveInputToTerritoryOwner:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RouteAnswerDisposition.
 const (
 	RouteAnswerDispositionCoSell     RouteAnswerDisposition = "co_sell"
@@ -688,6 +898,48 @@ func (e RouteAnswerTo) Valid() bool {
 	case RouteAnswerToSubmitter:
 		return true
 	case RouteAnswerToTerritoryOwner:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RulingCause.
+const (
+	RulingCauseSilence RulingCause = "silence"
+	RulingCauseWon     RulingCause = "won"
+)
+
+// Valid indicates whether the value is a known member of the RulingCause enum.
+func (e RulingCause) Valid() bool {
+	switch e {
+	case RulingCauseSilence:
+		return true
+	case RulingCauseWon:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RulingResolution.
+const (
+	RulingResolutionCoSell     RulingResolution = "co_sell"
+	RulingResolutionProtect    RulingResolution = "protect"
+	RulingResolutionRoute      RulingResolution = "route"
+	RulingResolutionSplitScope RulingResolution = "split_scope"
+)
+
+// Valid indicates whether the value is a known member of the RulingResolution enum.
+func (e RulingResolution) Valid() bool {
+	switch e {
+	case RulingResolutionCoSell:
+		return true
+	case RulingResolutionProtect:
+		return true
+	case RulingResolutionRoute:
+		return true
+	case RulingResolutionSplitScope:
 		return true
 	default:
 		return false
@@ -835,6 +1087,24 @@ func (e ListCasesParamsStatus) Valid() bool {
 	}
 }
 
+// Defines values for ListCasesParamsKind.
+const (
+	ListCasesParamsKindAppeal     ListCasesParamsKind = "appeal"
+	ListCasesParamsKindEscalation ListCasesParamsKind = "escalation"
+)
+
+// Valid indicates whether the value is a known member of the ListCasesParamsKind enum.
+func (e ListCasesParamsKind) Valid() bool {
+	switch e {
+	case ListCasesParamsKindAppeal:
+		return true
+	case ListCasesParamsKindEscalation:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListOpportunitiesParamsStatus.
 const (
 	ListOpportunitiesParamsStatusLost ListOpportunitiesParamsStatus = "lost"
@@ -923,6 +1193,27 @@ type AccountPage struct {
 	NextCursor string `json:"next_cursor"`
 }
 
+// Actor defines model for Actor.
+type Actor struct {
+	KeyID    string `json:"key_id"`
+	PersonID string `json:"person_id,omitempty,omitzero"`
+	Role     string `json:"role"`
+}
+
+// AnswerInput defines model for AnswerInput.
+type AnswerInput struct {
+	Evidence []Evidence `json:"evidence,omitempty,omitzero"`
+	Text     string     `json:"text"`
+}
+
+// AppealInput defines model for AppealInput.
+type AppealInput struct {
+	Evidence []Evidence `json:"evidence,omitempty,omitzero"`
+
+	// Reason why, in words
+	Reason string `json:"reason"`
+}
+
 // Benefit defines model for Benefit.
 type Benefit struct {
 	Name  string `json:"name"`
@@ -931,30 +1222,236 @@ type Benefit struct {
 
 // Case defines model for Case.
 type Case struct {
+	AcknowledgeBy  time.Time `json:"acknowledge_by,omitempty,omitzero"`
+	AcknowledgedAt time.Time `json:"acknowledged_at,omitempty,omitzero"`
+
 	// Also later registrations of the same dispute
-	Also     []string  `json:"also,omitempty,omitzero"`
+	Also []string `json:"also,omitempty,omitzero"`
+
+	// AnswerBy until when it does
+	AnswerBy time.Time `json:"answer_by,omitempty,omitzero"`
 	Assignee string    `json:"assignee,omitempty,omitzero"`
-	DueAt    time.Time `json:"due_at,omitempty,omitzero"`
-	ID       string    `json:"id"`
-	OpenedAt time.Time `json:"opened_at"`
+
+	// Conflicts the kinds found when it was opened
+	Conflicts []string `json:"conflicts,omitempty,omitzero"`
+
+	// Consulted ids of people
+	Consulted []string  `json:"consulted,omitempty,omitzero"`
+	DueAt     time.Time `json:"due_at,omitempty,omitzero"`
+	ID        string    `json:"id"`
+	Kind      CaseKind  `json:"kind,omitempty,omitzero"`
+	OpenedAt  time.Time `json:"opened_at"`
 
 	// Outcome of a resolved one: what became of its registration
-	Outcome        string     `json:"outcome,omitempty,omitzero"`
-	ReasonCodes    []string   `json:"reason_codes"`
-	RegistrationID string     `json:"registration_id"`
-	Status         CaseStatus `json:"status"`
-	Summary        string     `json:"summary"`
-	Terms          CaseTerms  `json:"terms"`
-	Version        int64      `json:"version"`
+	Outcome string `json:"outcome,omitempty,omitzero"`
+
+	// Overdue silence
+	Overdue bool `json:"overdue,omitempty,omitzero"`
+
+	// PartnerID registrant of the registration in question
+	PartnerID string `json:"partner_id,omitempty,omitzero"`
+
+	// PausedAt since when it waits for the partner
+	PausedAt time.Time `json:"paused_at,omitempty,omitzero"`
+
+	// Proposal what waits for a second person
+	Proposal struct {
+		At time.Time `json:"at"`
+		By Actor     `json:"by"`
+
+		// Ruling What was decided in place of the rules.
+		Ruling Ruling `json:"ruling"`
+	} `json:"proposal,omitempty,omitzero"`
+
+	// Question the entry that holds what the partner was asked
+	Question int64 `json:"question,omitempty,omitzero"`
+
+	// Raised how often silence sent it up
+	Raised      int      `json:"raised,omitempty,omitzero"`
+	ReasonCodes []string `json:"reason_codes"`
+
+	// Recused people who ruled on it before
+	Recused        []string  `json:"recused,omitempty,omitzero"`
+	RegistrationID string    `json:"registration_id"`
+	ResolvedAt     time.Time `json:"resolved_at,omitempty,omitzero"`
+
+	// RuledBy the person
+	RuledBy string `json:"ruled_by,omitempty,omitzero"`
+
+	// Ruling What was decided in place of the rules.
+	Ruling       Ruling     `json:"ruling,omitempty,omitzero"`
+	SnoozedUntil time.Time  `json:"snoozed_until,omitempty,omitzero"`
+	Status       CaseStatus `json:"status"`
+	Summary      string     `json:"summary"`
+	Terms        CaseTerms  `json:"terms"`
+	Version      int64      `json:"version"`
+
+	// WarnAt when three quarters of the time to decide have gone
+	WarnAt time.Time `json:"warn_at,omitempty,omitzero"`
 }
+
+// CaseKind defines model for Case.Kind.
+type CaseKind string
 
 // CaseStatus defines model for Case.Status.
 type CaseStatus string
 
 // CaseAnswer defines model for CaseAnswer.
 type CaseAnswer struct {
-	DueAt time.Time `json:"due_at,omitempty,omitzero"`
-	ID    string    `json:"id"`
+	// AnswerBy until when the partner can answer what it was asked
+	AnswerBy time.Time      `json:"answer_by,omitempty,omitzero"`
+	DueAt    time.Time      `json:"due_at,omitempty,omitzero"`
+	ID       string         `json:"id"`
+	Kind     CaseAnswerKind `json:"kind,omitempty,omitzero"`
+
+	// Question what the partner was asked; answer with /respond
+	Question string `json:"question,omitempty,omitzero"`
+}
+
+// CaseAnswerKind defines model for CaseAnswer.Kind.
+type CaseAnswerKind string
+
+// CaseAskInput defines model for CaseAskInput.
+type CaseAskInput struct {
+	// Text the partner reads it
+	Text string `json:"text"`
+
+	// Until until when the case waits for the answer, RFC 3339
+	Until string `json:"until,omitempty,omitzero"`
+}
+
+// CaseAssignInput defines model for CaseAssignInput.
+type CaseAssignInput struct {
+	PersonID ID       `json:"person_id,omitempty,omitzero"`
+	Text     LongText `json:"text,omitempty,omitzero"`
+}
+
+// CaseCommentInput defines model for CaseCommentInput.
+type CaseCommentInput struct {
+	// Mentions ids of people
+	Mentions []string `json:"mentions,omitempty,omitzero"`
+	Text     string   `json:"text"`
+}
+
+// CaseConsultInput defines model for CaseConsultInput.
+type CaseConsultInput struct {
+	PersonID ID       `json:"person_id,omitempty,omitzero"`
+	Text     LongText `json:"text,omitempty,omitzero"`
+}
+
+// CaseFile The case itself, as Case, and what belongs to it.
+type CaseFile struct {
+	AcknowledgeBy  time.Time `json:"acknowledge_by,omitempty,omitzero"`
+	AcknowledgedAt time.Time `json:"acknowledged_at,omitempty,omitzero"`
+
+	// Also later registrations of the same dispute
+	Also []string `json:"also,omitempty,omitzero"`
+
+	// AlsoIn who else is in the dispute
+	AlsoIn []CaseMember `json:"also_in"`
+
+	// AnswerBy until when it does
+	AnswerBy time.Time `json:"answer_by,omitempty,omitzero"`
+
+	// Asked what the partner was asked last
+	Asked    string `json:"asked,omitempty,omitzero"`
+	Assignee string `json:"assignee,omitempty,omitzero"`
+
+	// Conflicts the kinds found when it was opened
+	Conflicts []string `json:"conflicts,omitempty,omitzero"`
+
+	// Consulted ids of people
+	Consulted []string `json:"consulted,omitempty,omitzero"`
+
+	// Decision Everything that was used to decide; enough to derive the decision again.
+	Decision Decision     `json:"decision"`
+	DueAt    time.Time    `json:"due_at,omitempty,omitzero"`
+	ID       string       `json:"id"`
+	Kind     CaseFileKind `json:"kind,omitempty,omitzero"`
+	OpenedAt time.Time    `json:"opened_at"`
+
+	// Outcome of a resolved one: what became of its registration
+	Outcome string `json:"outcome,omitempty,omitzero"`
+
+	// Overdue silence
+	Overdue bool `json:"overdue,omitempty,omitzero"`
+
+	// PartnerID registrant of the registration in question
+	PartnerID string `json:"partner_id,omitempty,omitzero"`
+
+	// PausedAt since when it waits for the partner
+	PausedAt time.Time `json:"paused_at,omitempty,omitzero"`
+
+	// Precedents resolved cases of the same reason, most alike first
+	Precedents []Precedent `json:"precedents"`
+
+	// Proposal what waits for a second person
+	Proposal struct {
+		At time.Time `json:"at"`
+		By Actor     `json:"by"`
+
+		// Ruling What was decided in place of the rules.
+		Ruling Ruling `json:"ruling"`
+	} `json:"proposal,omitempty,omitzero"`
+
+	// Question the entry that holds what the partner was asked
+	Question int64 `json:"question,omitempty,omitzero"`
+
+	// Raised how often silence sent it up
+	Raised      int      `json:"raised,omitempty,omitzero"`
+	ReasonCodes []string `json:"reason_codes"`
+
+	// Recused people who ruled on it before
+	Recused []string `json:"recused,omitempty,omitzero"`
+
+	// Registration The partner's view. Staff read the fields after `decision` as well.
+	Registration   Registration `json:"registration"`
+	RegistrationID string       `json:"registration_id"`
+	ResolvedAt     time.Time    `json:"resolved_at,omitempty,omitzero"`
+
+	// RuledBy the person
+	RuledBy string `json:"ruled_by,omitempty,omitzero"`
+
+	// Ruling What was decided in place of the rules.
+	Ruling       Ruling         `json:"ruling,omitempty,omitzero"`
+	SnoozedUntil time.Time      `json:"snoozed_until,omitempty,omitzero"`
+	Status       CaseFileStatus `json:"status"`
+	Summary      string         `json:"summary"`
+	Terms        CaseTerms      `json:"terms"`
+
+	// Timeline oldest first
+	Timeline []Happening `json:"timeline"`
+	Version  int64       `json:"version"`
+
+	// Waitlist who waits in line, in its order
+	Waitlist []CaseMember `json:"waitlist"`
+
+	// WarnAt when three quarters of the time to decide have gone
+	WarnAt time.Time `json:"warn_at,omitempty,omitzero"`
+
+	// YouMay what this key may do, and why not
+	YouMay []May `json:"you_may"`
+}
+
+// CaseFileKind defines model for CaseFile.Kind.
+type CaseFileKind string
+
+// CaseFileStatus defines model for CaseFile.Status.
+type CaseFileStatus string
+
+// CaseMember defines model for CaseMember.
+type CaseMember struct {
+	Amount Money `json:"amount,omitempty,omitzero"`
+
+	// Customer as filed
+	Customer   string    `json:"customer"`
+	ID         string    `json:"id"`
+	Lines      []string  `json:"lines"`
+	Number     string    `json:"number"`
+	PartnerID  string    `json:"partner_id"`
+	ReceivedAt time.Time `json:"received_at"`
+	Sequence   int64     `json:"sequence"`
+	Status     Status    `json:"status"`
 }
 
 // CasePage defines model for CasePage.
@@ -963,6 +1460,20 @@ type CasePage struct {
 
 	// NextCursor null on the last page
 	NextCursor string `json:"next_cursor"`
+}
+
+// CaseReopenInput defines model for CaseReopenInput.
+type CaseReopenInput struct {
+	// Reason why, in words
+	Reason string `json:"reason"`
+}
+
+// CaseSnoozeInput defines model for CaseSnoozeInput.
+type CaseSnoozeInput struct {
+	Text LongText `json:"text,omitempty,omitzero"`
+
+	// Until an instant to come, RFC 3339, within a year
+	Until string `json:"until"`
 }
 
 // CaseTerms defines model for CaseTerms.
@@ -974,7 +1485,10 @@ type CaseTerms struct {
 	Decide      string `json:"decide,omitempty,omitzero"`
 	EscalateTo  string `json:"escalate_to,omitempty,omitzero"`
 	FourEyes    bool   `json:"four_eyes,omitempty,omitzero"`
-	Hold        struct {
+
+	// Grant What a registration gets when its case is granted.
+	Grant Grant `json:"grant,omitempty,omitzero"`
+	Hold  struct {
 		Days        int  `json:"days,omitempty,omitzero"`
 		Provisional bool `json:"provisional,omitempty,omitzero"`
 	} `json:"hold,omitempty,omitzero"`
@@ -1080,11 +1594,14 @@ type Decision struct {
 	Benefits []Benefit `json:"benefits,omitempty,omitzero"`
 
 	// Candidates by corpus: accounts, opportunities, registrations
-	Candidates map[string]*[]Match    `json:"candidates,omitempty,omitzero"`
-	Case       CaseTerms              `json:"case,omitempty,omitzero"`
-	Conflicts  []Conflict             `json:"conflicts,omitempty,omitzero"`
-	Facts      map[string]interface{} `json:"facts"`
-	ID         string                 `json:"id"`
+	Candidates map[string]*[]Match `json:"candidates,omitempty,omitzero"`
+	Case       CaseTerms           `json:"case,omitempty,omitzero"`
+	Conflicts  []Conflict          `json:"conflicts,omitempty,omitzero"`
+
+	// DueAt by when its case is to be decided
+	DueAt time.Time              `json:"due_at,omitempty,omitzero"`
+	Facts map[string]interface{} `json:"facts"`
+	ID    string                 `json:"id"`
 
 	// Input The normalised description of the customer the matcher used.
 	Input   MatchInput  `json:"input"`
@@ -1092,18 +1609,21 @@ type Decision struct {
 	Outcome Outcome     `json:"outcome"`
 
 	// PartnerReasonCodes what the partner reads as reason_codes
-	PartnerReasonCodes []string        `json:"partner_reason_codes,omitempty,omitzero"`
-	Policy             DocumentRef     `json:"policy"`
-	Protection         Protection      `json:"protection,omitempty,omitzero"`
-	ReasonCodes        []string        `json:"reason_codes"`
-	RegistrationID     string          `json:"registration_id"`
-	Resolution         Resolution      `json:"resolution"`
-	Route              Route           `json:"route,omitempty,omitzero"`
-	Sequence           int64           `json:"sequence"`
-	Terms              Terms           `json:"terms,omitempty,omitzero"`
-	Territories        DocumentRef     `json:"territories,omitempty,omitzero"`
-	Territory          TerritoryResult `json:"territory"`
-	Texts              struct {
+	PartnerReasonCodes []string    `json:"partner_reason_codes,omitempty,omitzero"`
+	Policy             DocumentRef `json:"policy"`
+	Protection         Protection  `json:"protection,omitempty,omitzero"`
+	ReasonCodes        []string    `json:"reason_codes"`
+	RegistrationID     string      `json:"registration_id"`
+	Resolution         Resolution  `json:"resolution"`
+	Route              Route       `json:"route,omitempty,omitzero"`
+
+	// Ruling What was decided in place of the rules.
+	Ruling      Ruling          `json:"ruling,omitempty,omitzero"`
+	Sequence    int64           `json:"sequence"`
+	Terms       Terms           `json:"terms,omitempty,omitzero"`
+	Territories DocumentRef     `json:"territories,omitempty,omitzero"`
+	Territory   TerritoryResult `json:"territory"`
+	Texts       struct {
 		Internal string `json:"internal"`
 
 		// Languages the partner's sentence in other languages by BCP 47 tag
@@ -1246,6 +1766,36 @@ type FieldError struct {
 	Field string `json:"field"`
 }
 
+// Grant What a registration gets when its case is granted.
+type Grant struct {
+	Benefits []Benefit `json:"benefits,omitempty,omitzero"`
+
+	// Rule whose terms these are; absent: the policy's defaults
+	Rule  string `json:"rule,omitempty,omitzero"`
+	Terms Terms  `json:"terms"`
+}
+
+// Happening defines model for Happening.
+type Happening struct {
+	At       time.Time  `json:"at"`
+	By       Actor      `json:"by"`
+	Evidence []Evidence `json:"evidence,omitempty,omitzero"`
+	From     string     `json:"from,omitempty,omitzero"`
+
+	// Kind of the entry, such as case.commented
+	Kind        string   `json:"kind"`
+	Mentions    []string `json:"mentions,omitempty,omitzero"`
+	PersonID    string   `json:"person_id,omitempty,omitzero"`
+	ReasonCodes []string `json:"reason_codes,omitempty,omitzero"`
+	Sequence    int64    `json:"sequence"`
+	Subject     string   `json:"subject"`
+
+	// Text in the words of who did it
+	Text  string    `json:"text,omitempty,omitzero"`
+	To    string    `json:"to,omitempty,omitzero"`
+	Until time.Time `json:"until,omitempty,omitzero"`
+}
+
 // Health defines model for Health.
 type Health struct {
 	Status  HealthStatus `json:"status"`
@@ -1344,6 +1894,21 @@ type MatchInput struct {
 	Street      string   `json:"street,omitempty,omitzero"`
 	TaxID       string   `json:"tax_id,omitempty,omitzero"`
 }
+
+// May defines model for May.
+type May struct {
+	Act MayAct `json:"act"`
+
+	// Also what else is needed
+	Also string `json:"also,omitempty,omitzero"`
+	May  bool   `json:"may"`
+
+	// Why why not
+	Why string `json:"why,omitempty,omitzero"`
+}
+
+// MayAct defines model for May.Act.
+type MayAct string
 
 // Money defines model for Money.
 type Money struct {
@@ -1489,6 +2054,23 @@ type PersonPage struct {
 
 	// NextCursor null on the last page
 	NextCursor string `json:"next_cursor"`
+}
+
+// Precedent defines model for Precedent.
+type Precedent struct {
+	CaseID    string   `json:"case_id"`
+	Conflicts []string `json:"conflicts,omitempty,omitzero"`
+	Kind      string   `json:"kind,omitempty,omitzero"`
+
+	// Likeness 0 to 1: the share of reasons and kinds of conflict that both have
+	Likeness    float64   `json:"likeness"`
+	Outcome     string    `json:"outcome"`
+	ReasonCodes []string  `json:"reason_codes"`
+	ResolvedAt  time.Time `json:"resolved_at,omitempty,omitzero"`
+	RuledBy     string    `json:"ruled_by,omitempty,omitzero"`
+
+	// Ruling What was decided in place of the rules.
+	Ruling Ruling `json:"ruling,omitempty,omitzero"`
 }
 
 // Problem defines model for Problem.
@@ -1731,6 +2313,49 @@ type Resolution struct {
 // ResolutionStatus defines model for Resolution.Status.
 type ResolutionStatus string
 
+// ResolveInput defines model for ResolveInput.
+type ResolveInput struct {
+	// Confirm what another person has proposed; nothing else is given then but the reason
+	Confirm bool `json:"confirm,omitempty,omitzero"`
+
+	// Days how long it protects, where not as the policy says
+	Days        int                     `json:"days,omitempty,omitzero"`
+	Disposition ResolveInputDisposition `json:"disposition,omitempty,omitzero"`
+
+	// Lines of a split scope: the product lines that are granted
+	Lines []string `json:"lines,omitempty,omitzero"`
+
+	// Needs fields to complete of one that is returned
+	Needs []string `json:"needs,omitempty,omitzero"`
+
+	// Of the registration it waits behind or is merged into
+	Of        string `json:"of,omitempty,omitzero"`
+	PartnerID ID     `json:"partner_id,omitempty,omitzero"`
+	PersonID  ID     `json:"person_id,omitempty,omitzero"`
+	Queue     ID     `json:"queue,omitempty,omitzero"`
+
+	// Reason why, in words, for staff
+	Reason string `json:"reason"`
+
+	// ReasonCode of the policy's catalogue: the partner reads its text; PROTECTED and CO_SELL go without saying
+	ReasonCode     string                 `json:"reason_code,omitempty,omitzero"`
+	RegistrationID ID                     `json:"registration_id,omitempty,omitzero"`
+	Resolution     ResolveInputResolution `json:"resolution,omitempty,omitzero"`
+
+	// Sites of a split scope: the sites that are granted, by name or key
+	Sites []string       `json:"sites,omitempty,omitzero"`
+	To    ResolveInputTo `json:"to,omitempty,omitzero"`
+}
+
+// ResolveInputDisposition defines model for ResolveInput.Disposition.
+type ResolveInputDisposition string
+
+// ResolveInputResolution defines model for ResolveInput.Resolution.
+type ResolveInputResolution string
+
+// ResolveInputTo defines model for ResolveInput.To.
+type ResolveInputTo string
+
 // Route defines model for Route.
 type Route struct {
 	// AnswerWithin how long there is to complete it, as the policy says it
@@ -1786,6 +2411,36 @@ type RuleTrace struct {
 	Rule   string `json:"rule"`
 	Title  string `json:"title,omitempty,omitzero"`
 }
+
+// Ruling What was decided in place of the rules.
+type Ruling struct {
+	// Cause absent: people
+	Cause       RulingCause `json:"cause,omitempty,omitzero"`
+	Days        int         `json:"days,omitempty,omitzero"`
+	Disposition string      `json:"disposition,omitempty,omitzero"`
+
+	// Grant What a registration gets when its case is granted.
+	Grant Grant `json:"grant,omitempty,omitzero"`
+	Limit struct {
+		Lines []string `json:"lines,omitempty,omitzero"`
+		Sites []string `json:"sites,omitempty,omitzero"`
+	} `json:"limit,omitempty,omitzero"`
+	Needs          []string         `json:"needs,omitempty,omitzero"`
+	Of             string           `json:"of,omitempty,omitzero"`
+	PartnerID      string           `json:"partner_id,omitempty,omitzero"`
+	PersonID       string           `json:"person_id,omitempty,omitzero"`
+	Queue          string           `json:"queue,omitempty,omitzero"`
+	ReasonCode     string           `json:"reason_code"`
+	RegistrationID string           `json:"registration_id"`
+	Resolution     RulingResolution `json:"resolution"`
+	To             string           `json:"to,omitempty,omitzero"`
+}
+
+// RulingCause absent: people
+type RulingCause string
+
+// RulingResolution defines model for Ruling.Resolution.
+type RulingResolution string
 
 // Scope defines model for Scope.
 type Scope struct {
@@ -1899,8 +2554,14 @@ type EffectiveFrom = string
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
+// IfMatch defines model for IfMatch.
+type IfMatch = string
+
 // KeyID defines model for KeyID.
 type KeyID = string
+
+// MayMatch defines model for MayMatch.
+type MayMatch = string
 
 // ProofID defines model for ProofID.
 type ProofID = string
@@ -1934,6 +2595,9 @@ type AccountReply = Account
 
 // BadRequestReply defines model for BadRequestReply.
 type BadRequestReply = Problem
+
+// CaseFileReply The case itself, as Case, and what belongs to it.
+type CaseFileReply = CaseFile
 
 // CaseListReply defines model for CaseListReply.
 type CaseListReply = CasePage
@@ -2031,6 +2695,9 @@ type RegistrationListReply = RegistrationPage
 // RegistrationReply The partner's view. Staff read the fields after `decision` as well.
 type RegistrationReply = Registration
 
+// StaleReply defines model for StaleReply.
+type StaleReply = Problem
+
 // UnavailableReply defines model for UnavailableReply.
 type UnavailableReply = Problem
 
@@ -2075,6 +2742,18 @@ type ListCasesParams struct {
 	// Queue name of the queue
 	Queue string `form:"queue,omitempty" json:"queue,omitempty,omitzero"`
 
+	// Assignee a person's id; `none`: nobody has taken it
+	Assignee string `form:"assignee,omitempty" json:"assignee,omitempty,omitzero"`
+
+	// Kind what opened it
+	Kind ListCasesParamsKind `form:"kind,omitempty" json:"kind,omitempty,omitzero"`
+
+	// PartnerID registrant of the registration in question
+	PartnerID string `form:"partner_id,omitempty" json:"partner_id,omitempty,omitzero"`
+
+	// DueBefore an instant, RFC 3339
+	DueBefore string `form:"due_before,omitempty" json:"due_before,omitempty,omitzero"`
+
 	// RegistrationID the registration in question
 	RegistrationID string `form:"registration_id,omitempty" json:"registration_id,omitempty,omitzero"`
 
@@ -2087,6 +2766,81 @@ type ListCasesParams struct {
 
 // ListCasesParamsStatus defines parameters for ListCases.
 type ListCasesParamsStatus string
+
+// ListCasesParamsKind defines parameters for ListCases.
+type ListCasesParamsKind string
+
+// AcknowledgeCaseParams defines parameters for AcknowledgeCase.
+type AcknowledgeCaseParams struct {
+	// IfMatch the `ETag` of the case that was read, to be refused if it has changed since
+	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
+
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// AskPartnerParams defines parameters for AskPartner.
+type AskPartnerParams struct {
+	// IfMatch the `ETag` of the case that was read, to be refused if it has changed since
+	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
+
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// AssignCaseParams defines parameters for AssignCase.
+type AssignCaseParams struct {
+	// IfMatch the `ETag` of the case that was read, to be refused if it has changed since
+	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
+
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// CommentOnCaseParams defines parameters for CommentOnCase.
+type CommentOnCaseParams struct {
+	// IfMatch the `ETag` of the case that was read, to be refused if it has changed since
+	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
+
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ConsultOnCaseParams defines parameters for ConsultOnCase.
+type ConsultOnCaseParams struct {
+	// IfMatch the `ETag` of the case that was read, to be refused if it has changed since
+	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
+
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ReopenCaseParams defines parameters for ReopenCase.
+type ReopenCaseParams struct {
+	// IfMatch the `ETag` of the case that was read: the version it is decided on
+	IfMatch IfMatch `json:"If-Match"`
+
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ResolveCaseParams defines parameters for ResolveCase.
+type ResolveCaseParams struct {
+	// IfMatch the `ETag` of the case that was read: the version it is decided on
+	IfMatch IfMatch `json:"If-Match"`
+
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// SnoozeCaseParams defines parameters for SnoozeCase.
+type SnoozeCaseParams struct {
+	// IfMatch the `ETag` of the case that was read, to be refused if it has changed since
+	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
+
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
 
 // ListOpportunitiesParams defines parameters for ListOpportunities.
 type ListOpportunitiesParams struct {
@@ -2196,6 +2950,12 @@ type CreateRegistrationParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// AppealRegistrationParams defines parameters for AppealRegistration.
+type AppealRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // ExtendRegistrationParams defines parameters for ExtendRegistration.
 type ExtendRegistrationParams struct {
 	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
@@ -2204,6 +2964,12 @@ type ExtendRegistrationParams struct {
 
 // LoseRegistrationParams defines parameters for LoseRegistration.
 type LoseRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// RespondToQuestionParams defines parameters for RespondToQuestion.
+type RespondToQuestionParams struct {
 	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
 	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -2235,6 +3001,27 @@ type PublishTerritoryPlanParams struct {
 // PutAccountJSONRequestBody defines body for PutAccount for application/json ContentType.
 type PutAccountJSONRequestBody = Account
 
+// AskPartnerJSONRequestBody defines body for AskPartner for application/json ContentType.
+type AskPartnerJSONRequestBody = CaseAskInput
+
+// AssignCaseJSONRequestBody defines body for AssignCase for application/json ContentType.
+type AssignCaseJSONRequestBody = CaseAssignInput
+
+// CommentOnCaseJSONRequestBody defines body for CommentOnCase for application/json ContentType.
+type CommentOnCaseJSONRequestBody = CaseCommentInput
+
+// ConsultOnCaseJSONRequestBody defines body for ConsultOnCase for application/json ContentType.
+type ConsultOnCaseJSONRequestBody = CaseConsultInput
+
+// ReopenCaseJSONRequestBody defines body for ReopenCase for application/json ContentType.
+type ReopenCaseJSONRequestBody = CaseReopenInput
+
+// ResolveCaseJSONRequestBody defines body for ResolveCase for application/json ContentType.
+type ResolveCaseJSONRequestBody = ResolveInput
+
+// SnoozeCaseJSONRequestBody defines body for SnoozeCase for application/json ContentType.
+type SnoozeCaseJSONRequestBody = CaseSnoozeInput
+
 // CheckJSONRequestBody defines body for Check for application/json ContentType.
 type CheckJSONRequestBody = RegistrationInput
 
@@ -2259,11 +3046,17 @@ type PutRateJSONRequestBody = Rate
 // CreateRegistrationJSONRequestBody defines body for CreateRegistration for application/json ContentType.
 type CreateRegistrationJSONRequestBody = RegistrationInput
 
+// AppealRegistrationJSONRequestBody defines body for AppealRegistration for application/json ContentType.
+type AppealRegistrationJSONRequestBody = AppealInput
+
 // ExtendRegistrationJSONRequestBody defines body for ExtendRegistration for application/json ContentType.
 type ExtendRegistrationJSONRequestBody = ExtensionInput
 
 // LoseRegistrationJSONRequestBody defines body for LoseRegistration for application/json ContentType.
 type LoseRegistrationJSONRequestBody = MoveInput
+
+// RespondToQuestionJSONRequestBody defines body for RespondToQuestion for application/json ContentType.
+type RespondToQuestionJSONRequestBody = AnswerInput
 
 // RevokeRegistrationJSONRequestBody defines body for RevokeRegistration for application/json ContentType.
 type RevokeRegistrationJSONRequestBody = MoveInput
@@ -2440,13 +3233,165 @@ type ClientInterface interface {
 
 	// ListCases List cases
 	//
+	// What is due first comes first; what has no due time comes last.
+	//
 	// Corresponds with GET /v1/cases (the `ListCases` operationId).
 	ListCases(ctx context.Context, params *ListCasesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetCase Read a case
 	//
+	// Everything needed to decide it on one page: the registration, its decision with conflicts and evidence, who else is in the
+	// dispute or waits behind it, what has happened, how cases alike were resolved, and what this key may do.
+	//
 	// Corresponds with GET /v1/cases/{id} (the `GetCase` operationId).
 	GetCase(ctx context.Context, id CaseID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AcknowledgeCase Acknowledge a case
+	//
+	// It is seen, and its first clock stops. Who acknowledges a case that nobody has takes it.
+	//
+	// Corresponds with POST /v1/cases/{id}/acknowledge (the `AcknowledgeCase` operationId).
+	AcknowledgeCase(ctx context.Context, id CaseID, params *AcknowledgeCaseParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AskPartnerWithBody Ask the partner
+	//
+	// The partner reads the text as `decision.case.question` and answers with `/respond`. The clocks of the case stand still until it
+	// does, or until `until`: ten business days if not given.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/cases/{id}/ask (the `AskPartner` operationId).
+	AskPartnerWithBody(ctx context.Context, id CaseID, params *AskPartnerParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AskPartner Ask the partner
+	//
+	// The partner reads the text as `decision.case.question` and answers with `/respond`. The clocks of the case stand still until it
+	// does, or until `until`: ten business days if not given.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/cases/{id}/ask (the `AskPartner` operationId).
+	AskPartner(ctx context.Context, id CaseID, params *AskPartnerParams, body AskPartnerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AssignCaseWithBody Assign a case
+	//
+	// To a person of its queue or authority; to nobody without `person_id`: it falls back to the queue.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/cases/{id}/assign (the `AssignCase` operationId).
+	AssignCaseWithBody(ctx context.Context, id CaseID, params *AssignCaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AssignCase Assign a case
+	//
+	// To a person of its queue or authority; to nobody without `person_id`: it falls back to the queue.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/cases/{id}/assign (the `AssignCase` operationId).
+	AssignCase(ctx context.Context, id CaseID, params *AssignCaseParams, body AssignCaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CommentOnCaseWithBody Comment on a case
+	//
+	// For staff. Whoever is mentioned is told (`dibs.case.mentioned.v1`).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/cases/{id}/comment (the `CommentOnCase` operationId).
+	CommentOnCaseWithBody(ctx context.Context, id CaseID, params *CommentOnCaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CommentOnCase Comment on a case
+	//
+	// For staff. Whoever is mentioned is told (`dibs.case.mentioned.v1`).
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/cases/{id}/comment (the `CommentOnCase` operationId).
+	CommentOnCase(ctx context.Context, id CaseID, params *CommentOnCaseParams, body CommentOnCaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ConsultOnCaseWithBody Consult
+	//
+	// Asks a person for a view: by default the owner of the opportunity that competes, else of the account, or who stands in for
+	// them. They answer with a comment.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/cases/{id}/consult (the `ConsultOnCase` operationId).
+	ConsultOnCaseWithBody(ctx context.Context, id CaseID, params *ConsultOnCaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ConsultOnCase Consult
+	//
+	// Asks a person for a view: by default the owner of the opportunity that competes, else of the account, or who stands in for
+	// them. They answer with a comment.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/cases/{id}/consult (the `ConsultOnCase` operationId).
+	ConsultOnCase(ctx context.Context, id CaseID, params *ConsultOnCaseParams, body ConsultOnCaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReopenCaseWithBody Reopen a case
+	//
+	// A resolved case is looked at once more: its registration waits for people again. One that is protected by now is revoked or
+	// extended, not reopened.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/cases/{id}/reopen (the `ReopenCase` operationId).
+	ReopenCaseWithBody(ctx context.Context, id CaseID, params *ReopenCaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReopenCase Reopen a case
+	//
+	// A resolved case is looked at once more: its registration waits for people again. One that is protected by now is revoked or
+	// extended, not reopened.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/cases/{id}/reopen (the `ReopenCase` operationId).
+	ReopenCase(ctx context.Context, id CaseID, params *ReopenCaseParams, body ReopenCaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResolveCaseWithBody Resolve a case
+	//
+	// Decides the registration in place of the rules, in the same commit as any decision: on the facts of now, under the promise of one
+	// holder. What cannot be granted because another holds it by now is a 409 that says who holds what. The key must name a person who
+	// has the authority of the case, up to the amount; the owner of what competes is refused. Where two people decide, the first call
+	// is a proposal, and the second, by another person with the same ruling or `confirm`, decides. `If-Match` holds the version that was
+	// read: when the case has changed since, a 412 says how. Everybody else in the case is decided again by the rules.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/cases/{id}/resolve (the `ResolveCase` operationId).
+	ResolveCaseWithBody(ctx context.Context, id CaseID, params *ResolveCaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResolveCase Resolve a case
+	//
+	// Decides the registration in place of the rules, in the same commit as any decision: on the facts of now, under the promise of one
+	// holder. What cannot be granted because another holds it by now is a 409 that says who holds what. The key must name a person who
+	// has the authority of the case, up to the amount; the owner of what competes is refused. Where two people decide, the first call
+	// is a proposal, and the second, by another person with the same ruling or `confirm`, decides. `If-Match` holds the version that was
+	// read: when the case has changed since, a 412 says how. Everybody else in the case is decided again by the rules.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/cases/{id}/resolve (the `ResolveCase` operationId).
+	ResolveCase(ctx context.Context, id CaseID, params *ResolveCaseParams, body ResolveCaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SnoozeCaseWithBody Put a case off
+	//
+	// Out of sight until an instant; its clocks run on.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/cases/{id}/snooze (the `SnoozeCase` operationId).
+	SnoozeCaseWithBody(ctx context.Context, id CaseID, params *SnoozeCaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SnoozeCase Put a case off
+	//
+	// Out of sight until an instant; its clocks run on.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/cases/{id}/snooze (the `SnoozeCase` operationId).
+	SnoozeCase(ctx context.Context, id CaseID, params *SnoozeCaseParams, body SnoozeCaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CheckWithBody Ask before filing
 	//
@@ -2774,6 +3719,26 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/registrations/{id} (the `GetRegistration` operationId).
 	GetRegistration(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// AppealRegistrationWithBody Appeal
+	//
+	// The partner asks for another look, where the decision says that it can be appealed (`decision.appeal`) and within the time it
+	// gives. It is a case of its own, which somebody else decides. A registration that was declined stands in line again meanwhile.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/appeal (the `AppealRegistration` operationId).
+	AppealRegistrationWithBody(ctx context.Context, id RegistrationID, params *AppealRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AppealRegistration Appeal
+	//
+	// The partner asks for another look, where the decision says that it can be appealed (`decision.appeal`) and within the time it
+	// gives. It is a case of its own, which somebody else decides. A registration that was declined stands in line again meanwhile.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/appeal (the `AppealRegistration` operationId).
+	AppealRegistration(ctx context.Context, id RegistrationID, params *AppealRegistrationParams, body AppealRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetDecision Read why it was decided so
 	//
 	// Partners read their view of the current decision. Staff also read every decision in full, newest first: normalised
@@ -2827,6 +3792,26 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/registrations/{id}/receipt (the `GetReceipt` operationId).
 	GetReceipt(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RespondToQuestionWithBody Answer a question
+	//
+	// The partner answers what it was asked about a registration under review (`decision.case.question`). The clocks of the case, which
+	// stood still for it, run on.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/respond (the `RespondToQuestion` operationId).
+	RespondToQuestionWithBody(ctx context.Context, id RegistrationID, params *RespondToQuestionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RespondToQuestion Answer a question
+	//
+	// The partner answers what it was asked about a registration under review (`decision.case.question`). The clocks of the case, which
+	// stood still for it, run on.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/respond (the `RespondToQuestion` operationId).
+	RespondToQuestion(ctx context.Context, id RegistrationID, params *RespondToQuestionParams, body RespondToQuestionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RevokeRegistrationWithBody Revoke a registration
 	//
@@ -3168,6 +4153,8 @@ func (c *Client) GetProof(ctx context.Context, id ProofID, reqEditors ...Request
 
 // ListCases List cases
 //
+// What is due first comes first; what has no due time comes last.
+//
 // Corresponds with GET /v1/cases (the `ListCases` operationId).
 func (c *Client) ListCases(ctx context.Context, params *ListCasesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListCasesRequest(c.Server, params)
@@ -3183,9 +4170,309 @@ func (c *Client) ListCases(ctx context.Context, params *ListCasesParams, reqEdit
 
 // GetCase Read a case
 //
+// Everything needed to decide it on one page: the registration, its decision with conflicts and evidence, who else is in the
+// dispute or waits behind it, what has happened, how cases alike were resolved, and what this key may do.
+//
 // Corresponds with GET /v1/cases/{id} (the `GetCase` operationId).
 func (c *Client) GetCase(ctx context.Context, id CaseID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetCaseRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AcknowledgeCase Acknowledge a case
+//
+// It is seen, and its first clock stops. Who acknowledges a case that nobody has takes it.
+//
+// Corresponds with POST /v1/cases/{id}/acknowledge (the `AcknowledgeCase` operationId).
+func (c *Client) AcknowledgeCase(ctx context.Context, id CaseID, params *AcknowledgeCaseParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcknowledgeCaseRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AskPartnerWithBody Ask the partner
+//
+// The partner reads the text as `decision.case.question` and answers with `/respond`. The clocks of the case stand still until it
+// does, or until `until`: ten business days if not given.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/cases/{id}/ask (the `AskPartner` operationId).
+func (c *Client) AskPartnerWithBody(ctx context.Context, id CaseID, params *AskPartnerParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAskPartnerRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AskPartner Ask the partner
+//
+// The partner reads the text as `decision.case.question` and answers with `/respond`. The clocks of the case stand still until it
+// does, or until `until`: ten business days if not given.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/cases/{id}/ask (the `AskPartner` operationId).
+func (c *Client) AskPartner(ctx context.Context, id CaseID, params *AskPartnerParams, body AskPartnerJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAskPartnerRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AssignCaseWithBody Assign a case
+//
+// To a person of its queue or authority; to nobody without `person_id`: it falls back to the queue.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/cases/{id}/assign (the `AssignCase` operationId).
+func (c *Client) AssignCaseWithBody(ctx context.Context, id CaseID, params *AssignCaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAssignCaseRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AssignCase Assign a case
+//
+// To a person of its queue or authority; to nobody without `person_id`: it falls back to the queue.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/cases/{id}/assign (the `AssignCase` operationId).
+func (c *Client) AssignCase(ctx context.Context, id CaseID, params *AssignCaseParams, body AssignCaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAssignCaseRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CommentOnCaseWithBody Comment on a case
+//
+// For staff. Whoever is mentioned is told (`dibs.case.mentioned.v1`).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/cases/{id}/comment (the `CommentOnCase` operationId).
+func (c *Client) CommentOnCaseWithBody(ctx context.Context, id CaseID, params *CommentOnCaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCommentOnCaseRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CommentOnCase Comment on a case
+//
+// For staff. Whoever is mentioned is told (`dibs.case.mentioned.v1`).
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/cases/{id}/comment (the `CommentOnCase` operationId).
+func (c *Client) CommentOnCase(ctx context.Context, id CaseID, params *CommentOnCaseParams, body CommentOnCaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCommentOnCaseRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ConsultOnCaseWithBody Consult
+//
+// Asks a person for a view: by default the owner of the opportunity that competes, else of the account, or who stands in for
+// them. They answer with a comment.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/cases/{id}/consult (the `ConsultOnCase` operationId).
+func (c *Client) ConsultOnCaseWithBody(ctx context.Context, id CaseID, params *ConsultOnCaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewConsultOnCaseRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ConsultOnCase Consult
+//
+// Asks a person for a view: by default the owner of the opportunity that competes, else of the account, or who stands in for
+// them. They answer with a comment.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/cases/{id}/consult (the `ConsultOnCase` operationId).
+func (c *Client) ConsultOnCase(ctx context.Context, id CaseID, params *ConsultOnCaseParams, body ConsultOnCaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewConsultOnCaseRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReopenCaseWithBody Reopen a case
+//
+// A resolved case is looked at once more: its registration waits for people again. One that is protected by now is revoked or
+// extended, not reopened.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/cases/{id}/reopen (the `ReopenCase` operationId).
+func (c *Client) ReopenCaseWithBody(ctx context.Context, id CaseID, params *ReopenCaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReopenCaseRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReopenCase Reopen a case
+//
+// A resolved case is looked at once more: its registration waits for people again. One that is protected by now is revoked or
+// extended, not reopened.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/cases/{id}/reopen (the `ReopenCase` operationId).
+func (c *Client) ReopenCase(ctx context.Context, id CaseID, params *ReopenCaseParams, body ReopenCaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReopenCaseRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResolveCaseWithBody Resolve a case
+//
+// Decides the registration in place of the rules, in the same commit as any decision: on the facts of now, under the promise of one
+// holder. What cannot be granted because another holds it by now is a 409 that says who holds what. The key must name a person who
+// has the authority of the case, up to the amount; the owner of what competes is refused. Where two people decide, the first call
+// is a proposal, and the second, by another person with the same ruling or `confirm`, decides. `If-Match` holds the version that was
+// read: when the case has changed since, a 412 says how. Everybody else in the case is decided again by the rules.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/cases/{id}/resolve (the `ResolveCase` operationId).
+func (c *Client) ResolveCaseWithBody(ctx context.Context, id CaseID, params *ResolveCaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResolveCaseRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResolveCase Resolve a case
+//
+// Decides the registration in place of the rules, in the same commit as any decision: on the facts of now, under the promise of one
+// holder. What cannot be granted because another holds it by now is a 409 that says who holds what. The key must name a person who
+// has the authority of the case, up to the amount; the owner of what competes is refused. Where two people decide, the first call
+// is a proposal, and the second, by another person with the same ruling or `confirm`, decides. `If-Match` holds the version that was
+// read: when the case has changed since, a 412 says how. Everybody else in the case is decided again by the rules.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/cases/{id}/resolve (the `ResolveCase` operationId).
+func (c *Client) ResolveCase(ctx context.Context, id CaseID, params *ResolveCaseParams, body ResolveCaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResolveCaseRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SnoozeCaseWithBody Put a case off
+//
+// Out of sight until an instant; its clocks run on.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/cases/{id}/snooze (the `SnoozeCase` operationId).
+func (c *Client) SnoozeCaseWithBody(ctx context.Context, id CaseID, params *SnoozeCaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSnoozeCaseRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SnoozeCase Put a case off
+//
+// Out of sight until an instant; its clocks run on.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/cases/{id}/snooze (the `SnoozeCase` operationId).
+func (c *Client) SnoozeCase(ctx context.Context, id CaseID, params *SnoozeCaseParams, body SnoozeCaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSnoozeCaseRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3972,6 +5259,46 @@ func (c *Client) GetRegistration(ctx context.Context, id RegistrationID, reqEdit
 	return c.Client.Do(req)
 }
 
+// AppealRegistrationWithBody Appeal
+//
+// The partner asks for another look, where the decision says that it can be appealed (`decision.appeal`) and within the time it
+// gives. It is a case of its own, which somebody else decides. A registration that was declined stands in line again meanwhile.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/registrations/{id}/appeal (the `AppealRegistration` operationId).
+func (c *Client) AppealRegistrationWithBody(ctx context.Context, id RegistrationID, params *AppealRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAppealRegistrationRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AppealRegistration Appeal
+//
+// The partner asks for another look, where the decision says that it can be appealed (`decision.appeal`) and within the time it
+// gives. It is a case of its own, which somebody else decides. A registration that was declined stands in line again meanwhile.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/registrations/{id}/appeal (the `AppealRegistration` operationId).
+func (c *Client) AppealRegistration(ctx context.Context, id RegistrationID, params *AppealRegistrationParams, body AppealRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAppealRegistrationRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetDecision Read why it was decided so
 //
 // Partners read their view of the current decision. Staff also read every decision in full, newest first: normalised
@@ -4076,6 +5403,46 @@ func (c *Client) LoseRegistration(ctx context.Context, id RegistrationID, params
 // Corresponds with GET /v1/registrations/{id}/receipt (the `GetReceipt` operationId).
 func (c *Client) GetReceipt(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetReceiptRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RespondToQuestionWithBody Answer a question
+//
+// The partner answers what it was asked about a registration under review (`decision.case.question`). The clocks of the case, which
+// stood still for it, run on.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/registrations/{id}/respond (the `RespondToQuestion` operationId).
+func (c *Client) RespondToQuestionWithBody(ctx context.Context, id RegistrationID, params *RespondToQuestionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRespondToQuestionRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RespondToQuestion Answer a question
+//
+// The partner answers what it was asked about a registration under review (`decision.case.question`). The clocks of the case, which
+// stood still for it, run on.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/registrations/{id}/respond (the `RespondToQuestion` operationId).
+func (c *Client) RespondToQuestion(ctx context.Context, id RegistrationID, params *RespondToQuestionParams, body RespondToQuestionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRespondToQuestionRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4851,6 +6218,38 @@ func NewListCasesRequest(server string, params *ListCasesParams) (*http.Request,
 			}
 		}
 
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "assignee", params.Assignee, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "partner_id", params.PartnerID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "due_before", params.DueBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "registration_id", params.RegistrationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 			return nil, err
 		} else {
@@ -4918,6 +6317,545 @@ func NewGetCaseRequest(server string, id CaseID) (*http.Request, error) {
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAcknowledgeCaseRequest constructs an http.Request for the AcknowledgeCase method
+func NewAcknowledgeCaseRequest(server string, id CaseID, params *AcknowledgeCaseParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/cases/%s/acknowledge", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("If-Match", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewAskPartnerRequest calls the generic AskPartner builder with application/json body
+func NewAskPartnerRequest(server string, id CaseID, params *AskPartnerParams, body AskPartnerJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAskPartnerRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewAskPartnerRequestWithBody constructs an http.Request for the AskPartner method, with any body, and a specified content type
+func NewAskPartnerRequestWithBody(server string, id CaseID, params *AskPartnerParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/cases/%s/ask", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("If-Match", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewAssignCaseRequest calls the generic AssignCase builder with application/json body
+func NewAssignCaseRequest(server string, id CaseID, params *AssignCaseParams, body AssignCaseJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAssignCaseRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewAssignCaseRequestWithBody constructs an http.Request for the AssignCase method, with any body, and a specified content type
+func NewAssignCaseRequestWithBody(server string, id CaseID, params *AssignCaseParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/cases/%s/assign", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("If-Match", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewCommentOnCaseRequest calls the generic CommentOnCase builder with application/json body
+func NewCommentOnCaseRequest(server string, id CaseID, params *CommentOnCaseParams, body CommentOnCaseJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCommentOnCaseRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewCommentOnCaseRequestWithBody constructs an http.Request for the CommentOnCase method, with any body, and a specified content type
+func NewCommentOnCaseRequestWithBody(server string, id CaseID, params *CommentOnCaseParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/cases/%s/comment", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("If-Match", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewConsultOnCaseRequest calls the generic ConsultOnCase builder with application/json body
+func NewConsultOnCaseRequest(server string, id CaseID, params *ConsultOnCaseParams, body ConsultOnCaseJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewConsultOnCaseRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewConsultOnCaseRequestWithBody constructs an http.Request for the ConsultOnCase method, with any body, and a specified content type
+func NewConsultOnCaseRequestWithBody(server string, id CaseID, params *ConsultOnCaseParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/cases/%s/consult", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("If-Match", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewReopenCaseRequest calls the generic ReopenCase builder with application/json body
+func NewReopenCaseRequest(server string, id CaseID, params *ReopenCaseParams, body ReopenCaseJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReopenCaseRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewReopenCaseRequestWithBody constructs an http.Request for the ReopenCase method, with any body, and a specified content type
+func NewReopenCaseRequestWithBody(server string, id CaseID, params *ReopenCaseParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/cases/%s/reopen", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("If-Match", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewResolveCaseRequest calls the generic ResolveCase builder with application/json body
+func NewResolveCaseRequest(server string, id CaseID, params *ResolveCaseParams, body ResolveCaseJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewResolveCaseRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewResolveCaseRequestWithBody constructs an http.Request for the ResolveCase method, with any body, and a specified content type
+func NewResolveCaseRequestWithBody(server string, id CaseID, params *ResolveCaseParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/cases/%s/resolve", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("If-Match", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
+	}
+
+	return req, nil
+}
+
+// NewSnoozeCaseRequest calls the generic SnoozeCase builder with application/json body
+func NewSnoozeCaseRequest(server string, id CaseID, params *SnoozeCaseParams, body SnoozeCaseJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSnoozeCaseRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewSnoozeCaseRequestWithBody constructs an http.Request for the SnoozeCase method, with any body, and a specified content type
+func NewSnoozeCaseRequestWithBody(server string, id CaseID, params *SnoozeCaseParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/cases/%s/snooze", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("If-Match", headerParam0)
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam1)
+
 	}
 
 	return req, nil
@@ -6496,6 +8434,66 @@ func NewGetRegistrationRequest(server string, id RegistrationID) (*http.Request,
 	return req, nil
 }
 
+// NewAppealRegistrationRequest calls the generic AppealRegistration builder with application/json body
+func NewAppealRegistrationRequest(server string, id RegistrationID, params *AppealRegistrationParams, body AppealRegistrationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAppealRegistrationRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewAppealRegistrationRequestWithBody constructs an http.Request for the AppealRegistration method, with any body, and a specified content type
+func NewAppealRegistrationRequestWithBody(server string, id RegistrationID, params *AppealRegistrationParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/registrations/%s/appeal", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewGetDecisionRequest constructs an http.Request for the GetDecision method
 func NewGetDecisionRequest(server string, id RegistrationID) (*http.Request, error) {
 	var err error
@@ -6679,6 +8677,66 @@ func NewGetReceiptRequest(server string, id RegistrationID) (*http.Request, erro
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRespondToQuestionRequest calls the generic RespondToQuestion builder with application/json body
+func NewRespondToQuestionRequest(server string, id RegistrationID, params *RespondToQuestionParams, body RespondToQuestionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRespondToQuestionRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewRespondToQuestionRequestWithBody constructs an http.Request for the RespondToQuestion method, with any body, and a specified content type
+func NewRespondToQuestionRequestWithBody(server string, id RegistrationID, params *RespondToQuestionParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/registrations/%s/respond", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
 	}
 
 	return req, nil
@@ -7205,6 +9263,8 @@ type ClientWithResponsesInterface interface {
 
 	// ListCasesWithResponse List cases
 	//
+	// What is due first comes first; what has no due time comes last.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/cases (the `ListCases` operationId).
@@ -7212,10 +9272,162 @@ type ClientWithResponsesInterface interface {
 
 	// GetCaseWithResponse Read a case
 	//
+	// Everything needed to decide it on one page: the registration, its decision with conflicts and evidence, who else is in the
+	// dispute or waits behind it, what has happened, how cases alike were resolved, and what this key may do.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/cases/{id} (the `GetCase` operationId).
 	GetCaseWithResponse(ctx context.Context, id CaseID, reqEditors ...RequestEditorFn) (*GetCaseResponse, error)
+
+	// AcknowledgeCaseWithResponse Acknowledge a case
+	//
+	// It is seen, and its first clock stops. Who acknowledges a case that nobody has takes it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/cases/{id}/acknowledge (the `AcknowledgeCase` operationId).
+	AcknowledgeCaseWithResponse(ctx context.Context, id CaseID, params *AcknowledgeCaseParams, reqEditors ...RequestEditorFn) (*AcknowledgeCaseResponse, error)
+
+	// AskPartnerWithBodyWithResponse Ask the partner
+	//
+	// The partner reads the text as `decision.case.question` and answers with `/respond`. The clocks of the case stand still until it
+	// does, or until `until`: ten business days if not given.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/cases/{id}/ask (the `AskPartner` operationId).
+	AskPartnerWithBodyWithResponse(ctx context.Context, id CaseID, params *AskPartnerParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AskPartnerResponse, error)
+
+	// AskPartnerWithResponse Ask the partner
+	//
+	// The partner reads the text as `decision.case.question` and answers with `/respond`. The clocks of the case stand still until it
+	// does, or until `until`: ten business days if not given.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/cases/{id}/ask (the `AskPartner` operationId).
+	AskPartnerWithResponse(ctx context.Context, id CaseID, params *AskPartnerParams, body AskPartnerJSONRequestBody, reqEditors ...RequestEditorFn) (*AskPartnerResponse, error)
+
+	// AssignCaseWithBodyWithResponse Assign a case
+	//
+	// To a person of its queue or authority; to nobody without `person_id`: it falls back to the queue.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/cases/{id}/assign (the `AssignCase` operationId).
+	AssignCaseWithBodyWithResponse(ctx context.Context, id CaseID, params *AssignCaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AssignCaseResponse, error)
+
+	// AssignCaseWithResponse Assign a case
+	//
+	// To a person of its queue or authority; to nobody without `person_id`: it falls back to the queue.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/cases/{id}/assign (the `AssignCase` operationId).
+	AssignCaseWithResponse(ctx context.Context, id CaseID, params *AssignCaseParams, body AssignCaseJSONRequestBody, reqEditors ...RequestEditorFn) (*AssignCaseResponse, error)
+
+	// CommentOnCaseWithBodyWithResponse Comment on a case
+	//
+	// For staff. Whoever is mentioned is told (`dibs.case.mentioned.v1`).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/cases/{id}/comment (the `CommentOnCase` operationId).
+	CommentOnCaseWithBodyWithResponse(ctx context.Context, id CaseID, params *CommentOnCaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CommentOnCaseResponse, error)
+
+	// CommentOnCaseWithResponse Comment on a case
+	//
+	// For staff. Whoever is mentioned is told (`dibs.case.mentioned.v1`).
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/cases/{id}/comment (the `CommentOnCase` operationId).
+	CommentOnCaseWithResponse(ctx context.Context, id CaseID, params *CommentOnCaseParams, body CommentOnCaseJSONRequestBody, reqEditors ...RequestEditorFn) (*CommentOnCaseResponse, error)
+
+	// ConsultOnCaseWithBodyWithResponse Consult
+	//
+	// Asks a person for a view: by default the owner of the opportunity that competes, else of the account, or who stands in for
+	// them. They answer with a comment.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/cases/{id}/consult (the `ConsultOnCase` operationId).
+	ConsultOnCaseWithBodyWithResponse(ctx context.Context, id CaseID, params *ConsultOnCaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ConsultOnCaseResponse, error)
+
+	// ConsultOnCaseWithResponse Consult
+	//
+	// Asks a person for a view: by default the owner of the opportunity that competes, else of the account, or who stands in for
+	// them. They answer with a comment.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/cases/{id}/consult (the `ConsultOnCase` operationId).
+	ConsultOnCaseWithResponse(ctx context.Context, id CaseID, params *ConsultOnCaseParams, body ConsultOnCaseJSONRequestBody, reqEditors ...RequestEditorFn) (*ConsultOnCaseResponse, error)
+
+	// ReopenCaseWithBodyWithResponse Reopen a case
+	//
+	// A resolved case is looked at once more: its registration waits for people again. One that is protected by now is revoked or
+	// extended, not reopened.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/cases/{id}/reopen (the `ReopenCase` operationId).
+	ReopenCaseWithBodyWithResponse(ctx context.Context, id CaseID, params *ReopenCaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReopenCaseResponse, error)
+
+	// ReopenCaseWithResponse Reopen a case
+	//
+	// A resolved case is looked at once more: its registration waits for people again. One that is protected by now is revoked or
+	// extended, not reopened.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/cases/{id}/reopen (the `ReopenCase` operationId).
+	ReopenCaseWithResponse(ctx context.Context, id CaseID, params *ReopenCaseParams, body ReopenCaseJSONRequestBody, reqEditors ...RequestEditorFn) (*ReopenCaseResponse, error)
+
+	// ResolveCaseWithBodyWithResponse Resolve a case
+	//
+	// Decides the registration in place of the rules, in the same commit as any decision: on the facts of now, under the promise of one
+	// holder. What cannot be granted because another holds it by now is a 409 that says who holds what. The key must name a person who
+	// has the authority of the case, up to the amount; the owner of what competes is refused. Where two people decide, the first call
+	// is a proposal, and the second, by another person with the same ruling or `confirm`, decides. `If-Match` holds the version that was
+	// read: when the case has changed since, a 412 says how. Everybody else in the case is decided again by the rules.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/cases/{id}/resolve (the `ResolveCase` operationId).
+	ResolveCaseWithBodyWithResponse(ctx context.Context, id CaseID, params *ResolveCaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResolveCaseResponse, error)
+
+	// ResolveCaseWithResponse Resolve a case
+	//
+	// Decides the registration in place of the rules, in the same commit as any decision: on the facts of now, under the promise of one
+	// holder. What cannot be granted because another holds it by now is a 409 that says who holds what. The key must name a person who
+	// has the authority of the case, up to the amount; the owner of what competes is refused. Where two people decide, the first call
+	// is a proposal, and the second, by another person with the same ruling or `confirm`, decides. `If-Match` holds the version that was
+	// read: when the case has changed since, a 412 says how. Everybody else in the case is decided again by the rules.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/cases/{id}/resolve (the `ResolveCase` operationId).
+	ResolveCaseWithResponse(ctx context.Context, id CaseID, params *ResolveCaseParams, body ResolveCaseJSONRequestBody, reqEditors ...RequestEditorFn) (*ResolveCaseResponse, error)
+
+	// SnoozeCaseWithBodyWithResponse Put a case off
+	//
+	// Out of sight until an instant; its clocks run on.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/cases/{id}/snooze (the `SnoozeCase` operationId).
+	SnoozeCaseWithBodyWithResponse(ctx context.Context, id CaseID, params *SnoozeCaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SnoozeCaseResponse, error)
+
+	// SnoozeCaseWithResponse Put a case off
+	//
+	// Out of sight until an instant; its clocks run on.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/cases/{id}/snooze (the `SnoozeCase` operationId).
+	SnoozeCaseWithResponse(ctx context.Context, id CaseID, params *SnoozeCaseParams, body SnoozeCaseJSONRequestBody, reqEditors ...RequestEditorFn) (*SnoozeCaseResponse, error)
 
 	// CheckWithBodyWithResponse Ask before filing
 	//
@@ -7589,6 +9801,26 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/registrations/{id} (the `GetRegistration` operationId).
 	GetRegistrationWithResponse(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*GetRegistrationResponse, error)
 
+	// AppealRegistrationWithBodyWithResponse Appeal
+	//
+	// The partner asks for another look, where the decision says that it can be appealed (`decision.appeal`) and within the time it
+	// gives. It is a case of its own, which somebody else decides. A registration that was declined stands in line again meanwhile.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/appeal (the `AppealRegistration` operationId).
+	AppealRegistrationWithBodyWithResponse(ctx context.Context, id RegistrationID, params *AppealRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AppealRegistrationResponse, error)
+
+	// AppealRegistrationWithResponse Appeal
+	//
+	// The partner asks for another look, where the decision says that it can be appealed (`decision.appeal`) and within the time it
+	// gives. It is a case of its own, which somebody else decides. A registration that was declined stands in line again meanwhile.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/appeal (the `AppealRegistration` operationId).
+	AppealRegistrationWithResponse(ctx context.Context, id RegistrationID, params *AppealRegistrationParams, body AppealRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*AppealRegistrationResponse, error)
+
 	// GetDecisionWithResponse Read why it was decided so
 	//
 	// Partners read their view of the current decision. Staff also read every decision in full, newest first: normalised
@@ -7646,6 +9878,26 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/registrations/{id}/receipt (the `GetReceipt` operationId).
 	GetReceiptWithResponse(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*GetReceiptResponse, error)
+
+	// RespondToQuestionWithBodyWithResponse Answer a question
+	//
+	// The partner answers what it was asked about a registration under review (`decision.case.question`). The clocks of the case, which
+	// stood still for it, run on.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/respond (the `RespondToQuestion` operationId).
+	RespondToQuestionWithBodyWithResponse(ctx context.Context, id RegistrationID, params *RespondToQuestionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RespondToQuestionResponse, error)
+
+	// RespondToQuestionWithResponse Answer a question
+	//
+	// The partner answers what it was asked about a registration under review (`decision.case.question`). The clocks of the case, which
+	// stood still for it, run on.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/respond (the `RespondToQuestion` operationId).
+	RespondToQuestionWithResponse(ctx context.Context, id RegistrationID, params *RespondToQuestionParams, body RespondToQuestionJSONRequestBody, reqEditors ...RequestEditorFn) (*RespondToQuestionResponse, error)
 
 	// RevokeRegistrationWithBodyWithResponse Revoke a registration
 	//
@@ -8487,19 +10739,26 @@ func (r ListCasesResponse) ContentType() string {
 	return ""
 }
 
+// GetCaseResponse200Headers the declared response headers of an HTTP 200 response for GetCase
+type GetCaseResponse200Headers struct {
+	ETag string
+}
+
 type GetCaseResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *CaseReply
+	JSON200 *CaseFileReply
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *NotFoundReply
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetCaseResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r GetCaseResponse) GetJSON200() *CaseReply {
+func (r GetCaseResponse) GetJSON200() *CaseFileReply {
 	return r.JSON200
 }
 
@@ -8536,6 +10795,684 @@ func (r GetCaseResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetCaseResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// AcknowledgeCaseResponse200Headers the declared response headers of an HTTP 200 response for AcknowledgeCase
+type AcknowledgeCaseResponse200Headers struct {
+	ETag string
+}
+
+type AcknowledgeCaseResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CaseReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationProblemJSON412 *StaleReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *AcknowledgeCaseResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AcknowledgeCaseResponse) GetJSON200() *CaseReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AcknowledgeCaseResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AcknowledgeCaseResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r AcknowledgeCaseResponse) GetApplicationProblemJSON412() *StaleReply {
+	return r.ApplicationProblemJSON412
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AcknowledgeCaseResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AcknowledgeCaseResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AcknowledgeCaseResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AcknowledgeCaseResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AcknowledgeCaseResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AcknowledgeCaseResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// AskPartnerResponse200Headers the declared response headers of an HTTP 200 response for AskPartner
+type AskPartnerResponse200Headers struct {
+	ETag string
+}
+
+type AskPartnerResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CaseReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationProblemJSON412 *StaleReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *AskPartnerResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AskPartnerResponse) GetJSON200() *CaseReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AskPartnerResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AskPartnerResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r AskPartnerResponse) GetApplicationProblemJSON412() *StaleReply {
+	return r.ApplicationProblemJSON412
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AskPartnerResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AskPartnerResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AskPartnerResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AskPartnerResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AskPartnerResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AskPartnerResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// AssignCaseResponse200Headers the declared response headers of an HTTP 200 response for AssignCase
+type AssignCaseResponse200Headers struct {
+	ETag string
+}
+
+type AssignCaseResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CaseReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationProblemJSON412 *StaleReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *AssignCaseResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AssignCaseResponse) GetJSON200() *CaseReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AssignCaseResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AssignCaseResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r AssignCaseResponse) GetApplicationProblemJSON412() *StaleReply {
+	return r.ApplicationProblemJSON412
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AssignCaseResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AssignCaseResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AssignCaseResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AssignCaseResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AssignCaseResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AssignCaseResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CommentOnCaseResponse200Headers the declared response headers of an HTTP 200 response for CommentOnCase
+type CommentOnCaseResponse200Headers struct {
+	ETag string
+}
+
+type CommentOnCaseResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CaseReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationProblemJSON412 *StaleReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CommentOnCaseResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CommentOnCaseResponse) GetJSON200() *CaseReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CommentOnCaseResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CommentOnCaseResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r CommentOnCaseResponse) GetApplicationProblemJSON412() *StaleReply {
+	return r.ApplicationProblemJSON412
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CommentOnCaseResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CommentOnCaseResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CommentOnCaseResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CommentOnCaseResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CommentOnCaseResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CommentOnCaseResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ConsultOnCaseResponse200Headers the declared response headers of an HTTP 200 response for ConsultOnCase
+type ConsultOnCaseResponse200Headers struct {
+	ETag string
+}
+
+type ConsultOnCaseResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CaseReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationProblemJSON412 *StaleReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ConsultOnCaseResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ConsultOnCaseResponse) GetJSON200() *CaseReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ConsultOnCaseResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ConsultOnCaseResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r ConsultOnCaseResponse) GetApplicationProblemJSON412() *StaleReply {
+	return r.ApplicationProblemJSON412
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ConsultOnCaseResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ConsultOnCaseResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ConsultOnCaseResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ConsultOnCaseResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ConsultOnCaseResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ConsultOnCaseResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReopenCaseResponse200Headers the declared response headers of an HTTP 200 response for ReopenCase
+type ReopenCaseResponse200Headers struct {
+	ETag string
+}
+
+type ReopenCaseResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CaseReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationProblemJSON412 *StaleReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSON428 the response for an HTTP 428 `application/problem+json` response
+	ApplicationProblemJSON428 *StaleReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ReopenCaseResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReopenCaseResponse) GetJSON200() *CaseReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReopenCaseResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReopenCaseResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r ReopenCaseResponse) GetApplicationProblemJSON412() *StaleReply {
+	return r.ApplicationProblemJSON412
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ReopenCaseResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON428 returns the response for an HTTP 428 `application/problem+json` response
+func (r ReopenCaseResponse) GetApplicationProblemJSON428() *StaleReply {
+	return r.ApplicationProblemJSON428
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ReopenCaseResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ReopenCaseResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReopenCaseResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReopenCaseResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReopenCaseResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ResolveCaseResponse200Headers the declared response headers of an HTTP 200 response for ResolveCase
+type ResolveCaseResponse200Headers struct {
+	ETag string
+}
+
+type ResolveCaseResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CaseReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationProblemJSON412 *StaleReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSON428 the response for an HTTP 428 `application/problem+json` response
+	ApplicationProblemJSON428 *StaleReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ResolveCaseResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ResolveCaseResponse) GetJSON200() *CaseReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ResolveCaseResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ResolveCaseResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r ResolveCaseResponse) GetApplicationProblemJSON412() *StaleReply {
+	return r.ApplicationProblemJSON412
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ResolveCaseResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON428 returns the response for an HTTP 428 `application/problem+json` response
+func (r ResolveCaseResponse) GetApplicationProblemJSON428() *StaleReply {
+	return r.ApplicationProblemJSON428
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ResolveCaseResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ResolveCaseResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ResolveCaseResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResolveCaseResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ResolveCaseResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// SnoozeCaseResponse200Headers the declared response headers of an HTTP 200 response for SnoozeCase
+type SnoozeCaseResponse200Headers struct {
+	ETag string
+}
+
+type SnoozeCaseResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CaseReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
+	ApplicationProblemJSON412 *StaleReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *SnoozeCaseResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SnoozeCaseResponse) GetJSON200() *CaseReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r SnoozeCaseResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r SnoozeCaseResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON412 returns the response for an HTTP 412 `application/problem+json` response
+func (r SnoozeCaseResponse) GetApplicationProblemJSON412() *StaleReply {
+	return r.ApplicationProblemJSON412
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r SnoozeCaseResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SnoozeCaseResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SnoozeCaseResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SnoozeCaseResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SnoozeCaseResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SnoozeCaseResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -10585,6 +13522,82 @@ func (r GetRegistrationResponse) ContentType() string {
 	return ""
 }
 
+// AppealRegistrationResponse200Headers the declared response headers of an HTTP 200 response for AppealRegistration
+type AppealRegistrationResponse200Headers struct {
+	IdempotentReplayed string
+}
+
+type AppealRegistrationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MovedReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *AppealRegistrationResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AppealRegistrationResponse) GetJSON200() *MovedReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AppealRegistrationResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AppealRegistrationResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AppealRegistrationResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AppealRegistrationResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AppealRegistrationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AppealRegistrationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AppealRegistrationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AppealRegistrationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetDecisionResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -10848,6 +13861,82 @@ func (r GetReceiptResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetReceiptResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RespondToQuestionResponse200Headers the declared response headers of an HTTP 200 response for RespondToQuestion
+type RespondToQuestionResponse200Headers struct {
+	IdempotentReplayed string
+}
+
+type RespondToQuestionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MovedReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RespondToQuestionResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RespondToQuestionResponse) GetJSON200() *MovedReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RespondToQuestionResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RespondToQuestionResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RespondToQuestionResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r RespondToQuestionResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r RespondToQuestionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RespondToQuestionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RespondToQuestionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RespondToQuestionResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -11584,6 +14673,8 @@ func (c *ClientWithResponses) GetProofWithResponse(ctx context.Context, id Proof
 
 // ListCasesWithResponse List cases
 //
+// What is due first comes first; what has no due time comes last.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/cases (the `ListCases` operationId).
@@ -11597,6 +14688,9 @@ func (c *ClientWithResponses) ListCasesWithResponse(ctx context.Context, params 
 
 // GetCaseWithResponse Read a case
 //
+// Everything needed to decide it on one page: the registration, its decision with conflicts and evidence, who else is in the
+// dispute or waits behind it, what has happened, how cases alike were resolved, and what this key may do.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/cases/{id} (the `GetCase` operationId).
@@ -11606,6 +14700,245 @@ func (c *ClientWithResponses) GetCaseWithResponse(ctx context.Context, id CaseID
 		return nil, err
 	}
 	return ParseGetCaseResponse(rsp)
+}
+
+// AcknowledgeCaseWithResponse Acknowledge a case
+//
+// It is seen, and its first clock stops. Who acknowledges a case that nobody has takes it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/cases/{id}/acknowledge (the `AcknowledgeCase` operationId).
+func (c *ClientWithResponses) AcknowledgeCaseWithResponse(ctx context.Context, id CaseID, params *AcknowledgeCaseParams, reqEditors ...RequestEditorFn) (*AcknowledgeCaseResponse, error) {
+	rsp, err := c.AcknowledgeCase(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcknowledgeCaseResponse(rsp)
+}
+
+// AskPartnerWithBodyWithResponse Ask the partner
+//
+// The partner reads the text as `decision.case.question` and answers with `/respond`. The clocks of the case stand still until it
+// does, or until `until`: ten business days if not given.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/cases/{id}/ask (the `AskPartner` operationId).
+func (c *ClientWithResponses) AskPartnerWithBodyWithResponse(ctx context.Context, id CaseID, params *AskPartnerParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AskPartnerResponse, error) {
+	rsp, err := c.AskPartnerWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAskPartnerResponse(rsp)
+}
+
+// AskPartnerWithResponse Ask the partner
+//
+// The partner reads the text as `decision.case.question` and answers with `/respond`. The clocks of the case stand still until it
+// does, or until `until`: ten business days if not given.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/cases/{id}/ask (the `AskPartner` operationId).
+func (c *ClientWithResponses) AskPartnerWithResponse(ctx context.Context, id CaseID, params *AskPartnerParams, body AskPartnerJSONRequestBody, reqEditors ...RequestEditorFn) (*AskPartnerResponse, error) {
+	rsp, err := c.AskPartner(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAskPartnerResponse(rsp)
+}
+
+// AssignCaseWithBodyWithResponse Assign a case
+//
+// To a person of its queue or authority; to nobody without `person_id`: it falls back to the queue.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/cases/{id}/assign (the `AssignCase` operationId).
+func (c *ClientWithResponses) AssignCaseWithBodyWithResponse(ctx context.Context, id CaseID, params *AssignCaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AssignCaseResponse, error) {
+	rsp, err := c.AssignCaseWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAssignCaseResponse(rsp)
+}
+
+// AssignCaseWithResponse Assign a case
+//
+// To a person of its queue or authority; to nobody without `person_id`: it falls back to the queue.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/cases/{id}/assign (the `AssignCase` operationId).
+func (c *ClientWithResponses) AssignCaseWithResponse(ctx context.Context, id CaseID, params *AssignCaseParams, body AssignCaseJSONRequestBody, reqEditors ...RequestEditorFn) (*AssignCaseResponse, error) {
+	rsp, err := c.AssignCase(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAssignCaseResponse(rsp)
+}
+
+// CommentOnCaseWithBodyWithResponse Comment on a case
+//
+// For staff. Whoever is mentioned is told (`dibs.case.mentioned.v1`).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/cases/{id}/comment (the `CommentOnCase` operationId).
+func (c *ClientWithResponses) CommentOnCaseWithBodyWithResponse(ctx context.Context, id CaseID, params *CommentOnCaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CommentOnCaseResponse, error) {
+	rsp, err := c.CommentOnCaseWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCommentOnCaseResponse(rsp)
+}
+
+// CommentOnCaseWithResponse Comment on a case
+//
+// For staff. Whoever is mentioned is told (`dibs.case.mentioned.v1`).
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/cases/{id}/comment (the `CommentOnCase` operationId).
+func (c *ClientWithResponses) CommentOnCaseWithResponse(ctx context.Context, id CaseID, params *CommentOnCaseParams, body CommentOnCaseJSONRequestBody, reqEditors ...RequestEditorFn) (*CommentOnCaseResponse, error) {
+	rsp, err := c.CommentOnCase(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCommentOnCaseResponse(rsp)
+}
+
+// ConsultOnCaseWithBodyWithResponse Consult
+//
+// Asks a person for a view: by default the owner of the opportunity that competes, else of the account, or who stands in for
+// them. They answer with a comment.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/cases/{id}/consult (the `ConsultOnCase` operationId).
+func (c *ClientWithResponses) ConsultOnCaseWithBodyWithResponse(ctx context.Context, id CaseID, params *ConsultOnCaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ConsultOnCaseResponse, error) {
+	rsp, err := c.ConsultOnCaseWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseConsultOnCaseResponse(rsp)
+}
+
+// ConsultOnCaseWithResponse Consult
+//
+// Asks a person for a view: by default the owner of the opportunity that competes, else of the account, or who stands in for
+// them. They answer with a comment.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/cases/{id}/consult (the `ConsultOnCase` operationId).
+func (c *ClientWithResponses) ConsultOnCaseWithResponse(ctx context.Context, id CaseID, params *ConsultOnCaseParams, body ConsultOnCaseJSONRequestBody, reqEditors ...RequestEditorFn) (*ConsultOnCaseResponse, error) {
+	rsp, err := c.ConsultOnCase(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseConsultOnCaseResponse(rsp)
+}
+
+// ReopenCaseWithBodyWithResponse Reopen a case
+//
+// A resolved case is looked at once more: its registration waits for people again. One that is protected by now is revoked or
+// extended, not reopened.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/cases/{id}/reopen (the `ReopenCase` operationId).
+func (c *ClientWithResponses) ReopenCaseWithBodyWithResponse(ctx context.Context, id CaseID, params *ReopenCaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReopenCaseResponse, error) {
+	rsp, err := c.ReopenCaseWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReopenCaseResponse(rsp)
+}
+
+// ReopenCaseWithResponse Reopen a case
+//
+// A resolved case is looked at once more: its registration waits for people again. One that is protected by now is revoked or
+// extended, not reopened.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/cases/{id}/reopen (the `ReopenCase` operationId).
+func (c *ClientWithResponses) ReopenCaseWithResponse(ctx context.Context, id CaseID, params *ReopenCaseParams, body ReopenCaseJSONRequestBody, reqEditors ...RequestEditorFn) (*ReopenCaseResponse, error) {
+	rsp, err := c.ReopenCase(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReopenCaseResponse(rsp)
+}
+
+// ResolveCaseWithBodyWithResponse Resolve a case
+//
+// Decides the registration in place of the rules, in the same commit as any decision: on the facts of now, under the promise of one
+// holder. What cannot be granted because another holds it by now is a 409 that says who holds what. The key must name a person who
+// has the authority of the case, up to the amount; the owner of what competes is refused. Where two people decide, the first call
+// is a proposal, and the second, by another person with the same ruling or `confirm`, decides. `If-Match` holds the version that was
+// read: when the case has changed since, a 412 says how. Everybody else in the case is decided again by the rules.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/cases/{id}/resolve (the `ResolveCase` operationId).
+func (c *ClientWithResponses) ResolveCaseWithBodyWithResponse(ctx context.Context, id CaseID, params *ResolveCaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ResolveCaseResponse, error) {
+	rsp, err := c.ResolveCaseWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResolveCaseResponse(rsp)
+}
+
+// ResolveCaseWithResponse Resolve a case
+//
+// Decides the registration in place of the rules, in the same commit as any decision: on the facts of now, under the promise of one
+// holder. What cannot be granted because another holds it by now is a 409 that says who holds what. The key must name a person who
+// has the authority of the case, up to the amount; the owner of what competes is refused. Where two people decide, the first call
+// is a proposal, and the second, by another person with the same ruling or `confirm`, decides. `If-Match` holds the version that was
+// read: when the case has changed since, a 412 says how. Everybody else in the case is decided again by the rules.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/cases/{id}/resolve (the `ResolveCase` operationId).
+func (c *ClientWithResponses) ResolveCaseWithResponse(ctx context.Context, id CaseID, params *ResolveCaseParams, body ResolveCaseJSONRequestBody, reqEditors ...RequestEditorFn) (*ResolveCaseResponse, error) {
+	rsp, err := c.ResolveCase(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResolveCaseResponse(rsp)
+}
+
+// SnoozeCaseWithBodyWithResponse Put a case off
+//
+// Out of sight until an instant; its clocks run on.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/cases/{id}/snooze (the `SnoozeCase` operationId).
+func (c *ClientWithResponses) SnoozeCaseWithBodyWithResponse(ctx context.Context, id CaseID, params *SnoozeCaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SnoozeCaseResponse, error) {
+	rsp, err := c.SnoozeCaseWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSnoozeCaseResponse(rsp)
+}
+
+// SnoozeCaseWithResponse Put a case off
+//
+// Out of sight until an instant; its clocks run on.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/cases/{id}/snooze (the `SnoozeCase` operationId).
+func (c *ClientWithResponses) SnoozeCaseWithResponse(ctx context.Context, id CaseID, params *SnoozeCaseParams, body SnoozeCaseJSONRequestBody, reqEditors ...RequestEditorFn) (*SnoozeCaseResponse, error) {
+	rsp, err := c.SnoozeCase(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSnoozeCaseResponse(rsp)
 }
 
 // CheckWithBodyWithResponse Ask before filing
@@ -12250,6 +15583,38 @@ func (c *ClientWithResponses) GetRegistrationWithResponse(ctx context.Context, i
 	return ParseGetRegistrationResponse(rsp)
 }
 
+// AppealRegistrationWithBodyWithResponse Appeal
+//
+// The partner asks for another look, where the decision says that it can be appealed (`decision.appeal`) and within the time it
+// gives. It is a case of its own, which somebody else decides. A registration that was declined stands in line again meanwhile.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/appeal (the `AppealRegistration` operationId).
+func (c *ClientWithResponses) AppealRegistrationWithBodyWithResponse(ctx context.Context, id RegistrationID, params *AppealRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AppealRegistrationResponse, error) {
+	rsp, err := c.AppealRegistrationWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAppealRegistrationResponse(rsp)
+}
+
+// AppealRegistrationWithResponse Appeal
+//
+// The partner asks for another look, where the decision says that it can be appealed (`decision.appeal`) and within the time it
+// gives. It is a case of its own, which somebody else decides. A registration that was declined stands in line again meanwhile.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/appeal (the `AppealRegistration` operationId).
+func (c *ClientWithResponses) AppealRegistrationWithResponse(ctx context.Context, id RegistrationID, params *AppealRegistrationParams, body AppealRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*AppealRegistrationResponse, error) {
+	rsp, err := c.AppealRegistration(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAppealRegistrationResponse(rsp)
+}
+
 // GetDecisionWithResponse Read why it was decided so
 //
 // Partners read their view of the current decision. Staff also read every decision in full, newest first: normalised
@@ -12342,6 +15707,38 @@ func (c *ClientWithResponses) GetReceiptWithResponse(ctx context.Context, id Reg
 		return nil, err
 	}
 	return ParseGetReceiptResponse(rsp)
+}
+
+// RespondToQuestionWithBodyWithResponse Answer a question
+//
+// The partner answers what it was asked about a registration under review (`decision.case.question`). The clocks of the case, which
+// stood still for it, run on.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/respond (the `RespondToQuestion` operationId).
+func (c *ClientWithResponses) RespondToQuestionWithBodyWithResponse(ctx context.Context, id RegistrationID, params *RespondToQuestionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RespondToQuestionResponse, error) {
+	rsp, err := c.RespondToQuestionWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRespondToQuestionResponse(rsp)
+}
+
+// RespondToQuestionWithResponse Answer a question
+//
+// The partner answers what it was asked about a registration under review (`decision.case.question`). The clocks of the case, which
+// stood still for it, run on.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/respond (the `RespondToQuestion` operationId).
+func (c *ClientWithResponses) RespondToQuestionWithResponse(ctx context.Context, id RegistrationID, params *RespondToQuestionParams, body RespondToQuestionJSONRequestBody, reqEditors ...RequestEditorFn) (*RespondToQuestionResponse, error) {
+	rsp, err := c.RespondToQuestion(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRespondToQuestionResponse(rsp)
 }
 
 // RevokeRegistrationWithBodyWithResponse Revoke a registration
@@ -13051,7 +16448,7 @@ func ParseGetCaseResponse(rsp *http.Response) (*GetCaseResponse, error) {
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest CaseReply
+		var dest CaseFileReply
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -13071,6 +16468,625 @@ func ParseGetCaseResponse(rsp *http.Response) (*GetCaseResponse, error) {
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetCaseResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseAcknowledgeCaseResponse parses an HTTP response from a AcknowledgeCaseWithResponse call
+func ParseAcknowledgeCaseResponse(rsp *http.Response) (*AcknowledgeCaseResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AcknowledgeCaseResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CaseReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest StaleReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers AcknowledgeCaseResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseAskPartnerResponse parses an HTTP response from a AskPartnerWithResponse call
+func ParseAskPartnerResponse(rsp *http.Response) (*AskPartnerResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AskPartnerResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CaseReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest StaleReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers AskPartnerResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseAssignCaseResponse parses an HTTP response from a AssignCaseWithResponse call
+func ParseAssignCaseResponse(rsp *http.Response) (*AssignCaseResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AssignCaseResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CaseReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest StaleReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers AssignCaseResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCommentOnCaseResponse parses an HTTP response from a CommentOnCaseWithResponse call
+func ParseCommentOnCaseResponse(rsp *http.Response) (*CommentOnCaseResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CommentOnCaseResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CaseReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest StaleReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CommentOnCaseResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseConsultOnCaseResponse parses an HTTP response from a ConsultOnCaseWithResponse call
+func ParseConsultOnCaseResponse(rsp *http.Response) (*ConsultOnCaseResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ConsultOnCaseResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CaseReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest StaleReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ConsultOnCaseResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReopenCaseResponse parses an HTTP response from a ReopenCaseWithResponse call
+func ParseReopenCaseResponse(rsp *http.Response) (*ReopenCaseResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReopenCaseResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CaseReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest StaleReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 428:
+		var dest StaleReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON428 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ReopenCaseResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseResolveCaseResponse parses an HTTP response from a ResolveCaseWithResponse call
+func ParseResolveCaseResponse(rsp *http.Response) (*ResolveCaseResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResolveCaseResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CaseReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest StaleReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 428:
+		var dest StaleReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON428 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ResolveCaseResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseSnoozeCaseResponse parses an HTTP response from a SnoozeCaseWithResponse call
+func ParseSnoozeCaseResponse(rsp *http.Response) (*SnoozeCaseResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SnoozeCaseResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CaseReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
+		var dest StaleReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON412 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers SnoozeCaseResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
@@ -14621,6 +18637,73 @@ func ParseGetRegistrationResponse(rsp *http.Response) (*GetRegistrationResponse,
 	return response, nil
 }
 
+// ParseAppealRegistrationResponse parses an HTTP response from a AppealRegistrationWithResponse call
+func ParseAppealRegistrationResponse(rsp *http.Response) (*AppealRegistrationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AppealRegistrationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MovedReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers AppealRegistrationResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseGetDecisionResponse parses an HTTP response from a GetDecisionWithResponse call
 func ParseGetDecisionResponse(rsp *http.Response) (*GetDecisionResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -14837,6 +18920,73 @@ func ParseGetReceiptResponse(rsp *http.Response) (*GetReceiptResponse, error) {
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseRespondToQuestionResponse parses an HTTP response from a RespondToQuestionWithResponse call
+func ParseRespondToQuestionResponse(rsp *http.Response) (*RespondToQuestionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RespondToQuestionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MovedReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RespondToQuestionResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil

@@ -11,6 +11,7 @@ type Change struct {
 	Registrations []Registration      `json:"registrations,omitempty"`
 	Decision      *Decision           `json:"decision,omitempty"`
 	Move          *Move               `json:"move,omitempty"`
+	Note          *Note               `json:"note,omitempty"`
 	Cases         []Case              `json:"cases,omitempty"`
 	Accounts      []*Account          `json:"accounts,omitempty"`
 	Opportunities []*Opportunity      `json:"opportunities,omitempty"`
@@ -69,7 +70,7 @@ func (c *Change) Records(visit func(Record)) {
 	}
 }
 
-// Personal returns the personal data in the change that the ledger's bodies leave out: names and addresses of people, the words of a move. That of
+// Personal returns the personal data in the change that the ledger's bodies leave out: names and addresses of people, the words of a move or a note. That of
 // registrations is taken out before (Filing.SplitPersonal).
 func (c *Change) Personal() []Personal {
 	var out []Personal
@@ -83,10 +84,13 @@ func (c *Change) Personal() []Personal {
 
 // Public returns the change without its personal data.
 func (c *Change) Public() *Change {
-	if len(c.People) == 0 && c.Move == nil {
+	if len(c.People) == 0 && c.Move == nil && c.Note == nil {
 		return c
 	}
 	public := *c
+	if c.Note != nil {
+		public.Note = new(*c.Note)
+	}
 	if c.Move != nil {
 		m := *c.Move
 		m.Evidence = slices.Clone(m.Evidence)
@@ -103,7 +107,7 @@ func (c *Change) Public() *Change {
 
 // JoinPersonal puts personal data back. What was erased stays empty.
 func (c *Change) JoinPersonal(data []Personal) {
-	if len(c.People) == 0 && c.Move == nil {
+	if len(c.People) == 0 && c.Move == nil && c.Note == nil {
 		return
 	}
 	values := make(map[string]string, len(data))
@@ -125,6 +129,9 @@ func (c *Change) people(visit func(field string, value *string)) {
 	if c.Move != nil {
 		c.Move.personal(visit)
 	}
+	if c.Note != nil {
+		c.Note.personal(visit)
+	}
 }
 
 // Encode returns the bytes an entry holds and its leaf is a digest of.
@@ -145,6 +152,7 @@ const (
 	EntryDecided      = "registration.decided"
 	EntryExpired      = "registration.expired"
 	EntryReleased     = "registration.released"
+	EntryResolved     = "registration.resolved" // people, or silence, have decided its case
 	EntryRegistration = "registration.imported"
 	EntryRecords      = "records.imported"
 	EntryDeleted      = "records.deleted"

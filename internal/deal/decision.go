@@ -27,8 +27,10 @@ type Decision struct {
 	Protection   *Protection `json:"protection,omitempty"`
 	Route        *Route      `json:"route,omitempty"`
 	Case         *CaseTerms  `json:"case,omitempty"`
+	DueAt        time.Time   `json:"due_at,omitzero"` // by when its case is to be decided
 	Terms        *Terms      `json:"terms,omitempty"`
 	Benefits     []Benefit   `json:"benefits,omitempty"`
+	Ruling       *Ruling     `json:"ruling,omitempty"` // in place of what the rules said
 	Appeal       *Appeal     `json:"appeal,omitempty"` // absent: it cannot be appealed
 
 	Policy  DocumentRef  `json:"policy"`
@@ -118,6 +120,14 @@ type CaseTerms struct {
 	EscalateTo  string    `json:"escalate_to,omitempty"`
 	Consult     string    `json:"consult,omitempty"`
 	Hold        HoldTerms `json:"hold"`
+	Grant       *Grant    `json:"grant,omitempty"` // what the registration gets when it is granted; absent: the policy does not say
+}
+
+// Grant is what an escalated registration gets when a person, or silence, grants it.
+type Grant struct {
+	Terms    Terms     `json:"terms"`
+	Benefits []Benefit `json:"benefits,omitempty"`
+	Rule     string    `json:"rule,omitempty"` // whose terms these are; empty: the policy's defaults
 }
 
 // HoldTerms say what the registration keeps while its case is open. Its place in line it always keeps.
@@ -236,22 +246,6 @@ type RuleTrace struct {
 	Result string `json:"result"` // decided, lost, overridden, shadow or error; rules that did not fire are left out
 	By     string `json:"by,omitempty"`
 	Detail string `json:"detail,omitempty"`
-}
-
-// Case is the file of an escalation.
-type Case struct {
-	ID             string    `json:"id"`
-	RegistrationID string    `json:"registration_id"`
-	Also           []string  `json:"also,omitempty"`    // later registrations of the same dispute
-	Status         string    `json:"status"`            // open or resolved
-	Outcome        string    `json:"outcome,omitempty"` // of a resolved one: withdrawn, revoked or lost when its registration was
-	Terms          CaseTerms `json:"terms"`
-	ReasonCodes    []string  `json:"reason_codes"`
-	Summary        string    `json:"summary"`
-	OpenedAt       time.Time `json:"opened_at"`
-	DueAt          time.Time `json:"due_at,omitzero"`
-	Assignee       string    `json:"assignee,omitempty"`
-	Version        uint64    `json:"version"` // sequence of the last entry that changed it
 }
 
 // Actor is who does something: an API key and the person who acts with it, or the service itself when a clock acts.

@@ -20,10 +20,17 @@ const (
 	EventRevoke   Event = "revoke"
 	EventWon      Event = "won"
 	EventLost     Event = "lost"
+	EventResolve  Event = "resolve" // people decide its case
+	EventSilence  Event = "silence" // nobody has decided its case in time, so the policy does
+	EventReopen   Event = "reopen"  // its case is looked at once more
+	EventAppeal   Event = "appeal"
+	EventClose    Event = "close"   // what it waits behind is won
+	EventRespond  Event = "respond" // the partner answers what it was asked
 )
 
 // Events lists every Event.
-var Events = []Event{EventDecide, EventExpire, EventRelease, EventExtend, EventWithdraw, EventRevoke, EventWon, EventLost}
+var Events = []Event{EventDecide, EventExpire, EventRelease, EventExtend, EventWithdraw, EventRevoke, EventWon, EventLost, EventResolve, EventSilence,
+	EventReopen, EventAppeal, EventClose, EventRespond}
 
 // EventRule says of an event who may bring it about, what it needs, and what becomes of the line behind.
 type EventRule struct {
@@ -43,6 +50,12 @@ var EventRules = map[Event]EventRule{
 	EventRevoke:   {Roles: []string{"ops", "admin"}, Reason: true, Promotes: true, Entry: "registration.revoked"},
 	EventWon:      {Roles: []string{"portal", "ops", "admin"}, Entry: "registration.won"},
 	EventLost:     {Roles: []string{"portal", "ops", "admin"}, Promotes: true, Entry: "registration.lost"},
+	EventResolve:  {Roles: []string{"ops", "admin"}, Reason: true, Promotes: true, Entry: EntryResolved},
+	EventSilence:  {Promotes: true, Entry: EntryResolved},
+	EventClose:    {Entry: EntryResolved},
+	EventReopen:   {Roles: []string{"ops", "admin"}, Reason: true, Entry: "registration.reopened"},
+	EventAppeal:   {Roles: []string{"portal", "ops", "admin"}, Reason: true, Entry: "registration.appealed"},
+	EventRespond:  {Roles: []string{"portal", "ops", "admin"}, Reason: true, Entry: "registration.answered"},
 }
 
 // decided are the statuses a decision can lead to.
@@ -52,11 +65,13 @@ var decided = []Status{StatusProtected, StatusConditional, StatusEscalated, Stat
 // status or an event that is not here is the end of a life, or impossible.
 var lifecycle = map[Status]map[Event][]Status{
 	StatusReceived: {EventDecide: decided},
-	StatusReturned: {EventWithdraw: {StatusWithdrawn}, EventRevoke: {StatusRevoked}, EventLost: {StatusLost}},
+	StatusReturned: {EventWithdraw: {StatusWithdrawn}, EventRevoke: {StatusRevoked}, EventLost: {StatusLost}, EventReopen: {StatusEscalated}},
 	StatusWaitlisted: {EventDecide: decided, EventWithdraw: {StatusWithdrawn}, EventRevoke: {StatusRevoked},
-		EventLost: {StatusLost}},
-	StatusEscalated: {EventRelease: {StatusEscalated}, EventWithdraw: {StatusWithdrawn}, EventRevoke: {StatusRevoked},
-		EventLost: {StatusLost}},
+		EventLost: {StatusLost}, EventResolve: decided, EventReopen: {StatusEscalated}, EventAppeal: {StatusWaitlisted}, EventClose: {StatusRouted}},
+	StatusEscalated: {EventDecide: decided, EventRelease: {StatusEscalated}, EventWithdraw: {StatusWithdrawn}, EventRevoke: {StatusRevoked},
+		EventLost: {StatusLost}, EventResolve: decided, EventSilence: decided, EventRespond: {StatusEscalated}},
+	StatusRouted: {EventReopen: {StatusEscalated}, EventAppeal: {StatusEscalated}},
+	StatusMerged: {EventReopen: {StatusEscalated}, EventAppeal: {StatusEscalated}},
 	StatusConditional: {EventExpire: {StatusExpired}, EventWithdraw: {StatusWithdrawn}, EventRevoke: {StatusRevoked},
 		EventLost: {StatusLost}},
 	StatusProtected: {EventExpire: {StatusExpired}, EventExtend: {StatusProtected}, EventWithdraw: {StatusWithdrawn},
@@ -104,7 +119,7 @@ type Move struct {
 	From     Status      `json:"from"`
 	To       Status      `json:"to"`
 	Reason   string      `json:"reason,omitempty"`   // in words; personal, as every free text
-	Evidence []Evidence  `json:"evidence,omitempty"` // what an extension rests on
+	Evidence []Evidence  `json:"evidence,omitempty"` // what an extension, an appeal or an answer rests on
 	Policy   DocumentRef `json:"policy"`             // for what a protection's terms allow, the policy that granted it; else the live one
 }
 
@@ -124,8 +139,8 @@ func (m *Move) Validate(now time.Time) FieldErrors {
 		e.Add("reason", "is required: say why, in words")
 	}
 	e.text("reason", m.Reason, MaxText)
-	if len(m.Evidence) > 0 && m.Event != EventExtend {
-		e.Add("evidence", "only an extension rests on evidence")
+	if len(m.Evidence) > 0 && m.Event != EventExtend && m.Event != EventAppeal && m.Event != EventRespond {
+		e.Add("evidence", "only an extension, an appeal or an answer rests on evidence")
 	}
 	e.evidence(m.Evidence, now)
 	return e

@@ -10,21 +10,21 @@ import (
 
 // The state machine, every status by every event, as ARCHITECTURE.md draws it: D is any status a decision leads to.
 const lifecycleTable = `
-              decide  expire   release    extend     withdraw   revoke   won  lost
-received      D       -        -          -          -          -        -    -
-returned      -       -        -          -          withdrawn  revoked  -    lost
-waitlisted    D       -        -          -          withdrawn  revoked  -    lost
-escalated     -       -        escalated  -          withdrawn  revoked  -    lost
-conditional   -       expired  -          -          withdrawn  revoked  -    lost
-protected     -       expired  -          protected  withdrawn  revoked  won  lost
-routed        -       -        -          -          -          -        -    -
-merged        -       -        -          -          -          -        -    -
-expired       -       -        -          -          -          -        -    -
-withdrawn     -       -        -          -          -          -        -    -
-revoked       -       -        -          -          -          -        -    -
-won           -       -        -          -          -          -        -    -
-lost          -       -        -          -          -          -        -    -
-transferred   -       -        -          -          -          -        -    -`
+              decide  expire   release    extend     withdraw   revoke   won  lost  resolve  silence  reopen     appeal      close   respond
+received      D       -        -          -          -          -        -    -     -        -        -          -           -       -
+returned      -       -        -          -          withdrawn  revoked  -    lost  -        -        escalated  -           -       -
+waitlisted    D       -        -          -          withdrawn  revoked  -    lost  D        -        escalated  waitlisted  routed  -
+escalated     D       -        escalated  -          withdrawn  revoked  -    lost  D        D        -          -           -       escalated
+conditional   -       expired  -          -          withdrawn  revoked  -    lost  -        -        -          -           -       -
+protected     -       expired  -          protected  withdrawn  revoked  won  lost  -        -        -          -           -       -
+routed        -       -        -          -          -          -        -    -     -        -        escalated  escalated   -       -
+merged        -       -        -          -          -          -        -    -     -        -        escalated  escalated   -       -
+expired       -       -        -          -          -          -        -    -     -        -        -          -           -       -
+withdrawn     -       -        -          -          -          -        -    -     -        -        -          -           -       -
+revoked       -       -        -          -          -          -        -    -     -        -        -          -           -       -
+won           -       -        -          -          -          -        -    -     -        -        -          -           -       -
+lost          -       -        -          -          -          -        -    -     -        -        -          -           -       -
+transferred   -       -        -          -          -          -        -    -     -        -        -          -           -       -`
 
 func TestLifecycle(t *testing.T) {
 	t.Parallel()

@@ -34,6 +34,10 @@ const (
 	ReasonCompetingOffer    = "COMPETING_OFFER"
 	ReasonStrategic         = "STRATEGIC"
 	ReasonSuspiciousName    = "SUSPICIOUS_NAME"
+	ReasonDeclinedReview    = "DECLINED_ON_REVIEW"
+	ReasonNotInTime         = "NOT_DECIDED_IN_TIME" // nobody decided an escalation in time, and the policy declines then
+	ReasonCoSell            = "CO_SELL"
+	ReasonClosedWon         = "CLOSED_WON" // the deal it waited behind is won
 )
 
 // CoreReasons lists every core reason code.
@@ -42,4 +46,5 @@ var CoreReasons = []string{ReasonProtected, ReasonRuleError, ReasonNoRule, Reaso
 	ReasonCapacity, ReasonBelowMinimum, ReasonNotEligible, ReasonAlreadyYours, ReasonAlreadyRegistered, ReasonPendingOther,
 	ReasonPartialOverlap, ReasonPossibleDuplicate, ReasonCustomerLetter, ReasonFamilyHeld, ReasonDirectEngaged, ReasonDirectUnclear,
 	ReasonPartnerEngaged, ReasonNamedAccount, ReasonNamedPossible, ReasonTerritoryDirect, ReasonTerritoryPartner, ReasonTerritoryOpen,
-	ReasonExistingCustomer, ReasonIncumbent, ReasonTender, ReasonCompetingOffer, ReasonStrategic, ReasonSuspiciousName}
+	ReasonExistingCustomer, ReasonIncumbent, ReasonTender, ReasonCompetingOffer, ReasonStrategic, ReasonSuspiciousName,
+	ReasonDeclinedReview, ReasonNotInTime, ReasonCoSell, ReasonClosedWon}

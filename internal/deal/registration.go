@@ -486,6 +486,7 @@ type Registration struct {
 	Version     uint64      `json:"version"` // sequence of the last entry that changed it
 	Imported    bool        `json:"imported,omitempty"`
 	KeepsPlace  bool        `json:"keeps_place,omitempty"` // returned, and in line meanwhile
+	Limit       *ScopeLimit `json:"limit,omitempty"`       // the part of the filing the claim is for, when a ruling split it
 	Extensions  int         `json:"extensions,omitempty"`  // of the present protection
 	EndedAt     time.Time   `json:"ended_at,omitzero"`     // when it was withdrawn, revoked, won or lost
 }

@@ -75,7 +75,7 @@ func (v *visit) cases(ctx context.Context, f store.CaseFilter) (out []deal.Case,
 		if len(out) >= maxCases {
 			return out, true, nil
 		}
-		f.After = some[len(some)-1].ID
+		f.After = store.CaseKey(&some[len(some)-1])
 	}
 }
 

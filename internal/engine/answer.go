@@ -56,10 +56,35 @@ type AnswerRoute struct {
 	ResubmitAfter string           `json:"resubmit_after,omitempty"`
 }
 
-// AnswerCase is the partner's view of a case: that there is one, and by when it is to be decided.
+// AnswerCase is the partner's view of a case: that there is one, by when it is to be decided, and what the partner is asked. That
+// others are in it is not in there.
 type AnswerCase struct {
-	ID    string    `json:"id"`
-	DueAt time.Time `json:"due_at,omitzero"`
+	ID       string    `json:"id"`
+	Kind     string    `json:"kind,omitempty"`
+	DueAt    time.Time `json:"due_at,omitzero"`
+	AnswerBy time.Time `json:"answer_by,omitzero"` // the partner is asked something, and until then nothing is decided
+	Question string    `json:"question,omitempty"` // what; free text, so no recorded answer has it
+}
+
+// present is what a partner reads of a registration that is not any more what was decided: a code and a sentence by its status.
+var present = map[deal.Status]struct{ code, text string }{
+	deal.StatusExpired:   {"EXPIRED", "Your protection has ended. You may register the deal again."},
+	deal.StatusWithdrawn: {"WITHDRAWN", "This registration was withdrawn. You may register the deal again."},
+	deal.StatusRevoked:   {"REVOKED", "Your registration was revoked. Your channel manager can tell you why."},
+	deal.StatusWon:       {"WON", "This deal is recorded as won."},
+	deal.StatusLost:      {"LOST", "This deal is recorded as lost."},
+	deal.StatusEscalated: {deal.ReasonUnderReview, "We are looking at your registration again. Your place in line is kept."},
+}
+
+// led reports whether d leads to the status.
+func led(d *deal.Decision, s deal.Status) bool {
+	switch d.Outcome {
+	case deal.Protect:
+		return s == deal.StatusProtected || s == deal.StatusConditional
+	case deal.Escalate:
+		return s == deal.StatusEscalated
+	}
+	return d.Route != nil && s == statusOf(d.Route.Disposition)
 }
 
 // AnswerFor renders the partner's view of r as of now, with d as its current decision. c is the case of r, if any.
@@ -71,6 +96,12 @@ func AnswerFor(r *deal.Registration, d *deal.Decision, c *deal.Case, now time.Ti
 			ID: d.ID, At: d.At, Outcome: d.Outcome, ReasonCodes: d.PartnerCodes, Explanation: d.Texts.Partner, Benefits: d.Benefits, Appeal: d.Appeal, Policy: d.Policy,
 		},
 	}
+	if now, ok := present[a.Status]; ok && !led(d, a.Status) {
+		a.Decision.ReasonCodes, a.Decision.Explanation, a.Decision.Appeal = []string{now.code}, now.text, nil
+		if a.Status != deal.StatusWon {
+			a.Decision.Benefits = nil
+		}
+	}
 	if p := r.Protection; p != nil {
 		scope := AnswerScope{Customer: r.Filing.Customer.Name, Lines: append([]string{}, p.Scope.Lines...), Sites: []string{}}
 		for _, s := range r.Filing.Sites {
@@ -81,8 +112,14 @@ func AnswerFor(r *deal.Registration, d *deal.Decision, c *deal.Case, now time.Ti
 	if t := d.Route; t != nil {
 		a.Decision.Route = &AnswerRoute{To: t.To, Disposition: t.Disposition, Needs: t.Needs, ResubmitAfter: t.Resubmit}
 	}
-	if c != nil && c.Status == "open" {
-		a.Decision.Case = &AnswerCase{ID: c.ID, DueAt: c.DueAt}
+	if c != nil && c.Status == deal.CaseOpen {
+		a.Decision.Case = &AnswerCase{ID: c.ID, Kind: c.Kind, DueAt: c.DueAt, AnswerBy: c.AnswerBy}
+		if c.RegistrationID != r.ID {
+			a.Decision.Case = &AnswerCase{ID: caseID(d.ID), Kind: c.Kind, DueAt: d.DueAt}
+		}
+		if a.Decision.Appeal != nil && c.Kind == deal.CaseAppeal {
+			a.Decision.Appeal = nil
+		}
 	}
 	return a
 }

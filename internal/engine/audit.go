@@ -300,7 +300,7 @@ func Replay(ctx context.Context, st store.Store, want func(deal.Decision) bool, 
 		if err != nil {
 			return out, fmt.Errorf("entry %d: %w", e.Seq, err)
 		}
-		if e.Kind == deal.EntryDecided && c.Decision != nil && len(c.Registrations) > 0 && (want == nil || want(*c.Decision)) {
+		if (e.Kind == deal.EntryDecided || e.Kind == deal.EntryResolved) && c.Decision != nil && len(c.Registrations) > 0 && (want == nil || want(*c.Decision)) {
 			if c.Decision.Matcher != v.model.Ref() {
 				out.Elsewhere++
 			} else {
@@ -332,6 +332,11 @@ func redecide(v *view, c *deal.Change) (deal.Decision, error) {
 	}
 	r := c.Registrations[i]
 	r.CustomerRef, r.Protection, r.Hold, r.Status = deal.CustomerRef{}, nil, nil, deal.StatusReceived
+	if recorded.Ruling != nil {
+		d, err := rule(v, &r, search(v, ask(v, &r)), *recorded.Ruling, recorded.At)
+		d.Sequence = recorded.Sequence
+		return d, err
+	}
 	d := decide(v, &r, search(v, ask(v, &r)), recorded.At)
 	d.Sequence = recorded.Sequence
 	return d, nil
@@ -349,7 +354,7 @@ func FindDecision(ctx context.Context, st store.Store, id string) (deal.Decision
 		if err != nil {
 			return deal.Decision{}, err
 		}
-		if e.Kind != deal.EntryDecided {
+		if e.Kind != deal.EntryDecided && e.Kind != deal.EntryResolved {
 			continue
 		}
 		c, err := deal.DecodeChange(e.Body)

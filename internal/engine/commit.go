@@ -31,8 +31,10 @@ type addition struct {
 	entry  store.Entry
 	change *deal.Change
 	events []store.Event
-	number bool   // the entry takes the next registration number
-	frees  string // the customer whose line moves up after the entry; empty: nobody's
+	number bool               // the entry takes the next registration number
+	again  []string           // registrations that are decided again after the entry, by the rules
+	frees  string             // the customer whose line moves up after that; empty: nobody's
+	won    *deal.Registration // a deal that is won, for which others wait no more
 }
 
 // proposal is one request on its way through the committer.
@@ -457,10 +459,8 @@ func (e *Engine) applyOne(b *store.Batch, p *proposal, now time.Time) (entry sto
 			entry = a.entry
 			entry.Leaf = b.Last().Leaf
 		}
-		if a.frees != "" {
-			if err := e.promote(b, a.frees, now); err != nil {
-				return store.Entry{}, errors.Join(errBatch, err)
-			}
+		if err := e.follows(b, a, now); err != nil {
+			return store.Entry{}, errors.Join(errBatch, err)
 		}
 	}
 	return entry, nil
@@ -498,7 +498,7 @@ func (e *Engine) add(b *store.Batch, a addition) error {
 	return e.view.apply(a.change)
 }
 
-// expire writes the ends of windows that have ended, before anything is decided that could grant what they freed. All ends
+// expire writes the ends of windows that have ended and what follows from clocks of cases that have run out, before anything is decided that could grant what they freed. All ends
 // come before the first promotion: windows end together, at midnight, and a promotion grants what has ended, written or not.
 func (e *Engine) expire(b *store.Batch, now time.Time) error {
 	due := e.view.popDue(now)
@@ -522,7 +522,7 @@ func (e *Engine) expire(b *store.Batch, now time.Time) error {
 			}
 		}
 	}
-	return nil
+	return e.ring(b, now)
 }
 
 // maxPromotions bounds how many of those in line are decided again when holders of one customer go.
@@ -537,23 +537,7 @@ func (e *Engine) promote(b *store.Batch, customer string, now time.Time) error {
 		if waiting == nil || waiting.Status != deal.StatusWaitlisted || !waiting.ClaimAt(now) {
 			continue
 		}
-		r := *waiting
-		r.DecisionID, r.CaseID, r.Status = deal.NewID(deal.DecisionID), deal.NewID(deal.CaseID), deal.StatusReceived
-		again := &proposal{apply: func(now time.Time) ([]addition, error) {
-			a, err := e.decided(r, search(e.view, ask(e.view, &r)), now)
-			return []addition{a}, err
-		}}
-		additions, err := e.derive(again, now)
-		if err != nil { // one that cannot be decided keeps its place; the others are not made to wait for it
-			e.log.Error("one in line could not be decided again", "registration", id, "error", err)
-			continue
-		}
-		a := additions[0]
-		if a.change.Registrations[0].Status == deal.StatusWaitlisted {
-			continue
-		}
-		a.entry.At, a.entry.Actor = now, deal.System
-		if err := e.add(b, a); err != nil {
+		if err := e.decideAgain(b, waiting, now); err != nil {
 			return err
 		}
 	}

@@ -11,9 +11,8 @@ import (
 	"github.com/dibs-deals/dibs/internal/policy"
 )
 
-// conclude turns the policy's verdict into the decision, and sets on r what follows from it.
+// conclude turns a verdict into the decision, and sets on r what follows from it.
 func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Verdict, now time.Time) {
-	verdict = guard(v, r, d, verdict, now)
 	d.Outcome, d.ReasonCodes, d.PartnerCodes, d.Texts = verdict.Outcome, verdict.Reasons, verdict.PartnerReasons, verdict.Texts
 	d.Trace, d.Benefits = verdict.Trace, verdict.Benefits
 	if verdict.Appeal {
@@ -45,6 +44,9 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 	case deal.Escalate:
 		r.Status = deal.StatusEscalated
 		d.Case = verdict.Case
+		if due, err := set.Calendar.Add(now, d.Case.Decide); d.Case.Decide != "" && err == nil {
+			d.DueAt = due.UTC()
+		}
 		if h := verdict.Case.Hold; h.Provisional && len(holders(v, r, scope, now, true)) == 0 {
 			r.Hold = &deal.Protection{Scope: scope, StartsAt: now, EndsAt: endOfDay(now, h.Days, zone), Anchor: "submission"}
 		}
@@ -70,7 +72,25 @@ func guard(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Verdi
 	if verdict.Outcome != deal.Protect {
 		return verdict
 	}
-	set, exclusive := v.policy.Settings(), verdict.Terms.Exclusive
+	held := inTheWay(v, r, d, verdict.Terms.Exclusive, now)
+	if len(held) == 0 {
+		return verdict
+	}
+	verdict.Trace = append(verdict.Trace, deal.RuleTrace{Rule: "one-holder", Result: "decided", Detail: fmt.Sprintf("the policy would protect what %v hold", held)})
+	grant := &deal.Grant{Terms: *verdict.Terms, Benefits: verdict.Benefits, Rule: verdict.Rule}
+	verdict.Outcome, verdict.Reasons, verdict.Terms = deal.Escalate, []string{deal.ReasonGuard}, nil
+	verdict.PartnerReasons, verdict.Benefits, verdict.Appeal = []string{deal.ReasonUnderReview}, nil, false
+	review := v.policy.Review() // its clocks; the policy is at fault, and a person who knows it decides
+	review.Queue, review.Authority, review.OnSilence, review.Grant, review.Hold = "policy-desk", "", "escalate", grant, deal.HoldTerms{}
+	verdict.Case = &review
+	verdict.Texts = deal.Texts{Partner: "We are reviewing your registration. Your submission time is kept.",
+		Internal: fmt.Sprintf("The policy grants a protection that %v already hold. Correct the policy, or decide by hand.", held)}
+	return verdict
+}
+
+// inTheWay returns the registrations that hold what r would be granted.
+func inTheWay(v *view, r *deal.Registration, d *deal.Decision, exclusive bool, now time.Time) []string {
+	set := v.policy.Settings()
 	held := holders(v, r, scopeOf(r, d.Resolution.Ref, set), now, exclusive)
 	for _, c := range d.Conflicts {
 		if c.Kind == deal.HeldByOther && (c.Probability >= set.Certain || c.Identifier != "") && !slices.Contains(held, c.With) &&
@@ -78,16 +98,7 @@ func guard(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Verdi
 			held = append(held, c.With)
 		}
 	}
-	if len(held) == 0 {
-		return verdict
-	}
-	verdict.Trace = append(verdict.Trace, deal.RuleTrace{Rule: "one-holder", Result: "decided", Detail: fmt.Sprintf("the policy would protect what %v hold", held)})
-	verdict.Outcome, verdict.Reasons, verdict.Terms = deal.Escalate, []string{deal.ReasonGuard}, nil
-	verdict.PartnerReasons, verdict.Benefits, verdict.Appeal = []string{deal.ReasonUnderReview}, nil, false
-	verdict.Case = &deal.CaseTerms{Queue: "policy-desk", OnSilence: "escalate"}
-	verdict.Texts = deal.Texts{Partner: "We are reviewing your registration. Your submission time is kept.",
-		Internal: fmt.Sprintf("The policy grants a protection that %v already hold. Correct the policy, or decide by hand.", held)}
-	return verdict
+	return held
 }
 
 // holders returns the registrations that hold any part of the scope at now, by the customer both were resolved to; those

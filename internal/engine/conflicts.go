@@ -50,6 +50,14 @@ func scopeOf(r *deal.Registration, ref deal.CustomerRef, set policy.Settings) de
 	for _, site := range r.Filing.Sites {
 		s.Sites = append(s.Sites, site.Key())
 	}
+	if l := r.Limit; l != nil {
+		if len(l.Lines) > 0 {
+			s.Lines = l.Lines
+		}
+		if len(l.Sites) > 0 {
+			s.Sites = l.Sites
+		}
+	}
 	return s
 }
 

@@ -29,6 +29,13 @@ type matches struct {
 // decide answers one registration as of now, from the view and nothing else: the same view, registration and instant
 // give the same decision. r carries no personal data.
 func decide(v *view, r *deal.Registration, m matches, now time.Time) deal.Decision {
+	d, facts := examine(v, r, m, now)
+	conclude(v, r, &d, guard(v, r, &d, v.policy.Decide(facts, now), now), now)
+	return d
+}
+
+// examine is everything that is known of a registration before anybody concludes from it.
+func examine(v *view, r *deal.Registration, m matches, now time.Time) (deal.Decision, *policy.Facts) {
 	set := v.policy.Settings()
 	d := deal.Decision{
 		ID: r.DecisionID, RegistrationID: r.ID, At: now,
@@ -52,8 +59,7 @@ func decide(v *view, r *deal.Registration, m matches, now time.Time) deal.Decisi
 	d.Conflicts = findConflicts(v, r, m, who, d.Territory, set, now)
 	facts := gather(v, r, who, d.Territory, d.Conflicts, amount, amountKnown, now)
 	d.Facts = facts.Map()
-	conclude(v, r, &d, v.policy.Decide(facts, now), now)
-	return d
+	return d, facts
 }
 
 const (

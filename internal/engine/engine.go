@@ -286,7 +286,7 @@ func (e *Engine) safe(seq uint64) {
 func newRegistration(f deal.Filing, status deal.Status, received time.Time) (deal.Registration, []deal.Personal) {
 	public, personal := f.SplitPersonal()
 	r := deal.Registration{
-		ID: deal.NewID(deal.RegistrationID), DecisionID: deal.NewID(deal.DecisionID), CaseID: deal.NewID(deal.CaseID),
+		ID: deal.NewID(deal.RegistrationID), DecisionID: deal.NewID(deal.DecisionID),
 		ReceivedAt: received.UTC().Truncate(time.Microsecond), Filing: public, EmailDomain: f.Contact.EmailDomain(), Status: status,
 	}
 	for _, p := range personal {
@@ -340,30 +340,33 @@ func (e *Engine) decided(r deal.Registration, m matches, now time.Time) (additio
 	r.Version = v.head.Seq + 1
 	d := decide(v, &r, m, now)
 	d.Sequence = r.Version
-	change := &deal.Change{Registrations: make([]deal.Registration, 1), Decision: &d}
-	var file *deal.Case
-	if d.Case != nil {
-		change.Cases = []deal.Case{openCase(&r, &d, v.policy.Settings())}
-		file = &change.Cases[0]
-	} else {
-		r.CaseID = ""
+	a := addition{change: &deal.Change{Decision: &d}}
+	if err := v.closed(&a, &r, deal.System, now); err != nil { // of the case it had, if this is not its first decision
+		return addition{}, err
 	}
-	change.Registrations[0] = r
+	var file *deal.Case
+	joined := false
+	r.CaseID = ""
+	if d.Case != nil {
+		var k deal.Case
+		k, joined = v.file(&r, &d, now)
+		file, r.CaseID = &k, k.ID
+		a.change.Cases = append(a.change.Cases, k)
+	}
+	a.change.Registrations = []deal.Registration{r}
 	answer, err := canonical(AnswerFor(&r, &d, file, now))
 	if err != nil {
 		return addition{}, err
 	}
-	a := addition{
-		entry:  store.Entry{Kind: deal.EntryDecided, Subject: r.ID, Answer: answer},
-		change: change,
-		events: []store.Event{{ID: deal.NewID(deal.EventID), Type: "dibs.registration." + string(r.Status) + ".v1", Subject: r.ID, Body: answer}},
-	}
+	a.entry = store.Entry{Kind: deal.EntryDecided, Subject: r.ID, Answer: answer}
+	a.events = append(a.events, store.Event{ID: deal.NewID(deal.EventID), Type: "dibs.registration." + string(r.Status) + ".v1", Subject: r.ID, Body: answer})
 	if file != nil {
 		body, err := json.Marshal(file)
 		if err != nil {
 			return addition{}, err
 		}
-		a.events = append(a.events, store.Event{ID: deal.NewID(deal.EventID), Type: "dibs.case.opened.v1", Subject: file.ID, Body: body})
+		kind := map[bool]string{false: "dibs.case.opened.v1", true: "dibs.case.joined.v1"}[joined]
+		a.events = append(a.events, store.Event{ID: deal.NewID(deal.EventID), Type: kind, Subject: file.ID, Body: body})
 	}
 	return a, nil
 }
@@ -706,6 +709,9 @@ func (e *Engine) Delete(ctx context.Context, q Request, kind deal.RecordKind, ke
 				return nil, fmt.Errorf("%w: %s %s cannot be deleted while %s", deal.ErrNotPossible, kind, k, why)
 			}
 			change.Deleted = append(change.Deleted, deal.RecordRef{Kind: kind, Key: k})
+		}
+		if kind == deal.People {
+			change.Cases = e.view.forget(keys, e.view.head.Seq+1)
 		}
 		return []addition{{entry: store.Entry{Kind: deal.EntryDeleted, Subject: string(kind) + "/" + keys[0]}, change: change}}, nil
 	})

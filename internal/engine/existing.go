@@ -38,7 +38,7 @@ func (e *Engine) ImportExisting(ctx context.Context, actor deal.Actor, rows []Ex
 		}
 		hash := sha256.Sum256(body)
 		r, personal := newRegistration(row.Filing, row.Status, row.ReceivedAt)
-		r.Number, r.CaseID, r.Imported = row.Number, "", true
+		r.Number, r.Imported = row.Number, true
 		secrets, err := salted(personal)
 		if err != nil {
 			out[i] = err

@@ -315,7 +315,7 @@ func mixedScripts(name string) bool {
 }
 
 func conflictFacts(f *policy.Facts, v *view, r *deal.Registration, cs []deal.Conflict, set policy.Settings, now time.Time) {
-	all := r.Filing.Lines()
+	all := scopeOf(r, r.CustomerRef, set).Lines
 	for _, kind := range deal.ConflictKinds {
 		c, ok := strongest(cs, kind)
 		if !ok {

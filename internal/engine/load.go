@@ -202,7 +202,7 @@ func (l *loader) finish() error {
 
 func (l *loader) Document(d deal.Document) error { return l.v.putDocument(d) }
 func (l *loader) Key(k deal.Key) error           { l.v.keys[k.ID] = k; return nil }
-func (l *loader) Case(deal.Case) error           { return nil }
+func (l *loader) Case(k deal.Case) error         { l.v.putCase(&k); return nil }
 
 func (l *loader) Record(r deal.Record) error {
 	switch r := r.(type) {

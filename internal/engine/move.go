@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -81,6 +80,17 @@ func (e *Engine) moving(r deal.Registration, d *deal.Decision, file *deal.Case, 
 	r.Status, r.Version = m.To, v.head.Seq+1
 	change := &deal.Change{Move: m}
 	switch m.Event {
+	case deal.EventResolve, deal.EventReopen:
+		return addition{}, fmt.Errorf("%w: it is the case that is to %s", deal.ErrNotPossible, m.Event)
+	case deal.EventAppeal, deal.EventRespond:
+		if m.Event == deal.EventAppeal {
+			m.Policy = d.Policy
+		}
+		k, err := v.partnerActs(&r, d, file, m, now)
+		if err != nil {
+			return addition{}, err
+		}
+		change.Cases, file = []deal.Case{k}, &k
 	case deal.EventExtend:
 		if err := extend(&r, d, m, by, v.policy.Settings().Timezone); err != nil {
 			return addition{}, err
@@ -97,15 +107,16 @@ func (e *Engine) moving(r deal.Registration, d *deal.Decision, file *deal.Case, 
 	}
 	change.Registrations = []deal.Registration{r}
 	a := addition{entry: store.Entry{Kind: rule.Entry, Subject: r.ID}, change: change}
-	if file != nil && file.Status == "open" && m.To != deal.StatusEscalated {
-		closed := *file
-		closed.Status, closed.Outcome, closed.Version = "resolved", string(m.To), r.Version
-		change.Cases, file = []deal.Case{closed}, &closed
-		body, err := json.Marshal(closed)
-		if err != nil {
+	if len(change.Cases) > 0 {
+		if err := a.tells(&change.Cases[0], map[deal.Event]string{deal.EventAppeal: "opened", deal.EventRespond: "answered"}[m.Event]); err != nil {
 			return addition{}, err
 		}
-		a.events = append(a.events, store.Event{ID: deal.NewID(deal.EventID), Type: "dibs.case.resolved.v1", Subject: closed.ID, Body: body})
+	}
+	if !r.EndedAt.IsZero() {
+		if err := v.closed(&a, &r, by, now); err != nil {
+			return addition{}, err
+		}
+		file = nil
 	}
 	answer, err := canonical(AnswerFor(&r, d, file, now))
 	if err != nil {
@@ -115,6 +126,9 @@ func (e *Engine) moving(r deal.Registration, d *deal.Decision, file *deal.Case, 
 	a.events = append(a.events, store.Event{ID: deal.NewID(deal.EventID), Type: "dibs." + rule.Entry + ".v1", Subject: r.ID, Body: answer})
 	if rule.Promotes {
 		a.frees = r.CustomerRef.Key()
+	}
+	if m.Event == deal.EventWon {
+		a.won = &r
 	}
 	return a, nil
 }

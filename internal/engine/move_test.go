@@ -26,13 +26,18 @@ settings:
   tiers: [silver, gold]
   custom: {want: {type: string}}
 precedence: [route, escalate, protect]
-defaults: {escalate: {queue: desk}}
+reasons:
+  NOT_ELIGIBLE: {partner: Not for you., internal: Not eligible., appeal: true}
+  ALREADY_YOURS: {partner: Yours., internal: The partner's own., appeal: true}
+  ALREADY_REGISTERED: {partner: Registered already., internal: Held., appeal: true}
+defaults: {escalate: {queue: desk, acknowledge: 3d, decide: 8d}}
 rules:
   - {id: referred, when: custom.want == "routed", then: {outcome: route, disposition: referred, to: queue, queue: desk, reason: NOT_ELIGIBLE}}
   - {id: merged, when: custom.want == "merged", then: {outcome: route, disposition: merged, of: own_duplicate, reason: ALREADY_YOURS}}
   - {id: returned, when: custom.want == "returned", then: {outcome: route, disposition: returned, reason: INCOMPLETE, needs: [customer.city]}}
   - {id: held, when: conflict.held_by_other.found || conflict.pending_other.found, then: {outcome: route, disposition: waitlisted, of: held_by_other, reason: ALREADY_REGISTERED}}
-  - {id: review, when: custom.want == "escalated", then: {outcome: escalate, reason: UNDER_REVIEW, hold: {provisional: true, days: 5}}}
+  - {id: review, when: custom.want == "escalated", then: {outcome: escalate, reason: UNDER_REVIEW, on_silence: grant, terms: {days: 20}, hold: {provisional: true, days: 5}}}
+  - {id: silent, when: custom.want == "silent", then: {outcome: escalate, reason: UNDER_REVIEW, on_silence: decline}}
   - {id: conditional, when: custom.want == "conditional", then: {outcome: protect, reason: PROTECTED, terms: {days: 30, condition: {days: 5, need: meeting}}}}
   - {id: protect, when: 'custom.want == ""', then: {outcome: protect, reason: PROTECTED, terms: {days: 30, dwell: 72h, extensions: {max: 2, days: 10, needs: activity}}}}
   - {id: judged, when: 'custom.want == "judged"', then: {outcome: protect, reason: PROTECTED, terms: {months: 1, extensions: {max: 1, needs: the vendor's consent}}}}
@@ -72,8 +77,9 @@ func (b *bench) status(id string) deal.Status {
 func TestMoves(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
+	b.people()
 	b.publish(deal.PolicyDocument, lives)
-	names, _ := customers(t, 80, 30_000)
+	names, _ := customers(t, 150, 30_000)
 	next := 0
 	// reach makes a registration of the status, for a customer of its own.
 	reach := func(s deal.Status) string {
@@ -119,7 +125,52 @@ func TestMoves(t *testing.T) {
 			if len(deal.EventRules[e].Roles) == 0 {
 				continue
 			}
-			id := reach(s)
+			id, want := "", s.After(e)
+			rule := func(d deal.Disposition, of string) {
+				do := routes(d)
+				if do.Ruling.Of = of; d == deal.Returned {
+					do.Ruling.Needs = []string{"customer.city"}
+				}
+				b.done("ada", b.caseOf(id).ID, do)
+			}
+			switch { // how it came to be in the status matters to what people do to cases
+			case e == deal.EventReopen && (s == deal.StatusReturned || s == deal.StatusRouted || s == deal.StatusMerged):
+				other := reach(deal.StatusProtected)
+				id = reach(deal.StatusEscalated)
+				rule(map[deal.Status]deal.Disposition{deal.StatusReturned: deal.Returned, deal.StatusRouted: deal.Declined, deal.StatusMerged: deal.Merged}[s],
+					map[bool]string{true: other}[s == deal.StatusMerged])
+			case s == deal.StatusWaitlisted && (e == deal.EventResolve || e == deal.EventReopen):
+				id = reach(s)
+				if _, err := b.move(asPortal, id, deal.EventAppeal); err != nil {
+					t.Fatal(err)
+				}
+				if want = []deal.Status{deal.StatusRouted}; e == deal.EventReopen {
+					rule(deal.Waitlisted, "")
+					want = s.After(e)
+				}
+			default:
+				id = reach(s)
+				if s == deal.StatusEscalated && e == deal.EventRespond {
+					b.done("ada", b.caseOf(id).ID, Doing{Act: ActAsk, Text: "Well?"})
+				}
+			}
+			by := asOps
+			bring := func() (Answer, error) { return b.move(asOps, id, e) }
+			if r, _, _ := b.last(id); r.CaseID != "" && (e == deal.EventResolve || e == deal.EventReopen) {
+				by = person("ada")
+				bring = func() (Answer, error) {
+					do := Doing{Act: ActReopen, Text: "because"}
+					if e == deal.EventResolve {
+						do = routes(deal.Declined)
+						want = want[len(want)-1:]
+						if s == deal.StatusEscalated {
+							want = []deal.Status{deal.StatusRouted}
+						}
+					}
+					_, err := b.do("ada", r.CaseID, do)
+					return b.partner(id), err
+				}
+			}
 			b.clock.advance(time.Hour)
 			if e == deal.EventWon && s == deal.StatusProtected {
 				if _, err := b.move(asOps, id, e); !errors.Is(err, deal.ErrNotPossible) || !strings.Contains(err.Error(), "72h") {
@@ -128,9 +179,8 @@ func TestMoves(t *testing.T) {
 				b.clock.advance(71 * time.Hour)
 			}
 			_, before, _ := b.last(id)
-			got, err := b.move(asOps, id, e)
+			got, err := bring()
 			after, n, entry := b.last(id)
-			want := s.After(e)
 			if len(want) == 0 {
 				if !errors.Is(err, deal.ErrNotPossible) || n != before {
 					t.Errorf("%s of %s: %v, and %d entries more", e, s, err, n-before)
@@ -142,13 +192,13 @@ func TestMoves(t *testing.T) {
 				continue
 			}
 			c, err := store.ChangeOf(&entry)
-			if err != nil || c.Move == nil || c.Move.Event != e || c.Move.From != s || c.Move.To != want[0] || c.Move.Policy.Name != "lives" || entry.Actor != asOps || entry.Kind != deal.EventRules[e].Entry {
+			if err != nil || c.Move == nil || c.Move.Event != e || c.Move.From != s || c.Move.To != want[0] || c.Move.Policy.Name != "lives" || entry.Actor != by || entry.Kind != deal.EventRules[e].Entry {
 				t.Errorf("%s of %s: entry %+v, %+v, %v", e, s, entry.Kind, c.Move, err)
 			}
-			if moved, err := b.LastMove(context.Background(), &after); err != nil || moved == nil || moved.Reason != "because" || moved.By != asOps {
+			if moved, err := b.LastMove(context.Background(), &after); err != nil || moved == nil || moved.Reason != "because" || moved.By != by {
 				t.Errorf("%s of %s reads %+v, %v", e, s, moved, err)
 			}
-			if s == deal.StatusEscalated {
+			if s == deal.StatusEscalated && e != deal.EventRespond {
 				k, err := b.Store().Case(context.Background(), after.CaseID)
 				if err != nil || k.Status != "resolved" || k.Outcome != string(want[0]) || got.Decision.Case != nil {
 					t.Errorf("%s: its case is %+v, %v, and the partner reads %+v", e, k, err, got.Decision.Case)
@@ -335,6 +385,7 @@ func TestHistories(t *testing.T) {
 // beside a holder, and whoever holds is not ahead of one who waited before it. At the end the ledger replays to the same.
 func testHistories(t *testing.T, url string, n int) {
 	b := newBenchAt(t, url)
+	b.people()
 	b.publish(deal.PolicyDocument, lives)
 	seed := uint64(time.Now().UnixNano())
 	if os.Getenv("DIBS_SEED") != "" {
@@ -361,11 +412,8 @@ func testHistories(t *testing.T, url string, n int) {
 			if len(filed[i]) < 4 && (len(filed[i]) < 2 || r.IntN(3) == 0) {
 				a := names[i]
 				f := by(fmt.Sprintf("P-%d", 1+r.IntN(40)), deal.Customer{Name: a.Name, Country: a.Country, City: a.City, PostalCode: a.PostalCode})
-				switch r.IntN(6) {
-				case 0:
-					custom("want", "escalated")(&f)
-				case 1:
-					custom("want", "conditional")(&f)
+				if want := []string{"escalated", "conditional", "silent", "routed", "", "", "", ""}[r.IntN(8)]; want != "" {
+					custom("want", want)(&f)
 				}
 				got, err := b.Register(ctx, Request{Actor: asPortal}, f)
 				if err != nil {
@@ -375,8 +423,26 @@ func testHistories(t *testing.T, url string, n int) {
 				filed[i] = append(filed[i], got.ID)
 				return
 			}
-			events := []deal.Event{deal.EventExtend, deal.EventWithdraw, deal.EventRevoke, deal.EventWon, deal.EventLost}
-			_, err := b.move(asOps, filed[i][r.IntN(len(filed[i]))], events[r.IntN(len(events))])
+			id := filed[i][r.IntN(len(filed[i]))]
+			events := []deal.Event{deal.EventExtend, deal.EventWithdraw, deal.EventRevoke, deal.EventWon, deal.EventLost, deal.EventAppeal, deal.EventResolve, deal.EventReopen, deal.EventRespond}
+			e := events[r.IntN(len(events))]
+			do, works := map[deal.Event]Doing{
+				deal.EventResolve: []Doing{{Act: ActResolve, Text: "because", Ruling: deal.Ruling{Resolution: deal.ResolveProtect, Days: 20}}, routes(deal.Declined), routes(deal.Waitlisted)}[r.IntN(3)],
+				deal.EventReopen:  {Act: ActReopen, Text: "because"}, deal.EventRespond: {Act: ActAsk, Text: "Well?"},
+			}[e]
+			reg, err := b.Store().Registration(ctx, id)
+			switch {
+			case err == nil && works && reg.CaseID != "":
+				if _, err = b.do([]string{"ada", "bob"}[r.IntN(2)], reg.CaseID, do); errors.Is(err, deal.ErrForbidden) {
+					err = nil // it ruled before
+				}
+			case err == nil:
+				_, err = b.move(asOps, id, e)
+			}
+			var wrong deal.FieldErrors
+			if errors.As(err, &wrong) && wrong[0].Field == "of" {
+				err = nil // there is nobody to wait behind
+			}
 			if err != nil && !errors.Is(err, deal.ErrNotPossible) {
 				t.Error(err)
 			}
@@ -425,10 +491,37 @@ func (b *bench) lawful(seed uint64) {
 					first = c
 				}
 			}
+			if holder != nil && first != nil && (b.isRuled(holder.ID) || b.isRuled(first.ID)) {
+				continue // people decided who comes first
+			}
 			if holder != nil && first != nil && first.Filing.PartnerID != holder.Filing.PartnerID && first.Sequence < holder.Sequence {
 				b.t.Errorf("seed %d: %s holds %s, and %s waited before it", seed, holder.ID, customer, first.ID)
 			}
 		}
+		for _, c := range v.claims {
+			if k := v.cases[c.CaseID]; c.Status == deal.StatusEscalated && (k == nil || !slices.Contains(k.Members(), c.ID)) {
+				b.t.Errorf("seed %d: nobody works on %s, which is escalated", seed, c.ID)
+			}
+		}
+		for _, k := range v.cases {
+			if !k.Overdue && k.PausedAt.IsZero() && !k.DueAt.After(now) {
+				b.t.Errorf("seed %d: %s was due at %v and is open", seed, k.ID, k.DueAt)
+			}
+			for _, id := range k.Members() {
+				if c := v.claims[id]; c == nil || c.CaseID != k.ID || c.Status != deal.StatusEscalated && k.Kind != deal.CaseAppeal {
+					b.t.Errorf("seed %d: %s is about %s, which is %+v", seed, k.ID, id, c)
+				}
+			}
+		}
 		return nil
 	})
+}
+
+// isRuled reports whether people, or silence, have decided the registration last.
+func (b *bench) isRuled(id string) bool {
+	ds, err := b.Decisions(context.Background(), id)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return ds[len(ds)-1].Ruling != nil
 }

@@ -60,7 +60,7 @@ func testAbreast(t *testing.T, server *testserver.Postgres) {
 		if _, err := other.Register(ctx, request("key_1", id, by(id, zanzibar)), by(id, zanzibar)); err != nil {
 			t.Errorf("a partner of a moment ago: %v", err)
 		}
-		k, token, err := b.CreateKey(ctx, Request{Actor: deal.System}, "portal", []string{id}, "")
+		k, token, err := b.CreateKey(ctx, Request{Actor: deal.System}, deal.Key{Role: "portal", PartnerIDs: []string{id}})
 		if err != nil {
 			t.Fatal(err)
 		}

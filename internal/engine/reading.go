@@ -81,7 +81,7 @@ type Event struct {
 
 // History returns what the ledger says of subjects (a registration and its case, say), in order.
 func (e *Engine) History(ctx context.Context, subjects ...string) ([]Event, error) {
-	entries, err := e.cfg.Store.EntriesAbout(ctx, slices.DeleteFunc(subjects, func(s string) bool { return s == "" })...)
+	entries, err := e.cfg.Store.EntriesOf(ctx, slices.DeleteFunc(subjects, func(s string) bool { return s == "" }))
 	if err != nil {
 		return nil, err
 	}

@@ -51,8 +51,10 @@ type view struct {
 	byTender   map[string][]string // tender number → registration ids
 	history    map[string][]past   // customer key → registrations that are claims no more
 
-	ends  endHeap         // of windows
-	taken map[string]bool // numbers of imported registrations that ours could come to be
+	ends   endHeap               // of windows
+	cases  map[string]*deal.Case // open ones
+	clocks endHeap               // of theirs
+	taken  map[string]bool       // numbers of imported registrations that ours could come to be
 
 	generation generation // which decides; zero in a ledger that has none yet
 
@@ -74,7 +76,7 @@ func newView(m *match.Model) *view {
 		accounts: book.New(), accountIndex: match.NewIndex(m),
 		opportunities: map[string]*deal.Opportunity{}, oppsOf: map[string][]string{}, oppIndex: match.NewIndex(m),
 		partners: map[string]*deal.Partner{}, people: map[string]*deal.Person{}, products: map[string]*deal.CatalogueProduct{}, rates: map[[2]string][]*deal.Rate{},
-		claims: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, history: map[string][]past{}, taken: map[string]bool{},
+		claims: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, history: map[string][]past{}, cases: map[string]*deal.Case{}, taken: map[string]bool{},
 		documents: map[string]map[int]deal.Document{}, scheduled: map[documentKey]time.Time{}, keys: map[string]deal.Key{},
 	}
 }
@@ -96,6 +98,9 @@ func (v *view) apply(c *deal.Change) error {
 	}
 	for i := range c.Registrations {
 		v.putRegistration(&c.Registrations[i])
+	}
+	for i := range c.Cases {
+		v.putCase(&c.Cases[i])
 	}
 	return nil
 }
@@ -337,16 +342,19 @@ func (v *view) popDue(now time.Time) []*deal.Registration {
 	return out
 }
 
-// nextEnd returns when the next window may end, or zero.
+// nextEnd returns when the next window may end, or the next clock of a case run out; zero when none will.
 func (v *view) nextEnd() time.Time {
-	if len(v.ends) == 0 {
-		return time.Time{}
+	var next time.Time
+	for _, h := range []endHeap{v.ends, v.clocks} {
+		if len(h) > 0 && (next.IsZero() || h[0].at.Before(next)) {
+			next = h[0].at
+		}
 	}
-	return v.ends[0].at
+	return next
 }
 
-// end is when the window of a claim ends. The heap of them may hold ends that have been moved since: a claim is asked
-// again when its end comes up.
+// end is when the window of a claim ends, or a clock of a case runs out. The heap of them may hold ends that have been moved
+// since: a claim is asked again when its end comes up.
 type end struct {
 	at time.Time
 	id string

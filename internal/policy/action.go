@@ -14,7 +14,7 @@ import (
 var thenFields = map[deal.Outcome][]string{
 	deal.Protect:  {"terms", "benefits"},
 	deal.RouteTo:  {"disposition", "to", "owner_of", "of", "queue", "needs", "resubmit_after", "finders_fee", "benefits", "keeps_place", "answer_within", "on_silence"},
-	deal.Escalate: {"queue", "authority", "four_eyes", "acknowledge", "decide", "on_silence", "escalate_to", "consult", "hold"},
+	deal.Escalate: {"queue", "authority", "four_eyes", "acknowledge", "decide", "on_silence", "escalate_to", "consult", "hold", "terms"},
 }
 
 // Whom a route's person can be looked up from, and whose registration it can wait behind or be merged into.
@@ -241,7 +241,11 @@ func (c *compiler) caseTerms(at document.Path, d thenDoc) *deal.CaseTerms {
 	if d.OnSilence != "escalate" && d.Decide == "" {
 		c.add(at.Of("on_silence"), "say when silence is over: decide:")
 	}
-	return &deal.CaseTerms{Queue: d.Queue, Authority: d.Authority, FourEyes: d.FourEyes, Acknowledge: d.Acknowledge, Decide: d.Decide,
+	var grant *deal.Grant
+	if c.r.Has(at.Of("terms")...) || c.r.Has("defaults", "escalate", "terms") {
+		grant = &deal.Grant{Terms: *c.terms(at.Of("terms"), d.Terms)}
+	}
+	return &deal.CaseTerms{Grant: grant, Queue: d.Queue, Authority: d.Authority, FourEyes: d.FourEyes, Acknowledge: d.Acknowledge, Decide: d.Decide,
 		OnSilence: d.OnSilence, EscalateTo: d.EscalateTo, Consult: d.Consult,
 		Hold: deal.HoldTerms{Provisional: d.Hold.Provisional, Days: c.number(at.Of("hold", "days"), d.Hold.Days, 0, 366)}}
 }

@@ -38,6 +38,9 @@ type Policy struct {
 	doubts     []doubt
 	waivers    []waiver
 	codes      []string // of the reasons, sorted
+	reasons    map[string]*reason
+	review     deal.CaseTerms // of a case that no rule opened
+	grant      *deal.Grant    // the default terms of a protection; nil: there are none
 	boundaries []Boundary
 }
 
@@ -156,8 +159,26 @@ func Compile(doc []byte) (*Policy, error) {
 	if err := c.r.Err(); err != nil {
 		return nil, err
 	}
-	c.p.codes = slices.Sorted(maps.Keys(c.reasons))
+	c.cases()
+	if err := c.r.Err(); err != nil {
+		return nil, err
+	}
+	c.p.codes, c.p.reasons = slices.Sorted(maps.Keys(c.reasons)), c.reasons
 	return c.p, nil
+}
+
+// cases reads what holds for cases that no rule opened, and what a grant gives where no rule says: the defaults.
+func (c *compiler) cases() {
+	c.p.review = deal.CaseTerms{Queue: "policy-desk", OnSilence: "escalate"}
+	if d := c.doc.Defaults.Escalate; d.Queue != "" {
+		c.p.review = *c.caseTerms(path("defaults", "escalate"), d)
+	}
+	d := c.doc.Defaults.Protect.Terms
+	if at := path("defaults", "protect", "terms"); (d.Days.Value == nil) != (d.Months.Value == nil) { // else they are only a part of terms
+		if c.lookedUpDays(at.Of("days"), &d) == nil {
+			c.p.grant = &deal.Grant{Terms: *c.terms(at, d)}
+		}
+	}
 }
 
 func (c *compiler) header() {
@@ -427,6 +448,10 @@ var builtIn = func() map[string]reasonDoc {
 		deal.ReasonDegraded:          kept("The search for conflicts was not complete."),
 		deal.ReasonNoRate:            kept("There is no exchange rate for the amount's currency on the day of submission."),
 		deal.ReasonImported:          told("Taken over from earlier records.", "Imported."),
+		deal.ReasonDeclinedReview:    told("Our team has reviewed your registration and cannot protect it. Your channel manager can tell you more.", "Declined on review."),
+		deal.ReasonNotInTime:         told("We did not come to a decision in time, and your registration is not protected. You may register again.", "Nobody decided in time; the policy declines then."),
+		deal.ReasonCoSell:            told("You and others work on this together. Your contact here will suggest how.", "To be sold together."),
+		deal.ReasonClosedWon:         told("This opportunity is closed, and your place in line has ended.", "The deal it waited behind is won."),
 		deal.ReasonIncomplete:        told("Complete these fields and send the registration again: {{needs}}.", "Fields are missing: {{needs}}."),
 		deal.ReasonUnderReview:       told("We are reviewing your registration. Your place in line is kept.", "Under review."),
 		deal.ReasonPartnerInactive:   told("Your partner agreement is not active. Your channel manager can renew it; then register again.", "The partner is {{partner.status}}."),

@@ -191,13 +191,10 @@ func (p *Policy) Decide(f *Facts, now time.Time) Verdict {
 	case best >= 0:
 		a, winner = &p.rules[best].then, p.rules[best].id
 	}
-	v := a.verdict.clone()
+	v := a.says(f)
 	v.Rule = winner
-	if a.days != nil {
-		v.Terms.Days = int(a.days.value(f).(types.Int))
-	}
-	for _, l := range a.lookups {
-		v.Benefits[l.benefit].Value = words(l.from.value(f))
+	if v.Case != nil && v.Case.Grant == nil {
+		v.Case.Grant = p.grants(f, &fired, &effective, excused)
 	}
 	v.Trace = make([]deal.RuleTrace, 0, n+len(erred)+1)
 	if best < 0 {
@@ -212,6 +209,70 @@ func (p *Policy) Decide(f *Facts, now time.Time) Verdict {
 	v.Trace = append(v.Trace, erred...)
 	p.say(&v, a, best, f, needs, &effective)
 	return v
+}
+
+// says is the action's verdict with the values that depend on the facts.
+func (a *action) says(f *Facts) Verdict {
+	v := a.verdict.clone()
+	if a.days != nil {
+		v.Terms.Days = int(a.days.value(f).(types.Int))
+	}
+	for _, l := range a.lookups {
+		v.Benefits[l.benefit].Value = words(l.from.value(f))
+	}
+	return v
+}
+
+// grants returns what a case's registration gets when it is granted: what the first rule would have given that fired to protect
+// it, had nothing spoken against it; else the default terms of a protection. nil: the policy does not say.
+func (p *Policy) grants(f *Facts, fired, effective *ruleSet, excused map[int]*waiver) *deal.Grant {
+	at := -1
+	for i := range p.rules {
+		r := &p.rules[i]
+		if r.then.verdict.Outcome != deal.Protect || !fired.has(i) || r.shadow || excused[i] != nil {
+			continue
+		}
+		if at < 0 || effective.has(i) && !effective.has(at) {
+			at = i
+		}
+	}
+	if at < 0 {
+		if p.grant == nil {
+			return nil
+		}
+		g := *p.grant
+		return &g
+	}
+	v := p.rules[at].then.says(f)
+	return &deal.Grant{Terms: *v.Terms, Benefits: v.Benefits, Rule: p.rules[at].id}
+}
+
+// Review returns the terms of a case that no rule opened, such as an appeal.
+func (p *Policy) Review() deal.CaseTerms {
+	t := p.review
+	if t.Grant == nil && p.grant != nil {
+		t.Grant = new(*p.grant)
+	}
+	return t
+}
+
+// Say gives a decision that somebody made in place of the rules its reason: the code, its texts, and whether it can be
+// appealed. It reports false, and changes nothing, when the policy has no such reason.
+func (p *Policy) Say(v *Verdict, code string, f *Facts) bool {
+	re := p.reasons[code]
+	if re == nil {
+		return false
+	}
+	v.Reasons, v.PartnerReasons = []string{re.code}, []string{re.public}
+	v.Appeal, v.AppealWithin = re.appeal, re.within
+	v.Texts = deal.Texts{Partner: re.partner.render(f, v.Needs), Internal: re.internal.render(f, v.Needs)}
+	for lang, t := range re.others {
+		if v.Texts.Languages == nil {
+			v.Texts.Languages = map[string]string{}
+		}
+		v.Texts.Languages[lang] = t.render(f, v.Needs)
+	}
+	return true
 }
 
 // settles reports whether a verdict is an answer: no person looks at it, and it does not ask for more.

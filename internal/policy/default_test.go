@@ -314,8 +314,14 @@ func TestDefaultTerms(t *testing.T) {
 	v = p.Decide(given(facts{"reg.amount": 1e6}), now)
 	want := deal.CaseTerms{Queue: "deal-desk", Authority: "channel-director", FourEyes: true, Acknowledge: "4bh", Decide: "2bd", OnSilence: "escalate",
 		EscalateTo: "channel-director", Hold: deal.HoldTerms{Provisional: true, Days: 7}}
-	if v.Case == nil || *v.Case != want || v.Queue != want.Queue {
+	if v.Case == nil || v.Case.Grant == nil || v.Case.Grant.Rule != "protect" || v.Case.Grant.Terms.Days != 90 {
+		t.Fatalf("case %+v", v.Case)
+	}
+	if v.Case.Grant = nil; *v.Case != want || v.Queue != want.Queue {
 		t.Errorf("case %+v", v.Case)
+	}
+	if v = p.Decide(given(facts{"reg.amount": 1e6, "partner.tier": "gold"}), now); v.Case.Grant.Rule != "protect-long" || v.Case.Grant.Terms.Days != 120 {
+		t.Errorf("a grant to gold gives %+v", v.Case.Grant)
 	}
 	if v = p.Decide(given(conflict(deal.NamedAccount, 0.95)), now); !v.FindersFee || v.Case != nil || v.Terms != nil {
 		t.Errorf("a referral keeps the partner as its source: %+v", v)

@@ -61,7 +61,7 @@ func TestReport(t *testing.T) {
 	}
 	for _, want := range []string{
 		"ok       small, row 1  (small.yaml:35)",
-		"PENDING  ext  (small.yaml:50)\n           cases are decided with the lifecycle",
+		"PENDING  ext  (small.yaml:50)\n           transfers come with the lifecycle",
 		"4 passed, 0 failed, 1 pending",
 		"coverage: 100 % of the rules, 50 % of the boundaries",
 		"    held: conflict.held_by_other.probability >= params.certain (0.9)",
@@ -119,8 +119,8 @@ func TestErrors(t *testing.T) {
 		{"5000 EUR}", "5000}", `"5000" is not an amount with its currency such as 32000 EUR`},
 		{"accounts.ACME.named: true", "accounts.ACME.name_d: true", `there is no field "name_d" in name_d; did you mean named?`},
 		{"accounts.ACME.named: true", "account.ACME.named: true", `"account.ACME.named" is not file.FIELD, or partners.ID.FIELD`},
-		{"do: grant", "do: prolong", `"prolong" is not one of extend, withdraw`},
-		{"      pending: cases are decided with the lifecycle\n", "", `the service cannot grant a registration yet: mark the case pending`},
+		{"do: transfer", "do: prolong", `"prolong" is not one of extend, withdraw`},
+		{"      pending: transfers come with the lifecycle\n", "", `the service cannot transfer a registration yet: mark the case pending`},
 		{"country: DE}, amount", "country: DEU}, amount", `customer.country "DEU" is not an ISO 3166-1`},
 		{"{use: deal, partner_id: B}\n      set", "{use: deall, partner_id: B}\n      set", `tests.filings has no "deall"; did you mean deal?`},
 		{"      expect: {outcome: protect, waived: [small], facts: {customer.named: true}}\n", "", `say what the case expects: expect:`},

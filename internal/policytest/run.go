@@ -17,6 +17,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/document"
 	"github.com/dibs-deals/dibs/internal/engine"
@@ -419,7 +421,16 @@ func (g *stage) step(ctx context.Context, s *step) (out []observation, err error
 // act does to a registration what a key of sales operations does. What is not possible is a mismatch.
 func (g *stage) act(ctx context.Context, a *actDoc) error {
 	q := engine.Request{Actor: deal.Actor{KeyID: cmp.Or(a.By, "ops"), Role: "ops"}}
-	_, err := g.e.Move(ctx, q, g.ids[a.To], engine.Moving{Event: deal.Event(a.Do), Reason: a.Text})
+	var err error
+	switch a.Do {
+	case "grant", "decline":
+		err = g.rule(ctx, a)
+	case string(deal.EventAppeal), string(deal.EventRespond):
+		q.Actor.Role = "portal"
+		fallthrough
+	default:
+		_, err = g.e.Move(ctx, q, g.ids[a.To], engine.Moving{Event: deal.Event(a.Do), Reason: cmp.Or(a.Text, "as the test says")})
+	}
 	var wrong deal.FieldErrors
 	if errors.As(err, &wrong) || errors.Is(err, deal.ErrNotPossible) {
 		g.result.Mismatches = append(g.result.Mismatches, Mismatch{"act", a.Do + " of " + a.To, err.Error()})
@@ -428,7 +439,36 @@ func (g *stage) act(ctx context.Context, a *actDoc) error {
 	return err
 }
 
-// pass lets time go by to an instant. It stops where a window ends, as it does in a service that runs all the time:
+// rule decides the case of a registration, as people do who have the authority for it: two, where the policy asks for two.
+func (g *stage) rule(ctx context.Context, a *actDoc) error {
+	r, err := g.e.Store().Registration(ctx, g.ids[a.To])
+	if err != nil {
+		return err
+	}
+	if r.CaseID == "" {
+		return fmt.Errorf("%w: %s has no case", deal.ErrNotPossible, a.To)
+	}
+	k, err := g.e.Store().Case(ctx, r.CaseID)
+	if err != nil {
+		return err
+	}
+	do := engine.Doing{Act: engine.ActResolve, Text: cmp.Or(a.Text, "as the test says"), Ruling: deal.Ruling{RegistrationID: r.ID, Resolution: deal.ResolveProtect}}
+	if a.Do == "decline" {
+		do.Ruling.Resolution, do.Ruling.Disposition, do.Ruling.ReasonCode = deal.ResolveRoute, deal.Declined, deal.ReasonDeclinedReview
+	}
+	for _, id := range []string{cmp.Or(a.By, "ops"), "second-person"} {
+		limit := deal.Money{Value: decimal.New(1, 15), Currency: cmp.Or(r.Filing.Amount.Currency, g.suite.policy.Settings().Currency)}
+		if err := g.put(ctx, []deal.Record{&deal.Person{ID: id, Name: id, Queues: []string{k.Terms.Queue, k.Terms.Authority}, Authority: limit}}); err != nil {
+			return err
+		}
+		if k, err = g.e.Do(ctx, engine.Request{Actor: deal.Actor{KeyID: id, Role: "ops", PersonID: id}}, k.ID, do); err != nil || k.Status == deal.CaseResolved {
+			return err
+		}
+	}
+	return nil
+}
+
+// pass lets time go by to an instant. It stops where a window ends or a clock runs out, as it does in a service that runs all the time:
 // whoever waited is decided again at that instant, and not later.
 func (g *stage) pass(ctx context.Context, to time.Time) error {
 	for {
@@ -437,6 +477,15 @@ func (g *stage) pass(ctx context.Context, to time.Time) error {
 			r, err := g.e.Store().Registration(ctx, id)
 			if err != nil {
 				return err
+			}
+			if r.CaseID != "" {
+				k, err := g.e.Store().Case(ctx, r.CaseID)
+				if err != nil {
+					return err
+				}
+				if at := k.NextClock(); at.After(g.clock.now()) && at.Before(next) {
+					next = at
+				}
 			}
 			if r.HoldsAt(g.clock.now()) {
 				for _, w := range []*deal.Protection{r.Protection, r.Hold} {
@@ -466,12 +515,17 @@ func (g *stage) see(ctx context.Context, name string, e *expectation) (observati
 	if err != nil {
 		return observation{}, err
 	}
-	read, err := json.Marshal(engine.AnswerFor(&r, &d, file, g.clock.now()))
+	answer := engine.AnswerFor(&r, &d, file, g.clock.now())
+	read, err := json.Marshal(answer)
 	if err != nil {
 		return observation{}, err
 	}
 	o := observation{outcome: d.Outcome, status: r.Status, reasons: d.ReasonCodes, partner: d.PartnerCodes, trace: d.Trace, terms: d.Terms, file: d.Case,
 		benefits: d.Benefits, window: d.Protection, facts: facts, read: string(read)}
+	if file != nil && file.Status == deal.CaseOpen {
+		o.file = &file.Terms // as they are by now
+	}
+	o.benefits = answer.Decision.Benefits
 	switch {
 	case r.Status == deal.StatusEscalated:
 		o.window = r.Hold

@@ -396,7 +396,7 @@ func (r *reader) step(d *stepDoc, p document.Path, names map[string]bool, now *t
 }
 
 // able are those of actions that the service can do.
-var able = []string{"extend", "withdraw", "revoke", "won", "lost"}
+var able = []string{"extend", "withdraw", "revoke", "won", "lost", "appeal", "respond", "grant", "decline"}
 
 // actions are what can happen to a registration after it was filed, named as in the API. A case that has one is
 // pending until the service can do it.

@@ -90,7 +90,6 @@ var traps = []struct {
       file: {use: deal}
       expect: {last_day: 2027-05-30}
     - name: granted after ten days, and eighty are left
-      pending: cases are decided with the lifecycle
       steps:
         - file: {use: deal, amount: 100000 EUR}
         - after: 10d

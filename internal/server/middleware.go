@@ -229,6 +229,9 @@ func (s *Server) readable(next echo.HandlerFunc) echo.HandlerFunc {
 		if values := r.Header.Values(idempotencyHeader); (op.once || op.retry && len(values) > 0) && (len(values) != 1 || !idempotencyKey(values[0])) {
 			return problem{code: "idempotency-key-missing", detail: "send 1 to 255 printable ASCII characters as Idempotency-Key: new for each registration, the same on each retry"}
 		}
+		if op.match && r.Header.Get(ifMatchHeader) == "" {
+			return problem{code: "precondition-required", detail: "send the ETag of what you read as If-Match, so that nobody's work is overwritten unseen"}
+		}
 		if op.types == nil {
 			return next(c)
 		}
@@ -251,7 +254,10 @@ func (s *Server) readable(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-const idempotencyHeader = "Idempotency-Key"
+const (
+	idempotencyHeader = "Idempotency-Key"
+	ifMatchHeader     = "If-Match"
+)
 
 // idempotencyKey reports whether k is 1 to 255 printable ASCII characters.
 func idempotencyKey(k string) bool {

@@ -32,6 +32,7 @@ var kinds = map[string]struct {
 	"method-not-allowed":      {405, "This path has no such method"},
 	"not-possible":            {409, "Not possible in this state"},
 	"stale":                   {412, "Changed meanwhile"},
+	"precondition-required":   {428, "The If-Match header is missing"},
 	"too-large":               {413, "The body is too large"},
 	"unsupported-media-type":  {415, "This content type is not accepted"},
 	"invalid":                 {422, "The input is not valid"},
@@ -92,7 +93,7 @@ func toProblem(err error) problem {
 	case errors.Is(err, deal.ErrNotPossible):
 		return problem{code: "not-possible", detail: err.Error()}
 	case errors.Is(err, deal.ErrStale):
-		return problem{code: "stale", detail: deal.ErrStale.Error()}
+		return problem{code: "stale", detail: err.Error()}
 	case errors.Is(err, deal.ErrUnavailable), errors.Is(err, store.ErrUnknown), errors.Is(err, store.ErrRetry), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return problem{code: "unavailable", detail: deal.ErrUnavailable.Error(), retry: "1", cause: err}
 	case errors.As(err, &he):

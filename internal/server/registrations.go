@@ -124,6 +124,17 @@ func (s *Server) registration(ctx context.Context, id string) (deal.Registration
 	return r, d, k, nil
 }
 
+// answer is the partner's view as of now, with what the partner is asked.
+func (s *Server) answer(ctx context.Context, r *deal.Registration, d *deal.Decision, k *deal.Case) (engine.Answer, error) {
+	a := engine.AnswerFor(r, d, k, s.engine.Now())
+	if k == nil || k.PausedAt.IsZero() || k.RegistrationID != r.ID {
+		return a, nil
+	}
+	var err error
+	a.Decision.Case.Question, err = s.engine.Question(ctx, k)
+	return a, err
+}
+
 // staffRegistration is the partner's view with what staff read besides.
 type staffRegistration struct {
 	engine.Answer
@@ -156,7 +167,10 @@ func (s handlers) GetRegistration(ctx context.Context, q api.GetRegistrationRequ
 	if err != nil {
 		return nil, err
 	}
-	a := engine.AnswerFor(&r, &d, k, s.engine.Now())
+	a, err := s.answer(ctx, &r, &d, k)
+	if err != nil {
+		return nil, err
+	}
 	if callOf(ctx).portal() {
 		return ok(a)
 	}
@@ -173,7 +187,11 @@ func (s handlers) GetDecision(ctx context.Context, q api.GetDecisionRequestObjec
 	if err != nil {
 		return nil, err
 	}
-	out := decisionsView{RegistrationID: r.ID, Current: engine.AnswerFor(&r, &d, k, s.engine.Now()).Decision}
+	a, err := s.answer(ctx, &r, &d, k)
+	if err != nil {
+		return nil, err
+	}
+	out := decisionsView{RegistrationID: r.ID, Current: a.Decision}
 	if callOf(ctx).portal() {
 		return ok(out)
 	}
@@ -245,7 +263,11 @@ func (s handlers) ListRegistrations(ctx context.Context, q api.ListRegistrations
 					if err != nil {
 						return nil, err
 					}
-					out = append(out, engine.AnswerFor(&r, &d, k, now))
+					a, err := s.answer(ctx, &r, &d, k)
+					if err != nil {
+						return nil, err
+					}
+					out = append(out, a)
 				}
 				return out, nil
 			},

@@ -21,6 +21,7 @@ type operation struct {
 	limit  int64    // bytes of body
 	once   bool     // needs an Idempotency-Key
 	retry  bool     // takes an Idempotency-Key
+	match  bool     // needs an If-Match
 	stream bool     // an import: reads for as long as rows arrive
 	exempt bool     // called by probes and scrapers: not traced, not logged
 }
@@ -126,6 +127,8 @@ func operations(spec []byte) (map[string]*operation, error) {
 					op.query[p.Name] = p.Schema
 				case p.In == "header" && p.Name == idempotencyHeader:
 					op.once, op.retry = p.Required, true
+				case p.In == "header" && p.Name == ifMatchHeader:
+					op.match = p.Required
 				}
 			}
 			body := o.RequestBody

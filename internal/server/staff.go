@@ -16,41 +16,7 @@ import (
 	"github.com/dibs-deals/dibs/internal/store"
 )
 
-// Cases, API keys and the ledger: what only the vendor's own people call.
-
-// ListCases lists escalations.
-func (s handlers) ListCases(ctx context.Context, q api.ListCasesRequestObject) (api.ListCasesResponseObject, error) {
-	f := store.CaseFilter{Status: string(q.Params.Status), Queue: q.Params.Queue, RegistrationID: q.Params.RegistrationID}
-	return list(ctx, q.Params.Cursor, q.Params.Limit, listing[deal.Case]{
-		filter: f, key: func(k deal.Case) string { return k.ID }, columns: caseColumns,
-		fetch: func(ctx context.Context, p store.Page) ([]deal.Case, error) {
-			f.Page = p
-			return s.engine.Store().Cases(ctx, f)
-		},
-	})
-}
-
-var caseColumns = []column[deal.Case]{
-	{"id", func(k deal.Case) string { return k.ID }},
-	{"registration_id", func(k deal.Case) string { return k.RegistrationID }},
-	{"status", func(k deal.Case) string { return k.Status }},
-	{"queue", func(k deal.Case) string { return k.Terms.Queue }},
-	{"authority", func(k deal.Case) string { return k.Terms.Authority }},
-	{"reason_codes", func(k deal.Case) string { return several(k.ReasonCodes) }},
-	{"summary", func(k deal.Case) string { return k.Summary }},
-	{"opened_at", func(k deal.Case) string { return stamp(k.OpenedAt) }},
-	{"due_at", func(k deal.Case) string { return stamp(k.DueAt) }},
-	{"assignee", func(k deal.Case) string { return k.Assignee }},
-}
-
-// GetCase reads one escalation.
-func (s handlers) GetCase(ctx context.Context, q api.GetCaseRequestObject) (api.GetCaseResponseObject, error) {
-	k, err := s.engine.Store().Case(ctx, q.ID)
-	if err != nil {
-		return nil, err
-	}
-	return ok(k)
-}
+// API keys and the ledger: what only the vendor's own people call.
 
 // ListKeys lists API keys without their secrets.
 func (s handlers) ListKeys(ctx context.Context, _ api.ListKeysRequestObject) (api.ListKeysResponseObject, error) {

@@ -69,3 +69,13 @@ func (r reply) VisitRevokeKeyResponse(w http.ResponseWriter) error            { 
 func (r reply) VisitRevokeRegistrationResponse(w http.ResponseWriter) error   { return r.write(w) }
 func (r reply) VisitWinRegistrationResponse(w http.ResponseWriter) error      { return r.write(w) }
 func (r reply) VisitWithdrawRegistrationResponse(w http.ResponseWriter) error { return r.write(w) }
+func (r reply) VisitAcknowledgeCaseResponse(w http.ResponseWriter) error      { return r.write(w) }
+func (r reply) VisitAppealRegistrationResponse(w http.ResponseWriter) error   { return r.write(w) }
+func (r reply) VisitAskPartnerResponse(w http.ResponseWriter) error           { return r.write(w) }
+func (r reply) VisitAssignCaseResponse(w http.ResponseWriter) error           { return r.write(w) }
+func (r reply) VisitCommentOnCaseResponse(w http.ResponseWriter) error        { return r.write(w) }
+func (r reply) VisitConsultOnCaseResponse(w http.ResponseWriter) error        { return r.write(w) }
+func (r reply) VisitReopenCaseResponse(w http.ResponseWriter) error           { return r.write(w) }
+func (r reply) VisitResolveCaseResponse(w http.ResponseWriter) error          { return r.write(w) }
+func (r reply) VisitRespondToQuestionResponse(w http.ResponseWriter) error    { return r.write(w) }
+func (r reply) VisitSnoozeCaseResponse(w http.ResponseWriter) error           { return r.write(w) }

@@ -119,12 +119,32 @@ type RegistrationFilter struct {
 	Page
 }
 
-// CaseFilter selects cases.
+// CaseFilter selects cases. They are listed in the order in which they are due, those without a due time last, and by id:
+// CaseKey is the key of a row.
 type CaseFilter struct {
 	Status         string
 	Queue          string
-	RegistrationID string
+	RegistrationID string // the one in question
+	Assignee       string // of one person; NoAssignee: of nobody
+	Kind           string
+	PartnerID      string
+	DueBefore      time.Time
 	Page
+}
+
+// NoAssignee selects the cases nobody has taken.
+const NoAssignee = "none"
+
+// NeverDue is when a case without a due time stands in the order.
+var NeverDue = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+
+// CaseKey is the key of a case in a list.
+func CaseKey(k *deal.Case) string {
+	due := k.DueAt
+	if due.IsZero() {
+		due = NeverDue
+	}
+	return due.UTC().Format(time.RFC3339Nano) + " " + k.ID
 }
 
 // RecordFilter selects rows of reference data.
@@ -191,8 +211,8 @@ type Store interface {
 	// Entries yields entries after seq in order, without a lock; it ends at the head.
 	Entries(ctx context.Context, after uint64) iter.Seq2[Entry, error]
 	Answered(ctx context.Context, key IdemKey) (Entry, error)
-	// EntriesAbout returns the entries whose subject is one of those, in order: the whole history of a registration, of a case.
-	EntriesAbout(ctx context.Context, subjects ...string) ([]Entry, error)
+	// EntriesOf returns the entries about any of the subjects, in order, the decisions of registrations among them.
+	EntriesOf(ctx context.Context, subjects []string) ([]Entry, error)
 	// Nodes returns the Merkle hashes at the indexes, in the order asked.
 	Nodes(ctx context.Context, indexes []int64) ([]Hash, error)
 	// AllNodes yields every Merkle hash by index.
@@ -206,6 +226,8 @@ type Store interface {
 	DecisionSeqs(ctx context.Context, registrationID string) ([]uint64, error)
 	Case(ctx context.Context, id string) (deal.Case, error)
 	Cases(ctx context.Context, f CaseFilter) ([]deal.Case, error)
+	// Precedents returns resolved cases whose first reason is the code, the latest first.
+	Precedents(ctx context.Context, code string, limit int) ([]deal.Case, error)
 	Record(ctx context.Context, kind deal.RecordKind, key string) (deal.Record, error)
 	Records(ctx context.Context, kind deal.RecordKind, f RecordFilter) ([]deal.Record, error)
 	Document(ctx context.Context, kind string, version int) (deal.Document, error)

@@ -31,6 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) (db store.Store, reopen func() st
 		"OneHolder":       testOneHolder,
 		"Registrations":   testRegistrations,
 		"Records":         testRecords,
+		"Cases":           testCases,
 		"Documents":       testDocuments,
 		"Load":            testLoad,
 		"LoadOnBase":      testLoadOnBase,
@@ -245,9 +246,6 @@ func testAppend(t *testing.T, db store.Store, reopen func() store.Store) {
 		}
 		if seqs, err := s.DecisionSeqs(ctx, "reg_a"); err != nil || !slices.Equal(seqs, []uint64{1}) {
 			t.Fatalf("decisions %v, %v", seqs, err)
-		}
-		if about, err := s.EntriesAbout(ctx, "reg_b", "reg_a", "reg_a", "reg_x"); err != nil || len(about) != 2 || about[0].Seq != 1 || about[1].Seq != 2 || string(about[0].Body) != string(want.Body) {
-			t.Fatalf("entries about them %+v, %v", about, err)
 		}
 		if c, err := s.Case(ctx, "case_a"); err != nil || c.Terms.Queue != "deal-desk" || c.Version != 1 {
 			t.Fatalf("case %+v, %v", c, err)
@@ -493,6 +491,81 @@ func testRecords(t *testing.T, db store.Store, _ func() store.Store) {
 	}
 	if _, err := db.Record(ctx, deal.Accounts, "a1"); !errors.Is(err, deal.ErrNotFound) {
 		t.Errorf("deleted row: %v", err)
+	}
+}
+
+// testCases lists cases in the order in which they are due, page by page, and the entries of what they are about.
+func testCases(t *testing.T, db store.Store, _ func() store.Store) {
+	k := func(id string, due int, change func(*deal.Case)) deal.Case {
+		c := deal.Case{ID: id, Kind: deal.CaseEscalation, RegistrationID: "reg_" + id, PartnerID: "P-1", Status: deal.CaseOpen, Terms: deal.CaseTerms{Queue: "desk"}, OpenedAt: start}
+		if due > 0 {
+			c.DueAt = start.Add(time.Duration(due) * time.Hour)
+		}
+		if change != nil {
+			change(&c)
+		}
+		return c
+	}
+	noted := item{entry: store.Entry{Kind: deal.EntryCommented, Subject: "c"}, change: deal.Change{Cases: []deal.Case{k("c", 2, func(c *deal.Case) { c.Assignee = "U-1" })}}}
+	must(t, db, regItem(registration("reg_a", "P-1", "acc")),
+		item{change: deal.Change{Cases: []deal.Case{k("a", 3, nil), k("b", 0, func(c *deal.Case) { c.Kind = deal.CaseAppeal }), k("c", 1, nil), k("d", 2, func(c *deal.Case) { c.PartnerID = "P-2" }),
+			k("e", 0, nil), k("f", 2, func(c *deal.Case) { c.Status = deal.CaseResolved })}}},
+		noted, item{entry: store.Entry{Kind: deal.EntryAssigned, Subject: "c"}})
+	for _, c := range []struct {
+		f    store.CaseFilter
+		want string
+	}{
+		{store.CaseFilter{}, "cdfabe"}, {store.CaseFilter{Status: deal.CaseOpen}, "cdabe"}, {store.CaseFilter{Kind: deal.CaseAppeal}, "b"},
+		{store.CaseFilter{PartnerID: "P-2"}, "d"}, {store.CaseFilter{Assignee: "U-1"}, "c"}, {store.CaseFilter{Assignee: store.NoAssignee}, "dfabe"},
+		{store.CaseFilter{DueBefore: start.Add(3 * time.Hour)}, "cdf"}, {store.CaseFilter{RegistrationID: "reg_a"}, "a"}, {store.CaseFilter{Queue: "other"}, ""},
+	} {
+		for _, limit := range []int{1, 2, 10} {
+			got, f := "", c.f
+			for f.Limit = limit; ; {
+				page, err := db.Cases(ctx, f)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i := range page {
+					got += page[i].ID
+					f.After = store.CaseKey(&page[i])
+				}
+				if len(page) < limit {
+					break
+				}
+			}
+			if got != c.want {
+				t.Errorf("%+v, %d a page: %s, want %s", c.f, limit, got, c.want)
+			}
+		}
+	}
+	if _, err := db.Cases(ctx, store.CaseFilter{Page: store.Page{After: "x", Limit: 1}}); err == nil {
+		t.Error("a place that is none was taken for one")
+	}
+	r := func(id string, codes ...string) deal.Case {
+		return k(id, 0, func(c *deal.Case) { c.Status, c.ReasonCodes = deal.CaseResolved, codes })
+	}
+	must(t, db, item{change: deal.Change{Cases: []deal.Case{r("p", "X", "Y"), r("q", "Y")}}})
+	must(t, db, item{change: deal.Change{Cases: []deal.Case{r("r", "X")}}})
+	for limit, want := range map[int]string{1: "r", 5: "rp"} {
+		ps, err := db.Precedents(ctx, "X", limit)
+		got := ""
+		for _, p := range ps {
+			got += p.ID
+		}
+		if err != nil || limit == 1 && got != want || len(got) != len(want) {
+			t.Errorf("precedents %s, %v, want %s", got, err, want)
+		}
+	}
+	es, err := db.EntriesOf(ctx, []string{"reg_a", "c", "none"})
+	if err != nil || len(es) != 2 || es[0].Kind != deal.EntryCommented || es[1].Kind != deal.EntryAssigned {
+		t.Errorf("entries %+v, %v", es, err)
+	}
+	d := regItem(registration("reg_z", "P-1", "zzz"))
+	d.change.Decision = &deal.Decision{ID: "dec_z", RegistrationID: "reg_z", Outcome: deal.Escalate, At: start}
+	must(t, db, d, item{entry: store.Entry{Kind: deal.EntryResolved, Subject: "reg_z"}, change: deal.Change{Decision: &deal.Decision{ID: "dec_y", RegistrationID: "reg_z", Outcome: deal.Protect, At: start}}})
+	if es, err = db.EntriesOf(ctx, []string{"reg_z"}); err != nil || len(es) != 2 || es[0].Kind != deal.EntryDecided || es[1].Kind != deal.EntryResolved {
+		t.Errorf("entries %+v, %v", es, err)
 	}
 }
 

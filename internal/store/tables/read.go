@@ -207,19 +207,6 @@ func (r *Reader) EntriesWhere(ctx context.Context, condition string, args ...any
 	return out, nil
 }
 
-// EntriesAbout implements store.Store.
-func (r *Reader) EntriesAbout(ctx context.Context, subjects ...string) (out []store.Entry, err error) {
-	for _, s := range subjects {
-		of, err := r.EntriesWhere(ctx, `subject = ? ORDER BY seq`, s)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, of...)
-	}
-	slices.SortFunc(out, func(a, b store.Entry) int { return cmp.Compare(a.Seq, b.Seq) })
-	return slices.CompactFunc(out, func(a, b store.Entry) bool { return a.Seq == b.Seq }), nil
-}
-
 // Page returns at most limit entries after seq.
 func (r *Reader) Page(ctx context.Context, after uint64, limit int) ([]store.Entry, error) {
 	return r.EntriesWhere(ctx, `seq > ? ORDER BY seq LIMIT ?`, after, limit)
@@ -411,8 +398,52 @@ func (r *Reader) Cases(ctx context.Context, f store.CaseFilter) ([]deal.Case, er
 	w.equal("status", f.Status)
 	w.equal("queue", f.Queue)
 	w.equal("registration_id", f.RegistrationID)
-	q := w.page(f.Page)
-	return list[deal.Case](ctx, r.DB, `SELECT doc FROM escalation`+q, w.args)
+	w.equal("kind", f.Kind)
+	w.equal("partner_id", f.PartnerID)
+	if f.Assignee == store.NoAssignee {
+		w.add("assignee IS NULL")
+	} else {
+		w.equal("assignee", f.Assignee)
+	}
+	if !f.DueBefore.IsZero() {
+		w.add("due_at < ?", f.DueBefore)
+	}
+	if f.After != "" {
+		text, id, _ := strings.Cut(f.After, " ")
+		due, err := time.Parse(time.RFC3339Nano, text)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not the key of a case in a list", f.After)
+		}
+		w.add("(COALESCE(due_at, ?) > ? OR COALESCE(due_at, ?) = ? AND id > ?)", store.NeverDue, due, store.NeverDue, due, id)
+	}
+	q := ""
+	if len(w.conds) > 0 {
+		q = " WHERE " + strings.Join(w.conds, " AND ")
+	}
+	return list[deal.Case](ctx, r.DB, `SELECT doc FROM escalation`+q+` ORDER BY COALESCE(due_at, ?), id LIMIT ?`, append(w.args, store.NeverDue, f.Limit))
+}
+
+// Precedents implements store.Store.
+func (r *Reader) Precedents(ctx context.Context, code string, limit int) ([]deal.Case, error) {
+	return list[deal.Case](ctx, r.DB, `SELECT doc FROM escalation WHERE reason = ? AND status = 'resolved' ORDER BY version DESC LIMIT ?`, []any{code, limit})
+}
+
+// EntriesOf implements store.Store.
+func (r *Reader) EntriesOf(ctx context.Context, subjects []string) ([]store.Entry, error) {
+	var out []store.Entry
+	for _, s := range subjects {
+		other, err := r.EntriesWhere(ctx, `subject = ? AND kind <> 'registration.decided'`, s)
+		if err != nil {
+			return nil, err
+		}
+		decided, err := r.EntriesWhere(ctx, `seq IN (SELECT seq FROM decision WHERE registration_id = ?) AND kind = 'registration.decided'`, s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(append(out, other...), decided...)
+	}
+	slices.SortFunc(out, func(a, b store.Entry) int { return cmp.Compare(a.Seq, b.Seq) })
+	return out, nil
 }
 
 func decodeRecord(kind deal.RecordKind) func([]byte) (deal.Record, error) {

@@ -125,7 +125,7 @@ var (
 	// Decision leads from a registration to the entries that hold its decisions.
 	Decision = table("decision", "seq", "seq",
 		"+seq:int +id +registration_id +at:time +outcome +disposition +reason +policy +policy_version:int")
-	Escalation = table("escalation", "id", "id", "+id +registration_id status queue +opened_at:time due_at:time assignee version:int doc:doc")
+	Escalation = table("escalation", "id", "id", "+id +kind +registration_id +partner_id reason status queue +opened_at:time due_at:time assignee version:int doc:doc")
 	Document   = table("document", "kind version", "kind", "+kind +version:int +name +digest status doc:doc")
 	APIKey     = table("api_key", "id", "id", "+id role +created_at:time revoked_at:time doc:doc")
 )

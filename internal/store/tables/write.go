@@ -76,7 +76,7 @@ func Project(w Writer, seq uint64, c *deal.Change) error {
 	}
 	for i := range c.Cases {
 		k := &c.Cases[i]
-		if err := put(w, Escalation, k, k.ID, k.RegistrationID, k.Status, k.Terms.Queue, k.OpenedAt, instantOrNull(k.DueAt), null(k.Assignee), k.Version); err != nil {
+		if err := put(w, Escalation, k, k.ID, null(k.Kind), k.RegistrationID, null(k.PartnerID), null(first(k.ReasonCodes)), k.Status, k.Terms.Queue, k.OpenedAt, instantOrNull(k.DueAt), null(k.Assignee), k.Version); err != nil {
 			return fmt.Errorf("case %s: %w", k.ID, err)
 		}
 	}
@@ -123,6 +123,13 @@ func Project(w Writer, seq uint64, c *deal.Change) error {
 		}
 	}
 	return nil
+}
+
+func first(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0]
 }
 
 // put writes a row whose last column is the document itself.

@@ -1,0 +1,183 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/store"
+)
+
+// CaseFile is everything needed to decide a case, on one page.
+type CaseFile struct {
+	Case         deal.Case
+	Question     string            // what the partner was asked last
+	Registration deal.Registration // the one in question, as of now, personal data joined
+	Decision     deal.Decision     // its current one, with conflicts and evidence
+	Also         []CaseMember      // who else is in the dispute
+	Waitlist     []CaseMember      // who waits in line for the customer, in the order in which the line moves
+	Timeline     []Happening       // oldest first
+	Precedents   []Precedent       // most alike first
+	May          []May             // what the key that asks may do, and why not
+}
+
+// CaseMember is another registration on the page of a case.
+type CaseMember struct {
+	ID         string      `json:"id"`
+	Number     string      `json:"number"`
+	PartnerID  string      `json:"partner_id"`
+	Customer   string      `json:"customer"`
+	Lines      []string    `json:"lines"`
+	Amount     deal.Money  `json:"amount,omitzero"`
+	Status     deal.Status `json:"status"`
+	ReceivedAt time.Time   `json:"received_at"`
+	Sequence   uint64      `json:"sequence"`
+}
+
+// Happening is one entry about a case or its registrations.
+type Happening struct {
+	Sequence    uint64          `json:"sequence"`
+	At          time.Time       `json:"at"`
+	Kind        string          `json:"kind"`
+	Subject     string          `json:"subject"`
+	By          deal.Actor      `json:"by"`
+	From        deal.Status     `json:"from,omitempty"`
+	To          deal.Status     `json:"to,omitempty"`
+	ReasonCodes []string        `json:"reason_codes,omitempty"`
+	Text        string          `json:"text,omitempty"` // in the words of who did it
+	Evidence    []deal.Evidence `json:"evidence,omitempty"`
+	Mentions    []string        `json:"mentions,omitempty"`
+	PersonID    string          `json:"person_id,omitempty"`
+	Until       time.Time       `json:"until,omitzero"`
+}
+
+// Precedent is a resolved case alike in facts.
+type Precedent struct {
+	CaseID      string              `json:"case_id"`
+	Kind        string              `json:"kind,omitempty"`
+	ReasonCodes []string            `json:"reason_codes"`
+	Conflicts   []deal.ConflictKind `json:"conflicts,omitempty"`
+	Outcome     string              `json:"outcome"`
+	Ruling      *deal.Ruling        `json:"ruling,omitempty"` // absent: nobody ruled, its registration ended
+	RuledBy     string              `json:"ruled_by,omitempty"`
+	ResolvedAt  time.Time           `json:"resolved_at,omitzero"`
+	Likeness    float64             `json:"likeness"` // 0 to 1: the share of reasons and kinds of conflict that both have
+}
+
+const (
+	maxPrecedents = 10
+	amongLatest   = 500 // cases of the same reason that precedents are chosen among
+)
+
+// File returns the page of a case as the actor reads it. What does not exist is deal.ErrNotFound.
+func (e *Engine) File(ctx context.Context, id string, by deal.Actor) (CaseFile, error) {
+	var f CaseFile
+	var err error
+	if f.Case, err = e.cfg.Store.Case(ctx, id); err != nil {
+		return f, err
+	}
+	if f.Registration, f.Decision, _, err = e.Registration(ctx, f.Case.RegistrationID); err != nil {
+		return f, err
+	}
+	if f.Question, err = e.Question(ctx, &f.Case); err != nil {
+		return f, err
+	}
+	for _, other := range f.Case.Also {
+		r, err := e.cfg.Store.Registration(ctx, other)
+		if err != nil {
+			return f, err
+		}
+		f.Also = append(f.Also, member(&r))
+	}
+	now := e.now()
+	f.May = read(e, func(v *view) []May {
+		for _, id := range inLine(v, v.claimsOf[f.Registration.CustomerRef.Key()]) {
+			if c := v.claims[id]; c.Status == deal.StatusWaitlisted && id != f.Case.RegistrationID {
+				f.Waitlist = append(f.Waitlist, member(c))
+			}
+		}
+		return v.may(&f.Case, by, now)
+	})
+	if f.Timeline, err = e.timeline(ctx, append(f.Case.Members(), f.Case.ID)); err != nil {
+		return f, err
+	}
+	f.Precedents, err = e.precedents(ctx, &f.Case)
+	return f, err
+}
+
+func member(r *deal.Registration) CaseMember {
+	return CaseMember{ID: r.ID, Number: r.Number, PartnerID: r.Filing.PartnerID, Customer: r.Filing.Customer.Name, Lines: append([]string{}, r.Filing.Lines()...),
+		Amount: total(&r.Filing), Status: r.Status, ReceivedAt: r.ReceivedAt, Sequence: r.Sequence}
+}
+
+// timeline reads what has happened to the subjects, words joined.
+func (e *Engine) timeline(ctx context.Context, subjects []string) ([]Happening, error) {
+	entries, err := e.cfg.Store.EntriesOf(ctx, subjects)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Happening, len(entries))
+	for i := range entries {
+		x := &entries[i]
+		if x.Personal, err = e.cfg.Store.Personal(ctx, x.Seq); err != nil {
+			return nil, err
+		}
+		c, err := store.ChangeOf(x)
+		if err != nil {
+			return nil, fmt.Errorf("entry %d: %w", x.Seq, err)
+		}
+		h := Happening{Sequence: x.Seq, At: x.At, Kind: x.Kind, Subject: x.Subject, By: x.Actor}
+		if c.Decision != nil {
+			h.ReasonCodes = c.Decision.ReasonCodes
+		}
+		if m := c.Move; m != nil {
+			h.From, h.To, h.Text, h.Evidence = m.From, m.To, m.Reason, m.Evidence
+		} else if c.Decision != nil && len(c.Registrations) > 0 {
+			h.To = c.Registrations[0].Status
+		}
+		if n := c.Note; n != nil {
+			h.Text, h.Mentions, h.PersonID, h.Until = n.Text, n.Mentions, n.PersonID, n.Until
+		}
+		out[i] = h
+	}
+	return out, nil
+}
+
+// precedents returns resolved cases of the same first reason, most alike first, of equals the latest.
+func (e *Engine) precedents(ctx context.Context, k *deal.Case) ([]Precedent, error) {
+	if len(k.ReasonCodes) == 0 {
+		return nil, nil
+	}
+	cases, err := e.cfg.Store.Precedents(ctx, k.ReasonCodes[0], amongLatest)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Precedent, 0, len(cases))
+	for _, c := range cases {
+		if c.ID == k.ID {
+			continue
+		}
+		codes, kinds := shared(k.ReasonCodes, c.ReasonCodes), shared(k.Conflicts, c.Conflicts)
+		out = append(out, Precedent{CaseID: c.ID, Kind: c.Kind, ReasonCodes: c.ReasonCodes, Conflicts: c.Conflicts, Outcome: c.Outcome, Ruling: c.Ruling, RuledBy: c.RuledBy,
+			ResolvedAt: c.ResolvedAt, Likeness: float64(codes.both+kinds.both) / float64(codes.either+kinds.either)})
+	}
+	slices.SortStableFunc(out, func(a, b Precedent) int { return cmp.Compare(b.Likeness, a.Likeness) })
+	return out[:min(len(out), maxPrecedents)], nil
+}
+
+type overlap struct{ both, either int }
+
+// shared counts what two lists without repeats have in common, and have at all.
+func shared[T comparable](a, b []T) overlap {
+	o := overlap{either: len(a) + len(b)}
+	for _, x := range a {
+		if slices.Contains(b, x) {
+			o.both++
+			o.either--
+		}
+	}
+	return o
+}
