@@ -9,6 +9,7 @@ import (
 	"iter"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,7 +72,8 @@ func (c *demoCmd) Run(ctx context.Context, std stdio) error {
 	if c.Setup {
 		return done()
 	}
-	err = serveOn(ctx, log, tel, e, nil, pages, listener, 600)
+	here := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")} // a receiver on this machine can be tried
+	err = serveOn(ctx, log, tel, e, nil, pages, listener, 600, db.Origin, webhookFlags{WebhookAllow: here, Webhooks: true})
 	return errors.Join(err, done())
 }
 

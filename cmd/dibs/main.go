@@ -49,6 +49,7 @@ type commands struct {
 	Replay  replayCmd  `cmd:"" help:"Derive recorded decisions again and compare."`
 	Audit   auditCmd   `cmd:"" help:"Prove and verify what was decided."`
 	Keys    keysCmd    `cmd:"" help:"API keys and their roles."`
+	Jobs    jobsCmd    `cmd:"" help:"Work beside the ledger: see what was given up, and do it again."`
 	Reindex reindexCmd `cmd:"" help:"Build the index anew from the accounts, and keep it in the database (and Redis, when given) for the next start."`
 	Backup  backupCmd  `cmd:"" help:"Copy a SQLite database and its signing key while the service runs."`
 	Health  healthCmd  `cmd:"" help:"Ask a running service whether it is ready."`

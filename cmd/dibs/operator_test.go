@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -19,46 +18,28 @@ func TestOperator(t *testing.T) {
 	if err := pg.Exec("postgres", "CREATE DATABASE dibs"); err != nil {
 		t.Fatal(err)
 	}
-	page, err := os.ReadFile("../../docs/operator.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	script := "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
-	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(page), -1) {
-		script += block[1]
-	}
-	script = strings.ReplaceAll(script, "postgres://dibs@127.0.0.1/dibs", "'"+pg.URL("dibs")+"'")
-	script = strings.ReplaceAll(script, "redis://127.0.0.1:6379/0", redis.URL())
+	text := script(t, "operator.md")
+	text = strings.ReplaceAll(text, "postgres://dibs@127.0.0.1/dibs", "'"+pg.URL("dibs")+"'")
+	text = strings.ReplaceAll(text, "redis://127.0.0.1:6379/0", redis.URL())
 	for _, port := range []string{"8081", "8082"} {
 		free, err := testserver.FreePort()
 		if err != nil {
 			t.Fatal(err)
 		}
-		script = strings.ReplaceAll(script, ":"+port, fmt.Sprint(":", free))
+		text = strings.ReplaceAll(text, ":"+port, fmt.Sprint(":", free))
 	}
 	dir := t.TempDir()
-	wrapper := fmt.Sprintf("#!/bin/sh\nDIBS_TEST_PROCESS=1 exec '%s' \"$@\"\n", os.Args[0])
-	if err := os.WriteFile(filepath.Join(dir, "dibs"), []byte(wrapper), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	programs := ""
-	if found, _ := filepath.Glob("/usr/lib/postgresql/*/bin"); len(found) > 0 { // where Debian keeps what is not on PATH
-		programs = ":" + found[len(found)-1]
-	}
-	cmd := exec.CommandContext(t.Context(), "bash", "-c", script)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH")+programs)
-	out, err := cmd.CombinedOutput()
+	out, err := shell(t, dir, text)
 	if err != nil {
 		logs, _ := exec.CommandContext(t.Context(), "bash", "-c", "tail -n 5 "+dir+"/*.out "+dir+"/*.log").CombinedOutput()
 		t.Fatalf("%v\n%s\n%s", err, out, logs)
 	}
 	for _, want := range []string{"admin key, shown this once", "dibs/ledger\n", "backup-1 is the database"} {
-		if !strings.Contains(string(out), want) {
+		if !strings.Contains(out, want) {
 			t.Errorf("it does not say %q:\n%s", want, out)
 		}
 	}
-	if n := strings.Count(string(out), "clean"); n != 3 {
+	if n := strings.Count(out, "clean"); n != 3 {
 		t.Errorf("%d of 3 audits are clean:\n%s", n, out)
 	}
 	if code, _, errs := dibs(t, "", nil, "backup", "--database", pg.URL("dibs"), filepath.Join(dir, "x")); code != exitUsage || !strings.Contains(errs, "pg_dump") {
@@ -67,4 +48,22 @@ func TestOperator(t *testing.T) {
 	if code, _, errs := dibs(t, "", nil, "backup", "--database", "sqlite:"+filepath.Join(dir, "dibs-data/dibs.db"), filepath.Join(dir, "backup-1")); code != exitUsage || !strings.Contains(errs, "overwrites nothing") {
 		t.Errorf("a second backup to one place: %d %s", code, errs)
 	}
+}
+
+// shell runs a script in dir, with this program as dibs, and returns what it says.
+func shell(t *testing.T, dir, text string) (string, error) {
+	t.Helper()
+	wrapper := fmt.Sprintf("#!/bin/sh\nDIBS_TEST_PROCESS=1 exec '%s' \"$@\"\n", os.Args[0])
+	if err := os.WriteFile(filepath.Join(dir, "dibs"), []byte(wrapper), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	programs := ""
+	if found, _ := filepath.Glob("/usr/lib/postgresql/*/bin"); len(found) > 0 { // where Debian keeps what is not on PATH
+		programs = ":" + found[len(found)-1]
+	}
+	cmd := exec.CommandContext(t.Context(), "bash", "-c", text)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH")+programs)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
 }

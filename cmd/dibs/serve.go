@@ -7,14 +7,17 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/desk"
 	"github.com/dibs-deals/dibs/internal/engine"
+	"github.com/dibs-deals/dibs/internal/hooks"
 	"github.com/dibs-deals/dibs/internal/policytest"
 	"github.com/dibs-deals/dibs/internal/replica"
 	"github.com/dibs-deals/dibs/internal/server"
@@ -27,10 +30,17 @@ const drainFor = 20 * time.Second
 type serveCmd struct {
 	databaseFlags
 	redisFlags
-	Listen          string     `default:"127.0.0.1:8080" env:"DIBS_LISTEN" help:"Address to serve on. Put TLS in front of anything that is not loopback."`
-	Policy          string     `env:"DIBS_POLICY" type:"path" placeholder:"FILE" help:"Policy to publish on an empty database. On any other it must be the live one."`
-	ChecksPerMinute int        `default:"60" env:"DIBS_CHECKS_PER_MINUTE" help:"Pre-checks an API key may ask in a minute."`
-	LogLevel        slog.Level `default:"info" env:"DIBS_LOG_LEVEL" help:"debug, info, warn or error."`
+	Listen          string `default:"127.0.0.1:8080" env:"DIBS_LISTEN" help:"Address to serve on. Put TLS in front of anything that is not loopback."`
+	Policy          string `env:"DIBS_POLICY" type:"path" placeholder:"FILE" help:"Policy to publish on an empty database. On any other it must be the live one."`
+	ChecksPerMinute int    `default:"60" env:"DIBS_CHECKS_PER_MINUTE" help:"Pre-checks an API key may ask in a minute."`
+	webhookFlags
+	LogLevel slog.Level `default:"info" env:"DIBS_LOG_LEVEL" help:"debug, info, warn or error."`
+}
+
+// webhookFlags say where events may be sent.
+type webhookFlags struct {
+	WebhookAllow []netip.Prefix `env:"DIBS_WEBHOOK_ALLOW" placeholder:"CIDR" help:"Private networks that webhooks may be in, as 10.1.0.0/16,…; in them http:// is allowed too. Without it events are sent to public addresses by https only."`
+	Webhooks     bool           `default:"true" negatable:"" env:"DIBS_WEBHOOKS" help:"Tell webhooks of events. Turn it off on a copy of a database, which would tell the same receivers."`
 }
 
 // Run serves until it is told to stop, and then finishes what it has begun.
@@ -98,11 +108,11 @@ func (c *serveCmd) serve(ctx context.Context, std stdio, log *slog.Logger, e *en
 	if err != nil {
 		return err
 	}
-	return serveOn(ctx, log, c.tel, e, r, pages, listener, c.ChecksPerMinute)
+	return serveOn(ctx, log, c.tel, e, r, pages, listener, c.ChecksPerMinute, c.Origin, c.webhookFlags)
 }
 
 // serveOn runs the HTTP service on the listener until ctx ends, with the other replicas if r is not nil.
-func serveOn(ctx context.Context, log *slog.Logger, tel *server.Telemetry, e *engine.Engine, r *replica.Replica, pages *desk.Desk, l net.Listener, checks int) error {
+func serveOn(ctx context.Context, log *slog.Logger, tel *server.Telemetry, e *engine.Engine, r *replica.Replica, pages *desk.Desk, l net.Listener, checks int, origin string, w webhookFlags) error {
 	defer closeTelemetry(ctx, log, tel)
 	cfg := server.Config{Engine: e, Log: log, Telemetry: tel, Version: version, ChecksPerMinute: checks, Desk: pages}
 	var beside interface {
@@ -112,10 +122,15 @@ func serveOn(ctx context.Context, log *slog.Logger, tel *server.Telemetry, e *en
 		tel.Register(r)
 		cfg.Budget, beside = r, r
 	}
+	cfg.Hooks = hooks.New(hooks.Config{Store: e.Store(), Position: e.Position, Source: origin, Allow: w.WebhookAllow, Clock: e.Now, Log: log})
+	tel.Register(cfg.Hooks)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx)) // until the last request is answered, and told of
-	ended := make(chan struct{})
-	go func() { defer close(ended); beside.Run(running, e) }()
-	defer func() { stop(); <-ended }()
+	var ended sync.WaitGroup
+	ended.Go(func() { beside.Run(running, e) })
+	if w.Webhooks {
+		ended.Go(func() { cfg.Hooks.Run(running) })
+	}
+	defer func() { stop(); ended.Wait() }()
 	return server.New(cfg).Run(ctx, l)
 }
 

@@ -167,7 +167,7 @@ var Mutants = []Mutant{
 			{sqliteAdd, "\tdone = true\n", `	done = true
 	store.Point("committed")
 	for _, ev := range add.Events {
-		if err := (rowWriter{tx, s.conn}).Put(tables.Event, ev.ID, ev.Seq, ev.Type, ev.Subject, ev.At, ev.Body); err != nil {
+		if err := (rowWriter{tx, s.conn}).Put(tables.Event, ev.ID, ev.Seq, ev.Type, ev.Subject, ev.At, ev.Body, ev.RegistrationID, ev.PartnerID, ev.DistributorID); err != nil {
 			return errors.Join(store.ErrUnknown, err)
 		}
 	}

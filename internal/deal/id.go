@@ -14,6 +14,8 @@ const (
 	ProspectID     = "pro_"
 	KeyID          = "key_"
 	EventID        = "evt_"
+	JobID          = "job_"
+	WebhookID      = "wh_"
 )
 
 // NewID returns a new id with the given prefix: time-ordered, unguessable, lower case.

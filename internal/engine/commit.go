@@ -199,6 +199,7 @@ func (e *Engine) wake() <-chan struct{} {
 
 // moved tells the others' messenger where the view is.
 func (e *Engine) moved(own bool) {
+	e.reached.Store(e.view.head.Seq)
 	if e.cfg.Peers != nil {
 		e.cfg.Peers.Moved(e.view.head, own)
 	}

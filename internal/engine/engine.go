@@ -67,6 +67,7 @@ type Engine struct {
 	current atomic.Pointer[view] // the same, for readers, who lock it
 	broken  atomic.Bool          // the view could not be read again after a failure
 	settled atomic.Uint64        // entries up to here are known to outlast a failover
+	reached atomic.Uint64        // entries up to here are in the store and in the view
 	source  atomic.Value         // string: what the accounts were read from
 	format  func() string        // of snapshots
 	asking  singleflight.Group   // for keys that are not known here
@@ -157,6 +158,9 @@ func (e *Engine) now() time.Time { return e.cfg.Clock().UTC().Truncate(time.Micr
 
 // Now is the engine's clock.
 func (e *Engine) Now() time.Time { return e.now() }
+
+// Position is how far the ledger is known to go, without asking the store.
+func (e *Engine) Position() uint64 { return e.reached.Load() }
 
 // Store gives read access to what the engine writes.
 func (e *Engine) Store() store.Store { return e.cfg.Store }

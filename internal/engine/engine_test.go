@@ -677,7 +677,10 @@ func TestKeys(t *testing.T) {
 	}
 	b.put(&deal.Person{ID: "U-1", Name: "Ada Ops"})
 	k, token, err = b.CreateKey(ctx, Request{Actor: deal.System}, deal.Key{Role: "ops", PersonID: "U-1"})
-	if got, ok, err := b.Authenticate(t.Context(), token); err != nil || !ok || got.PersonID != "U-1" {
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, ok, err := b.Authenticate(ctx, token); err != nil || !ok || got.PersonID != "U-1" {
 		t.Errorf("a key of a person: %+v, %v", got, err)
 	}
 	by := deal.Actor{KeyID: k.ID, Role: k.Role, PersonID: k.PersonID}

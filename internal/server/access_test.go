@@ -90,6 +90,17 @@ var accessRows = []struct {
 	{op: "listKeys", method: "GET", path: "/v1/keys"},
 	{op: "createKey", method: "POST", path: "/v1/keys", body: `{"role":"auditor"}`},
 	{op: "revokeKey", method: "POST", path: "/v1/keys/%s/revoke", own: "key"},
+	{op: "listWebhooks", method: "GET", path: "/v1/webhooks"},
+	{op: "createWebhook", method: "POST", path: "/v1/webhooks", body: `{"url":"https://portal.example.com","types":["*"],"partner_ids":["P-001"]}`},
+	{op: "getWebhook", method: "GET", path: "/v1/webhooks/%s", own: "hook"},
+	{op: "changeWebhook", method: "PATCH", path: "/v1/webhooks/%s", own: "hook", body: `{"note":"x"}`},
+	{op: "rotateWebhook", method: "POST", path: "/v1/webhooks/%s/rotate", own: "hook"},
+	{op: "pingWebhook", method: "POST", path: "/v1/webhooks/%s/ping", own: "hook"},
+	{op: "listDeliveries", method: "GET", path: "/v1/webhooks/%s/deliveries", own: "hook"},
+	{op: "listJobs", method: "GET", path: "/v1/jobs"},
+	{op: "resendDelivery", method: "POST", path: "/v1/webhooks/%s/resend", own: "hook", body: `{"delivery_id":"DELIVERY"}`},
+	{op: "retryJob", method: "POST", path: "/v1/jobs/%s/retry", own: "job"},
+	{op: "deleteWebhook", method: "DELETE", path: "/v1/webhooks/%s", own: "hook"},
 	{op: "getCheckpoint", method: "GET", path: "/v1/audit/checkpoint"},
 	{op: "listEntries", method: "GET", path: "/v1/audit/entries"},
 	{op: "getProof", method: "GET", path: "/v1/audit/proofs/%s", own: "reg"},
@@ -97,7 +108,8 @@ var accessRows = []struct {
 
 // moves are the operations that are not possible in every state of a registration or a case: the status of one that is not.
 var moves = map[string]int{"extendRegistration": 409, "withdrawRegistration": 409, "revokeRegistration": 409, "winRegistration": 409, "loseRegistration": 409,
-	"appealRegistration": 409, "respondToQuestion": 409, "acknowledgeCase": 409, "askPartner": 409, "resolveCase": 412, "reopenCase": 412}
+	"appealRegistration": 409, "respondToQuestion": 409, "acknowledgeCase": 409, "askPartner": 409, "resolveCase": 412, "reopenCase": 412,
+	"resendDelivery": 409, "retryJob": 409}
 
 // plan is the smallest territory plan.
 const plan = `apiVersion: dealreg/v1
@@ -124,7 +136,9 @@ func TestAccess(t *testing.T) {
 		"case":    openCase(w),
 		"person":  w.want(201, w.put("/v1/people/U-9", `{"name":"Ida"}`)).str(t, "id"),
 		"key":     w.want(201, w.call("admin", "POST", "/v1/keys", `{"role":"auditor"}`)).str(t, "key.id"),
+		"hook":    w.want(201, w.call("admin", "POST", "/v1/webhooks", `{"url":"https://portal.example.com","types":["*"],"partner_ids":["*"]}`)).str(t, "webhook.id"),
 	}
+	ids["job"] = w.want(202, w.call("admin", "POST", "/v1/webhooks/"+ids["hook"]+"/ping", "")).str(t, "id")
 	policy := w.want(200, w.call("ops", "GET", "/v1/policies/live", "", "Accept", "application/yaml"))
 	roles := map[string][]string{"portal": {"portal", "any"}, "ops": {"ops"}, "policy": {"policy"}, "auditor": {"auditor"}, "admin": {"admin"}}
 	seen := map[string]bool{}
@@ -149,6 +163,7 @@ func TestAccess(t *testing.T) {
 		case "plan":
 			body = plan
 		}
+		body = strings.ReplaceAll(body, "DELIVERY", ids["job"])
 		own := row.own
 		if ids[own] != "" {
 			own = ids[own]

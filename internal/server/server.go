@@ -23,6 +23,7 @@ import (
 
 	"github.com/dibs-deals/dibs/api"
 	"github.com/dibs-deals/dibs/internal/engine"
+	"github.com/dibs-deals/dibs/internal/hooks"
 )
 
 // Limits of the edge. They bound what one caller can make the process do.
@@ -52,6 +53,8 @@ type Config struct {
 	// Desk answers /desk and everything below it; nil: there are no pages. Its patterns (http.Request.Pattern) name its routes in
 	// the log and in measurements.
 	Desk http.Handler
+
+	Hooks *hooks.Hooks // nil: webhooks can be set, and nobody here tells them
 }
 
 // Budget counts over all replicas what a name may have in a minute.
@@ -64,6 +67,7 @@ type Budget interface {
 // Server answers the API.
 type Server struct {
 	engine   *engine.Engine
+	hooks    *hooks.Hooks
 	log      *slog.Logger
 	tel      *Telemetry
 	version  string
@@ -86,6 +90,9 @@ func New(cfg Config) *Server {
 	}
 	if s.tel == nil {
 		s.tel = NewTelemetry()
+	}
+	if s.hooks = cfg.Hooks; s.hooks == nil {
+		s.hooks = hooks.New(hooks.Config{Store: cfg.Engine.Store(), Clock: cfg.Engine.Now, Log: s.log})
 	}
 	if cfg.ChecksPerMinute == 0 {
 		cfg.ChecksPerMinute = 60

@@ -17,6 +17,7 @@ import (
 
 	"github.com/dibs-deals/dibs/api/client"
 	"github.com/dibs-deals/dibs/internal/engine"
+	"github.com/dibs-deals/dibs/internal/hooks"
 	"github.com/dibs-deals/dibs/internal/replica"
 	"github.com/dibs-deals/dibs/internal/testserver"
 )
@@ -314,7 +315,7 @@ func TestInternalErrorsSayNothing(t *testing.T) {
 // TestPanic: a mistake of ours is a 500 for one caller, with the stack in the log and nowhere else.
 func TestPanic(t *testing.T) {
 	log := &syncBuffer{}
-	h := New(Config{Log: slog.New(slog.NewJSONHandler(log, nil))}).Handler() // no engine: every use of it panics
+	h := New(Config{Hooks: hooks.New(hooks.Config{}), Log: slog.New(slog.NewJSONHandler(log, nil))}).Handler() // no engine: every use of it panics
 	r := httptest.NewRequest(http.MethodGet, "/v1/accounts", nil)
 	r.Header.Set("Authorization", "Bearer x")
 	rec := httptest.NewRecorder()

@@ -79,3 +79,14 @@ func (r reply) VisitReopenCaseResponse(w http.ResponseWriter) error           { 
 func (r reply) VisitResolveCaseResponse(w http.ResponseWriter) error          { return r.write(w) }
 func (r reply) VisitRespondToQuestionResponse(w http.ResponseWriter) error    { return r.write(w) }
 func (r reply) VisitSnoozeCaseResponse(w http.ResponseWriter) error           { return r.write(w) }
+func (r reply) VisitListWebhooksResponse(w http.ResponseWriter) error         { return r.write(w) }
+func (r reply) VisitCreateWebhookResponse(w http.ResponseWriter) error        { return r.write(w) }
+func (r reply) VisitGetWebhookResponse(w http.ResponseWriter) error           { return r.write(w) }
+func (r reply) VisitChangeWebhookResponse(w http.ResponseWriter) error        { return r.write(w) }
+func (r reply) VisitDeleteWebhookResponse(w http.ResponseWriter) error        { return r.write(w) }
+func (r reply) VisitRotateWebhookResponse(w http.ResponseWriter) error        { return r.write(w) }
+func (r reply) VisitPingWebhookResponse(w http.ResponseWriter) error          { return r.write(w) }
+func (r reply) VisitResendDeliveryResponse(w http.ResponseWriter) error       { return r.write(w) }
+func (r reply) VisitListDeliveriesResponse(w http.ResponseWriter) error       { return r.write(w) }
+func (r reply) VisitListJobsResponse(w http.ResponseWriter) error             { return r.write(w) }
+func (r reply) VisitRetryJobResponse(w http.ResponseWriter) error             { return r.write(w) }

@@ -76,12 +76,25 @@ func (b *Batch) Add(e Entry, c *deal.Change, events ...Event) error {
 	}
 	for _, ev := range events {
 		ev.Seq, ev.At = e.Seq, e.At
+		ev.belongs(c)
 		b.add.Events = append(b.add.Events, ev)
 	}
 	h.Seq, h.Chain, h.At = e.Seq, e.Chain, e.At
 	b.add.Entries = append(b.add.Entries, e)
 	b.add.Changes = append(b.add.Changes, c)
 	return nil
+}
+
+// belongs says whose the event is, by what the entry changes.
+func (ev *Event) belongs(c *deal.Change) {
+	ev.RegistrationID = ev.Subject
+	if i := slices.IndexFunc(c.Cases, func(k deal.Case) bool { return k.ID == ev.Subject }); i >= 0 {
+		ev.RegistrationID = c.Cases[i].RegistrationID
+		return // what happens in a case is no partner's to read
+	}
+	if i := slices.IndexFunc(c.Registrations, func(r deal.Registration) bool { return r.ID == ev.Subject }); i >= 0 {
+		ev.PartnerID, ev.DistributorID = c.Registrations[i].Filing.PartnerID, c.Registrations[i].Filing.DistributorID
+	}
 }
 
 // Done returns what is to be committed, and the tree after it.

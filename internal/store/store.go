@@ -83,6 +83,11 @@ type Event struct {
 	Subject string
 	At      time.Time
 	Body    []byte // JSON
+
+	// Whose it is: Batch.Add takes these from the entry's change. Events of one registration are told in their order.
+	RegistrationID string
+	PartnerID      string // empty: of no partner, and not for a partner's eyes
+	DistributorID  string
 }
 
 // Append is what one commit adds: entries in sequence, their Merkle nodes, their events, and the head after them.
@@ -233,8 +238,44 @@ type Store interface {
 	Document(ctx context.Context, kind string, version int) (deal.Document, error)
 	Documents(ctx context.Context, kind string) ([]deal.Document, error)
 	Keys(ctx context.Context) ([]deal.Key, error)
-	// Events yields events not yet delivered, oldest first.
-	Events(ctx context.Context, limit int) ([]Event, error)
+	// Events returns events of entries after seq, in the order of the ledger.
+	Events(ctx context.Context, after uint64, limit int) ([]Event, error)
+	// Event returns one event.
+	Event(ctx context.Context, id string) (Event, error)
+
+	// Dispatch makes jobs of the events that come next in the order of the ledger, about limit of them: fan is given them with
+	// the webhooks there are, and what it returns is enqueued in the same transaction. So each event is fanned out once,
+	// by one process at a time. It returns how many events there were. Without webhooks it passes over all there are.
+	Dispatch(ctx context.Context, limit int, fan func([]Webhook, []Event) ([]Job, error)) (int, error)
+	// Enqueue adds jobs, in their order. One whose kind and key are those of a job that waits is left out.
+	Enqueue(ctx context.Context, jobs ...Job) error
+	// Claim leases jobs that are due, free, and at the head of their lanes. What was claimed is where an acknowledged
+	// commit is, and so is everything it follows from: see Settle.
+	Claim(ctx context.Context, c Claim) ([]Job, error)
+	// Finish writes what came of claimed jobs: State, RunAt, Error, Log and DoneAt, and ends their leases. It returns the ids
+	// of those that are no longer the caller's: whose lease ran out and is another's, or that were dropped. They stay as they are.
+	Finish(ctx context.Context, jobs ...Job) (lost []string, err error)
+	// HoldOff puts what waits of a topic and is nobody's off until an instant, if it is due before.
+	HoldOff(ctx context.Context, topic string, until time.Time) error
+	Job(ctx context.Context, id string) (Job, error)
+	Jobs(ctx context.Context, f JobFilter) ([]Job, error)
+	// Retry lets a job that is done or dead wait again, due now, as if it had not been tried. One that waits is
+	// deal.ErrNotPossible.
+	Retry(ctx context.Context, id string, now time.Time) error
+	// Backlog says what of a kind waits and what was given up.
+	Backlog(ctx context.Context, kind string) (Backlog, error)
+	// DropJobs forgets jobs that ended before an instant: done before doneBefore, dead before deadBefore.
+	DropJobs(ctx context.Context, doneBefore, deadBefore time.Time) error
+
+	Webhook(ctx context.Context, id string) (Webhook, error)
+	// Webhooks returns all, the oldest first.
+	Webhooks(ctx context.Context) ([]Webhook, error)
+	AddWebhook(ctx context.Context, w Webhook) error
+	// ChangeWebhook lets change work on the webhook while nobody else can, and returns what was written. change's error is
+	// returned, and nothing written.
+	ChangeWebhook(ctx context.Context, id string, change func(*Webhook) error) (Webhook, error)
+	// DropWebhook forgets a webhook, and the jobs whose topic it is.
+	DropWebhook(ctx context.Context, id string) error
 
 	// Reproject writes every entry's changes anew, beside the database, and names the rows that differ: what people query
 	// must be what the entries lead to, column by column. It takes as long as writing the ledger did.

@@ -72,7 +72,8 @@ type Config struct {
 	Existing bool
 	// CommitLimit is how long the writing of a commit may take until its outcome counts as unknown; 0: 30 s.
 	CommitLimit time.Duration
-	// Hook, if not nil, is called at named points of a commit: locked, written, committed. An error it returns is
+	// Hook, if not nil, is called at named points of a commit: locked, written, committed; and before work beside the
+	// ledger is committed: beside. An error it returns is
 	// treated as the failure of that step. With one, a COMMIT is sent by itself. Tests break commits with it.
 	Hook func(point string) error
 	// Tracer, if not nil, is told of statements, under the context they are asked with.
@@ -82,6 +83,7 @@ type Config struct {
 // Store implements store.Store.
 type Store struct {
 	*tables.Reader
+	*tables.Beside
 	cfg  Config
 	read *pgxpool.Pool // read-only
 	// write is of one connection: commits of this process take turns.
@@ -113,6 +115,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		return nil, err
 	}
 	s := &Store{cfg: cfg, Reader: &tables.Reader{Codec: codec}}
+	s.Beside = &tables.Beside{Do: s.work}
 	defer func() {
 		if err != nil {
 			_ = s.Close()

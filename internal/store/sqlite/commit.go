@@ -104,6 +104,9 @@ func (s *Store) aside(ctx context.Context, write func(context.Context, tables.Ex
 	if err := write(tx, s.conn); err != nil {
 		return err
 	}
+	if err := s.hook("beside"); err != nil {
+		return err
+	}
 	end = "COMMIT"
 	return nil
 }

@@ -31,7 +31,8 @@ var migrations embed.FS
 // Config says where the database is.
 type Config struct {
 	Path string
-	// Hook, if not nil, is called at named points of a commit: locked, written, committed. An error it returns is
+	// Hook, if not nil, is called at named points of a commit: locked, written, committed; and before work beside the
+	// ledger is committed: beside. An error it returns is
 	// treated as the failure of that step. Tests break commits with it.
 	Hook func(point string) error
 }
@@ -39,6 +40,7 @@ type Config struct {
 // Store implements store.Store.
 type Store struct {
 	*tables.Reader
+	*tables.Beside
 	cfg   Config
 	write *sql.DB // of one connection, which conn has
 	read  *readers
@@ -60,6 +62,9 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		return nil, err
 	}
 	s := &Store{cfg: cfg, Reader: &tables.Reader{Codec: codec, RecordsHint: "INDEXED BY entry_records"}}
+	s.Beside = &tables.Beside{Do: func(ctx context.Context, write func(context.Context, tables.Work) error) error {
+		return s.aside(ctx, func(tx context.Context, db tables.Execer) error { return write(tx, tables.Work{DB: db}) })
+	}}
 	if s.write, err = sql.Open("sqlite", dsn(cfg.Path, "journal_mode(WAL)", "synchronous(FULL)")); err != nil {
 		return nil, err
 	}

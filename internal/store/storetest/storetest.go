@@ -38,6 +38,10 @@ func Run(t *testing.T, open func(t *testing.T) (db store.Store, reopen func() st
 		"Snapshots":       testSnapshots,
 		"Chunks":          testChunks,
 		"Gap":             testGap,
+		"Jobs":            testJobs,
+		"JobsRace":        testJobsRace,
+		"Outbox":          testOutbox,
+		"Webhooks":        testWebhooks,
 		"NotFound":        testNotFound,
 		"LargeAndStrange": testLargeAndStrange,
 	} {
@@ -253,7 +257,7 @@ func testAppend(t *testing.T, db store.Store, reopen func() store.Store) {
 		if cs, err := s.Cases(ctx, store.CaseFilter{Status: "open", Queue: "deal-desk", RegistrationID: "reg_a", Page: store.Page{Limit: 5}}); err != nil || len(cs) != 1 {
 			t.Fatalf("cases %v, %v", cs, err)
 		}
-		if ev, err := s.Events(ctx, 10); err != nil || len(ev) != 1 || ev[0].Seq != 1 || !ev[0].At.Equal(want.At) {
+		if ev, err := s.Events(ctx, 0, 10); err != nil || len(ev) != 1 || ev[0].Seq != 1 || !ev[0].At.Equal(want.At) {
 			t.Fatalf("events %+v, %v", ev, err)
 		}
 	}

@@ -329,12 +329,15 @@ func (w *where) page(p store.Page) string {
 	if p.After != "" {
 		w.add(beyond, p.After)
 	}
-	q := ""
-	if len(w.conds) > 0 {
-		q = " WHERE " + strings.Join(w.conds, " AND ")
-	}
 	w.args = append(w.args, p.Limit)
-	return q + " ORDER BY id" + order + " LIMIT ?"
+	return w.text() + " ORDER BY id" + order + " LIMIT ?"
+}
+
+func (w *where) text() string {
+	if len(w.conds) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(w.conds, " AND ")
 }
 
 // Registration implements store.Store.
@@ -502,15 +505,26 @@ func (r *Reader) Keys(ctx context.Context) ([]deal.Key, error) {
 	return list[deal.Key](ctx, r.DB, `SELECT doc FROM api_key ORDER BY id`, nil)
 }
 
+const eventColumns = `SELECT id, seq, type, subject, at, body, registration_id, COALESCE(partner_id, ''), COALESCE(distributor_id, '') FROM event `
+
+func scanEvent(e *store.Event) []any {
+	return []any{&e.ID, &e.Seq, &e.Type, &e.Subject, instant{&e.At}, &e.Body, &e.RegistrationID, &e.PartnerID, &e.DistributorID}
+}
+
 // Events implements store.Store.
-func (r *Reader) Events(ctx context.Context, limit int) (out []store.Event, err error) {
-	err = each(ctx, r.DB, `SELECT id, seq, type, subject, at, body FROM event WHERE delivered_at IS NULL ORDER BY seq, id LIMIT ?`, []any{limit}, func(scan func(...any) error) error {
+func (r *Reader) Events(ctx context.Context, after uint64, limit int) (out []store.Event, err error) {
+	err = each(ctx, r.DB, eventColumns+`WHERE seq > ? ORDER BY seq, id LIMIT ?`, []any{after, limit}, func(scan func(...any) error) error {
 		var e store.Event
-		err := scan(&e.ID, &e.Seq, &e.Type, &e.Subject, instant{&e.At}, &e.Body)
+		err := scan(scanEvent(&e)...)
 		out = append(out, e)
 		return err
 	})
 	return out, err
+}
+
+// Event implements store.Store.
+func (r *Reader) Event(ctx context.Context, id string) (e store.Event, err error) {
+	return e, one(ctx, r.DB, eventColumns+`WHERE id = ?`, []any{id}, scanEvent(&e)...)
 }
 
 // Breaches implements store.Store.

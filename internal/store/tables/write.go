@@ -47,7 +47,7 @@ func (c *Codec) Append(w Writer, head store.Head, add *store.Append) error {
 		}
 	}
 	for _, ev := range add.Events {
-		if err := w.Put(Event, ev.ID, ev.Seq, ev.Type, ev.Subject, ev.At, ev.Body); err != nil {
+		if err := w.Put(Event, ev.ID, ev.Seq, ev.Type, ev.Subject, ev.At, ev.Body, ev.RegistrationID, null(ev.PartnerID), null(ev.DistributorID)); err != nil {
 			return fmt.Errorf("writing event %s: %w", ev.ID, err)
 		}
 	}

@@ -1,0 +1,4 @@
+package hooks
+
+// MayReach is mayReach, for tests.
+var MayReach = mayReach
