@@ -179,20 +179,25 @@ func publishPlan(ctx context.Context, e *engine.Engine, body []byte) (int, error
 	return 1, err
 }
 
+// demoKeys are the demo's keys: one for each role, of a person where people act, and of a second one, since some cases take two.
+var demoKeys = []struct{ name, role, person string }{
+	{"portal", "portal", ""}, {"ops", "ops", "u-010"}, {"second", "ops", "u-001"}, {"policy", "policy", "u-020"}, {"auditor", "auditor", "u-040"}, {"admin", "admin", ""},
+}
+
 func (c *demoCmd) keys(ctx context.Context, e *engine.Engine, s *demoState) (int, error) {
-	for _, role := range deal.Roles {
-		if s.Keys[role] != "" {
+	for _, k := range demoKeys {
+		if s.Keys[k.name] != "" {
 			continue
 		}
 		var partners []string
-		if role == "portal" {
+		if k.role == "portal" {
 			partners = []string{"*"}
 		}
-		_, token, err := e.CreateKey(ctx, engine.Request{Actor: operator}, deal.Key{Role: role, PartnerIDs: partners, Note: "demo"})
+		_, token, err := e.CreateKey(ctx, engine.Request{Actor: operator}, deal.Key{Role: k.role, PartnerIDs: partners, PersonID: k.person, Note: "demo"})
 		if err != nil {
 			return 0, err
 		}
-		s.Keys[role] = token
+		s.Keys[k.name] = token
 		if err := c.save(s); err != nil {
 			return 0, err
 		}
@@ -209,11 +214,12 @@ func (c *demoCmd) explain(std stdio, e *engine.Engine, s *demoState, pages *desk
 	fmt.Fprintf(out, "  API      %s/v1\n  Docs     %s/docs\n  OpenAPI  %s/openapi.yaml\n  Health   %s/readyz\n  Metrics  %s/metrics\n\n", base, base, base, base, base)
 	if !c.Setup { // the links are this process's
 		fmt.Fprintln(out, "The review desk; each link signs in once:")
-		for _, role := range []string{"ops", "policy", "auditor", "admin"} {
-			if k, ok, err := e.Authenticate(context.Background(), s.Keys[role]); err == nil && ok {
-				fmt.Fprintf(out, "  %-8s %s%s\n", role, base, pages.Link(k.ID))
+		for _, d := range demoKeys {
+			if k, ok, err := e.Authenticate(context.Background(), s.Keys[d.name]); err == nil && ok && d.role != "portal" {
+				fmt.Fprintf(out, "  %-8s %s%s\n", d.name, base, pages.Link(k.ID))
 			}
 		}
+		fmt.Fprintln(out, "  (second: another person of sales operations, for cases that take two)")
 		fmt.Fprintln(out)
 	}
 	fmt.Fprintln(out, "Keys (of this demo only):")

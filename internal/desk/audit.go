@@ -105,7 +105,7 @@ func auditPage(v *visit) (view, error) {
 }
 
 func (v *visit) entryRow(e *store.Entry) entryRow {
-	row := entryRow{seq: strconv.FormatUint(e.Seq, 10), at: v.at(e.At), kind: e.Kind, subject: e.Subject, by: v.actor(e.Actor)}
+	row := entryRow{seq: strconv.FormatUint(e.Seq, 10), at: v.at(e.At), kind: e.Kind, subject: e.Subject, by: v.doer(e.Actor)}
 	row.href = Root + "/audit/" + row.seq
 	switch kind, id, _ := strings.Cut(e.Subject, "/"); {
 	case strings.HasPrefix(e.Subject, deal.RegistrationID):

@@ -39,27 +39,35 @@ type caseView struct {
 	filed        []fact
 	words        []filedWords
 	prev, next   string
+	question     string // the partner was asked, and has not answered
+	answerBy     instant
+	snoozed      instant
+	consulted    []string
+	also         []claimRow // who else is in the dispute
+	precedents   []precedentRow
+	resolved     instant
+	ruledBy      string
+	actions      *actions // nil: this key only reads
 }
 
-func casePage(v *visit) (view, error) {
-	c, err := v.store().Case(v.ctx(), v.r.PathValue("id"))
+func casePage(v *visit) (view, error) { return v.showCase(attempt{}) }
+
+// showCase is the page of a case; with an attempt, after something that was tried on it and did not come to be.
+func (v *visit) showCase(a attempt) (view, error) {
+	out, err := v.caseView(a)
 	if err != nil {
 		return view{}, err
 	}
-	out, err := v.caseView(c)
-	if err != nil {
-		return view{}, err
-	}
-	return view{title: out.r.Filing.Customer.Name + ", case", nav: "Queue", body: caseBody(out)}, nil
+	return view{status: a.status, title: out.r.Filing.Customer.Name + ", case", nav: "Queue", body: caseBody(out)}, nil
 }
 
-func (v *visit) caseView(c deal.Case) (*caseView, error) {
-	ctx := v.ctx()
-	r, current, _, err := v.d.engine.Registration(ctx, c.RegistrationID)
+func (v *visit) caseView(a attempt) (*caseView, error) {
+	f, err := v.d.engine.File(v.ctx(), v.r.PathValue("id"), v.actor())
 	if err != nil {
 		return nil, err
 	}
-	d, err := v.escalation(&r, current)
+	c, r := f.Case, f.Registration
+	d, err := v.escalation(&r, f.Decision)
 	if err != nil {
 		return nil, err
 	}
@@ -74,12 +82,27 @@ func (v *visit) caseView(c deal.Case) (*caseView, error) {
 	if out.claims, err = v.claimsAround(&r, &d); err != nil {
 		return nil, err
 	}
-	if out.timeline, err = v.timeline(r.ID, c.ID); err != nil {
-		return nil, err
+	out.timeline = v.timeline(f.Timeline)
+	out.question, out.snoozed, out.answerBy = f.Question, v.at(c.SnoozedUntil), v.at(c.AnswerBy)
+	for _, id := range c.Consulted {
+		out.consulted = append(out.consulted, v.person(id))
+	}
+	for _, m := range f.Also {
+		out.also = append(out.also, claimRow{customer: m.Customer, partner: v.partner(m.PartnerID), number: m.Number, href: Root + "/registrations/" + m.ID, status: words(string(m.Status)), tone: tone(m.Status),
+			filed: v.at(m.ReceivedAt), lines: lines(m.Lines)})
+	}
+	for _, p := range f.Precedents {
+		out.precedents = append(out.precedents, v.precedent(p))
+	}
+	if c.Status == deal.CaseResolved {
+		out.resolved, out.ruledBy = v.at(c.ResolvedAt), v.person(c.RuledBy)
 	}
 	out.rules, out.territory = v.rules(&d), v.territory(d.Territory, d.Plan)
 	out.filed, out.words = v.filed(&r), v.filedWords(&r)
-	if c.Status == "open" {
+	if out.actions, err = v.actions(&f, a); err != nil {
+		return nil, err
+	}
+	if c.Status == deal.CaseOpen {
 		if out.prev, out.next, err = v.neighbours(c); err != nil {
 			return nil, err
 		}
@@ -505,53 +528,85 @@ type eventLine struct {
 	href  string
 }
 
-// timeline is the history of subjects as the ledger has it.
-func (v *visit) timeline(subjects ...string) ([]eventLine, error) {
-	events, err := v.d.engine.History(v.ctx(), subjects...)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]eventLine, 0, len(events))
-	for _, e := range events {
-		l := eventLine{at: v.at(e.At), by: v.actor(e.Actor), seq: e.Seq}
+// timeline words what the ledger says of subjects.
+func (v *visit) timeline(list []engine.Happening) []eventLine {
+	out := make([]eventLine, 0, len(list))
+	for i := range list {
+		h := &list[i]
+		l := eventLine{at: v.at(h.At), by: v.doer(h.By), seq: h.Sequence, words: h.Text}
 		if v.may(auditors...) {
-			l.href = Root + "/audit/" + strconv.FormatUint(e.Seq, 10)
+			l.href = Root + "/audit/" + strconv.FormatUint(h.Sequence, 10)
 		}
-		l.what, l.words = v.happened(&e)
+		l.what = v.happened(h)
+		if l.words == "" {
+			l.words = reasons(h.ReasonCodes)
+		}
+		for _, e := range h.Evidence {
+			l.words = strings.TrimSpace(l.words + "\n" + words(e.Kind) + " " + joined(e.Date.String(), e.By, e.Text))
+		}
 		out = append(out, l)
 	}
-	return out, nil
+	return out
 }
 
-// happened says what an entry did to its subject, and what was written with it.
-func (v *visit) happened(e *engine.Event) (what, said string) {
-	c := e.Change
-	switch {
-	case e.Kind == deal.EntryDecided && c.Decision != nil:
-		d := c.Decision
-		what = title(came(d))
-		if i := slices.IndexFunc(c.Registrations, func(r deal.Registration) bool { return r.ID == e.Subject }); i >= 0 && c.Registrations[i].Sequence == e.Seq {
-			what = "Filed, and " + came(d)
+// happened says what an entry did to its subject.
+func (v *visit) happened(h *engine.Happening) string {
+	who := v.person(h.PersonID)
+	switch h.Kind {
+	case deal.EntryDecided:
+		if h.By.Role == "portal" {
+			return "Filed, and " + words(string(h.To))
 		}
-		return what, strings.Join(d.ReasonCodes, ", ")
-	case c.Move != nil:
-		m := c.Move
-		what = title(words(string(m.To)))
-		switch m.Event {
-		case deal.EventExtend:
-			what = "Extended"
-		case deal.EventRelease:
-			what = "The hold of its case ended"
+		return "Decided: " + words(string(h.To))
+	case deal.EntryResolved:
+		return "Resolved: " + words(string(h.To))
+	case deal.EntryReleased:
+		return "The hold of its case ended"
+	case deal.EntryRegistration:
+		return "Imported with what was promised before"
+	case deal.EntryAssigned:
+		if who == "" {
+			return "Given back to the queue"
 		}
-		return what, m.Reason
-	case e.Kind == deal.EntryRegistration:
-		return "Imported with what was promised before", ""
+		return "Assigned to " + who
+	case deal.EntryConsulted:
+		return "Asked " + who + " for a view"
+	case deal.EntryAsked:
+		return "Asked the partner"
+	case deal.EntryUnanswered:
+		return "The partner did not answer in time"
+	case deal.EntrySnoozed:
+		return "Put off until " + v.at(h.Until).text
+	case deal.EntryWoken:
+		return "Back in the queue"
+	case deal.EntryProposed:
+		return "Proposed a ruling"
+	case deal.EntryUnacknowledged:
+		return "Nobody acknowledged it in time"
+	case deal.EntryWarned:
+		return "Three quarters of its time are over"
+	case deal.EntryRaised:
+		return "Sent up: nobody decided in time"
+	case deal.EntryOverdue:
+		return "Overdue"
 	}
-	_, verb, ok := strings.Cut(e.Kind, ".")
-	if !ok {
-		verb = e.Kind
+	_, verb, _ := strings.Cut(h.Kind, ".")
+	return title(words(verb))
+}
+
+// precedentRow is a resolved case alike in facts.
+type precedentRow struct {
+	href, what, by, why string
+	at                  instant
+	likeness            string
+}
+
+func (v *visit) precedent(p engine.Precedent) precedentRow {
+	row := precedentRow{href: Root + "/cases/" + p.CaseID, what: words(p.Outcome), by: v.person(p.RuledBy), at: v.day(p.ResolvedAt), likeness: percent(p.Likeness)}
+	if p.Ruling != nil {
+		row.what, row.why = words(p.Ruling.String()), p.Ruling.ReasonCode
 	}
-	return title(words(verb)), ""
+	return row
 }
 
 // filed are the facts of a filing that matching does not compare.

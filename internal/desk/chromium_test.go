@@ -69,7 +69,9 @@ func (s *stage) chromium() *chromium {
 
 func (c *chromium) do(steps ...chromedp.Action[chromedp.Void]) {
 	c.t.Helper()
-	if err := chromedp.Do(c.ctx, steps...); err != nil {
+	ctx, stop := context.WithTimeout(c.ctx, 30*time.Second)
+	defer stop()
+	if err := chromedp.Do(ctx, steps...); err != nil {
 		c.t.Fatalf("%v\n%s", err, c.page())
 	}
 }
@@ -101,7 +103,8 @@ func (c *chromium) open(path string) {
 func (c *chromium) enter(who string) {
 	c.t.Helper()
 	c.open(c.s.desk.Link(c.s.keys[who].ID))
-	c.do(chromedp.Click(chromedp.CSS("main button")), chromedp.WaitVisible(chromedp.CSS(".who")))
+	c.do(chromedp.Click(chromedp.CSS("main button")))
+	c.until(`location.pathname != "/desk/enter" && document.readyState == "complete" && document.querySelector(".who") != null`)
 }
 
 // press types keys where the focus is.
@@ -110,12 +113,22 @@ func (c *chromium) press(keys string) {
 	c.do(chromedp.KeyEvent(keys))
 }
 
-// until waits until an expression holds.
+// until waits until an expression holds, also while one page gives way to the next.
 func (c *chromium) until(js string) {
 	c.t.Helper()
-	if _, err := chromedp.Run(c.ctx, chromedp.Poll[bool](js, chromedp.WithPollingTimeout(20*time.Second))); err != nil {
-		c.t.Fatalf("never: %s: %v\n%s", js, err, c.page())
+	var err error
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+		var is bool
+		if is, err = chromedp.Run(c.ctx, chromedp.Evaluate[bool]("Boolean("+js+")")); err == nil && is {
+			return
+		}
+		select {
+		case <-c.ctx.Done():
+			c.t.Fatal(c.ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
+	c.t.Fatalf("never: %s (%v)\n%s", js, err, c.page())
 }
 
 func (c *chromium) scheme(name string) {

@@ -99,6 +99,7 @@ type page struct {
 // The roles of pages. A test holds each page to the operations it is like.
 var (
 	reviewers = []string{"ops", "auditor", "admin"}
+	doers     = []string{"ops", "admin"}
 	staff     = []string{"ops", "policy", "auditor", "admin"}
 	auditors  = []string{"auditor", "admin"}
 )
@@ -118,8 +119,21 @@ func init() {
 
 		{pattern: "GET " + Root + "/cases", like: "listCases", roles: reviewers, handler: queuePage},
 		{pattern: "GET " + Root + "/cases/{id}", like: "getCase", roles: reviewers, handler: casePage},
+		{pattern: "POST " + Root + "/cases/{id}/assign", like: "assignCase", roles: doers, handler: act(engine.ActAssign)},
+		{pattern: "POST " + Root + "/cases/{id}/acknowledge", like: "acknowledgeCase", roles: doers, handler: act(engine.ActAcknowledge)},
+		{pattern: "POST " + Root + "/cases/{id}/comment", like: "commentOnCase", roles: doers, handler: act(engine.ActComment)},
+		{pattern: "POST " + Root + "/cases/{id}/snooze", like: "snoozeCase", roles: doers, handler: act(engine.ActSnooze)},
+		{pattern: "POST " + Root + "/cases/{id}/ask", like: "askPartner", roles: doers, handler: act(engine.ActAsk)},
+		{pattern: "POST " + Root + "/cases/{id}/consult", like: "consultOnCase", roles: doers, handler: act(engine.ActConsult)},
+		{pattern: "POST " + Root + "/cases/{id}/resolve", like: "resolveCase", roles: doers, handler: act(engine.ActResolve)},
+		{pattern: "POST " + Root + "/cases/{id}/reopen", like: "reopenCase", roles: doers, handler: act(engine.ActReopen)},
 		{pattern: "GET " + Root + "/registrations", like: "listRegistrations", roles: reviewers, handler: registrationsPage},
 		{pattern: "GET " + Root + "/registrations/{id}", like: "getRegistration", roles: reviewers, handler: registrationPage},
+		{pattern: "POST " + Root + "/registrations/{id}/extend", like: "extendRegistration", roles: doers, handler: move(deal.EventExtend)},
+		{pattern: "POST " + Root + "/registrations/{id}/withdraw", like: "withdrawRegistration", roles: doers, handler: move(deal.EventWithdraw)},
+		{pattern: "POST " + Root + "/registrations/{id}/revoke", like: "revokeRegistration", roles: doers, handler: move(deal.EventRevoke)},
+		{pattern: "POST " + Root + "/registrations/{id}/won", like: "winRegistration", roles: doers, handler: move(deal.EventWon)},
+		{pattern: "POST " + Root + "/registrations/{id}/lost", like: "loseRegistration", roles: doers, handler: move(deal.EventLost)},
 		{pattern: "GET " + Root + "/accounts", like: "listAccounts", roles: staff, handler: accountsPage},
 		{pattern: "GET " + Root + "/accounts/{id}", like: "getAccount", roles: staff, handler: accountPage},
 		{pattern: "GET " + Root + "/territories", like: "getTerritoryPlan", roles: staff, handler: territoriesPage},

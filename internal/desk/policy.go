@@ -82,7 +82,7 @@ func (v *visit) keyName(id string) string {
 	if k, ok := v.d.engine.Key(id); ok {
 		return v.whois(k)
 	}
-	return v.actor(deal.Actor{KeyID: id, Role: map[bool]string{true: "admin", false: "a key that is revoked"}[id == deal.System.KeyID]})
+	return v.doer(deal.Actor{KeyID: id, Role: map[bool]string{true: "admin", false: "a key that is revoked"}[id == deal.System.KeyID]})
 }
 
 // policySettings are what the engine is told besides the rules.

@@ -97,6 +97,7 @@ type registrationView struct {
 	filed       []fact
 	words       []filedWords
 	terms       []fact
+	moves       *moves // nil: nothing can be done, or this key only reads
 }
 
 type decisionView struct {
@@ -109,7 +110,10 @@ type decisionView struct {
 	current   bool
 }
 
-func registrationPage(v *visit) (view, error) {
+func registrationPage(v *visit) (view, error) { return v.showRegistration(attempt{}) }
+
+// showRegistration is the page of a registration; with an attempt, after something that was tried on it and did not come to be.
+func (v *visit) showRegistration(a attempt) (view, error) {
 	ctx := v.ctx()
 	r, d, file, err := v.d.engine.Registration(ctx, v.r.PathValue("id"))
 	if err != nil {
@@ -149,10 +153,17 @@ func registrationPage(v *visit) (view, error) {
 	if out.claims, err = v.claimsAround(&r, &d); err != nil {
 		return view{}, err
 	}
-	if out.timeline, err = v.timeline(r.ID, r.CaseID); err != nil {
+	subjects := []string{r.ID}
+	if r.CaseID != "" {
+		subjects = append(subjects, r.CaseID)
+	}
+	events, err := v.d.engine.Timeline(ctx, subjects)
+	if err != nil {
 		return view{}, err
 	}
-	return view{title: r.Filing.Customer.Name + ", " + r.Number, nav: "Registrations", body: registrationBody(out)}, nil
+	out.timeline = v.timeline(events)
+	out.moves = v.moves(&r, a)
+	return view{status: a.status, title: r.Filing.Customer.Name + ", " + r.Number, nav: "Registrations", body: registrationBody(out)}, nil
 }
 
 // terms says what a protection promises.

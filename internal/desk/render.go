@@ -2,6 +2,7 @@ package desk
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -136,4 +137,54 @@ func priority(n int) string {
 		return ""
 	}
 	return number(n)
+}
+
+// chosen reports whether a box of the resolve form was ticked when it was sent.
+func chosen(a *actions, field, value string) bool {
+	return a.failed.act == "resolve" && slices.Contains(a.failed.form[field], value)
+}
+
+func resolveTitle(a *actions) string {
+	if a.proposal != nil {
+		return "Propose another"
+	}
+	return "Resolve"
+}
+
+// resolveButton says what sending does: with four eyes it does not resolve.
+func resolveButton(a *actions) string {
+	if a.fourEyes {
+		return "Propose to a second person"
+	}
+	return "Resolve"
+}
+
+// resolveText keeps what was written, where it was written.
+func resolveText(a *actions) string {
+	if a.failed.form.Get("confirm") != "" {
+		return ""
+	}
+	return a.failed.value("resolve", "text")
+}
+
+func confirmText(a *actions) string {
+	if a.failed.form.Get("confirm") == "" {
+		return ""
+	}
+	return a.failed.value("resolve", "text")
+}
+
+// assignTo is whom the form proposes: who has it, else who looks.
+func assignTo(a *actions, p choice) bool {
+	if slices.ContainsFunc(a.people, func(x choice) bool { return x.current }) {
+		return p.current
+	}
+	return p.href == a.me
+}
+
+func reasonLabel(required bool) string {
+	if required {
+		return "Why"
+	}
+	return "Why, if there is something to say"
 }

@@ -74,8 +74,13 @@ func (v *visit) whois(k deal.Key) string {
 	return cmp.Or(v.person(k.PersonID), k.Note, k.Role)
 }
 
-// actor names who did something.
-func (v *visit) actor(a deal.Actor) string {
+// actor is who acts: the key, and the person it is of.
+func (v *visit) actor() deal.Actor {
+	return deal.Actor{KeyID: v.key.ID, Role: v.key.Role, PersonID: v.key.PersonID}
+}
+
+// doer names who did something.
+func (v *visit) doer(a deal.Actor) string {
 	switch {
 	case a.PersonID != "":
 		return v.person(a.PersonID)

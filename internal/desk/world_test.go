@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"iter"
+	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -58,7 +59,7 @@ func newStage(t testing.TB) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(server.New(server.Config{Engine: e, Desk: pages, Version: "test"}).Handler())
+	web := httptest.NewServer(server.New(server.Config{Engine: e, Desk: pages, Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))}).Handler())
 	t.Cleanup(func() {
 		web.Close()
 		if err := e.Close(context.Background()); err != nil {

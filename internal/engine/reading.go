@@ -1,14 +1,10 @@
 package engine
 
 import (
-	"context"
-	"slices"
-
 	"github.com/dibs-deals/dibs/internal/deal"
-	"github.com/dibs-deals/dibs/internal/store"
 )
 
-// What people read of the world besides single records: what is claimed of a customer, where it lies, what happened to it.
+// What people read of the world besides single records: what is claimed of a customer, and where it lies.
 
 // Key returns the live key with the id.
 func (e *Engine) Key(id string) (deal.Key, bool) {
@@ -71,30 +67,4 @@ func (e *Engine) TerritoryOf(accountID string) (deal.TerritoryResult, error) {
 		return deal.TerritoryResult{}, deal.ErrNotFound
 	}
 	return r.t, nil
-}
-
-// Event is an entry of the ledger as a reader of a history needs it: what it changed, with what is left of its personal data.
-type Event struct {
-	store.Entry
-	Change *deal.Change
-}
-
-// History returns what the ledger says of subjects (a registration and its case, say), in order.
-func (e *Engine) History(ctx context.Context, subjects ...string) ([]Event, error) {
-	entries, err := e.cfg.Store.EntriesOf(ctx, slices.DeleteFunc(subjects, func(s string) bool { return s == "" }))
-	if err != nil {
-		return nil, err
-	}
-	out := make([]Event, len(entries))
-	for i, entry := range entries {
-		if entry.Personal, err = e.cfg.Store.Personal(ctx, entry.Seq); err != nil {
-			return nil, err
-		}
-		c, err := store.ChangeOf(&entry)
-		if err != nil {
-			return nil, err
-		}
-		out[i] = Event{entry, c}
-	}
-	return out, nil
 }
