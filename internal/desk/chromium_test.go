@@ -64,6 +64,9 @@ func (s *stage) chromium() *chromium {
 			t.Logf("the browser's profile: %v", err)
 		}
 	})
+	if err := chromedp.Do(ctx); err != nil { // it starts with this context, and lives as long
+		t.Fatalf("starting Chromium: %v", err)
+	}
 	return &chromium{t, s, ctx}
 }
 

@@ -216,6 +216,7 @@ func (s *stage) more() {
 		g.PartnerID = []string{"P-003", "P-005", "P-006", "P-007"}[i]
 		s.file("more-"+string(rune('1'+i)), g)
 	}
+	s.strategic()
 }
 
 // browser is what a person without JavaScript has: cookies, links and forms.
