@@ -184,6 +184,7 @@ func (e ConflictIdentifier) Valid() bool {
 // Defines values for ConflictKind.
 const (
 	CompetingOffer        ConflictKind = "competing_offer"
+	DirectClosed          ConflictKind = "direct_closed"
 	DirectEngaged         ConflictKind = "direct_engaged"
 	ExistingCustomer      ConflictKind = "existing_customer"
 	FamilyHeld            ConflictKind = "family_held"
@@ -203,6 +204,8 @@ const (
 func (e ConflictKind) Valid() bool {
 	switch e {
 	case CompetingOffer:
+		return true
+	case DirectClosed:
 		return true
 	case DirectEngaged:
 		return true
@@ -1775,12 +1778,19 @@ type Document struct {
 	EffectiveTo time.Time    `json:"effective_to,omitempty,omitzero"`
 	Kind        DocumentKind `json:"kind"`
 	Name        string       `json:"name"`
-	PublishedAt time.Time    `json:"published_at,omitempty,omitzero"`
-	PublishedBy string       `json:"published_by,omitempty,omitzero"`
+
+	// Periods in which it decided, in order
+	Periods     []Period  `json:"periods,omitempty,omitzero"`
+	PublishedAt time.Time `json:"published_at,omitempty,omitzero"`
+	PublishedBy string    `json:"published_by,omitempty,omitzero"`
 
 	// Status as of now
-	Status  DocumentStatus `json:"status"`
-	Version int            `json:"version"`
+	Status DocumentStatus `json:"status"`
+
+	// Timezone in which its days begin
+	Timezone string `json:"timezone,omitempty,omitzero"`
+	Title    string `json:"title,omitempty,omitzero"`
+	Version  int    `json:"version"`
 }
 
 // DocumentKind defines model for Document.Kind.
@@ -2163,6 +2173,15 @@ type PartnerPage struct {
 
 	// NextCursor null on the last page
 	NextCursor string `json:"next_cursor"`
+}
+
+// Period defines model for Period.
+type Period struct {
+	From        time.Time `json:"from"`
+	PublishedBy string    `json:"published_by,omitempty,omitzero"`
+
+	// To left out while it decides
+	To time.Time `json:"to,omitempty,omitzero"`
 }
 
 // Person A member of the vendor's staff.
@@ -2746,6 +2765,9 @@ type WebhookPage struct {
 // CaseID defines model for CaseID.
 type CaseID = string
 
+// DecidedAt defines model for DecidedAt.
+type DecidedAt = string
+
 // EffectiveFrom defines model for EffectiveFrom.
 type EffectiveFrom = string
 
@@ -3136,6 +3158,12 @@ type ListPeopleParams struct {
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 }
 
+// ListPoliciesParams defines parameters for ListPolicies.
+type ListPoliciesParams struct {
+	// At an instant (RFC 3339), or a day in the document's own zone, past or to come
+	At DecidedAt `form:"at,omitempty" json:"at,omitempty,omitzero"`
+}
+
 // PublishPolicyParams defines parameters for PublishPolicy.
 type PublishPolicyParams struct {
 	// EffectiveFrom from when on it decides: an instant to come (RFC 3339), or a day, which begins in the document's own zone; at once if not given
@@ -3230,6 +3258,12 @@ type WithdrawRegistrationParams struct {
 type WinRegistrationParams struct {
 	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
 	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ListTerritoryPlansParams defines parameters for ListTerritoryPlans.
+type ListTerritoryPlansParams struct {
+	// At an instant (RFC 3339), or a day in the document's own zone, past or to come
+	At DecidedAt `form:"at,omitempty" json:"at,omitempty,omitzero"`
 }
 
 // PublishTerritoryPlanParams defines parameters for PublishTerritoryPlan.
@@ -3467,7 +3501,7 @@ type ServerInterface interface {
 	PutPerson(ctx echo.Context, id RecordID) error
 	// ListPolicies List policies
 	// (GET /v1/policies)
-	ListPolicies(ctx echo.Context) error
+	ListPolicies(ctx echo.Context, params ListPoliciesParams) error
 	// CreatePolicy Save a policy as a draft
 	// (POST /v1/policies)
 	CreatePolicy(ctx echo.Context) error
@@ -3548,7 +3582,7 @@ type ServerInterface interface {
 	WinRegistration(ctx echo.Context, id RegistrationID, params WinRegistrationParams) error
 	// ListTerritoryPlans List territory plans
 	// (GET /v1/territories)
-	ListTerritoryPlans(ctx echo.Context) error
+	ListTerritoryPlans(ctx echo.Context, params ListTerritoryPlansParams) error
 	// CreateTerritoryPlan Save a territory plan as a draft
 	// (POST /v1/territories)
 	CreateTerritoryPlan(ctx echo.Context) error
@@ -4708,8 +4742,17 @@ func (w *ServerInterfaceWrapper) PutPerson(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) ListPolicies(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListPoliciesParams
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", ctx.QueryParams(), &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter at: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListPolicies(ctx)
+	err = w.Handler.ListPolicies(ctx, params)
 	return err
 }
 
@@ -5338,8 +5381,17 @@ func (w *ServerInterfaceWrapper) WinRegistration(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) ListTerritoryPlans(ctx echo.Context) error {
 	var err error
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTerritoryPlansParams
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", ctx.QueryParams(), &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter at: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListTerritoryPlans(ctx)
+	err = w.Handler.ListTerritoryPlans(ctx, params)
 	return err
 }
 
@@ -9069,6 +9121,7 @@ func (response PutPersondefaultApplicationProblemPlusJSONResponse) VisitPutPerso
 }
 
 type ListPoliciesRequestObject struct {
+	Params ListPoliciesParams
 }
 
 type ListPoliciesResponseObject interface {
@@ -11054,6 +11107,7 @@ func (response WinRegistrationdefaultApplicationProblemPlusJSONResponse) VisitWi
 }
 
 type ListTerritoryPlansRequestObject struct {
+	Params ListTerritoryPlansParams
 }
 
 type ListTerritoryPlansResponseObject interface {
@@ -13633,8 +13687,10 @@ func (sh *strictHandler) PutPerson(ctx echo.Context, id RecordID) error {
 }
 
 // ListPolicies operation middleware
-func (sh *strictHandler) ListPolicies(ctx echo.Context) error {
+func (sh *strictHandler) ListPolicies(ctx echo.Context, params ListPoliciesParams) error {
 	var request ListPoliciesRequestObject
+
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.ListPolicies(ctx.Request().Context(), request.(ListPoliciesRequestObject))
@@ -14544,8 +14600,10 @@ func (sh *strictHandler) WinRegistration(ctx echo.Context, id RegistrationID, pa
 }
 
 // ListTerritoryPlans operation middleware
-func (sh *strictHandler) ListTerritoryPlans(ctx echo.Context) error {
+func (sh *strictHandler) ListTerritoryPlans(ctx echo.Context, params ListTerritoryPlansParams) error {
 	var request ListTerritoryPlansRequestObject
+
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.ListTerritoryPlans(ctx.Request().Context(), request.(ListTerritoryPlansRequestObject))

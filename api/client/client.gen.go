@@ -187,6 +187,7 @@ func (e ConflictIdentifier) Valid() bool {
 // Defines values for ConflictKind.
 const (
 	CompetingOffer        ConflictKind = "competing_offer"
+	DirectClosed          ConflictKind = "direct_closed"
 	DirectEngaged         ConflictKind = "direct_engaged"
 	ExistingCustomer      ConflictKind = "existing_customer"
 	FamilyHeld            ConflictKind = "family_held"
@@ -206,6 +207,8 @@ const (
 func (e ConflictKind) Valid() bool {
 	switch e {
 	case CompetingOffer:
+		return true
+	case DirectClosed:
 		return true
 	case DirectEngaged:
 		return true
@@ -1778,12 +1781,19 @@ type Document struct {
 	EffectiveTo time.Time    `json:"effective_to,omitempty,omitzero"`
 	Kind        DocumentKind `json:"kind"`
 	Name        string       `json:"name"`
-	PublishedAt time.Time    `json:"published_at,omitempty,omitzero"`
-	PublishedBy string       `json:"published_by,omitempty,omitzero"`
+
+	// Periods in which it decided, in order
+	Periods     []Period  `json:"periods,omitempty,omitzero"`
+	PublishedAt time.Time `json:"published_at,omitempty,omitzero"`
+	PublishedBy string    `json:"published_by,omitempty,omitzero"`
 
 	// Status as of now
-	Status  DocumentStatus `json:"status"`
-	Version int            `json:"version"`
+	Status DocumentStatus `json:"status"`
+
+	// Timezone in which its days begin
+	Timezone string `json:"timezone,omitempty,omitzero"`
+	Title    string `json:"title,omitempty,omitzero"`
+	Version  int    `json:"version"`
 }
 
 // DocumentKind defines model for Document.Kind.
@@ -2166,6 +2176,15 @@ type PartnerPage struct {
 
 	// NextCursor null on the last page
 	NextCursor string `json:"next_cursor"`
+}
+
+// Period defines model for Period.
+type Period struct {
+	From        time.Time `json:"from"`
+	PublishedBy string    `json:"published_by,omitempty,omitzero"`
+
+	// To left out while it decides
+	To time.Time `json:"to,omitempty,omitzero"`
 }
 
 // Person A member of the vendor's staff.
@@ -2749,6 +2768,9 @@ type WebhookPage struct {
 // CaseID defines model for CaseID.
 type CaseID = string
 
+// DecidedAt defines model for DecidedAt.
+type DecidedAt = string
+
 // EffectiveFrom defines model for EffectiveFrom.
 type EffectiveFrom = string
 
@@ -3139,6 +3161,12 @@ type ListPeopleParams struct {
 	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
 }
 
+// ListPoliciesParams defines parameters for ListPolicies.
+type ListPoliciesParams struct {
+	// At an instant (RFC 3339), or a day in the document's own zone, past or to come
+	At DecidedAt `form:"at,omitempty" json:"at,omitempty,omitzero"`
+}
+
 // PublishPolicyParams defines parameters for PublishPolicy.
 type PublishPolicyParams struct {
 	// EffectiveFrom from when on it decides: an instant to come (RFC 3339), or a day, which begins in the document's own zone; at once if not given
@@ -3233,6 +3261,12 @@ type WithdrawRegistrationParams struct {
 type WinRegistrationParams struct {
 	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
 	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ListTerritoryPlansParams defines parameters for ListTerritoryPlans.
+type ListTerritoryPlansParams struct {
+	// At an instant (RFC 3339), or a day in the document's own zone, past or to come
+	At DecidedAt `form:"at,omitempty" json:"at,omitempty,omitzero"`
 }
 
 // PublishTerritoryPlanParams defines parameters for PublishTerritoryPlan.
@@ -3842,10 +3876,10 @@ type ClientInterface interface {
 
 	// ListPolicies List policies
 	//
-	// Every version, without its text.
+	// Every version, without its text, and when each decided. With `at`, those that decided then.
 	//
 	// Corresponds with GET /v1/policies (the `ListPolicies` operationId).
-	ListPolicies(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ListPolicies(ctx context.Context, params *ListPoliciesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreatePolicyWithBody Save a policy as a draft
 	//
@@ -4147,10 +4181,10 @@ type ClientInterface interface {
 
 	// ListTerritoryPlans List territory plans
 	//
-	// Every version, without its text.
+	// Every version, without its text, and when each decided. With `at`, those that decided then.
 	//
 	// Corresponds with GET /v1/territories (the `ListTerritoryPlans` operationId).
-	ListTerritoryPlans(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ListTerritoryPlans(ctx context.Context, params *ListTerritoryPlansParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateTerritoryPlanWithBody Save a territory plan as a draft
 	//
@@ -5314,11 +5348,11 @@ func (c *Client) PutPerson(ctx context.Context, id RecordID, body PutPersonJSONR
 
 // ListPolicies List policies
 //
-// Every version, without its text.
+// Every version, without its text, and when each decided. With `at`, those that decided then.
 //
 // Corresponds with GET /v1/policies (the `ListPolicies` operationId).
-func (c *Client) ListPolicies(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewListPoliciesRequest(c.Server)
+func (c *Client) ListPolicies(ctx context.Context, params *ListPoliciesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPoliciesRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -5989,11 +6023,11 @@ func (c *Client) WinRegistration(ctx context.Context, id RegistrationID, params 
 
 // ListTerritoryPlans List territory plans
 //
-// Every version, without its text.
+// Every version, without its text, and when each decided. With `at`, those that decided then.
 //
 // Corresponds with GET /v1/territories (the `ListTerritoryPlans` operationId).
-func (c *Client) ListTerritoryPlans(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewListTerritoryPlansRequest(c.Server)
+func (c *Client) ListTerritoryPlans(ctx context.Context, params *ListTerritoryPlansParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListTerritoryPlansRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -8421,7 +8455,7 @@ func NewPutPersonRequestWithBody(server string, id RecordID, contentType string,
 }
 
 // NewListPoliciesRequest constructs an http.Request for the ListPolicies method
-func NewListPoliciesRequest(server string) (*http.Request, error) {
+func NewListPoliciesRequest(server string, params *ListPoliciesParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -8437,6 +8471,29 @@ func NewListPoliciesRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "at", params.At, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -9679,7 +9736,7 @@ func NewWinRegistrationRequestWithBody(server string, id RegistrationID, params 
 }
 
 // NewListTerritoryPlansRequest constructs an http.Request for the ListTerritoryPlans method
-func NewListTerritoryPlansRequest(server string) (*http.Request, error) {
+func NewListTerritoryPlansRequest(server string, params *ListTerritoryPlansParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -9695,6 +9752,29 @@ func NewListTerritoryPlansRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "at", params.At, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -10766,12 +10846,12 @@ type ClientWithResponsesInterface interface {
 
 	// ListPoliciesWithResponse List policies
 	//
-	// Every version, without its text.
+	// Every version, without its text, and when each decided. With `at`, those that decided then.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/policies (the `ListPolicies` operationId).
-	ListPoliciesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListPoliciesResponse, error)
+	ListPoliciesWithResponse(ctx context.Context, params *ListPoliciesParams, reqEditors ...RequestEditorFn) (*ListPoliciesResponse, error)
 
 	// CreatePolicyWithBodyWithResponse Save a policy as a draft
 	//
@@ -11099,12 +11179,12 @@ type ClientWithResponsesInterface interface {
 
 	// ListTerritoryPlansWithResponse List territory plans
 	//
-	// Every version, without its text.
+	// Every version, without its text, and when each decided. With `at`, those that decided then.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/territories (the `ListTerritoryPlans` operationId).
-	ListTerritoryPlansWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListTerritoryPlansResponse, error)
+	ListTerritoryPlansWithResponse(ctx context.Context, params *ListTerritoryPlansParams, reqEditors ...RequestEditorFn) (*ListTerritoryPlansResponse, error)
 
 	// CreateTerritoryPlanWithBodyWithResponse Save a territory plan as a draft
 	//
@@ -17184,13 +17264,13 @@ func (c *ClientWithResponses) PutPersonWithResponse(ctx context.Context, id Reco
 
 // ListPoliciesWithResponse List policies
 //
-// Every version, without its text.
+// Every version, without its text, and when each decided. With `at`, those that decided then.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/policies (the `ListPolicies` operationId).
-func (c *ClientWithResponses) ListPoliciesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListPoliciesResponse, error) {
-	rsp, err := c.ListPolicies(ctx, reqEditors...)
+func (c *ClientWithResponses) ListPoliciesWithResponse(ctx context.Context, params *ListPoliciesParams, reqEditors ...RequestEditorFn) (*ListPoliciesResponse, error) {
+	rsp, err := c.ListPolicies(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -17739,13 +17819,13 @@ func (c *ClientWithResponses) WinRegistrationWithResponse(ctx context.Context, i
 
 // ListTerritoryPlansWithResponse List territory plans
 //
-// Every version, without its text.
+// Every version, without its text, and when each decided. With `at`, those that decided then.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/territories (the `ListTerritoryPlans` operationId).
-func (c *ClientWithResponses) ListTerritoryPlansWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListTerritoryPlansResponse, error) {
-	rsp, err := c.ListTerritoryPlans(ctx, reqEditors...)
+func (c *ClientWithResponses) ListTerritoryPlansWithResponse(ctx context.Context, params *ListTerritoryPlansParams, reqEditors ...RequestEditorFn) (*ListTerritoryPlansResponse, error) {
+	rsp, err := c.ListTerritoryPlans(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}

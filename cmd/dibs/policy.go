@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,10 +20,11 @@ import (
 // policyCmd is dibs policy: the programme library, and static checks of policies and territory plans.
 type policyCmd struct {
 	List  policyListCmd  `cmd:"" help:"List the policies that come with dibs."`
-	Show  policyShowCmd  `cmd:"" help:"Print a policy of the library."`
+	Show  policyShowCmd  `cmd:"" help:"Print a policy of the library, or a version that a database has saved."`
 	Init  policyInitCmd  `cmd:"" help:"Write a policy of the library to a file, to begin from."`
 	Check policyCheckCmd `cmd:"" help:"Check a policy or a territory plan: every error with its line and column; of a plan also gaps, overlaps and territories that never win."`
 	Test  policyTestCmd  `cmd:"" help:"Run the tests a policy holds, or make one from a recorded decision."`
+	Diff  policyDiffCmd  `cmd:"" help:"Say what two policies, or two territory plans, say differently: files, saved versions or policies of the library."`
 
 	Versions policyVersionsCmd `cmd:"" help:"List the versions in a database, and when each decided or will."`
 	Publish  policyPublishCmd  `cmd:"" help:"Make a policy or a territory plan live, at once or from an instant on: a file, or a version that is saved."`
@@ -47,16 +49,25 @@ func (c *policyListCmd) Run(std stdio) error {
 }
 
 type policyShowCmd struct {
-	Name string `arg:"" help:"Name of the policy; see dibs policy list."`
+	versionFlags
+	Name    string `arg:"" optional:"" help:"Name of a policy of the library; see dibs policy list."`
+	Version string `placeholder:"N" help:"A version that the database has saved: its number, or live."`
 }
 
 // Run prints the document as it is.
-func (c *policyShowCmd) Run(std stdio) error {
-	body, err := programme(c.Name)
-	if err != nil {
-		return err
+func (c *policyShowCmd) Run(ctx context.Context, std stdio) (err error) {
+	if (c.Name == "") == (c.Version == "") {
+		return errors.New("give the NAME of a policy of the library, or --version N of what is saved")
 	}
-	_, err = std.out.Write(body)
+	var body []byte
+	if c.Name != "" {
+		body, err = programme(c.Name)
+	} else {
+		body, err = c.saved(ctx, c.Version)
+	}
+	if err == nil {
+		_, err = std.out.Write(body)
+	}
 	return err
 }
 
@@ -118,6 +129,7 @@ type checkReport struct {
 	Tests  int             `json:"tests,omitempty"`
 	Areas  int             `json:"territories,omitempty"`
 	Errors document.Errors `json:"errors"`
+	Warned document.Errors `json:"warnings,omitempty"` // of a policy that can be published all the same
 
 	Findings []territory.Finding `json:"findings,omitempty"` // of a territory plan that can be read
 }
@@ -141,6 +153,7 @@ func (c *policyCheckCmd) Run(std stdio) error {
 		if s, err = policytest.Load(body); err == nil {
 			p := s.Policy()
 			report.Name, report.Digest, report.Rules, report.Tests = p.Ref().Name, p.Ref().Digest, len(p.Rules()), s.Len()
+			report.Warned = p.Warnings()
 		}
 	}
 	if err != nil && !errors.As(err, &report.Errors) {
@@ -150,6 +163,11 @@ func (c *policyCheckCmd) Run(std stdio) error {
 	if c.Format == "text" {
 		for _, f := range report.Findings {
 			fmt.Fprintf(std.out, "%s:%d:%d: %s: %s: %s\n", c.File, f.Line, f.Column, f.Severity, f.Kind, f.Message)
+		}
+	}
+	if c.Format == "text" {
+		for _, w := range report.Warned {
+			fmt.Fprintf(std.out, "%s:%d:%d: warn: %s\n", c.File, w.Line, w.Column, where(w))
 		}
 	}
 	switch {

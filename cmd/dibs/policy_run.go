@@ -75,7 +75,11 @@ func (c *policyTestCmd) make(ctx context.Context, std stdio) (err error) {
 	if err != nil {
 		return err
 	}
-	text, err := policytest.FromDecision(&d)
+	under, err := st.Document(ctx, deal.PolicyDocument, d.Policy.Version)
+	if err != nil {
+		return err
+	}
+	text, err := policytest.FromDecision(&d, under.Body)
 	if err == nil {
 		_, err = std.out.Write(text)
 	}

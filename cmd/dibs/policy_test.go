@@ -233,20 +233,66 @@ func TestPolicyVersions(t *testing.T) {
 			t.Errorf("%s: %d %s%s", c.args, code, out, errOut)
 		}
 	}
-	e, done, err := db.openEngine(ctx, false, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
+	// The second of two people has a key of their own.
+	key := func(role string) string {
+		args := []string{"keys", "create", "--database", db.Database, "--role", role}
+		var out, errs bytes.Buffer
+		if role == "portal" {
+			args = append(args, "--partner", "*")
+		}
+		if code := run(ctx, args, stdio{strings.NewReader(""), &out, &errs}); code != exitOK {
+			t.Fatal(errs.String())
+		}
+		return strings.TrimSpace(out.String())
 	}
-	if _, err := e.Publish(ctx, engine.Request{Actor: deal.Actor{KeyID: "key_2", Role: "policy"}}, deal.PolicyDocument, 3); err != nil {
-		t.Errorf("the second person: %v", err)
+	for _, c := range []struct {
+		key, args string
+		code      int
+		want      string
+	}{
+		{"dibs_nothing.x", "publish --version 3", exitUsage, "no live API key"},
+		{key("portal"), "publish --version 3", exitUsage, "has the role portal"},
+		{key("policy"), "publish --version 3 --effective-from 2099-02-01", exitOK, "decides from"},
+		{key("admin"), "cancel 3", exitOK, "is a draft"},
+		{key("policy"), "publish --version 3", exitOK, "t version 3 is live"},
+	} {
+		t.Setenv("DIBS_KEY", c.key)
+		if code, out, errOut := runPolicy(t, "", append(strings.Fields(c.args), "--database", db.Database)...); code != c.code || !strings.Contains(out+errOut, c.want) {
+			t.Errorf("%s: %d %s%s", c.args, code, out, errOut)
+		}
 	}
-	if err := done(); err != nil {
-		t.Fatal(err)
-	}
+	t.Setenv("DIBS_KEY", "")
 	code, out, _ := runPolicy(t, "", "versions", "--database", db.Database)
-	for i, want := range []string{"1 default retired", "2 t retired", "3 t live"} {
-		if line := strings.Join(strings.Fields(strings.Split(out, "\n")[i+1]), " "); code != exitOK || !strings.HasPrefix(line, want) {
+	for i, want := range []string{"1 default retired", "20", "2 t retired", "3 t live"} { // version 1 decided twice
+		line := strings.Join(strings.Fields(strings.Split(out, "\n")[i+1]), " ")
+		if code != exitOK || !strings.HasPrefix(line, want) || strings.HasPrefix(want, "3 t") && (!strings.Contains(line, " CE") || !strings.HasSuffix(line, " T")) {
 			t.Errorf("versions: %d %s, want %s", code, line, want)
+		}
+	}
+	for _, c := range []struct {
+		in, args string
+		code     int
+		want     string
+	}{
+		{"", "versions --at 2099-02-01", exitOK, "3        t     live"},
+		{"", "versions --at 1999-02-01", exitOK, "TITLE\n"},
+		{"", "versions --at now", exitUsage, `at: "now" is neither a day`},
+		{"", "show --version 2", exitOK, string(small)},
+		{"", "show --version live", exitOK, two},
+		{"", "show --version 9", exitUsage, "there is no version 9"},
+		{"", "show --version live --territories", exitOK, plan},
+		{"", "show", exitUsage, "--version N"},
+		{"", "show default --version 1", exitUsage, "--version N"},
+		{"", "diff 2 live", exitFound, "+ settings.publish: {people: 2}\n"},
+		{"", "diff 2 2", exitOK, ""},
+		{"", "diff default 1", exitOK, ""},
+		{"", "diff 1 9", exitUsage, "there is no version 9"},
+		{strings.NewReplacer("limit: {value: 1000}", "limit: {value: 2000}", "place: 1", "place: 2").Replace(string(small)), "diff 2 -", exitFound, "~ params.limit.value: 1000 → 2000\nand 1 differences of the tests"},
+		{strings.Replace(plan, "coverage: direct", "coverage: partner", 1), "diff live - --territories --format json", exitFound, `"path": "territories.T.coverage"`},
+	} {
+		code, out, errOut := runPolicy(t, c.in, append(strings.Fields(c.args), "--database", db.Database)...)
+		if code != c.code || !strings.Contains(out+errOut, c.want) || c.want == "" && out != "" {
+			t.Errorf("%s: %d %s%s", c.args, code, out, errOut)
 		}
 	}
 	var docs []deal.Document

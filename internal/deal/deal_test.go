@@ -494,6 +494,22 @@ func TestRecords(t *testing.T) {
 	if got := (&Opportunity{}).LivelyAt(noon); got != -1 {
 		t.Errorf("no known activity is %d days ago", got)
 	}
+	for _, c := range []struct {
+		touched, closed string
+		want            int64
+	}{{"", "", -1}, {"2027-02-20", "", 9}, {"", "2027-02-20", 9}, {"2027-02-20", "2027-02-25", 4}, {"2027-02-20", "2027-02-01", 9}, {"2027-02-20", "2027-06-30", 9},
+		{"2027-06-30", "2027-02-25", 4}, {"2027-06-30", "2027-07-30", -1}, {"", "2027-06-30", -1}, {"2027-03-01", "", 0}} {
+		var o Opportunity
+		if c.touched != "" {
+			o.LastActivityAt = day(t, c.touched)
+		}
+		if c.closed != "" {
+			o.CloseDate = day(t, c.closed)
+		}
+		if got := o.ClosedDays(noon); got != c.want {
+			t.Errorf("touched %q, closed %q: %d days ago, want %d", c.touched, c.closed, got, c.want)
+		}
+	}
 	r := Rate{Date: day(t, "2027-03-01"), From: "USD", To: "EUR", Rate: "0.91"}
 	if r.Key() != "2027-03-01_USD_EUR" {
 		t.Errorf("key of a rate: %s", r.Key())
@@ -538,6 +554,50 @@ func texts[T ~string](list []T) []string {
 		out[i] = fmt.Sprint(v)
 	}
 	return out
+}
+
+func TestExtensionNeeds(t *testing.T) {
+	old, fresh := day(t, "2027-02-20"), day(t, "2027-03-02")
+	for _, c := range []struct {
+		needs, reason string
+		evidence      []Evidence
+		lacks, judged string
+	}{
+		{"", "", nil, "", ""},
+		{"request", "", nil, "", ""},
+		{"reason", " ", nil, "reason", ""},
+		{"reason", "slow", nil, "", ""},
+		{"evidence", "", nil, "evidence", ""},
+		{"evidence", "", []Evidence{{Kind: "quote"}}, "", ""},
+		{"activity", "", []Evidence{{Kind: "quote"}, {Kind: "meeting", Date: old}}, "activity", ""},
+		{"activity", "", []Evidence{{Kind: "quote", Date: fresh}}, "", ""},
+		{"meeting, quote", "", []Evidence{{Kind: "meeting"}}, "quote", ""},
+		{"activity, meeting", "", []Evidence{{Kind: "quote", Date: fresh}, {Kind: "meeting", Date: old}}, "meeting", ""},
+		{"activity, meeting", "", []Evidence{{Kind: "meeting", Date: fresh}}, "", ""},
+		{"activity, the vendor's consent", "", nil, "activity", "the vendor's consent"},
+	} {
+		e := ExtensionTerms{Needs: c.needs}
+		lacks, judged := e.Lacks(c.reason, c.evidence, noon)
+		if strings.Join(lacks, "|") != c.lacks || strings.Join(judged, "|") != c.judged {
+			t.Errorf("%s: lacks %v, judged %v", c.needs, lacks, judged)
+		}
+	}
+}
+
+// Versions that were saved before their periods were written down tell the last one, and lose none from then on.
+func TestDocumentPeriods(t *testing.T) {
+	d := Document{Status: DocumentLive, EffectiveFrom: noon, PublishedBy: "key_1"}
+	d.Cease(noon.Add(time.Hour))
+	d.Await(noon.Add(2*time.Hour), "key_2")
+	d.Begin(d.EffectiveFrom, d.PublishedBy)
+	want := []Period{{noon, noon.Add(time.Hour), "key_1"}, {From: noon.Add(2 * time.Hour), PublishedBy: "key_2"}}
+	if !slices.Equal(d.Periods, want) || d.Status != DocumentLive || !d.EffectiveTo.IsZero() {
+		t.Errorf("%+v", d)
+	}
+	draft := Document{Status: DocumentDraft}
+	if draft.Begin(noon, "key_1"); len(draft.Periods) != 1 {
+		t.Errorf("%+v", draft)
+	}
 }
 
 // TestIdentifiers: what a form says of who the customer is must be able to say it.

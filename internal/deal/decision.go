@@ -2,6 +2,7 @@ package deal
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -93,8 +94,42 @@ type ExtensionTerms struct {
 	Max    int    `json:"max"`
 	Days   int    `json:"days,omitempty"`
 	Months int    `json:"months,omitempty"`
-	Needs  string `json:"needs,omitempty"`
-	Ask    string `json:"ask,omitempty"` // before_end or any_time; empty: before_end
+	Needs  string `json:"needs,omitempty"` // all of these, with commas between them: ExtensionNeeds, and what the vendor judges
+	Ask    string `json:"ask,omitempty"`   // before_end or any_time; empty: before_end
+}
+
+// ExtensionNeeds are what the service can ask a partner for before it extends: nothing more than to be asked, a reason in words,
+// evidence of any kind, evidence dated since the protection began, and each kind of evidence.
+var ExtensionNeeds = append([]string{"request", "reason", "evidence", "activity"}, EvidenceKinds...)
+
+// Lacks returns what an extension needs and the reason and the evidence do not show. Words the service cannot see for itself are judged: for
+// the vendor to say. With activity among the needs, only evidence dated since then counts for the others.
+func (t *ExtensionTerms) Lacks(reason string, evidence []Evidence, since time.Time) (lacks, judged []string) {
+	if t.Needs == "" {
+		return nil, nil
+	}
+	needs := strings.Split(t.Needs, ", ")
+	shown := evidence
+	if slices.Contains(needs, "activity") {
+		first := since.AddDate(0, 0, -1) // a day begins earlier elsewhere on earth
+		shown = slices.DeleteFunc(slices.Clone(evidence), func(e Evidence) bool { return !e.Date.After(first) })
+	}
+	for _, need := range needs {
+		switch {
+		case need == "request", need == "reason" && strings.TrimSpace(reason) != "":
+		case need == "reason":
+			lacks = append(lacks, need)
+		case need == "evidence", need == "activity":
+			if len(shown) == 0 {
+				lacks = append(lacks, need)
+			}
+		case !slices.Contains(ExtensionNeeds, need):
+			judged = append(judged, need)
+		case !slices.ContainsFunc(shown, func(e Evidence) bool { return e.Kind == need }):
+			lacks = append(lacks, need)
+		}
+	}
+	return lacks, judged
 }
 
 // MilestoneTerms is something that must happen within days of the start.
@@ -283,6 +318,8 @@ type Key struct {
 type Document struct {
 	Kind        string    `json:"kind"` // policy, territories or signer
 	Name        string    `json:"name"`
+	Title       string    `json:"title,omitempty"`
+	Timezone    string    `json:"timezone,omitempty"` // in which its days begin
 	Version     int       `json:"version"`
 	Digest      string    `json:"digest"`
 	Body        string    `json:"body"`   // YAML; a key's line; JSON of a generation
@@ -295,6 +332,52 @@ type Document struct {
 	// EffectiveFrom is when it began to decide the last time, or will begin; EffectiveTo when it ceased the last time.
 	EffectiveFrom time.Time `json:"effective_from,omitzero"`
 	EffectiveTo   time.Time `json:"effective_to,omitzero"`
+
+	Periods []Period `json:"periods,omitempty"` // in which it decided, in order
+}
+
+// Period is [From, To) in which a version decided; To is zero while it does.
+type Period struct {
+	From        time.Time `json:"from"`
+	To          time.Time `json:"to,omitzero"`
+	PublishedBy string    `json:"published_by,omitempty"`
+}
+
+// Await makes d a version that will decide from an instant on.
+func (d *Document) Await(at time.Time, by string) {
+	d.Periods = d.Decided()
+	d.Status, d.EffectiveFrom, d.PublishedBy = DocumentScheduled, at, by
+}
+
+// Begin makes d the version that decides from an instant on.
+func (d *Document) Begin(at time.Time, by string) {
+	d.Periods = append(d.Decided(), Period{From: at, PublishedBy: by})
+	d.Status, d.EffectiveFrom, d.EffectiveTo, d.PublishedBy = DocumentLive, at, time.Time{}, by
+}
+
+// Cease ends that, as of an instant.
+func (d *Document) Cease(at time.Time) {
+	d.Periods = d.Decided()
+	if n := len(d.Periods); n > 0 {
+		d.Periods[n-1].To = at
+	}
+	d.Status, d.EffectiveTo = DocumentRetired, at
+}
+
+// Decided returns a copy of the periods in which d has decided. Of versions saved by programs that did not write them down,
+// the last one is known.
+func (d *Document) Decided() []Period {
+	if len(d.Periods) == 0 && !d.EffectiveFrom.IsZero() && (d.Status == DocumentLive || d.Status == DocumentRetired) {
+		return []Period{{d.EffectiveFrom, d.EffectiveTo, d.PublishedBy}}
+	}
+	return slices.Clone(d.Periods)
+}
+
+// DecidedIn reports whether d decided at some instant of [from, to), or at from, where they are the same.
+func (d *Document) DecidedIn(from, to time.Time) bool {
+	return slices.ContainsFunc(d.Decided(), func(p Period) bool {
+		return (p.From.Before(to) || p.From.Equal(from)) && (p.To.IsZero() || from.Before(p.To))
+	})
 }
 
 // DocumentsAt brings the versions of one kind up to an instant: of the live one and those scheduled for then or earlier, the
@@ -319,10 +402,11 @@ func DocumentsAt(docs []Document, at time.Time) []Document {
 	}
 	changed := make([]Document, len(turns))
 	for i, d := range turns {
+		if d.Status == DocumentScheduled {
+			d.Begin(d.EffectiveFrom, d.PublishedBy)
+		}
 		if i+1 < len(turns) {
-			d.Status, d.EffectiveTo = DocumentRetired, turns[i+1].EffectiveFrom
-		} else {
-			d.Status, d.EffectiveTo = DocumentLive, time.Time{}
+			d.Cease(turns[i+1].EffectiveFrom)
 		}
 		changed[i] = *d
 	}

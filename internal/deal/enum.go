@@ -94,11 +94,13 @@ const (
 	TerritoryOpen         ConflictKind = "territory_open"          // no territory, or no single one, covers the customer
 	TenderShared          ConflictKind = "tender_shared"           // another registration names the same tender
 	CompetingOffer        ConflictKind = "competing_offer"         // the partner sells or registered a rival for it
+	DirectClosed          ConflictKind = "direct_closed"           // the vendor's own team won or lost an opportunity
 )
 
 // ConflictKinds lists every ConflictKind, in the order in which they are reported.
 var ConflictKinds = []ConflictKind{HeldByOther, PendingOther, OwnDuplicate, PartnerOpportunity, DirectEngaged, NamedAccount,
-	ExistingCustomer, IncumbentOther, FamilyHeld, TerritoryDirect, TerritoryOtherPartner, TerritoryOpen, TenderShared, CompetingOffer}
+	ExistingCustomer, IncumbentOther, FamilyHeld, TerritoryDirect, TerritoryOtherPartner, TerritoryOpen, TenderShared, CompetingOffer,
+	DirectClosed}
 
 // Closed value lists of inputs, in the order in which error messages show them.
 var (

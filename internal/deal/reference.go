@@ -198,6 +198,19 @@ func (p *Partner) SellsFor(country string, lines []string) bool {
 	return true
 }
 
+// ClosedDays returns the days since a won or lost opportunity was last touched or closed, the later of the two that is not to
+// come, as of t; -1 when neither is known.
+func (o *Opportunity) ClosedDays(t time.Time) int64 {
+	at := o.LastActivityAt.Time
+	if c := o.CloseDate.Time; c.After(at) && !c.After(t) || at.After(t) {
+		at = c
+	}
+	if at.IsZero() || at.After(t) {
+		return -1
+	}
+	return int64(t.Sub(at) / (24 * time.Hour))
+}
+
 // LivelyAt returns the days since the last activity on the opportunity, as of t; -1 when none is known.
 func (o *Opportunity) LivelyAt(t time.Time) int64 {
 	if o.LastActivityAt.IsZero() {

@@ -78,8 +78,9 @@ func (p Path) String() string {
 type Reader struct {
 	root  *yaml.Node
 	lines []string
-	alias int // aliases around the node that is being read
-	nodes int // read through them
+	lost  []string // top-level fields that are not YAML
+	alias int      // aliases around the node that is being read
+	nodes int      // read through them
 	errs  Errors
 	more  bool // there were more than maxErrors
 
@@ -104,7 +105,7 @@ func Parse(src []byte, limit int) *Reader {
 			r.fail(1, 1, "", "the document is empty")
 			return r
 		}
-		r.syntax(err)
+		r.salvage(err)
 		return r
 	}
 	if err := dec.Decode(&second); err == nil {
@@ -122,6 +123,94 @@ func Parse(src []byte, limit int) *Reader {
 	return r
 }
 
+// salvage reads a document that is not YAML as far as it is: each top-level field by itself. So what is wrong is reported of all
+// of them at once, and a slip in one hides nothing in the others. err is what is wrong with the whole.
+func (r *Reader) salvage(err error) {
+	root := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: 1, Column: 1}
+	for i := 0; i < len(r.lines); {
+		m := topLevel.FindStringSubmatch(r.lines[i])
+		begin := i
+		for i++; i < len(r.lines) && !topLevel.MatchString(r.lines[i]); i++ {
+		}
+		if m == nil {
+			continue // comments, and what else stands before the first field
+		}
+		n, wrong := r.part(begin, begin+1, i)
+		if wrong == nil {
+			root.Content = append(root.Content, n.Content...)
+			continue
+		}
+		r.lost = append(r.lost, m[1])
+		if strings.Contains(wrong.Error(), "unknown anchor") {
+			continue // it may be in another field
+		}
+		before := len(r.errs)
+		mark := "\x00"
+		for j := begin + 1; j < i && !r.more; { // one slip for each item of a list
+			item := j
+			if m := listItem.FindString(r.lines[item]); m != "" && mark == "\x00" {
+				mark = m
+			}
+			for j++; j < i && !strings.HasPrefix(r.lines[j], mark); j++ {
+			}
+			if _, slip := r.part(begin, item, j); slip != nil && !strings.Contains(slip.Error(), "unknown anchor") {
+				r.syntax(slip)
+			}
+		}
+		if len(r.errs) == before {
+			r.syntax(wrong)
+		}
+	}
+	if len(r.errs) == 0 { // what is wrong is between the fields
+		r.lost = nil
+		r.syntax(err)
+		return
+	}
+	if len(root.Content) > 0 {
+		r.root = root
+	}
+}
+
+var (
+	topLevel = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)\s*:(?:\s|$)`)
+	listItem = regexp.MustCompile(`^ *- `)
+)
+
+// part reads the line with a field's name and those from item to before end, and puts what it finds, or what is wrong, in its
+// place in the document.
+func (r *Reader) part(field, item, end int) (*yaml.Node, error) {
+	var doc yaml.Node
+	err := yaml.Unmarshal([]byte(strings.Join(append([]string{r.lines[field]}, r.lines[item:end]...), "\n")), &doc)
+	if err == nil && (len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode) {
+		err = fmt.Errorf("yaml: line 1: did not find expected key")
+	}
+	if m := yamlLine.FindStringSubmatch(fmt.Sprint(err)); err != nil && m != nil {
+		line, _ := strconv.Atoi(m[1])
+		return nil, fmt.Errorf("yaml: line %d: %s", item+max(line, 1)-1, m[2])
+	}
+	if err != nil {
+		return nil, err
+	}
+	shift(doc.Content[0], field)
+	return doc.Content[0], nil
+}
+
+func shift(n *yaml.Node, lines int) {
+	n.Line += lines
+	for _, c := range n.Content {
+		shift(c, lines)
+	}
+}
+
+// Readable reports whether there is anything to read, whatever is wrong with it.
+func (r *Reader) Readable() bool { return r.root != nil }
+
+// Lost reports whether one of the top-level fields could not be read, because it is not YAML. Nothing is reported of what is
+// in it, and what should be.
+func (r *Reader) Lost(fields ...string) bool {
+	return slices.ContainsFunc(fields, func(f string) bool { return slices.Contains(r.lost, f) })
+}
+
 func (r *Reader) syntax(err error) {
 	m := yamlLine.FindStringSubmatch(err.Error())
 	if m == nil {
@@ -130,6 +219,9 @@ func (r *Reader) syntax(err error) {
 	}
 	line, _ := strconv.Atoi(m[1])
 	column := 1
+	if strings.HasPrefix(m[2], "did not find expected") { // the parser counts lines from 0 where its scanner counts from 1
+		line = min(line+1, len(r.lines))
+	}
 	for _, c := range cures {
 		if !strings.Contains(m[2], c.of) {
 			continue
@@ -168,23 +260,33 @@ func (r *Reader) fail(line, col int, path, format string, args ...any) {
 
 // Err returns everything found so far as Errors, in the order of the text, or nil.
 func (r *Reader) Err() error {
-	if len(r.errs) == 0 {
+	out := Join(r.errs)
+	if out == nil {
 		return nil
 	}
-	out := slices.Clone(r.errs)
-	slices.SortFunc(out, func(a, b Error) int { // to the last field, so that the same document gives the same report
-		return cmp.Or(a.Line-b.Line, a.Column-b.Column, strings.Compare(a.Path, b.Path), strings.Compare(a.Message, b.Message))
-	})
-	out = slices.Compact(out) // a part that is read twice is reported once
 	if last := out[len(out)-1]; r.more {
 		out = append(out, Error{last.Line, last.Column, "", fmt.Sprintf("only the first %d errors are shown", len(out))})
 	}
 	return out
 }
 
+// Join puts what several readers of one document found in the order of the text, each once.
+func Join(lists ...Errors) Errors {
+	out := slices.Concat(lists...)
+	slices.SortFunc(out, func(a, b Error) int { // to the last field, so that the same document gives the same report
+		return cmp.Or(a.Line-b.Line, a.Column-b.Column, strings.Compare(a.Path, b.Path), strings.Compare(a.Message, b.Message))
+	})
+	return slices.Compact(out) // a part that is read twice is reported once
+}
+
 // Add reports something wrong at a path. A path that is not in the document, because a field is missing, is reported
 // at the nearest thing around it.
 func (r *Reader) Add(p Path, format string, args ...any) {
+	if len(p) > 0 {
+		if top, ok := p[0].(string); ok && r.Lost(top) {
+			return
+		}
+	}
 	_, line, col, _ := r.find(p)
 	r.fail(line, col, p.String(), format, args...)
 }
@@ -294,6 +396,12 @@ func (r *Reader) find(p Path) (n *yaml.Node, line, col int, ok bool) {
 func (r *Reader) Has(p ...any) bool {
 	_, _, _, ok := r.find(p)
 	return ok
+}
+
+// Null reports whether the document gives the field at p, and gives it no value.
+func (r *Reader) Null(p Path) bool {
+	n, _, _, ok := r.find(p)
+	return ok && n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null"
 }
 
 // Keys returns the keys of the mapping at p, in the order of the text.

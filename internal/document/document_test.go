@@ -257,3 +257,105 @@ list: [1, 2]
 		t.Errorf("%v", err)
 	}
 }
+
+// A slip in one field hides nothing in the others, and one in an item of a list not those in other items.
+func TestSalvage(t *testing.T) {
+	t.Parallel()
+	doc := `# a comment
+name: x
+count: many
+nested:
+  - value: a: b
+  - value: one
+  - {value: [}
+  - {valu: two}
+ratio: 0.5
+list: [a, "b]
+map: {x: {vale: y}}
+any: *there
+inner: &there {value: z}
+`
+	s, r := read(doc)
+	var got []string
+	for _, e := range r.Err().(Errors) {
+		got = append(got, e.Error())
+	}
+	for i, want := range []string{
+		`3:8: count: "many" is not a whole number`,
+		"5:13: not YAML: mapping values are not allowed",
+		"7:3: not YAML: did not find expected node content",
+		`10:1: not YAML: found unexpected`,
+		`11:11: map.x.vale: there is no field "vale" here; did you mean "value"?`,
+	} {
+		if i >= len(got) || !strings.HasPrefix(got[i], want) {
+			t.Errorf("error %d is not %s in\n%s", i, want, strings.Join(got, "\n"))
+		}
+	}
+	if s.Name != "x" || s.Ratio != 0.5 || s.Inner == nil || s.Inner.Value != "z" {
+		t.Errorf("%+v", s)
+	}
+	if !r.Lost("nested") || !r.Lost("name", "list") || r.Lost("name", "count") || !r.Readable() {
+		t.Error("what is lost")
+	}
+	r.Add(Path{"nested", 0, "value"}, "nothing is said of what is lost")
+	if strings.Contains(r.Err().Error(), "nothing is said") {
+		t.Error(r.Err())
+	}
+	// A long list of slips is read once, not once for each.
+	big := Parse([]byte("nested:\n"+strings.Repeat("  - value: a: b\n", 200_000)), 1<<24)
+	if n := len(big.Err().(Errors)); n != maxErrors+1 {
+		t.Errorf("%d errors: %v", n, big.Err())
+	}
+}
+
+func TestDiff(t *testing.T) {
+	t.Parallel()
+	before := `# one
+name: x
+count: 1
+rules:
+  - {id: a, when: "x > 1"}
+  - {id: b, when: y}
+  - {id: c, then: [p, q]}
+list: [a, b]
+base: &base {value: z}
+inner: *base
+gone: {deep: [1, {k: v}]}
+`
+	after := `name: "x"      # two
+count: 2
+rules:
+  - id: b
+    when: y
+  - id: a
+    when: x >  1
+  - id: c
+    then: [p, r]
+  - {id: d, when: w}
+list: [a, b, c]
+base: {value: z}
+inner: {value: z}
+new: |
+  two
+  lines
+`
+	found, err := Diff([]byte(before), []byte(after), 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Difference{
+		{"count", "1", "2", 2}, {"rules.c.then", "[p, q]", "[p, r]", 9}, {"rules.d", "", "{id: d, when: w}", 10}, {"rules", "in the order a, b, c", "in the order b, a, c", 4},
+		{"list", "[a, b]", "[a, b, c]", 11}, {"new", "", "two lines", 14}, {"gone", "{deep: [1, {k: v}]}", "", 11},
+	}
+	if len(found) != len(want) {
+		t.Fatalf("%+v", found)
+	}
+	for i := range want {
+		if found[i] != want[i] {
+			t.Errorf("%+v, want %+v", found[i], want[i])
+		}
+	}
+	if _, err := Diff([]byte(before), []byte("a: [b"), 1000); err == nil {
+		t.Error("what is not YAML differs in nothing")
+	}
+}

@@ -277,12 +277,23 @@ func (v *view) descendants(id string) []string {
 	return out
 }
 
-// opportunities finds the vendor's own open and won business with the accounts the customer may be.
+// opportunities finds the vendor's own business, open and closed, with the accounts the customer may be. Of what the direct
+// team closed with an account, which may be much, the latest.
 func (f *finder) opportunities(m matches) {
 	for _, a := range f.w.possible {
+		begin := len(f.found)
 		for _, id := range f.v.oppsOf[a.ID] {
 			f.opportunity(f.v.opportunities[id], a)
 		}
+		var latest deal.Conflict
+		for _, c := range f.found[begin:] {
+			if c.Kind == deal.DirectClosed && (latest.With == "" || c.IdleDays >= 0 && (latest.IdleDays < 0 || c.IdleDays < latest.IdleDays)) {
+				latest = c
+			}
+		}
+		f.found = slices.DeleteFunc(f.found, func(c deal.Conflict) bool {
+			return c.Kind == deal.DirectClosed && c.With != latest.With && slices.Contains(f.v.oppsOf[a.ID], c.With)
+		})
 	}
 	for _, c := range m.opportunities.Candidates {
 		c.Probability = f.v.atLeast(m.question, c, f.set)
@@ -305,6 +316,8 @@ func (f *finder) opportunity(o *deal.Opportunity, by deal.Match) {
 		c.Kind = deal.PartnerOpportunity
 	case o.Status == "won" && o.PartnerID != "" && !self:
 		c.Kind = deal.IncumbentOther
+	case o.LedBy == "direct": // won or lost
+		c.Kind, c.IdleDays = deal.DirectClosed, o.ClosedDays(f.now)
 	default:
 		return
 	}

@@ -122,6 +122,14 @@ func opportunity(id string, change func(*deal.Opportunity)) *deal.Opportunity {
 	return o
 }
 
+// lostOn loses an opportunity on a day.
+func lostOn(day string) func(*deal.Opportunity) {
+	return func(o *deal.Opportunity) {
+		o.Status = "lost"
+		o.LastActivityAt, _ = deal.ParseDate(day)
+	}
+}
+
 // TestConflicts has each kind of conflict found when it should be, and not otherwise. want lists all that is found, as
 // kind:with, in which r0, r1 are the registrations filed before, and * follows what is the partner's own.
 func TestConflicts(t *testing.T) {
@@ -224,13 +232,17 @@ func TestConflicts(t *testing.T) {
 		{name: "the direct team is engaged with a name", records: []deal.Record{opportunity("opp-1", func(o *deal.Opportunity) { o.AccountID, o.AccountName = "", zanzibar.Name })},
 			filing: by("P-1", zanzibar), want: "direct_engaged:opp-1"},
 		{name: "in another line", records: []deal.Record{z, opportunity("opp-1", func(o *deal.Opportunity) { o.Lines = []string{"security"} })}, filing: by("P-1", zanzibar), want: ""},
-		{name: "an opportunity that was lost", records: []deal.Record{z, opportunity("opp-1", func(o *deal.Opportunity) { o.Status = "lost" })}, filing: by("P-1", zanzibar), want: ""},
+		{name: "an opportunity that was lost", records: []deal.Record{z, opportunity("opp-1", func(o *deal.Opportunity) { o.Status = "lost" })}, filing: by("P-1", zanzibar), want: "direct_closed:opp-1"},
 		{name: "an opportunity elsewhere", records: []deal.Record{z, account("acc-q", quixotic, nil), opportunity("opp-1", func(o *deal.Opportunity) { o.AccountID = "acc-q" })}, filing: by("P-1", zanzibar), want: ""},
 		{name: "another partner leads", records: []deal.Record{z, opportunity("opp-1", func(o *deal.Opportunity) { o.LedBy, o.PartnerID = "partner", "P-2" })}, filing: by("P-1", zanzibar), want: "partner_opportunity:opp-1"},
 		{name: "the partner leads", records: []deal.Record{z, opportunity("opp-1", func(o *deal.Opportunity) { o.LedBy, o.PartnerID = "partner", "P-1" })}, filing: by("P-1", zanzibar), want: "partner_opportunity:opp-1*"},
 		{name: "another partner sold", records: []deal.Record{z, opportunity("opp-1", func(o *deal.Opportunity) { o.Status, o.LedBy, o.PartnerID = "won", "partner", "P-2" })}, filing: by("P-1", zanzibar), want: "incumbent_other:opp-1"},
 		{name: "the partner sold", records: []deal.Record{z, opportunity("opp-1", func(o *deal.Opportunity) { o.Status, o.LedBy, o.PartnerID = "won", "partner", "P-1" })}, filing: by("P-1", zanzibar), want: ""},
-		{name: "the direct team sold", records: []deal.Record{z, opportunity("opp-1", func(o *deal.Opportunity) { o.Status = "won" })}, filing: by("P-1", zanzibar), want: ""},
+		{name: "the direct team sold", records: []deal.Record{z, opportunity("opp-1", func(o *deal.Opportunity) { o.Status = "won" })}, filing: by("P-1", zanzibar), want: "direct_closed:opp-1"},
+		{name: "the latest the direct team closed", records: []deal.Record{z, opportunity("opp-1", lostOn("2026-05-01")), opportunity("opp-2", lostOn("2027-02-20")), opportunity("opp-3", lostOn("2026-12-24"))},
+			filing: by("P-1", zanzibar), want: "direct_closed:opp-2"},
+		{name: "closed in another line", records: []deal.Record{z, opportunity("opp-1", func(o *deal.Opportunity) { o.Status, o.Lines = "lost", []string{"security"} })}, filing: by("P-1", zanzibar), want: ""},
+		{name: "a partner's that was lost", records: []deal.Record{z, opportunity("opp-1", func(o *deal.Opportunity) { o.Status, o.LedBy, o.PartnerID = "lost", "partner", "P-2" })}, filing: by("P-1", zanzibar), want: ""},
 		{name: "a named account", records: []deal.Record{account("acc-z", zanzibar, func(a *deal.Account) { a.Named = true })}, filing: by("P-1", zanzibar), want: "named_account:acc-z"},
 		{name: "a customer", records: []deal.Record{account("acc-z", zanzibar, func(a *deal.Account) { a.Status = "customer" })}, filing: by("P-1", zanzibar), want: "existing_customer:acc-z"},
 		{name: "a customer once", records: []deal.Record{account("acc-z", zanzibar, func(a *deal.Account) { a.Status = "former" })}, filing: by("P-1", zanzibar), want: ""},

@@ -19,26 +19,26 @@ import (
 // down that it is live, and nothing is decided before.
 
 // document makes the entry of a new document version.
-func (e *Engine) document(entryKind, kind, name, body string, live bool, by deal.Actor, now time.Time) addition {
-	d := deal.Document{Kind: kind, Name: name, Version: len(e.view.documents[kind]) + 1, Digest: digest(body), Body: body, Status: deal.DocumentDraft,
-		CreatedAt: now, CreatedBy: by.KeyID}
+func (e *Engine) document(entryKind string, d deal.Document, live bool, by deal.Actor, now time.Time) addition {
+	d.Version, d.Digest, d.Status, d.CreatedAt, d.CreatedBy = len(e.view.documents[d.Kind])+1, digest(d.Body), deal.DocumentDraft, now, by.KeyID
 	change := &deal.Change{}
 	if live {
 		change = e.publication(d, by, now)
 	} else {
 		change.Documents = []deal.Document{d}
 	}
-	return addition{entry: store.Entry{Kind: entryKind, Subject: fmt.Sprintf("%s/%d", kind, d.Version)}, change: change}
+	return addition{entry: store.Entry{Kind: entryKind, Subject: fmt.Sprintf("%s/%d", d.Kind, d.Version)}, change: change}
 }
 
 // publication makes d live, and retires the one that was.
 func (e *Engine) publication(d deal.Document, by deal.Actor, now time.Time) *deal.Change {
 	change := &deal.Change{}
 	if old, ok := e.view.live(d.Kind); ok {
-		old.Status, old.EffectiveTo = deal.DocumentRetired, now
+		old.Cease(now)
 		change.Documents = append(change.Documents, old)
 	}
-	d.Status, d.PublishedAt, d.PublishedBy, d.EffectiveFrom, d.EffectiveTo = deal.DocumentLive, now, by.KeyID, now, time.Time{}
+	d.PublishedAt = now
+	d.Begin(now, by.KeyID)
 	change.Documents = append(change.Documents, d)
 	return change
 }
@@ -49,20 +49,20 @@ func digest(body string) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(
 // draft. A document that does not compile is an error that names line and column. The same bytes as the newest
 // version are that version.
 func (e *Engine) SaveDocument(ctx context.Context, q Request, kind string, body []byte) (deal.Document, error) {
-	var name string
+	d := deal.Document{Kind: kind, Body: string(body)}
 	switch kind {
 	case deal.PolicyDocument:
 		p, err := policy.Compile(body)
 		if err != nil {
 			return deal.Document{}, err
 		}
-		name = p.Ref().Name
+		d.Name, d.Title, d.Timezone = p.Ref().Name, p.Title(), p.Settings().Timezone.String()
 	case deal.TerritoryDocument:
 		p, err := territory.Compile(body)
 		if err != nil {
 			return deal.Document{}, err
 		}
-		name = p.Ref().Name
+		d.Name, d.Title, d.Timezone = p.Ref().Name, p.Title(), p.Timezone().String()
 	default:
 		return deal.Document{}, deal.ErrNotFound
 	}
@@ -72,7 +72,7 @@ func (e *Engine) SaveDocument(ctx context.Context, q Request, kind string, body 
 			saved = newest
 			return nil, nil
 		}
-		a := e.document(deal.EntryDocument, kind, name, string(body), false, q.Actor, now)
+		a := e.document(deal.EntryDocument, d, false, q.Actor, now)
 		saved = a.change.Documents[0]
 		return []addition{a}, nil
 	})
@@ -130,7 +130,8 @@ func (e *Engine) publish(ctx context.Context, q Request, kind string, version in
 		}
 		change := &deal.Change{}
 		if later {
-			d.Status, d.PublishedAt, d.PublishedBy, d.EffectiveFrom = deal.DocumentScheduled, now, q.Actor.KeyID, from
+			d.PublishedAt = now
+			d.Await(from, q.Actor.KeyID)
 			change.Documents = []deal.Document{d}
 		} else {
 			change = e.publication(d, q.Actor, now)
@@ -156,25 +157,64 @@ func EffectiveFrom(d *deal.Document, s string) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, s); err == nil {
 		return t, nil
 	}
-	var zone *time.Location
-	if d.Kind == deal.TerritoryDocument {
-		p, err := territory.Compile([]byte(d.Body))
-		if err != nil {
-			return time.Time{}, err
-		}
-		zone = p.Timezone()
-	} else {
-		p, err := policy.Compile([]byte(d.Body))
-		if err != nil {
-			return time.Time{}, err
-		}
-		zone = p.Settings().Timezone
+	zone, err := Zone(d)
+	if err != nil {
+		return time.Time{}, err
 	}
 	t, err := time.ParseInLocation(time.DateOnly, s, zone)
 	if err != nil {
 		return t, notFrom("%q is neither a day (2027-02-01) nor an instant (2027-02-01T00:00:00Z)", s)
 	}
 	return t, nil
+}
+
+// Zone returns the zone in which the document's days begin.
+func Zone(d *deal.Document) (*time.Location, error) {
+	if d.Timezone != "" {
+		return time.LoadLocation(d.Timezone)
+	}
+	if d.Kind == deal.TerritoryDocument { // saved before the zone was kept beside the text
+		p, err := territory.Compile([]byte(d.Body))
+		if err != nil {
+			return nil, err
+		}
+		return p.Timezone(), nil
+	}
+	p, err := policy.Compile([]byte(d.Body))
+	if err != nil {
+		return nil, err
+	}
+	return p.Settings().Timezone, nil
+}
+
+// DecidedAt returns those of the versions of a kind that decided at an instant, or on a day, each in its own zone; also what is
+// published to decide at one to come. deal.FieldErrors: at is neither.
+func DecidedAt(docs []deal.Document, at string) ([]deal.Document, error) {
+	var out []deal.Document
+	docs = slices.Clone(docs)
+	if t, err := time.Parse(time.RFC3339, at); err == nil {
+		deal.DocumentsAt(docs, t)
+		return slices.DeleteFunc(docs, func(d deal.Document) bool { return !d.DecidedIn(t, t) }), nil
+	}
+	for i := range docs {
+		zone, err := Zone(&docs[i])
+		if err != nil {
+			return nil, err
+		}
+		from, err := time.ParseInLocation(time.DateOnly, at, zone)
+		if err != nil {
+			var errs deal.FieldErrors
+			errs.Add("at", "%q is neither a day (2027-02-01) nor an instant (2027-02-01T00:00:00Z)", at)
+			return nil, errs
+		}
+		to := from.AddDate(0, 0, 1)
+		then := slices.Clone(docs)
+		deal.DocumentsAt(then, to.Add(-time.Microsecond))
+		if then[i].DecidedIn(from, to) {
+			out = append(out, then[i])
+		}
+	}
+	return out, nil
 }
 
 // Cancel takes a version that was published for an instant to come off the schedule. One that is not on it is
@@ -192,8 +232,11 @@ func (e *Engine) Cancel(ctx context.Context, q Request, kind string, version int
 			return nil, fmt.Errorf("%w: version %d is not published for an instant to come", deal.ErrNotPossible, version)
 		}
 		d.Status, d.EffectiveFrom, d.PublishedAt, d.PublishedBy = deal.DocumentDraft, time.Time{}, time.Time{}, ""
-		if !d.EffectiveTo.IsZero() {
-			d.Status = deal.DocumentRetired // it has been live before
+		if !d.EffectiveTo.IsZero() { // it has been live before
+			d.Status = deal.DocumentRetired
+			if n := len(d.Periods); n > 0 {
+				d.EffectiveFrom, d.PublishedBy = d.Periods[n-1].From, d.Periods[n-1].PublishedBy
+			}
 		}
 		out = d
 		return []addition{{entry: store.Entry{Kind: deal.EntryCancelled, Subject: fmt.Sprintf("%s/%d", kind, version)}, change: &deal.Change{Documents: []deal.Document{d}}}}, nil

@@ -216,3 +216,70 @@ func TestScheduleRefused(t *testing.T) {
 	}
 	b.sound()
 }
+
+// When each version decided is kept however often it came back, and any day can be asked, also one to come.
+func TestPeriods(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	day := func(n int) time.Time { return start.AddDate(0, 0, n) }
+	v2 := b.save(deal.PolicyDocument, titled("Two", 20), deal.System)
+	publish := func(version int, by string) {
+		t.Helper()
+		if _, err := b.Publish(t.Context(), Request{Actor: deal.Actor{KeyID: by, Role: "policy"}}, deal.PolicyDocument, version); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.clock.set(day(2))
+	publish(v2, "key_a")
+	b.clock.set(day(4))
+	publish(1, "key_b") // back
+	b.schedule(deal.PolicyDocument, v2, day(6))
+	b.clock.set(day(7)) // nobody was at work at the turn
+	v3 := b.save(deal.PolicyDocument, titled("Three", 10), deal.System)
+	b.schedule(deal.PolicyDocument, v3, day(20))
+	b.schedule(deal.PolicyDocument, 1, day(30))
+	if _, err := b.Cancel(t.Context(), Request{Actor: deal.System}, deal.PolicyDocument, 1); err != nil {
+		t.Fatal(err)
+	}
+	docs, err := b.Documents(t.Context(), deal.PolicyDocument)
+	if err != nil {
+		t.Fatal(err)
+	}
+	periods := func(d deal.Document) string {
+		var out []string
+		for _, p := range d.Periods {
+			to := "…"
+			if !p.To.IsZero() {
+				to = fmt.Sprint(int(p.To.Sub(start).Hours() / 24))
+			}
+			out = append(out, fmt.Sprintf("%d-%s %s", int(p.From.Sub(start).Hours()/24), to, p.PublishedBy))
+		}
+		return strings.Join(out, ", ")
+	}
+	for i, want := range []string{"0-2 system, 4-6 key_b", "2-4 key_a, 6-… system", ""} {
+		if got := periods(docs[i]); got != want {
+			t.Errorf("version %d decided %s, want %s", i+1, got, want)
+		}
+	}
+	if d := docs[1]; d.Title != "Two" || d.Timezone != "UTC" || docs[0].Status != deal.DocumentRetired || !docs[0].EffectiveFrom.Equal(day(4)) {
+		t.Errorf("%+v", docs)
+	}
+	for at, want := range map[string]string{
+		day(0).Add(-time.Second).Format(time.RFC3339): "", day(0).Format(time.RFC3339): "1", day(2).Add(-time.Second).Format(time.RFC3339): "1", day(2).Format(time.RFC3339): "2",
+		day(5).Format(time.RFC3339): "1", day(6).Format(time.RFC3339): "2", day(7).Format(time.RFC3339): "2", day(20).Add(-time.Second).Format(time.RFC3339): "2", day(20).Format(time.RFC3339): "3", day(40).Format(time.RFC3339): "3",
+		"2027-02-28": "", "2027-03-01": "1", "2027-03-02": "1", "2027-03-03": "1 2", "2027-03-04": "2", "2027-03-05": "1 2", "2027-03-06": "1", "2027-03-07": "1 2", "2027-03-08": "2", "2027-03-21": "2 3", "2027-03-22": "3",
+	} {
+		found, err := DecidedAt(docs, at)
+		var got []string
+		for _, d := range found {
+			got = append(got, fmt.Sprint(d.Version))
+		}
+		if err != nil || strings.Join(got, " ") != want {
+			t.Errorf("%s: versions %v, %v, want %s", at, got, err, want)
+		}
+	}
+	if _, err := DecidedAt(docs, "soon"); err == nil {
+		t.Error("soon is a day")
+	}
+	b.sound()
+}

@@ -118,20 +118,20 @@ func (e *Engine) start(ctx context.Context) error {
 		if takes, err := mine.takesOver(e.view.generation); err != nil {
 			return nil, err
 		} else if takes {
-			out = append(out, e.document(deal.EntryStart, deal.GenerationDocument, "dibs", mine.text(), true, deal.System, now))
+			out = append(out, e.document(deal.EntryStart, deal.Document{Kind: deal.GenerationDocument, Name: "dibs", Body: mine.text()}, true, deal.System, now))
 		}
 		key := e.cfg.Signer.Key()
 		if d, ok := e.view.live(deal.SignerDocument); ok && d.Body != key && !e.cfg.RotateKey {
 			return nil, fmt.Errorf("%w: its key is %s, this one is %s", ErrOtherKey, d.Body, key)
 		} else if !ok || d.Body != key {
-			out = append(out, e.document(deal.EntryStart, deal.SignerDocument, "ledger", key, true, deal.System, now))
+			out = append(out, e.document(deal.EntryStart, deal.Document{Kind: deal.SignerDocument, Name: "ledger", Body: key}, true, deal.System, now))
 		}
 		if _, ok := e.view.live(deal.PolicyDocument); !ok {
 			p, err := policy.Compile(e.cfg.Policy)
 			if err != nil {
 				return nil, fmt.Errorf("the first policy: %w", err)
 			}
-			out = append(out, e.document(deal.EntryPublished, deal.PolicyDocument, p.Ref().Name, string(e.cfg.Policy), true, deal.System, now))
+			out = append(out, e.document(deal.EntryPublished, deal.Document{Kind: deal.PolicyDocument, Name: p.Ref().Name, Title: p.Title(), Timezone: p.Settings().Timezone.String(), Body: string(e.cfg.Policy)}, true, deal.System, now))
 		}
 		return out, nil
 	})

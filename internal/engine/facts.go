@@ -333,7 +333,7 @@ func conflictFacts(f *policy.Facts, v *view, r *deal.Registration, cs []deal.Con
 		if !c.Since.IsZero() {
 			f.Set(k+"since_days", days(c.Since, now))
 		}
-		if kind == deal.DirectEngaged || kind == deal.PartnerOpportunity || kind == deal.IncumbentOther {
+		if kind == deal.DirectEngaged || kind == deal.PartnerOpportunity || kind == deal.IncumbentOther || kind == deal.DirectClosed {
 			f.Set(k+"idle_days", int(c.IdleDays))
 		}
 		if !c.Until.IsZero() {

@@ -25,7 +25,7 @@ func TestGeneration(t *testing.T) {
 func (b *bench) publishGeneration(g generation) {
 	b.t.Helper()
 	_, err := b.submit(context.Background(), Request{Actor: deal.System, starts: true}, func(now time.Time) ([]addition, error) {
-		return []addition{b.document(deal.EntryStart, deal.GenerationDocument, "dibs", g.text(), true, deal.System, now)}, nil
+		return []addition{b.document(deal.EntryStart, deal.Document{Kind: deal.GenerationDocument, Name: "dibs", Body: g.text()}, true, deal.System, now)}, nil
 	})
 	if err != nil {
 		b.t.Fatal(err)

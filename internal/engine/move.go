@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dibs-deals/dibs/internal/deal"
@@ -154,7 +156,7 @@ func extend(r *deal.Registration, d *deal.Decision, m *deal.Move, by deal.Actor,
 		return fmt.Errorf("%w: the terms of this protection give %d extensions, and it has had them", deal.ErrNotPossible, t.Max)
 	}
 	if by.Role == "portal" {
-		if err := shows(m.Evidence, t.Needs, r.Protection.StartsAt); err != nil {
+		if err := shows(m, t, r.Protection.StartsAt); err != nil {
 			return err
 		}
 	}
@@ -173,31 +175,22 @@ func extend(r *deal.Registration, d *deal.Decision, m *deal.Move, by deal.Actor,
 	return nil
 }
 
-// shows reports why the evidence is not what an extension needs. What the service can see for itself it asks for: a request is
-// enough, any evidence, evidence of activity since the start, or one kind of evidence. Everything else is for the vendor to
-// judge, and staff to grant.
-func shows(evidence []deal.Evidence, needs string, since time.Time) error {
-	var ok bool
-	hint := "send evidence"
-	switch {
-	case needs == "" || needs == "request":
-		return nil
-	case needs == "evidence":
-		ok = len(evidence) > 0
-	case needs == "activity":
-		first := since.AddDate(0, 0, -1) // a day begins earlier elsewhere on earth
-		ok = slices.ContainsFunc(evidence, func(e deal.Evidence) bool { return e.Date.After(first) })
-		hint = "send evidence dated since the protection began"
-	case slices.Contains(deal.EvidenceKinds, needs):
-		ok = slices.ContainsFunc(evidence, func(e deal.Evidence) bool { return e.Kind == needs })
-		hint = "send evidence of kind " + needs
-	default:
-		return fmt.Errorf("%w: an extension needs %s, which the vendor judges; ask sales operations to extend it", deal.ErrNotPossible, needs)
+// shows reports why what was sent is not what an extension needs.
+func shows(m *deal.Move, t *deal.ExtensionTerms, since time.Time) error {
+	lacks, judged := t.Lacks(m.Reason, m.Evidence, since)
+	if len(judged) > 0 {
+		return fmt.Errorf("%w: an extension needs %s, which the vendor judges; ask sales operations to extend it", deal.ErrNotPossible, strings.Join(judged, ", "))
 	}
-	if ok {
-		return nil
+	var wrong deal.FieldErrors
+	for _, need := range lacks {
+		if need == "reason" {
+			wrong.Add("reason", "an extension needs a reason; say why in words")
+			continue
+		}
+		hint := map[string]string{"evidence": "send evidence", "activity": "send evidence dated since the protection began"}[need]
+		wrong.Add("evidence", "an extension needs %s; %s", need, cmp.Or(hint, "send evidence of kind "+need))
 	}
-	return deal.FieldErrors{{Field: "evidence", Detail: "an extension needs " + needs + "; " + hint}}
+	return wrong.Err()
 }
 
 // dwelt reports why it is too early for a win: the terms ask for a time between registration and win.

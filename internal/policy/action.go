@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -115,6 +117,7 @@ func (c *compiler) checked(at document.Path, d thenDoc) action {
 		return a
 	}
 	c.allowed(at, v.Outcome)
+	c.used[d.Reason] = true
 	if re, ok := c.reasons[d.Reason]; ok {
 		a.reason = re
 		v.Appeal, v.AppealWithin = re.appeal, re.within
@@ -147,11 +150,24 @@ func (c *compiler) checked(at document.Path, d thenDoc) action {
 		}
 	}
 	for i, b := range v.Benefits {
+		kind, declared := c.p.benefits[b.Name]
+		if !declared && len(c.p.benefits) > 0 {
+			c.add(at.Of("benefits", b.Name), "settings.benefits has no %q%s", b.Name, didYouMean(b.Name, slices.Sorted(maps.Keys(c.p.benefits))))
+		}
 		if !strings.HasPrefix(b.Value, "table.") && !strings.HasPrefix(b.Value, "band.") {
+			if why := kind.takes(b.Value); declared && why != "" {
+				c.add(at.Of("benefits", b.Name), "%s", why)
+			}
 			continue
 		}
+		c.used[b.Value] = true
 		if d := c.derived[b.Value]; d != nil {
 			a.lookups = append(a.lookups, lookedUp{i, d})
+			for _, s := range d.gives() {
+				if why := kind.takes(s); declared && why != "" {
+					c.add(at.Of("benefits", b.Name), "of %s: %s", b.Value, why)
+				}
+			}
 			if d.internal {
 				c.add(at.Of("benefits", b.Name), "partners read their benefits, and %s asks for what is internal", b.Value)
 			}
@@ -274,7 +290,7 @@ func (c *compiler) terms(at document.Path, d termsDoc) *deal.Terms {
 	if e := d.Extensions; e != nil {
 		t.Extensions = &deal.ExtensionTerms{Max: c.number(at.Of("extensions", "max"), e.Max, 0, maxTimes),
 			Days: c.number(at.Of("extensions", "days"), e.Days, 1, maxDays), Months: c.number(at.Of("extensions", "months"), e.Months, 1, maxMonths),
-			Needs: e.Needs, Ask: e.Ask}
+			Needs: c.needs(at.Of("extensions", "needs"), e.Needs), Ask: e.Ask}
 		if e.Days.Value != nil && e.Months.Value != nil {
 			c.add(at.Of("extensions"), "say by how much it is lengthened: days or months, not both")
 		}
@@ -306,6 +322,33 @@ func (c *compiler) terms(at document.Path, d termsDoc) *deal.Terms {
 	return t
 }
 
+// needs reads what an extension needs: words of deal.ExtensionNeeds, all of which the service asks for, and others, which it
+// cannot see for itself and leaves to the vendor.
+func (c *compiler) needs(at document.Path, s document.Scalar) string {
+	words, list := s.Value.([]string)
+	if text, is := s.Value.(string); is {
+		words = strings.Split(text, ",")
+		if !slices.ContainsFunc(words, func(w string) bool { return slices.Contains(deal.ExtensionNeeds, strings.TrimSpace(w)) }) {
+			words = []string{text} // a sentence
+		}
+	} else if s.Value != nil && !list {
+		c.add(at, "%v is not a text or a list of texts", s.Value)
+	}
+	for i := range words {
+		words[i] = strings.TrimSpace(words[i])
+		if list && strings.Contains(words[i], ",") {
+			c.add(at.Of(i), "write each in an item of its own")
+		}
+		if !slices.Contains(deal.ExtensionNeeds, words[i]) {
+			line, col := c.r.Place(at)
+			c.judged = append(c.judged, Error{Line: line, Column: col, Path: at.String(), Message: fmt.Sprintf(
+				"the service cannot see %q for itself, so only staff can grant such an extension; it can ask for %s%s",
+				words[i], strings.Join(deal.ExtensionNeeds, ", "), didYouMean(words[i], deal.ExtensionNeeds))})
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
 // lookedUpDays returns the table that gives the days of a protection, if one does, and puts a number in its place.
 func (c *compiler) lookedUpDays(at document.Path, d *termsDoc) *derived {
 	name, _ := d.Days.Value.(string)
@@ -313,6 +356,7 @@ func (c *compiler) lookedUpDays(at document.Path, d *termsDoc) *derived {
 		return nil
 	}
 	d.Days.Value = int64(1)
+	c.used[name] = true
 	t := c.derived[name]
 	if t == nil {
 		c.add(at, "there is no %s%s", name, c.meant(name))
@@ -332,6 +376,7 @@ func (c *compiler) number(at document.Path, s document.Scalar, lo, hi int64) int
 	v := s.Value
 	if name, ok := v.(string); ok {
 		p, isParam := strings.CutPrefix(name, "params.")
+		c.used[name] = true
 		val, known := c.params[p]
 		if n, isInt := val.(types.Int); isParam && known && isInt {
 			v = int64(n)

@@ -277,3 +277,59 @@ func TestBoundaries(t *testing.T) {
 		}
 	}
 }
+
+// What is most likely a slip, and can be published all the same.
+func TestWarnings(t *testing.T) {
+	t.Parallel()
+	base := strings.NewReplacer("  custom:\n", "  benefits: {margin: [a, b], rebate: [\"5 %\"], discount: number}\n  custom:\n").Replace(small)
+	warned := func(pairs ...string) string {
+		t.Helper()
+		for i := 0; i < len(pairs); i += 2 {
+			if !strings.Contains(base, pairs[i]) {
+				t.Fatalf("no %s", pairs[i])
+			}
+		}
+		return compile(t, []byte(strings.NewReplacer(pairs...).Replace(base))).Warnings().Error()
+	}
+	if w := compile(t, []byte(base)).Warnings(); len(w) != 0 {
+		t.Errorf("%v", w)
+	}
+	for _, c := range []struct{ old, new, want string }{
+		{"  days: {value: 60}\n", "  days: {value: 60}\n  dayz: {value: 60}\n", "26:9: params.dayz: nothing uses params.dayz"},
+		{"precedence:", "bands:\n  size: {of: reg.units, ranges: {all: \">=0\"}}\nprecedence:", "bands.size: nothing uses band.size"},
+		{"precedence:", "tables:\n  t: {rows: [{value: 1}]}\nprecedence:", "tables.t: nothing uses table.t"},
+		{"  ACME_HELD:", "  ACME_HELDD: {shown_as: UNDER_REVIEW, internal: x}\n  ACME_HELD:", "reasons.ACME_HELDD: nothing gives the reason ACME_HELDD"},
+		{"  benefits: {margin: [a, b], rebate: [\"5 %\"], discount: number}\n", "", "then.benefits: declare them, so that a misspelt one is found"},
+		{"days: 10}}, benefits", "days: 10, needs: [activity, metting]}}, benefits", `the service cannot see "metting" for itself`},
+		{"days: 10}}, benefits", "days: 10, needs: [activity, metting]}}, benefits", `did you mean meeting?`},
+		{"days: 10}}, benefits", "days: 10, needs: \"activity, the vendor's consent\"}}, benefits", `the service cannot see "the vendor's consent" for itself`},
+	} {
+		if got := warned(c.old, c.new); !strings.Contains(got, c.want) {
+			t.Errorf("%s: %s, want %s", c.new, got, c.want)
+		}
+	}
+	for needs, want := range map[string]string{"activity": "activity", "[activity, meeting]": "activity, meeting", "'activity,meeting'": "activity, meeting", "reasons, and a call": "reasons, and a call"} {
+		p := compile(t, []byte(strings.Replace(base, "days: 10}}, benefits", "days: 10, needs: "+strings.ReplaceAll(needs, "reasons, and a call", "'reasons, and a call'")+"}}, benefits", 1)))
+		v := p.Decide(given(facts{"custom.project": "x", "reg.line_count": 1, "reg.has_letter": true, "partner.tier": "Gold"}), now)
+		if v.Terms == nil || v.Terms.Extensions.Needs != want {
+			t.Errorf("%s: %+v", needs, v.Terms)
+		}
+	}
+	for _, c := range []struct{ old, new, want string }{
+		{"benefits: {margin: a}", "benefits: {margn: a}", `settings.benefits has no "margn"; did you mean margin?`},
+		{"benefits: {margin: a}", "benefits: {margin: aa}", `"aa" is not one of a, b; did you mean a?`},
+		{"benefits: {margin: a}", "benefits: {discount: 5 %}", `"5 %" is not a number`},
+		{"discount: number", "discount: text", `say what it can be`},
+		{"discount: number", "discount: 5", `say what it can be`},
+		{"days: 10}}, benefits", "days: 10, needs: 5}}, benefits", `5 is not a text or a list of texts`},
+		{"days: 10}}, benefits", "days: 10, needs: ['activity, meeting']}}, benefits", `write each in an item of its own`},
+	} {
+		if _, err := Compile([]byte(strings.Replace(base, c.old, c.new, 1))); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %s", c.new, err, c.want)
+		}
+	}
+	tables := strings.NewReplacer("precedence:", "tables:\n  m: {rows: [{when: {partner.tier: Gold}, value: c}, {value: a}]}\nprecedence:", "benefits: {margin: a}", "benefits: {margin: table.m}").Replace(base)
+	if _, err := Compile([]byte(tables)); err == nil || !strings.Contains(err.Error(), `of table.m: "c" is not one of a, b`) {
+		t.Errorf("%v", err)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,6 +36,8 @@ type Policy struct {
 	derived  map[string]*derived
 	body     []byte
 
+	warnings   Errors
+	benefits   map[string]benefit
 	doubts     []doubt
 	waivers    []waiver
 	codes      []string // of the reasons, sorted
@@ -112,10 +115,12 @@ type compiler struct {
 	known    map[string]bool // every name a condition may use
 	then     document.Path   // of the action that is being read
 	beneath  document.Path   // the defaults beneath it
+	judged   Errors          // what extensions need that the service cannot see for itself
 	edges    []Boundary      // of the condition read last
 	internal bool            // whether it reads what partners may not
 	read     []string        // and what it reads
 	looksAt  map[string]bool // what rules in force read
+	used     map[string]bool // what anything in the document speaks of: params, bands, tables, reasons
 	p        *Policy
 }
 
@@ -134,15 +139,26 @@ func (c *compiler) add(p document.Path, format string, args ...any) {
 // Compile reads and checks a policy. The error is an Errors with everything that is wrong; a Policy is returned only
 // when nothing is.
 func Compile(doc []byte) (*Policy, error) {
-	c := &compiler{r: document.Parse(doc, maxDocument), params: map[string]ref.Val{}, public: map[string]bool{},
-		custom: map[string]CustomField{}, derived: map[string]*derived{}, reasons: map[string]*reason{}, ranks: map[string]int{}, known: map[string]bool{}, looksAt: map[string]bool{}, p: &Policy{}}
-	if err := c.r.Err(); err != nil {
+	p, err := Draft(doc)
+	if err != nil {
 		return nil, err
 	}
-	if c.header(); c.r.Err() != nil {
+	return p, nil
+}
+
+// Draft is Compile for whoever goes on to check the rest of the document, its tests, whatever is wrong with the policy: the
+// policy that comes with an error is what could be read of it, to ask for names and settings, and never to decide. It is nil
+// where that would only lead to more errors that are none.
+func Draft(doc []byte) (*Policy, error) {
+	c := &compiler{r: document.Parse(doc, maxDocument), params: map[string]ref.Val{}, public: map[string]bool{},
+		custom: map[string]CustomField{}, derived: map[string]*derived{}, reasons: map[string]*reason{}, ranks: map[string]int{}, known: map[string]bool{}, looksAt: map[string]bool{}, used: map[string]bool{}, p: &Policy{}}
+	if !c.r.Readable() || !c.header() {
 		return nil, c.r.Err() // of another kind: nothing below would make sense
 	}
 	c.r.Read(&c.doc)
+	if c.r.Lost("settings", "params", "bands", "tables", "reasons", "defaults") {
+		return nil, c.r.Err() // what the rest speaks of may be there
+	}
 	c.metadata(doc)
 	c.settings()
 	c.parameters()
@@ -155,16 +171,14 @@ func Compile(doc []byte) (*Policy, error) {
 	c.p.onError = c.fallback("on_error", deal.ReasonRuleError)
 	c.p.onNone = c.fallback("on_no_match", deal.ReasonNoRule)
 	c.rules()
+	if c.r.Lost("rules") {
+		return nil, c.r.Err()
+	}
 	c.waivers()
-	if err := c.r.Err(); err != nil {
-		return nil, err
-	}
 	c.cases()
-	if err := c.r.Err(); err != nil {
-		return nil, err
-	}
+	c.idle()
 	c.p.codes, c.p.reasons = slices.Sorted(maps.Keys(c.reasons)), c.reasons
-	return c.p, nil
+	return c.p, c.r.Err()
 }
 
 // cases reads what holds for cases that no rule opened, and what a grant gives where no rule says: the defaults.
@@ -181,13 +195,17 @@ func (c *compiler) cases() {
 	}
 }
 
-func (c *compiler) header() {
-	if v := c.r.Peek("apiVersion"); v != apiVersion {
+func (c *compiler) header() bool {
+	ok := true
+	if v := c.r.Peek("apiVersion"); v != apiVersion && !c.r.Lost("apiVersion") {
 		c.add(path("apiVersion"), "a policy begins with apiVersion: %s", apiVersion)
+		ok = false
 	}
-	if v := c.r.Peek("kind"); v != docKind {
+	if v := c.r.Peek("kind"); v != docKind && !c.r.Lost("kind") {
 		c.add(path("kind"), "%q is not kind: %s", v, docKind)
+		ok = false
 	}
+	return ok
 }
 
 // IsPolicy reports whether a document calls itself a policy, right or wrong.
@@ -283,6 +301,71 @@ func (c *compiler) settings() {
 		c.add(path("settings", "custom"), "%d fields are declared; a filing carries at most %d", len(s.Custom), deal.MaxCustom)
 	}
 	c.p.custom = c.custom
+	c.benefits()
+}
+
+// benefit is a declared name of what a protection or a route carries, and the values it can have; none: a number.
+type benefit []string
+
+// takes reports why the benefit cannot have the value, or nothing.
+func (b benefit) takes(value string) string {
+	if _, err := strconv.ParseFloat(value, 64); len(b) == 0 && err != nil {
+		return fmt.Sprintf("%q is not a number, as settings.benefits says it is", value)
+	}
+	if len(b) > 0 && !slices.Contains(b, value) {
+		return fmt.Sprintf("%q is not one of %s%s", value, strings.Join(b, ", "), didYouMean(value, b))
+	}
+	return ""
+}
+
+func (c *compiler) benefits() {
+	c.p.benefits = map[string]benefit{}
+	for _, name := range c.r.Keys("settings", "benefits") {
+		at := path("settings", "benefits", name)
+		if !fieldForm.MatchString(name) {
+			c.add(at, "%q is not a name: lower-case letters, digits and _", name)
+		}
+		switch v := c.doc.Settings.Benefits[name].Value.(type) {
+		case []string:
+			c.p.benefits[name] = v
+		case string:
+			c.p.benefits[name] = benefit{}
+			if v != "number" {
+				c.add(at, "say what it can be: [standard, raised], or number")
+			}
+		default:
+			c.add(at, "say what it can be: [standard, raised], or number")
+		}
+	}
+}
+
+// idle warns of what the document declares and nothing speaks of: most often a name that is misspelt somewhere.
+func (c *compiler) idle() {
+	warn := func(at document.Path, format string, args ...any) {
+		line, col := c.r.Place(at)
+		c.p.warnings = append(c.p.warnings, Error{Line: line, Column: col, Path: at.String(), Message: fmt.Sprintf(format, args...)})
+	}
+	for section, prefix := range map[string]string{"params": "params.", "bands": "band.", "tables": "table."} {
+		for _, name := range c.r.Keys(section) {
+			engines := section == "params" && (name == paramCertain || name == paramPossible || name == paramClaim)
+			if !engines && !c.used[prefix+name] {
+				warn(path(section, name), "nothing uses %s%s", prefix, name)
+			}
+		}
+	}
+	for _, code := range c.r.Keys("reasons") {
+		if !c.used[code] && !slices.Contains(deal.CoreReasons, code) {
+			warn(path("reasons", code), "nothing gives the reason %s", code)
+		}
+	}
+	for i := range c.doc.Rules {
+		at := path("rules", i, "then", "benefits")
+		if c.r.Has(at...) && len(c.p.benefits) == 0 {
+			warn(at, "declare them, so that a misspelt one is found: settings: benefits: {margin: [standard, raised], discount: number}")
+			break
+		}
+	}
+	c.p.warnings = document.Join(c.p.warnings, c.judged)
 }
 
 // words checks a list of distinct, non-empty words; they differ by more than case, since imports may spell them so.
@@ -515,6 +598,7 @@ func (c *compiler) allReasons() {
 		re := &reason{code: code, public: code, appeal: d.Appeal, within: d.Within, others: map[string]text{}}
 		shown, via := d, at
 		if d.ShownAs != "" {
+			c.used[d.ShownAs] = true
 			re.public = d.ShownAs
 			other, ok := docs[d.ShownAs]
 			switch {
@@ -577,6 +661,7 @@ func (c *compiler) text(at document.Path, s string, audience Visibility) text {
 		}
 		if pn, ok := strings.CutPrefix(name, "params."); ok {
 			v, known := c.params[pn]
+			c.used[name] = true
 			switch {
 			case !known:
 				c.r.AddWithin(at, 1, col, "there is no parameter %s", name)
@@ -595,6 +680,7 @@ func (c *compiler) text(at document.Path, s string, audience Visibility) text {
 			continue
 		}
 		if d := c.derived[name]; d != nil {
+			c.used[name] = true
 			if audience == Partner && !d.public {
 				c.r.AddWithin(at, 1, col, "a text for partners must not show %s, which is internal; give it visibility: partner if they may know it", name)
 			}

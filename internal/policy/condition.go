@@ -123,6 +123,7 @@ func (c *compiler) condition(at document.Path, src string) cel.Program {
 	c.edges, c.internal = nil, k.internal()
 	for _, r := range k.refs {
 		c.read = append(c.read, r.Name)
+		c.used[r.Name] = true
 	}
 	k.boundaries(checked.NativeRep().Expr())
 	prog, err := c.env.Program(checked, cel.EvalOptions(cel.OptOptimize))
@@ -313,22 +314,24 @@ func (k *checker) fact(e ast.Expr) (name string, values []string, closed, ok boo
 	if _, is := lookup(r.Name); !is {
 		return "", nil, false, false
 	}
-	values, closed = k.c.valuesOf(r.Name)
+	values, closed = k.c.p.settings.Values(r.Name)
 	return r.Name, values, closed, true
 }
 
-// valuesOf returns the texts a fact can have, those the policy declares included; closed tells whether there is a list.
-func (c *compiler) valuesOf(name string) (values []string, closed bool) {
-	i, _ := lookup(name)
-	set := &c.p.settings
+// Values returns the texts a fact can have, those the policy declares included; closed tells whether there is a list.
+func (s Settings) Values(fact string) (values []string, closed bool) {
+	i, ok := lookup(fact)
+	if !ok {
+		return nil, false
+	}
 	values = Schema[i].Values
 	switch {
-	case name == "partner.tier":
-		values = append([]string{""}, set.Tiers...)
-	case name == "reg.lines" && len(set.Lines) > 0:
-		values = set.Lines
-	case strings.HasPrefix(name, "conflict.") && strings.HasSuffix(name, ".stage"):
-		values = append([]string{""}, set.Stages...)
+	case fact == "partner.tier":
+		values = append([]string{""}, s.Tiers...)
+	case fact == "reg.lines" && len(s.Lines) > 0:
+		values = s.Lines
+	case strings.HasPrefix(fact, "conflict.") && strings.HasSuffix(fact, ".stage"):
+		values = append([]string{""}, s.Stages...)
 	}
 	return values, values != nil
 }
@@ -457,7 +460,7 @@ func (k *checker) boundaries(e ast.Expr) {
 			x, y, fn = y, x, mirrored[fn]
 		}
 		if name, _, _, is := k.fact(x); is {
-			if v, param, is := k.constant(y); is {
+			if v, param, is := k.constant(y); is && !asksIfKnown(name, fn, v) {
 				k.c.edges = append(k.c.edges, Boundary{Fact: name, Op: spoken(fn), Value: v, Param: param})
 			}
 		}
@@ -465,6 +468,12 @@ func (k *checker) boundaries(e ast.Expr) {
 	for _, x := range call.Args() {
 		k.boundaries(x)
 	}
+}
+
+// asksIfKnown reports whether a comparison only asks whether a number is known: what is unknown is -1.
+func asksIfKnown(name, fn string, v float64) bool {
+	i, ok := lookup(name)
+	return ok && Schema[i].Default == int64(-1) && v == 0 && (fn == operators.GreaterEquals || fn == operators.Less)
 }
 
 // constant returns the number an expression stands for: a literal or a parameter.

@@ -54,6 +54,17 @@ type cell struct {
 	bools  []bool
 }
 
+// gives returns every value there can be, as a benefit has it.
+func (d *derived) gives() (out []string) {
+	if d.band != nil {
+		return d.values
+	}
+	for i := range d.rows {
+		out = append(out, words(d.rows[i].value))
+	}
+	return out
+}
+
 const unknownBand = "unknown"
 
 func (d *derived) value(f *Facts) ref.Val {
@@ -385,6 +396,7 @@ func (c *compiler) cell(at document.Path, name string, s document.Scalar) (cell,
 	var closed bool
 	if d := c.derived[name]; d != nil && d.band != nil {
 		out.of, kind, values, closed = d, Enum, d.values, true
+		c.used[name] = true
 	} else if cn, ok := customName(name); ok {
 		f, declared := c.custom[cn]
 		if !declared {
@@ -394,7 +406,7 @@ func (c *compiler) cell(at document.Path, name string, s document.Scalar) (cell,
 		out.custom, kind, values, closed = cn, f.Type, append([]string{""}, f.Values...), f.Type == Enum
 	} else if i, ok := lookup(name); ok {
 		out.fact, kind = i, Schema[i].Type
-		values, closed = c.valuesOf(name)
+		values, closed = c.p.settings.Values(name)
 	} else {
 		c.add(at, "there is no fact %s%s", name, c.meant(name))
 		return out, false

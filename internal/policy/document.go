@@ -76,6 +76,8 @@ type settingsDoc struct {
 	ReasonPrefix string               `yaml:"reason_prefix"`
 	Calendar     calendarDoc          `yaml:"calendar"`
 	Custom       map[string]customDoc `yaml:"custom"`
+
+	Benefits map[string]document.Scalar `yaml:"benefits"` // name → its values, or number
 }
 
 type publishDoc struct {
@@ -201,7 +203,7 @@ type extensionsDoc struct {
 	Max    document.Scalar `yaml:"max"`
 	Days   document.Scalar `yaml:"days"`
 	Months document.Scalar `yaml:"months"`
-	Needs  string          `yaml:"needs"`
+	Needs  document.Scalar `yaml:"needs"` // a text or a list
 	Ask    string          `yaml:"ask"`
 }
 

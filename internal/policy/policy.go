@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -48,13 +49,23 @@ type RuleInfo struct {
 func (p *Policy) Rules() []RuleInfo {
 	out := make([]RuleInfo, len(p.rules))
 	for i, r := range p.rules {
-		out[i] = RuleInfo{r.id, r.title, r.shadow, r.then.verdict.Outcome, r.then.verdict.Disposition, r.then.reason.code}
+		out[i] = RuleInfo{ID: r.id, Title: r.title, Shadow: r.shadow, Outcome: r.then.verdict.Outcome, Disposition: r.then.verdict.Disposition}
+		if r.then.reason != nil { // nil in a draft
+			out[i].Reason = r.then.reason.code
+		}
 	}
 	return out
 }
 
 // Reasons returns the codes the policy can give, sorted.
 func (p *Policy) Reasons() []string { return slices.Clone(p.codes) }
+
+// Warnings returns what is most likely a slip, and keeps nobody from publishing: what the document declares and nothing uses,
+// and what the service will leave to people.
+func (p *Policy) Warnings() Errors { return slices.Clone(p.warnings) }
+
+// Benefits returns the names of the benefits that the policy declares, sorted; nil when it declares none.
+func (p *Policy) Benefits() []string { return slices.Sorted(maps.Keys(p.benefits)) }
 
 // Waivers returns the ids of the waivers the partner has at the instant, for the fact partner.waivers.
 func (p *Policy) Waivers(partnerID string, now time.Time) []string {

@@ -90,6 +90,7 @@ var conflictMeaning = map[deal.ConflictKind]string{
 	deal.TerritoryOpen:         "no territory, or no single one, covers the customer",
 	deal.TenderShared:          "another registration names the same tender",
 	deal.CompetingOffer:        "the partner sells or registered a rival for it",
+	deal.DirectClosed:          "the vendor's own team closed an opportunity, won or lost (status); the latest one",
 }
 
 // conflictStatuses are the statuses of everything a conflict can be with: registrations, opportunities, accounts.
@@ -238,7 +239,7 @@ func buildSchema() []FactSpec {
 		internal(k+"stage", "", nil, "sales stage of the opportunity, one of settings.stages", of)
 		internal(k+"stage_no", -1, nil, "place of the stage in settings.stages, from 0; -1 unknown", of)
 		internal(k+"since_days", -1, nil, "days since it began: filed, opened or bought; -1 unknown", of)
-		internal(k+"idle_days", -1, nil, "days since the last activity; -1 unknown", of)
+		internal(k+"idle_days", -1, nil, "days since the last activity, of a closed one also since its close; -1 unknown", of)
 		internal(k+"ends_in_days", -1, nil, "days until its window ends; -1 unknown or none", of)
 		internal(k+"relation", "", nil, "how the two organisations are related: parent, subsidiary, branch", of)
 	}

@@ -120,6 +120,13 @@ func (r *reader) known(p document.Path, e *expectDoc, names map[string]bool) {
 	codes := append(r.p.Reasons(), deal.ReasonGuard)
 	check("reasons", e.Reasons, codes, "reason")
 	check("partner_reasons", e.PartnerReasons, codes, "reason")
+	if known := r.p.Benefits(); known != nil {
+		for _, name := range r.Keys(p.Of("benefits")...) {
+			if !slices.Contains(known, name) {
+				r.Add(p.Of("benefits", name), "settings.benefits has no %q%s", name, didYouMean(name, known))
+			}
+		}
+	}
 	if e.Of != "" && names != nil && !names[e.Of] {
 		r.Add(p.Of("of"), "no step before this one files %q", e.Of)
 	}

@@ -14,8 +14,9 @@ import (
 )
 
 // FromDecision writes a case about facts that expects what was decided: an element for tests.cases. It holds the facts
-// the rules saw, and so nothing of the customer beyond what they say.
-func FromDecision(d *deal.Decision) ([]byte, error) {
+// the rules saw, and so nothing of the customer beyond what they say. under is the text of the policy it was made under: words
+// which that does not declare, a tier or a sales stage, are left out, since no rule of it speaks of them.
+func FromDecision(d *deal.Decision, under string) ([]byte, error) {
 	if len(d.Facts) == 0 {
 		return nil, fmt.Errorf("decision %s has no facts: it was taken over, not made here", d.ID)
 	}
@@ -60,7 +61,15 @@ func FromDecision(d *deal.Decision) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	p, err := policy.Compile([]byte(under))
+	if err != nil {
+		return nil, err
+	}
 	for _, name := range slices.Sorted(maps.Keys(d.Facts)) {
+		values, closed := p.Settings().Values(name)
+		if word, is := facts.Get(name).(string); is && closed && !slices.Contains(values, word) {
+			continue
+		}
 		if err := put(&set, name, facts.Get(name)); err != nil {
 			return nil, err
 		}

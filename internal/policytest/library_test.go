@@ -25,9 +25,18 @@ func TestLibrary(t *testing.T) {
 	for _, l := range policy.Library() {
 		t.Run(l.Name, func(t *testing.T) {
 			t.Parallel()
+			p, err := policy.Compile(l.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
 			report, text := run(t, l.Body)
 			if !report.OK() {
 				t.Error(text)
+			}
+			for _, w := range p.Warnings() {
+				if !strings.HasSuffix(w.Path, "extensions.needs") { // some leave extensions to the vendor
+					t.Error(w)
+				}
 			}
 			// A case that files runs the whole way; a library policy has some.
 			s, err := Load(l.Body)

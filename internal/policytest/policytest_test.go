@@ -106,7 +106,11 @@ func TestErrors(t *testing.T) {
 		{"tier: gold}, B", "teir: gold}, B", `25:41: tests.world.partners.A.teir: there is no field "teir" here; did you mean "tier"?`},
 		{"accounts: {ACME", "acounts: {ACME", `there is no field "acounts" here; there are rates, territories, partners`},
 		{"reg.amount: 999.99", "reg.amuont: 999.99", `35:30: tests.cases[0].table[0].set.reg.amuont: there is no fact "reg.amuont"; did you mean reg.amount?`},
-		{"reg.amount: 999.99", "reg.type: newbiz", `fact reg.type is never "newbiz"; it is one of`},
+		{"reg.amount: 999.99", "reg.type: newbiz", `reg.type is never "newbiz"; it is one of`},
+		{"reg.amount: 999.99", "partner.tier: golden", `partner.tier is never "golden"; it is one of registered, gold; did you mean gold?`},
+		{"reg.amount: 999.99", "partner.tier_rank: 2", `settings has 2 of them, counted from 0`},
+		{"reg.amount: 999.99", "custom.colour: red", `custom.colour is not declared by the policy`},
+		{"tier: gold}, B", "tier: golden}, B", `partners A: tier is "golden", and settings has registered, gold; did you mean gold?`},
 		{"use: [clean]", "use: [claen]", `tests.facts has no "claen"; did you mean clean?`},
 		{"rule: small}", "rule: smal}", `there is no rule "smal"; did you mean small?`},
 		{"fired: [protect]", "fired: [protekt]", `there is no rule "protekt"; did you mean protect?`},
@@ -152,7 +156,8 @@ func TestFromDecision(t *testing.T) {
 	v := p.Decide(f, start)
 	d := deal.Decision{ID: "dec_1", At: start, Outcome: v.Outcome, Route: &deal.Route{Disposition: v.Disposition}, ReasonCodes: v.Reasons, Trace: v.Trace,
 		Facts: f.Map(), Policy: p.Ref()}
-	text, err := FromDecision(&d)
+	d.Facts["partner.tier"], d.Facts["conflict.direct_engaged.stage"] = "tin", "somewhere" // as an import may bring them
+	text, err := FromDecision(&d, string(doc))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +170,7 @@ func TestFromDecision(t *testing.T) {
 	if report, out := run(t, []byte(changed)); report.OK() || !strings.Contains(out, "FAIL     as decided in dec_1") {
 		t.Error(out)
 	}
-	if _, err := FromDecision(&deal.Decision{ID: "dec_2"}); err == nil || !strings.Contains(err.Error(), "no facts") {
+	if _, err := FromDecision(&deal.Decision{ID: "dec_2"}, string(doc)); err == nil || !strings.Contains(err.Error(), "no facts") {
 		t.Errorf("a decision that was taken over: %v", err)
 	}
 }
@@ -297,5 +302,92 @@ func TestAuthorsOwn(t *testing.T) {
 	}
 	if report, text := run(t, doc); !report.OK() || report.Pending > 0 {
 		t.Error(text)
+	}
+}
+
+// A tier and its rank, a stage and its place, are never stated one without the other; nor are they in a test.
+func TestPlaces(t *testing.T) {
+	t.Parallel()
+	base := small(t, "tiers: [registered, gold]", "tiers: [registered, gold], stages: [lead, offer]",
+		"        - {set: {reg.amount: 999.99}, expect: {outcome: declined, rule: small}}\n        - {set: {reg.amount: 1000}, expect: {outcome: protect, fired: [protect]}}\n", "%%")
+	for set, want := range map[string]string{
+		"partner.tier: gold":                               "{partner.tier: gold, partner.tier_rank: 1}",
+		"partner.tier_rank: 1":                             "{partner.tier: gold, partner.tier_rank: 1}",
+		"partner.tier_rank: 0":                             "{partner.tier: registered, partner.tier_rank: 0}",
+		"conflict.direct_engaged.stage: offer":             "{conflict.direct_engaged.stage_no: 1}",
+		"conflict.direct_engaged.stage_no: 0":              "{conflict.direct_engaged.stage: lead}",
+		"conflict.direct_engaged.stage_no: -1":             "{conflict.direct_engaged.stage: ''}",
+		"partner.tier: gold, reg.amount: 1":                "{partner.tier_rank: 1}",
+		"partner.tier: registered, partner.tier_rank: 1":   "{partner.tier: gold}",
+		"conflict.direct_engaged.stage: '', reg.amount: 1": "{conflict.direct_engaged.stage_no: -1}",
+	} {
+		doc := strings.Replace(string(base), "%%", "        - {set: {"+set+"}, expect: {facts: "+want+"}}\n", 1)
+		if report, out := run(t, []byte(doc)); report.Failed > 0 {
+			t.Errorf("%s: %s", set, out)
+		}
+	}
+}
+
+// A step changes the fields it gives of a record, adds records and takes records away; what went before is as it was.
+func TestPut(t *testing.T) {
+	t.Parallel()
+	doc := small(t, "tests:\n", `  - id: direct
+    when: conflict.direct_engaged.found || conflict.direct_closed.found && conflict.direct_closed.idle_days < 30
+    then: {outcome: route, disposition: declined, reason: DIRECT_ENGAGED}
+tests:
+`, "waivers:\n  - {id: w1, partner: B, rule: small, until: 2027-12-31, by: boss}\n  - id: direct\n", "  - id: direct\n", "waived: [small]", "outcome: declined", "outcome: protect, outcome", "outcome",
+		"    - name: ext\n", `    - name: the direct team comes and goes
+      world: {opportunities: {O: {account_id: ACME, led_by: direct, last_activity_at: 2027-02-01}, GONE: {account_id: ACME, led_by: direct}}}
+      set: {opportunities.GONE: null}
+      steps:
+        - file: {use: deal}
+          expect: {outcome: declined, rule: direct}
+        - put: {opportunities: {O: {status: lost}}}
+          file: {use: deal, as: lost}
+          expect: {outcome: declined, rule: direct, facts: {conflict.direct_closed.idle_days: 28, conflict.direct_closed.status: lost}}
+        - after: 2d
+          file: {use: deal, as: later}
+          expect: {outcome: protect, facts: {conflict.direct_closed.idle_days: 30}}
+        - put: {opportunities: {O: null}, partners: {B: {tier: gold}}}
+          file: {use: deal, partner_id: B, customer: {name: Zanzibar Orchestra, country: DE}}
+          expect: {outcome: protect, facts: {partner.tier: gold}}
+        - file: {use: deal, partner_id: B, as: nobody, customer: {name: Acme Industries, country: DE}}
+          expect: {outcome: waitlisted, facts: {conflict.direct_closed.found: false}}
+    - name: ext
+`)
+	if report, out := run(t, doc); !report.OK() {
+		t.Error(out)
+	}
+	if _, err := Load([]byte(strings.Replace(string(doc), "{O: null}", "{P: null}", 1))); err == nil || !strings.Contains(err.Error(), "there is no P to take away") {
+		t.Errorf("%v", err)
+	}
+}
+
+// One run names a slip in the text, one in a type, one in a rule and one in a test, each where it is.
+func TestErrorsAtOnce(t *testing.T) {
+	t.Parallel()
+	doc := small(t, "title: T}", "titel: T}", "{value: 1000}", "{value: 1000, min: few}", "reg.amount < params.limit", "reg.amuont < params.limit", "days: 90}}", "days: 90d}}", "rule: small}", "rule: smal}", "after: 100d", "after: soon")
+	_, err := Load(doc)
+	var errs document.Errors
+	if !errors.As(err, &errs) || len(errs) != 6 {
+		t.Fatalf("%v", err)
+	}
+	for i, want := range []string{"3:21: metadata.titel", "6:29: params.limit.min", "16:11: rules[1].when", "20:63: rules[2].then.terms.days", "35:73: tests.cases[0].table[0].expect.rule", "44:18: tests.cases[1].steps[2].after"} {
+		if !strings.HasPrefix(errs[i].Error(), want) {
+			t.Errorf("%s is not %s", errs[i], want)
+		}
+	}
+	// What is not YAML in the tests, or in a waiver, hides nothing of the policy.
+	for old, slip := range map[string]string{"accounts: {ACME": "accounts: [{ACME", "rule: small, until": "rule: small: until"} {
+		broken := strings.Replace(string(doc), old, slip, 1)
+		_, err := Load([]byte(broken))
+		if !errors.As(err, &errs) || len(errs) < 5 || !strings.Contains(err.Error(), "not YAML") || !strings.Contains(err.Error(), "16:11: rules[1].when") {
+			t.Errorf("%s: %v", slip, err)
+		}
+	}
+	// What is not YAML in the rules or the settings hides what speaks of them, and nothing else.
+	broken := strings.Replace(string(doc), "when: 'true'", "when: 'true", 1)
+	if _, err := Load([]byte(broken)); !errors.As(err, &errs) || len(errs) != 3 || !strings.HasPrefix(errs[2].Error(), "19:") {
+		t.Errorf("%v", err)
 	}
 }

@@ -386,6 +386,11 @@ func (g *stage) step(ctx context.Context, s *step) (out []observation, err error
 			return nil, err
 		}
 	}
+	for _, ref := range s.gone {
+		if err := g.e.Delete(ctx, asSystem, ref.Kind, []string{ref.Key}); err != nil {
+			return nil, err
+		}
+	}
 	if s.file != nil {
 		got, err := g.e.Register(ctx, asSystem, *s.file)
 		var wrong deal.FieldErrors

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,6 +58,7 @@ type step struct {
 	at     time.Time // zero: the clock stays
 	after  string    // a term; empty: the clock stays
 	put    []deal.Record
+	gone   []deal.RecordRef // records that are no more
 	file   *deal.Filing
 	as     string // the name of what is filed
 	act    *actDoc
@@ -143,9 +145,9 @@ func at(steps ...any) document.Path { return steps }
 
 // Load reads a policy and its tests. What is wrong with either is a document.Errors.
 func Load(body []byte) (*Suite, error) {
-	p, err := policy.Compile(body)
-	if err != nil {
-		return nil, err
+	p, wrong := policy.Draft(body)
+	if p == nil {
+		return nil, wrong
 	}
 	r := &reader{Reader: document.Parse(body, maxDocument), p: p, now: time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC)}
 	r.Expand = r.relative
@@ -170,8 +172,11 @@ func Load(body []byte) (*Suite, error) {
 	if c := r.doc.Coverage; c.Rules < 0 || c.Rules > 100 || c.Boundaries < 0 || c.Boundaries > 100 {
 		r.Add(at("tests", "coverage"), "percentages are from 0 to 100")
 	}
-	if err := r.Err(); err != nil {
-		return nil, err
+	if err := r.Err(); err != nil || wrong != nil {
+		var of, its document.Errors
+		errors.As(wrong, &of)
+		errors.As(err, &its)
+		return nil, document.Join(of, its)
 	}
 	return &Suite{policy: p, body: body, cases: r.out, want: r.doc.Coverage}, nil
 }
@@ -323,16 +328,16 @@ func (r *reader) one(d *caseDoc, p document.Path, name string, place document.Pa
 			r.Add(at.Of("times"), "%d is not 1 to %d", s.Times, maxCases/10)
 			return
 		}
-		c.steps = append(c.steps, r.step(s, at, names, &now, c.pending != "", 1))
+		c.steps = append(c.steps, r.step(s, at, w, names, &now, c.pending != "", 1))
 		for n := 2; n <= s.Times; n++ {
 			again := *s
 			again.At, again.After, again.Act, again.See, again.Put = "", "", nil, nil, document.Part{}
-			c.steps = append(c.steps, r.step(&again, at, names, &now, c.pending != "", n))
+			c.steps = append(c.steps, r.step(&again, at, w, names, &now, c.pending != "", n))
 		}
 	}
 }
 
-func (r *reader) step(d *stepDoc, p document.Path, names map[string]bool, now *time.Time, pending bool, n int) step {
+func (r *reader) step(d *stepDoc, p document.Path, w *worldDoc, names map[string]bool, now *time.Time, pending bool, n int) step {
 	line, _ := r.Place(p)
 	s := step{line: line, after: d.After, act: d.Act}
 	if d.At != "" {
@@ -354,11 +359,7 @@ func (r *reader) step(d *stepDoc, p document.Path, names map[string]bool, now *t
 		}
 	}
 	if n == 1 && r.Has(p.Of("put")...) {
-		w := r.world(p.Of("put"), nil)
-		if w.Territories != "" {
-			r.Add(p.Of("put", "territories"), "the plan is of the whole case; give it in world:")
-		}
-		s.put = r.rows(w, p.Of("put"))
+		s.put, s.gone = r.put(p.Of("put"), w)
 	}
 	s.expect = r.expect(p, nil, names)
 	if r.Has(p.Of("file")...) {
@@ -417,12 +418,55 @@ func (r *reader) setFact(f *policy.Facts, p document.Path, name string, v docume
 		r.Add(p, "give %s a value", name)
 		return
 	}
+	set := r.p.Settings()
+	if own, ok := strings.CutPrefix(name, "custom."); ok {
+		for _, e := range set.Validate(map[string]string{own: value.(string)}) {
+			r.Add(p, "%s %s", e.Field, e.Detail)
+		}
+	}
+	if values, closed := set.Values(name); closed {
+		words, list := value.([]string)
+		if s, is := value.(string); is && !list {
+			words = []string{s}
+		}
+		for _, w := range words {
+			if !slices.Contains(values, w) {
+				r.Add(p, "%s is never %q; it is one of %s%s", name, w, strings.Join(slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == "" }), ", "), didYouMean(w, values))
+				return
+			}
+		}
+	}
 	if err := f.Put(name, value); err != nil {
 		hint := ""
 		if f.Get(name) == nil {
 			hint = didYouMean(name, factNames)
 		}
 		r.Add(p, "%v%s", err, hint)
+		return
+	}
+	r.places(f, p, name)
+}
+
+// places keeps a tier and its rank, and a sales stage and its place, what the policy's settings make of them: the engine
+// never states one without the other.
+func (r *reader) places(f *policy.Facts, p document.Path, name string) {
+	set := r.p.Settings()
+	word, number, list, unknown := "partner.tier", "partner.tier_rank", set.Tiers, 0
+	if kind, ok := strings.CutSuffix(strings.TrimSuffix(name, "_no"), ".stage"); ok {
+		word, number, list, unknown = kind+".stage", kind+".stage_no", set.Stages, -1
+	}
+	switch name {
+	case word:
+		f.Set(number, max(unknown, slices.Index(list, f.Get(word).(string))))
+	case number:
+		switch at := int(f.Get(number).(int64)); {
+		case at >= 0 && at < len(list):
+			f.Set(word, list[at])
+		case at == unknown:
+			f.Set(word, "")
+		default:
+			r.Add(p, "settings has %d of them, counted from 0", len(list))
+		}
 	}
 }
 
@@ -466,11 +510,16 @@ func (r *reader) world(p document.Path, w *worldDoc) *worldDoc {
 	}
 	for _, kind := range worldKinds {
 		for _, id := range r.Keys(p.Of(string(kind))...) {
+			at := p.Of(string(kind), id)
+			if r.Null(at) {
+				w.remove(kind, id)
+				continue
+			}
 			rec := w.record(kind, id)
 			if rec == nil {
 				rec = w.add(kind, id)
 			}
-			r.ReadAt(p.Of(string(kind), id), rec)
+			r.ReadAt(at, rec)
 		}
 	}
 	for i := range r.Len(p.Of(string(deal.Rates))...) {
@@ -490,6 +539,45 @@ func (r *reader) world(p document.Path, w *worldDoc) *worldDoc {
 		}
 	}
 	return w
+}
+
+// put reads the records that change in a step over those there are by then, in w, which it changes. It returns the changed
+// ones, whole, and those that are taken away.
+func (r *reader) put(p document.Path, w *worldDoc) ([]deal.Record, []deal.RecordRef) {
+	if r.Has(p.Of("territories")...) {
+		r.Add(p.Of("territories"), "the plan is of the whole case; give it in world:")
+	}
+	var gone []deal.RecordRef
+	for _, kind := range worldKinds {
+		for _, id := range r.Keys(p.Of(string(kind))...) {
+			old, at := w.record(kind, id), p.Of(string(kind), id)
+			switch {
+			case r.Null(at) && old == nil:
+				r.Add(at, "there is no %s to take away", id)
+			case r.Null(at):
+				gone = append(gone, deal.RecordRef{Kind: kind, Key: id})
+			case old != nil: // the record before the change is in the world of the steps before
+				whole := reflect.New(reflect.TypeOf(old).Elem())
+				whole.Elem().Set(reflect.ValueOf(old).Elem())
+				w.records[kind][id] = whole.Interface().(deal.Record)
+			}
+		}
+	}
+	r.world(p, w)
+	changed := &worldDoc{records: map[deal.RecordKind]map[string]deal.Record{}}
+	for _, kind := range worldKinds {
+		for _, id := range r.Keys(p.Of(string(kind))...) {
+			if rec := w.record(kind, id); rec != nil {
+				changed.put(rec)
+			}
+		}
+	}
+	for _, rec := range w.records[deal.Rates] {
+		if r.Has(p.Of(string(deal.Rates))...) {
+			changed.put(rec)
+		}
+	}
+	return r.rows(changed, p), gone
 }
 
 func (w *worldDoc) record(kind deal.RecordKind, id string) deal.Record { return w.records[kind][id] }
@@ -542,10 +630,30 @@ func (r *reader) rows(w *worldDoc, p document.Path) []deal.Record {
 			if a, ok := rec.(*deal.Account); ok {
 				a.Region = deal.CanonicalRegion(a.Country, a.Region)
 			}
-			for _, e := range rec.Validate() {
+			for _, e := range append(rec.Validate(), r.declared(rec)...) {
 				r.Add(p, "%s %s: %s %s", kind, ref.Key, e.Field, e.Detail)
 			}
 			out = append(out, rec)
+		}
+	}
+	return out
+}
+
+// declared reports the tier of a partner and the stage of an open opportunity that a policy with tiers and stages does not
+// declare: nothing in it speaks of them, and so it is a slip.
+func (r *reader) declared(rec deal.Record) (out deal.FieldErrors) {
+	set := r.p.Settings()
+	check := func(field, word string, list []string) {
+		if word != "" && len(list) > 0 && !slices.ContainsFunc(list, func(s string) bool { return strings.EqualFold(s, strings.TrimSpace(word)) }) {
+			out.Add(field, "is %q, and settings has %s%s", word, strings.Join(list, ", "), didYouMean(word, list))
+		}
+	}
+	switch x := rec.(type) {
+	case *deal.Partner:
+		check("tier", x.Tier, set.Tiers)
+	case *deal.Opportunity:
+		if x.Status == "open" {
+			check("stage", x.Stage, set.Stages)
 		}
 	}
 	return out
@@ -560,8 +668,7 @@ func (r *reader) set(w *worldDoc, f *filingDoc, s setting) {
 	}
 	id, field, ok := strings.Cut(rest, ".")
 	if !ok && id != "" && slices.Contains(worldKinds, deal.RecordKind(kind)) {
-		var gone document.Scalar
-		if r.ReadAt(s.from, &gone); gone.Value == nil {
+		if r.Null(s.from) {
 			w.remove(deal.RecordKind(kind), id)
 			return
 		}

@@ -14,8 +14,11 @@ import (
 
 // Policies and territory plans are documents: text with a version, of which one is live.
 
-func (s *Server) listDocuments(ctx context.Context, kind string) (reply, error) {
+func (s *Server) listDocuments(ctx context.Context, kind, at string) (reply, error) {
 	docs, err := s.engine.Documents(ctx, kind)
+	if err == nil && at != "" {
+		docs, err = engine.DecidedAt(docs, at)
+	}
 	if err != nil {
 		return reply{}, err
 	}
@@ -112,8 +115,8 @@ func (s *Server) cancelDocument(ctx context.Context, kind, v string) (reply, err
 }
 
 // ListPolicies lists the versions of the policy.
-func (s handlers) ListPolicies(ctx context.Context, _ api.ListPoliciesRequestObject) (api.ListPoliciesResponseObject, error) {
-	return s.listDocuments(ctx, deal.PolicyDocument)
+func (s handlers) ListPolicies(ctx context.Context, q api.ListPoliciesRequestObject) (api.ListPoliciesResponseObject, error) {
+	return s.listDocuments(ctx, deal.PolicyDocument, q.Params.At)
 }
 
 // CreatePolicy saves a draft.
@@ -137,8 +140,8 @@ func (s handlers) CancelPolicy(ctx context.Context, q api.CancelPolicyRequestObj
 }
 
 // ListTerritoryPlans lists the versions of the territory plan.
-func (s handlers) ListTerritoryPlans(ctx context.Context, _ api.ListTerritoryPlansRequestObject) (api.ListTerritoryPlansResponseObject, error) {
-	return s.listDocuments(ctx, deal.TerritoryDocument)
+func (s handlers) ListTerritoryPlans(ctx context.Context, q api.ListTerritoryPlansRequestObject) (api.ListTerritoryPlansResponseObject, error) {
+	return s.listDocuments(ctx, deal.TerritoryDocument, q.Params.At)
 }
 
 // CreateTerritoryPlan saves a draft.

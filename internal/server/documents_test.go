@@ -63,6 +63,17 @@ func TestPublication(t *testing.T) {
 	if strings.Count(list, `"status":"live"`) != 1 || strings.Count(list, `"status":"retired"`) != 1 {
 		t.Errorf("list: %s", list)
 	}
+	if strings.Count(list, `"from":`) != 3 || !strings.Contains(list, `"timezone":"UTC"`) || !strings.Contains(list, `"title":"`) {
+		t.Errorf("the first decided twice, the other once: %s", list)
+	}
+	for at, want := range map[string]int{"1999-01-01": 0, today.AddDate(1, 0, 0).Format(time.DateOnly): 1, today.AddDate(1, 0, 0).Format(time.RFC3339): 1} {
+		if got := string(w.want(200, w.get("auditor", "/v1/policies?at="+at)).body); strings.Count(got, `"digest"`) != want {
+			t.Errorf("at %s: %s", at, got)
+		}
+	}
+	if g := w.get("auditor", "/v1/policies?at=now"); g.status != 422 {
+		t.Errorf("at now: %s", g)
+	}
 }
 
 // Staff keep a decision as a test of the policy; the partner reads what it always reads.

@@ -196,7 +196,11 @@ func (s handlers) GetDecision(ctx context.Context, q api.GetDecisionRequestObjec
 		return ok(out)
 	}
 	if callOf(ctx).wants("application/yaml", "text/yaml") != "" {
-		made, err := policytest.FromDecision(&d)
+		under, err := s.engine.Document(ctx, deal.PolicyDocument, d.Policy.Version)
+		if err != nil {
+			return nil, err
+		}
+		made, err := policytest.FromDecision(&d, under.Body)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", deal.ErrNotPossible, err)
 		}

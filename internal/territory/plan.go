@@ -221,19 +221,25 @@ func (c *compiler) add(p document.Path, format string, args ...any) { c.r.Add(p,
 // only when nothing is.
 func Compile(doc []byte) (*Plan, error) {
 	c := &compiler{r: document.Parse(doc, maxDocument), p: &Plan{}, tier: map[string]int{}}
-	if err := c.r.Err(); err != nil {
-		return nil, err
+	if !c.r.Readable() {
+		return nil, c.r.Err()
 	}
-	if v := c.r.Peek("apiVersion"); v != apiVersion {
+	ours := true
+	if v := c.r.Peek("apiVersion"); v != apiVersion && !c.r.Lost("apiVersion") {
 		c.add(path("apiVersion"), "a territory plan begins with apiVersion: %s", apiVersion)
+		ours = false
 	}
-	if v := c.r.Peek("kind"); v != docKind {
+	if v := c.r.Peek("kind"); v != docKind && !c.r.Lost("kind") {
 		c.add(path("kind"), "%q is not kind: %s", v, docKind)
+		ours = false
 	}
-	if err := c.r.Err(); err != nil {
-		return nil, err // of another kind: nothing below would make sense
+	if !ours {
+		return nil, c.r.Err() // of another kind: nothing below would make sense
 	}
 	c.r.Read(&c.doc)
+	if c.r.Lost("metadata", "universe", "tiers") {
+		return nil, c.r.Err() // what the territories speak of may be there
+	}
 	c.metadata(doc)
 	c.universe()
 	c.lint()
