@@ -53,14 +53,12 @@ type actions struct {
 	reasons   []string
 	lines     []string // of a split scope
 	fields    []string // that can be asked for
-	directs   []choice // people a registration can be referred to
 	fourEyes  bool
 	proposal  *proposalView
 	people    []choice // of the queue
 	everybody []choice
 	mine      bool // it is assigned to who looks
 	me        string
-	next      string
 	soon      []choice // days to put it off to
 }
 

@@ -212,24 +212,3 @@ func several(names []string) string {
 		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
 	}
 }
-
-// came says what a decision came to, of what is past.
-func came(d *deal.Decision) string {
-	switch {
-	case d.Outcome == deal.Protect && d.Protection != nil && d.Protection.Shared:
-		return "protected, shared"
-	case d.Outcome == deal.Protect:
-		return "protected"
-	case d.Case != nil:
-		return "escalated to " + d.Case.Queue
-	case d.Route == nil:
-		return string(d.Outcome)
-	}
-	switch d.Route.Disposition {
-	case deal.CoSell:
-		return "passed on, to sell together"
-	case deal.Referred:
-		return "referred to " + words(string(d.Route.To))
-	}
-	return words(string(d.Route.Disposition))
-}

@@ -92,6 +92,7 @@ func (v *visit) begin(k deal.Key) error {
 }
 
 func (v *visit) cookie(value string, maxAge int) *http.Cookie {
+	//nolint:gosec // Secure wherever the way here has TLS; the demo's loopback has none
 	return &http.Cookie{Name: sessionName, Value: value, Path: Root, MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteStrictMode,
 		Secure: v.r.TLS != nil || strings.EqualFold(v.r.Header.Get("X-Forwarded-Proto"), "https")}
 }
