@@ -2053,7 +2053,7 @@ func comparisonsOf(list []comparison) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			if c.verdict != "" {
+			if c.verdict != "" && c.through == "" {
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 172, "· the matcher says ")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
