@@ -172,7 +172,7 @@ func (d *Desk) page(p page) http.Handler {
 func (v *visit) answer(p page) (view, error) {
 	switch {
 	case p.open:
-	case v.key.ID == "" && v.r.Method == http.MethodGet:
+	case v.key.ID == "" && (v.r.Method == http.MethodGet || v.r.Method == http.MethodHead):
 		return view{to: signInFor(v.r)}, nil
 	case v.key.ID == "":
 		return view{}, errSignedOut
