@@ -494,15 +494,19 @@ func (e MayAct) Valid() bool {
 const (
 	MovedEventAppeal   MovedEvent = "appeal"
 	MovedEventClose    MovedEvent = "close"
+	MovedEventEvidence MovedEvent = "evidence"
 	MovedEventExpire   MovedEvent = "expire"
 	MovedEventExtend   MovedEvent = "extend"
 	MovedEventLost     MovedEvent = "lost"
+	MovedEventMiss     MovedEvent = "miss"
 	MovedEventRelease  MovedEvent = "release"
 	MovedEventReopen   MovedEvent = "reopen"
 	MovedEventResolve  MovedEvent = "resolve"
 	MovedEventRespond  MovedEvent = "respond"
 	MovedEventRevoke   MovedEvent = "revoke"
 	MovedEventSilence  MovedEvent = "silence"
+	MovedEventTransfer MovedEvent = "transfer"
+	MovedEventUpdate   MovedEvent = "update"
 	MovedEventWithdraw MovedEvent = "withdraw"
 	MovedEventWon      MovedEvent = "won"
 )
@@ -514,11 +518,15 @@ func (e MovedEvent) Valid() bool {
 		return true
 	case MovedEventClose:
 		return true
+	case MovedEventEvidence:
+		return true
 	case MovedEventExpire:
 		return true
 	case MovedEventExtend:
 		return true
 	case MovedEventLost:
+		return true
+	case MovedEventMiss:
 		return true
 	case MovedEventRelease:
 		return true
@@ -531,6 +539,10 @@ func (e MovedEvent) Valid() bool {
 	case MovedEventRevoke:
 		return true
 	case MovedEventSilence:
+		return true
+	case MovedEventTransfer:
+		return true
+	case MovedEventUpdate:
 		return true
 	case MovedEventWithdraw:
 		return true
@@ -1858,6 +1870,12 @@ type Evidence struct {
 // EvidenceKind defines model for Evidence.Kind.
 type EvidenceKind string
 
+// EvidenceInput defines model for EvidenceInput.
+type EvidenceInput struct {
+	Evidence []Evidence `json:"evidence"`
+	Reason   string     `json:"reason,omitempty,omitzero"`
+}
+
 // ExtensionInput defines model for ExtensionInput.
 type ExtensionInput struct {
 	Evidence []Evidence `json:"evidence,omitempty,omitzero"`
@@ -2065,17 +2083,29 @@ type MoveInput struct {
 // Moved The last thing that happened to it after it was decided.
 type Moved struct {
 	At time.Time `json:"at"`
-	By struct {
+
+	// Before of a transfer: the partner it was of
+	Before string `json:"before,omitempty,omitzero"`
+	By     struct {
 		KeyID    string `json:"key_id"`
 		PersonID string `json:"person_id,omitempty,omitzero"`
 		Role     string `json:"role"`
 	} `json:"by"`
-	Event    MovedEvent  `json:"event"`
-	Evidence []Evidence  `json:"evidence,omitempty,omitzero"`
-	From     Status      `json:"from"`
-	Policy   DocumentRef `json:"policy"`
-	Reason   string      `json:"reason,omitempty,omitzero"`
-	To       Status      `json:"to"`
+
+	// Changed of an update: the fields of what was filed
+	Changed  []string   `json:"changed,omitempty,omitzero"`
+	Event    MovedEvent `json:"event"`
+	Evidence []Evidence `json:"evidence,omitempty,omitzero"`
+	From     Status     `json:"from"`
+
+	// Met of evidence: the condition and milestones it met
+	Met []string `json:"met,omitempty,omitzero"`
+
+	// Missed the milestone that was not met
+	Missed string      `json:"missed,omitempty,omitzero"`
+	Policy DocumentRef `json:"policy"`
+	Reason string      `json:"reason,omitempty,omitzero"`
+	To     Status      `json:"to"`
 }
 
 // MovedEvent defines model for Moved.Event.
@@ -2286,7 +2316,15 @@ type Protection struct {
 // ProtectionAnswer defines model for ProtectionAnswer.
 type ProtectionAnswer struct {
 	// EndsAt the first instant at which it no longer holds
-	EndsAt   time.Time   `json:"ends_at"`
+	EndsAt time.Time `json:"ends_at"`
+
+	// Milestones what has to be shown while it runs
+	Milestones []struct {
+		// DueAt before this instant
+		DueAt time.Time `json:"due_at"`
+		MetAt time.Time `json:"met_at,omitempty,omitzero"`
+		Need  string    `json:"need"`
+	} `json:"milestones,omitempty,omitzero"`
 	Scope    ScopeAnswer `json:"scope"`
 	StartsAt time.Time   `json:"starts_at"`
 }
@@ -2452,6 +2490,9 @@ type RegistrationPage struct {
 	// NextCursor null on the last page
 	NextCursor string `json:"next_cursor"`
 }
+
+// RegistrationPatch Fields of RegistrationInput. An unknown one is refused.
+type RegistrationPatch map[string]interface{}
 
 // ResendInput defines model for ResendInput.
 type ResendInput struct {
@@ -2702,6 +2743,13 @@ type TerritoryResult struct {
 
 // TerritoryResultStatus defines model for TerritoryResult.Status.
 type TerritoryResultStatus string
+
+// TransferInput defines model for TransferInput.
+type TransferInput struct {
+	// PartnerID to whom
+	PartnerID string `json:"partner_id"`
+	Reason    string `json:"reason"`
+}
 
 // Webhook defines model for Webhook.
 type Webhook struct {
@@ -3218,8 +3266,20 @@ type CreateRegistrationParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// UpdateRegistrationParams defines parameters for UpdateRegistration.
+type UpdateRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // AppealRegistrationParams defines parameters for AppealRegistration.
 type AppealRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// AddEvidenceParams defines parameters for AddEvidence.
+type AddEvidenceParams struct {
 	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
 	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -3244,6 +3304,12 @@ type RespondToQuestionParams struct {
 
 // RevokeRegistrationParams defines parameters for RevokeRegistration.
 type RevokeRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// TransferRegistrationParams defines parameters for TransferRegistration.
+type TransferRegistrationParams struct {
 	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
 	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -3332,8 +3398,14 @@ type PutRateJSONRequestBody = Rate
 // CreateRegistrationJSONRequestBody defines body for CreateRegistration for application/json ContentType.
 type CreateRegistrationJSONRequestBody = RegistrationInput
 
+// UpdateRegistrationJSONRequestBody defines body for UpdateRegistration for application/json ContentType.
+type UpdateRegistrationJSONRequestBody = RegistrationPatch
+
 // AppealRegistrationJSONRequestBody defines body for AppealRegistration for application/json ContentType.
 type AppealRegistrationJSONRequestBody = AppealInput
+
+// AddEvidenceJSONRequestBody defines body for AddEvidence for application/json ContentType.
+type AddEvidenceJSONRequestBody = EvidenceInput
 
 // ExtendRegistrationJSONRequestBody defines body for ExtendRegistration for application/json ContentType.
 type ExtendRegistrationJSONRequestBody = ExtensionInput
@@ -3346,6 +3418,9 @@ type RespondToQuestionJSONRequestBody = AnswerInput
 
 // RevokeRegistrationJSONRequestBody defines body for RevokeRegistration for application/json ContentType.
 type RevokeRegistrationJSONRequestBody = MoveInput
+
+// TransferRegistrationJSONRequestBody defines body for TransferRegistration for application/json ContentType.
+type TransferRegistrationJSONRequestBody = TransferInput
 
 // WithdrawRegistrationJSONRequestBody defines body for WithdrawRegistration for application/json ContentType.
 type WithdrawRegistrationJSONRequestBody = MoveInput
@@ -3553,12 +3628,18 @@ type ServerInterface interface {
 	// GetRegistration Read a registration
 	// (GET /v1/registrations/{id})
 	GetRegistration(ctx echo.Context, id RegistrationID) error
+	// UpdateRegistration Change what was filed
+	// (PATCH /v1/registrations/{id})
+	UpdateRegistration(ctx echo.Context, id RegistrationID, params UpdateRegistrationParams) error
 	// AppealRegistration Appeal
 	// (POST /v1/registrations/{id}/appeal)
 	AppealRegistration(ctx echo.Context, id RegistrationID, params AppealRegistrationParams) error
 	// GetDecision Read why it was decided so
 	// (GET /v1/registrations/{id}/decision)
 	GetDecision(ctx echo.Context, id RegistrationID) error
+	// AddEvidence Add evidence
+	// (POST /v1/registrations/{id}/evidence)
+	AddEvidence(ctx echo.Context, id RegistrationID, params AddEvidenceParams) error
 	// ExtendRegistration Extend a protection
 	// (POST /v1/registrations/{id}/extend)
 	ExtendRegistration(ctx echo.Context, id RegistrationID, params ExtendRegistrationParams) error
@@ -3574,6 +3655,9 @@ type ServerInterface interface {
 	// RevokeRegistration Revoke a registration
 	// (POST /v1/registrations/{id}/revoke)
 	RevokeRegistration(ctx echo.Context, id RegistrationID, params RevokeRegistrationParams) error
+	// TransferRegistration Give a registration to another partner
+	// (POST /v1/registrations/{id}/transfer)
+	TransferRegistration(ctx echo.Context, id RegistrationID, params TransferRegistrationParams) error
 	// WithdrawRegistration Withdraw a registration
 	// (POST /v1/registrations/{id}/withdraw)
 	WithdrawRegistration(ctx echo.Context, id RegistrationID, params WithdrawRegistrationParams) error
@@ -5093,6 +5177,42 @@ func (w *ServerInterfaceWrapper) GetRegistration(ctx echo.Context) error {
 	return err
 }
 
+// UpdateRegistration converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateRegistration(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateRegistrationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateRegistration(ctx, id, params)
+	return err
+}
+
 // AppealRegistration converts echo context to params.
 func (w *ServerInterfaceWrapper) AppealRegistration(ctx echo.Context) error {
 	var err error
@@ -5142,6 +5262,42 @@ func (w *ServerInterfaceWrapper) GetDecision(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetDecision(ctx, id)
+	return err
+}
+
+// AddEvidence converts echo context to params.
+func (w *ServerInterfaceWrapper) AddEvidence(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AddEvidenceParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AddEvidence(ctx, id, params)
 	return err
 }
 
@@ -5302,6 +5458,42 @@ func (w *ServerInterfaceWrapper) RevokeRegistration(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.RevokeRegistration(ctx, id, params)
+	return err
+}
+
+// TransferRegistration converts echo context to params.
+func (w *ServerInterfaceWrapper) TransferRegistration(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TransferRegistrationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TransferRegistration(ctx, id, params)
 	return err
 }
 
@@ -5724,13 +5916,16 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/registrations", wrapper.ListRegistrations, options.OperationMiddlewares["listRegistrations"]...)
 	router.POST(options.BaseURL+"/v1/registrations", wrapper.CreateRegistration, options.OperationMiddlewares["createRegistration"]...)
 	router.GET(options.BaseURL+"/v1/registrations/:id", wrapper.GetRegistration, options.OperationMiddlewares["getRegistration"]...)
+	router.PATCH(options.BaseURL+"/v1/registrations/:id", wrapper.UpdateRegistration, options.OperationMiddlewares["updateRegistration"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/appeal", wrapper.AppealRegistration, options.OperationMiddlewares["appealRegistration"]...)
 	router.GET(options.BaseURL+"/v1/registrations/:id/decision", wrapper.GetDecision, options.OperationMiddlewares["getDecision"]...)
+	router.POST(options.BaseURL+"/v1/registrations/:id/evidence", wrapper.AddEvidence, options.OperationMiddlewares["addEvidence"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/extend", wrapper.ExtendRegistration, options.OperationMiddlewares["extendRegistration"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/lost", wrapper.LoseRegistration, options.OperationMiddlewares["loseRegistration"]...)
 	router.GET(options.BaseURL+"/v1/registrations/:id/receipt", wrapper.GetReceipt, options.OperationMiddlewares["getReceipt"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/respond", wrapper.RespondToQuestion, options.OperationMiddlewares["respondToQuestion"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/revoke", wrapper.RevokeRegistration, options.OperationMiddlewares["revokeRegistration"]...)
+	router.POST(options.BaseURL+"/v1/registrations/:id/transfer", wrapper.TransferRegistration, options.OperationMiddlewares["transferRegistration"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/withdraw", wrapper.WithdrawRegistration, options.OperationMiddlewares["withdrawRegistration"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/won", wrapper.WinRegistration, options.OperationMiddlewares["winRegistration"]...)
 	router.GET(options.BaseURL+"/v1/territories", wrapper.ListTerritoryPlans, options.OperationMiddlewares["listTerritoryPlans"]...)
@@ -10347,6 +10542,96 @@ func (response GetRegistrationdefaultApplicationProblemPlusJSONResponse) VisitGe
 	return err
 }
 
+type UpdateRegistrationRequestObject struct {
+	ID     RegistrationID `json:"id"`
+	Params UpdateRegistrationParams
+	Body   *UpdateRegistrationJSONRequestBody
+}
+
+type UpdateRegistrationResponseObject interface {
+	VisitUpdateRegistrationResponse(w http.ResponseWriter) error
+}
+
+type UpdateRegistration200JSONResponse struct{ MovedReplyJSONResponse }
+
+func (response UpdateRegistration200JSONResponse) VisitUpdateRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Idempotent-Replayed", fmt.Sprint(response.Headers.IdempotentReplayed))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRegistration404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateRegistration404ApplicationProblemPlusJSONResponse) VisitUpdateRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRegistration409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateRegistration409ApplicationProblemPlusJSONResponse) VisitUpdateRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRegistration422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateRegistration422ApplicationProblemPlusJSONResponse) VisitUpdateRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRegistrationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdateRegistrationdefaultApplicationProblemPlusJSONResponse) VisitUpdateRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type AppealRegistrationRequestObject struct {
 	ID     RegistrationID `json:"id"`
 	Params AppealRegistrationParams
@@ -10500,6 +10785,96 @@ type GetDecisiondefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetDecisiondefaultApplicationProblemPlusJSONResponse) VisitGetDecisionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddEvidenceRequestObject struct {
+	ID     RegistrationID `json:"id"`
+	Params AddEvidenceParams
+	Body   *AddEvidenceJSONRequestBody
+}
+
+type AddEvidenceResponseObject interface {
+	VisitAddEvidenceResponse(w http.ResponseWriter) error
+}
+
+type AddEvidence200JSONResponse struct{ MovedReplyJSONResponse }
+
+func (response AddEvidence200JSONResponse) VisitAddEvidenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Idempotent-Replayed", fmt.Sprint(response.Headers.IdempotentReplayed))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddEvidence404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AddEvidence404ApplicationProblemPlusJSONResponse) VisitAddEvidenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddEvidence409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AddEvidence409ApplicationProblemPlusJSONResponse) VisitAddEvidenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddEvidence422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AddEvidence422ApplicationProblemPlusJSONResponse) VisitAddEvidenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddEvidencedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AddEvidencedefaultApplicationProblemPlusJSONResponse) VisitAddEvidenceResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -10915,6 +11290,96 @@ type RevokeRegistrationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RevokeRegistrationdefaultApplicationProblemPlusJSONResponse) VisitRevokeRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferRegistrationRequestObject struct {
+	ID     RegistrationID `json:"id"`
+	Params TransferRegistrationParams
+	Body   *TransferRegistrationJSONRequestBody
+}
+
+type TransferRegistrationResponseObject interface {
+	VisitTransferRegistrationResponse(w http.ResponseWriter) error
+}
+
+type TransferRegistration200JSONResponse struct{ MovedReplyJSONResponse }
+
+func (response TransferRegistration200JSONResponse) VisitTransferRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Idempotent-Replayed", fmt.Sprint(response.Headers.IdempotentReplayed))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferRegistration404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response TransferRegistration404ApplicationProblemPlusJSONResponse) VisitTransferRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferRegistration409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response TransferRegistration409ApplicationProblemPlusJSONResponse) VisitTransferRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferRegistration422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response TransferRegistration422ApplicationProblemPlusJSONResponse) VisitTransferRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferRegistrationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response TransferRegistrationdefaultApplicationProblemPlusJSONResponse) VisitTransferRegistrationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -12189,12 +12654,18 @@ type StrictServerInterface interface {
 	// GetRegistration Read a registration
 	// (GET /v1/registrations/{id})
 	GetRegistration(ctx context.Context, request GetRegistrationRequestObject) (GetRegistrationResponseObject, error)
+	// UpdateRegistration Change what was filed
+	// (PATCH /v1/registrations/{id})
+	UpdateRegistration(ctx context.Context, request UpdateRegistrationRequestObject) (UpdateRegistrationResponseObject, error)
 	// AppealRegistration Appeal
 	// (POST /v1/registrations/{id}/appeal)
 	AppealRegistration(ctx context.Context, request AppealRegistrationRequestObject) (AppealRegistrationResponseObject, error)
 	// GetDecision Read why it was decided so
 	// (GET /v1/registrations/{id}/decision)
 	GetDecision(ctx context.Context, request GetDecisionRequestObject) (GetDecisionResponseObject, error)
+	// AddEvidence Add evidence
+	// (POST /v1/registrations/{id}/evidence)
+	AddEvidence(ctx context.Context, request AddEvidenceRequestObject) (AddEvidenceResponseObject, error)
 	// ExtendRegistration Extend a protection
 	// (POST /v1/registrations/{id}/extend)
 	ExtendRegistration(ctx context.Context, request ExtendRegistrationRequestObject) (ExtendRegistrationResponseObject, error)
@@ -12210,6 +12681,9 @@ type StrictServerInterface interface {
 	// RevokeRegistration Revoke a registration
 	// (POST /v1/registrations/{id}/revoke)
 	RevokeRegistration(ctx context.Context, request RevokeRegistrationRequestObject) (RevokeRegistrationResponseObject, error)
+	// TransferRegistration Give a registration to another partner
+	// (POST /v1/registrations/{id}/transfer)
+	TransferRegistration(ctx context.Context, request TransferRegistrationRequestObject) (TransferRegistrationResponseObject, error)
 	// WithdrawRegistration Withdraw a registration
 	// (POST /v1/registrations/{id}/withdraw)
 	WithdrawRegistration(ctx context.Context, request WithdrawRegistrationRequestObject) (WithdrawRegistrationResponseObject, error)
@@ -14206,6 +14680,55 @@ func (sh *strictHandler) GetRegistration(ctx echo.Context, id RegistrationID) er
 	return nil
 }
 
+// UpdateRegistration operation middleware
+func (sh *strictHandler) UpdateRegistration(ctx echo.Context, id RegistrationID, params UpdateRegistrationParams) error {
+	var request UpdateRegistrationRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body UpdateRegistrationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateRegistration(ctx.Request().Context(), request.(UpdateRegistrationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateRegistration")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateRegistrationResponseObject); ok {
+		return validResponse.VisitUpdateRegistrationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // AppealRegistration operation middleware
 func (sh *strictHandler) AppealRegistration(ctx echo.Context, id RegistrationID, params AppealRegistrationParams) error {
 	var request AppealRegistrationRequestObject
@@ -14274,6 +14797,55 @@ func (sh *strictHandler) GetDecision(ctx echo.Context, id RegistrationID) error 
 		return err
 	} else if validResponse, ok := response.(GetDecisionResponseObject); ok {
 		return validResponse.VisitGetDecisionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AddEvidence operation middleware
+func (sh *strictHandler) AddEvidence(ctx echo.Context, id RegistrationID, params AddEvidenceParams) error {
+	var request AddEvidenceRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body AddEvidenceJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AddEvidence(ctx.Request().Context(), request.(AddEvidenceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddEvidence")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AddEvidenceResponseObject); ok {
+		return validResponse.VisitAddEvidenceResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -14495,6 +15067,55 @@ func (sh *strictHandler) RevokeRegistration(ctx echo.Context, id RegistrationID,
 		return err
 	} else if validResponse, ok := response.(RevokeRegistrationResponseObject); ok {
 		return validResponse.VisitRevokeRegistrationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TransferRegistration operation middleware
+func (sh *strictHandler) TransferRegistration(ctx echo.Context, id RegistrationID, params TransferRegistrationParams) error {
+	var request TransferRegistrationRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body TransferRegistrationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TransferRegistration(ctx.Request().Context(), request.(TransferRegistrationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TransferRegistration")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TransferRegistrationResponseObject); ok {
+		return validResponse.VisitTransferRegistrationResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -497,15 +497,19 @@ func (e MayAct) Valid() bool {
 const (
 	MovedEventAppeal   MovedEvent = "appeal"
 	MovedEventClose    MovedEvent = "close"
+	MovedEventEvidence MovedEvent = "evidence"
 	MovedEventExpire   MovedEvent = "expire"
 	MovedEventExtend   MovedEvent = "extend"
 	MovedEventLost     MovedEvent = "lost"
+	MovedEventMiss     MovedEvent = "miss"
 	MovedEventRelease  MovedEvent = "release"
 	MovedEventReopen   MovedEvent = "reopen"
 	MovedEventResolve  MovedEvent = "resolve"
 	MovedEventRespond  MovedEvent = "respond"
 	MovedEventRevoke   MovedEvent = "revoke"
 	MovedEventSilence  MovedEvent = "silence"
+	MovedEventTransfer MovedEvent = "transfer"
+	MovedEventUpdate   MovedEvent = "update"
 	MovedEventWithdraw MovedEvent = "withdraw"
 	MovedEventWon      MovedEvent = "won"
 )
@@ -517,11 +521,15 @@ func (e MovedEvent) Valid() bool {
 		return true
 	case MovedEventClose:
 		return true
+	case MovedEventEvidence:
+		return true
 	case MovedEventExpire:
 		return true
 	case MovedEventExtend:
 		return true
 	case MovedEventLost:
+		return true
+	case MovedEventMiss:
 		return true
 	case MovedEventRelease:
 		return true
@@ -534,6 +542,10 @@ func (e MovedEvent) Valid() bool {
 	case MovedEventRevoke:
 		return true
 	case MovedEventSilence:
+		return true
+	case MovedEventTransfer:
+		return true
+	case MovedEventUpdate:
 		return true
 	case MovedEventWithdraw:
 		return true
@@ -1861,6 +1873,12 @@ type Evidence struct {
 // EvidenceKind defines model for Evidence.Kind.
 type EvidenceKind string
 
+// EvidenceInput defines model for EvidenceInput.
+type EvidenceInput struct {
+	Evidence []Evidence `json:"evidence"`
+	Reason   string     `json:"reason,omitempty,omitzero"`
+}
+
 // ExtensionInput defines model for ExtensionInput.
 type ExtensionInput struct {
 	Evidence []Evidence `json:"evidence,omitempty,omitzero"`
@@ -2068,17 +2086,29 @@ type MoveInput struct {
 // Moved The last thing that happened to it after it was decided.
 type Moved struct {
 	At time.Time `json:"at"`
-	By struct {
+
+	// Before of a transfer: the partner it was of
+	Before string `json:"before,omitempty,omitzero"`
+	By     struct {
 		KeyID    string `json:"key_id"`
 		PersonID string `json:"person_id,omitempty,omitzero"`
 		Role     string `json:"role"`
 	} `json:"by"`
-	Event    MovedEvent  `json:"event"`
-	Evidence []Evidence  `json:"evidence,omitempty,omitzero"`
-	From     Status      `json:"from"`
-	Policy   DocumentRef `json:"policy"`
-	Reason   string      `json:"reason,omitempty,omitzero"`
-	To       Status      `json:"to"`
+
+	// Changed of an update: the fields of what was filed
+	Changed  []string   `json:"changed,omitempty,omitzero"`
+	Event    MovedEvent `json:"event"`
+	Evidence []Evidence `json:"evidence,omitempty,omitzero"`
+	From     Status     `json:"from"`
+
+	// Met of evidence: the condition and milestones it met
+	Met []string `json:"met,omitempty,omitzero"`
+
+	// Missed the milestone that was not met
+	Missed string      `json:"missed,omitempty,omitzero"`
+	Policy DocumentRef `json:"policy"`
+	Reason string      `json:"reason,omitempty,omitzero"`
+	To     Status      `json:"to"`
 }
 
 // MovedEvent defines model for Moved.Event.
@@ -2289,7 +2319,15 @@ type Protection struct {
 // ProtectionAnswer defines model for ProtectionAnswer.
 type ProtectionAnswer struct {
 	// EndsAt the first instant at which it no longer holds
-	EndsAt   time.Time   `json:"ends_at"`
+	EndsAt time.Time `json:"ends_at"`
+
+	// Milestones what has to be shown while it runs
+	Milestones []struct {
+		// DueAt before this instant
+		DueAt time.Time `json:"due_at"`
+		MetAt time.Time `json:"met_at,omitempty,omitzero"`
+		Need  string    `json:"need"`
+	} `json:"milestones,omitempty,omitzero"`
 	Scope    ScopeAnswer `json:"scope"`
 	StartsAt time.Time   `json:"starts_at"`
 }
@@ -2455,6 +2493,9 @@ type RegistrationPage struct {
 	// NextCursor null on the last page
 	NextCursor string `json:"next_cursor"`
 }
+
+// RegistrationPatch Fields of RegistrationInput. An unknown one is refused.
+type RegistrationPatch map[string]interface{}
 
 // ResendInput defines model for ResendInput.
 type ResendInput struct {
@@ -2705,6 +2746,13 @@ type TerritoryResult struct {
 
 // TerritoryResultStatus defines model for TerritoryResult.Status.
 type TerritoryResultStatus string
+
+// TransferInput defines model for TransferInput.
+type TransferInput struct {
+	// PartnerID to whom
+	PartnerID string `json:"partner_id"`
+	Reason    string `json:"reason"`
+}
 
 // Webhook defines model for Webhook.
 type Webhook struct {
@@ -3221,8 +3269,20 @@ type CreateRegistrationParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
 }
 
+// UpdateRegistrationParams defines parameters for UpdateRegistration.
+type UpdateRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // AppealRegistrationParams defines parameters for AppealRegistration.
 type AppealRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// AddEvidenceParams defines parameters for AddEvidence.
+type AddEvidenceParams struct {
 	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
 	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -3247,6 +3307,12 @@ type RespondToQuestionParams struct {
 
 // RevokeRegistrationParams defines parameters for RevokeRegistration.
 type RevokeRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// TransferRegistrationParams defines parameters for TransferRegistration.
+type TransferRegistrationParams struct {
 	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
 	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -3335,8 +3401,14 @@ type PutRateJSONRequestBody = Rate
 // CreateRegistrationJSONRequestBody defines body for CreateRegistration for application/json ContentType.
 type CreateRegistrationJSONRequestBody = RegistrationInput
 
+// UpdateRegistrationJSONRequestBody defines body for UpdateRegistration for application/json ContentType.
+type UpdateRegistrationJSONRequestBody = RegistrationPatch
+
 // AppealRegistrationJSONRequestBody defines body for AppealRegistration for application/json ContentType.
 type AppealRegistrationJSONRequestBody = AppealInput
+
+// AddEvidenceJSONRequestBody defines body for AddEvidence for application/json ContentType.
+type AddEvidenceJSONRequestBody = EvidenceInput
 
 // ExtendRegistrationJSONRequestBody defines body for ExtendRegistration for application/json ContentType.
 type ExtendRegistrationJSONRequestBody = ExtensionInput
@@ -3349,6 +3421,9 @@ type RespondToQuestionJSONRequestBody = AnswerInput
 
 // RevokeRegistrationJSONRequestBody defines body for RevokeRegistration for application/json ContentType.
 type RevokeRegistrationJSONRequestBody = MoveInput
+
+// TransferRegistrationJSONRequestBody defines body for TransferRegistration for application/json ContentType.
+type TransferRegistrationJSONRequestBody = TransferInput
 
 // WithdrawRegistrationJSONRequestBody defines body for WithdrawRegistration for application/json ContentType.
 type WithdrawRegistrationJSONRequestBody = MoveInput
@@ -4031,6 +4106,30 @@ type ClientInterface interface {
 	// Corresponds with GET /v1/registrations/{id} (the `GetRegistration` operationId).
 	GetRegistration(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// UpdateRegistrationWithBody Change what was filed
+	//
+	// The body is a merge patch (RFC 7396) of what was filed, in the fields of a registration's input: what is left out stays, `null`
+	// takes out, a list takes the place of the list. What may be changed depends on the status; a 409 lists it. Contact, description, expected close
+	// date, external id, and an amount that differs by no more than the programme passes over, are recorded. Any other change is decided again at once: the
+	// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/registrations/{id} (the `UpdateRegistration` operationId).
+	UpdateRegistrationWithBody(ctx context.Context, id RegistrationID, params *UpdateRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateRegistration Change what was filed
+	//
+	// The body is a merge patch (RFC 7396) of what was filed, in the fields of a registration's input: what is left out stays, `null`
+	// takes out, a list takes the place of the list. What may be changed depends on the status; a 409 lists it. Contact, description, expected close
+	// date, external id, and an amount that differs by no more than the programme passes over, are recorded. Any other change is decided again at once: the
+	// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/registrations/{id} (the `UpdateRegistration` operationId).
+	UpdateRegistration(ctx context.Context, id RegistrationID, params *UpdateRegistrationParams, body UpdateRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// AppealRegistrationWithBody Appeal
 	//
 	// The partner asks for another look, where the decision says that it can be appealed (`decision.appeal`) and within the time it
@@ -4059,6 +4158,26 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/registrations/{id}/decision (the `GetDecision` operationId).
 	GetDecision(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddEvidenceWithBody Add evidence
+	//
+	// It is kept with the filing. Where it is what a conditional protection waits for, that becomes a whole one at once; where it is what a
+	// milestone asks for, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/evidence (the `AddEvidence` operationId).
+	AddEvidenceWithBody(ctx context.Context, id RegistrationID, params *AddEvidenceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddEvidence Add evidence
+	//
+	// It is kept with the filing. Where it is what a conditional protection waits for, that becomes a whole one at once; where it is what a
+	// milestone asks for, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/evidence (the `AddEvidence` operationId).
+	AddEvidence(ctx context.Context, id RegistrationID, params *AddEvidenceParams, body AddEvidenceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExtendRegistrationWithBody Extend a protection
 	//
@@ -4142,6 +4261,26 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/registrations/{id}/revoke (the `RevokeRegistration` operationId).
 	RevokeRegistration(ctx context.Context, id RegistrationID, params *RevokeRegistrationParams, body RevokeRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TransferRegistrationWithBody Give a registration to another partner
+	//
+	// In the place in line and the window it has. The rules are asked for that partner; a 409 says what they would refuse. The partner it was of is told,
+	// and reads it no longer.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/transfer (the `TransferRegistration` operationId).
+	TransferRegistrationWithBody(ctx context.Context, id RegistrationID, params *TransferRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TransferRegistration Give a registration to another partner
+	//
+	// In the place in line and the window it has. The rules are asked for that partner; a 409 says what they would refuse. The partner it was of is told,
+	// and reads it no longer.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/transfer (the `TransferRegistration` operationId).
+	TransferRegistration(ctx context.Context, id RegistrationID, params *TransferRegistrationParams, body TransferRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// WithdrawRegistrationWithBody Withdraw a registration
 	//
@@ -5713,6 +5852,50 @@ func (c *Client) GetRegistration(ctx context.Context, id RegistrationID, reqEdit
 	return c.Client.Do(req)
 }
 
+// UpdateRegistrationWithBody Change what was filed
+//
+// The body is a merge patch (RFC 7396) of what was filed, in the fields of a registration's input: what is left out stays, `null`
+// takes out, a list takes the place of the list. What may be changed depends on the status; a 409 lists it. Contact, description, expected close
+// date, external id, and an amount that differs by no more than the programme passes over, are recorded. Any other change is decided again at once: the
+// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/registrations/{id} (the `UpdateRegistration` operationId).
+func (c *Client) UpdateRegistrationWithBody(ctx context.Context, id RegistrationID, params *UpdateRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateRegistrationRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateRegistration Change what was filed
+//
+// The body is a merge patch (RFC 7396) of what was filed, in the fields of a registration's input: what is left out stays, `null`
+// takes out, a list takes the place of the list. What may be changed depends on the status; a 409 lists it. Contact, description, expected close
+// date, external id, and an amount that differs by no more than the programme passes over, are recorded. Any other change is decided again at once: the
+// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/registrations/{id} (the `UpdateRegistration` operationId).
+func (c *Client) UpdateRegistration(ctx context.Context, id RegistrationID, params *UpdateRegistrationParams, body UpdateRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateRegistrationRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // AppealRegistrationWithBody Appeal
 //
 // The partner asks for another look, where the decision says that it can be appealed (`decision.appeal`) and within the time it
@@ -5762,6 +5945,46 @@ func (c *Client) AppealRegistration(ctx context.Context, id RegistrationID, para
 // Corresponds with GET /v1/registrations/{id}/decision (the `GetDecision` operationId).
 func (c *Client) GetDecision(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetDecisionRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddEvidenceWithBody Add evidence
+//
+// It is kept with the filing. Where it is what a conditional protection waits for, that becomes a whole one at once; where it is what a
+// milestone asks for, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/registrations/{id}/evidence (the `AddEvidence` operationId).
+func (c *Client) AddEvidenceWithBody(ctx context.Context, id RegistrationID, params *AddEvidenceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddEvidenceRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddEvidence Add evidence
+//
+// It is kept with the filing. Where it is what a conditional protection waits for, that becomes a whole one at once; where it is what a
+// milestone asks for, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/registrations/{id}/evidence (the `AddEvidence` operationId).
+func (c *Client) AddEvidence(ctx context.Context, id RegistrationID, params *AddEvidenceParams, body AddEvidenceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddEvidenceRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -5935,6 +6158,46 @@ func (c *Client) RevokeRegistrationWithBody(ctx context.Context, id Registration
 // Corresponds with POST /v1/registrations/{id}/revoke (the `RevokeRegistration` operationId).
 func (c *Client) RevokeRegistration(ctx context.Context, id RegistrationID, params *RevokeRegistrationParams, body RevokeRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRevokeRegistrationRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TransferRegistrationWithBody Give a registration to another partner
+//
+// In the place in line and the window it has. The rules are asked for that partner; a 409 says what they would refuse. The partner it was of is told,
+// and reads it no longer.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/registrations/{id}/transfer (the `TransferRegistration` operationId).
+func (c *Client) TransferRegistrationWithBody(ctx context.Context, id RegistrationID, params *TransferRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTransferRegistrationRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TransferRegistration Give a registration to another partner
+//
+// In the place in line and the window it has. The rules are asked for that partner; a 409 says what they would refuse. The partner it was of is told,
+// and reads it no longer.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/registrations/{id}/transfer (the `TransferRegistration` operationId).
+func (c *Client) TransferRegistration(ctx context.Context, id RegistrationID, params *TransferRegistrationParams, body TransferRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTransferRegistrationRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -9247,6 +9510,66 @@ func NewGetRegistrationRequest(server string, id RegistrationID) (*http.Request,
 	return req, nil
 }
 
+// NewUpdateRegistrationRequest calls the generic UpdateRegistration builder with application/json body
+func NewUpdateRegistrationRequest(server string, id RegistrationID, params *UpdateRegistrationParams, body UpdateRegistrationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateRegistrationRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewUpdateRegistrationRequestWithBody constructs an http.Request for the UpdateRegistration method, with any body, and a specified content type
+func NewUpdateRegistrationRequestWithBody(server string, id RegistrationID, params *UpdateRegistrationParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/registrations/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewAppealRegistrationRequest calls the generic AppealRegistration builder with application/json body
 func NewAppealRegistrationRequest(server string, id RegistrationID, params *AppealRegistrationParams, body AppealRegistrationJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -9336,6 +9659,66 @@ func NewGetDecisionRequest(server string, id RegistrationID) (*http.Request, err
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAddEvidenceRequest calls the generic AddEvidence builder with application/json body
+func NewAddEvidenceRequest(server string, id RegistrationID, params *AddEvidenceParams, body AddEvidenceJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAddEvidenceRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewAddEvidenceRequestWithBody constructs an http.Request for the AddEvidence method, with any body, and a specified content type
+func NewAddEvidenceRequestWithBody(server string, id RegistrationID, params *AddEvidenceParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/registrations/%s/evidence", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
 	}
 
 	return req, nil
@@ -9583,6 +9966,66 @@ func NewRevokeRegistrationRequestWithBody(server string, id RegistrationID, para
 	}
 
 	operationPath := fmt.Sprintf("/v1/registrations/%s/revoke", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewTransferRegistrationRequest calls the generic TransferRegistration builder with application/json body
+func NewTransferRegistrationRequest(server string, id RegistrationID, params *TransferRegistrationParams, body TransferRegistrationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewTransferRegistrationRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewTransferRegistrationRequestWithBody constructs an http.Request for the TransferRegistration method, with any body, and a specified content type
+func NewTransferRegistrationRequestWithBody(server string, id RegistrationID, params *TransferRegistrationParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/registrations/%s/transfer", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -11025,6 +11468,30 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/registrations/{id} (the `GetRegistration` operationId).
 	GetRegistrationWithResponse(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*GetRegistrationResponse, error)
 
+	// UpdateRegistrationWithBodyWithResponse Change what was filed
+	//
+	// The body is a merge patch (RFC 7396) of what was filed, in the fields of a registration's input: what is left out stays, `null`
+	// takes out, a list takes the place of the list. What may be changed depends on the status; a 409 lists it. Contact, description, expected close
+	// date, external id, and an amount that differs by no more than the programme passes over, are recorded. Any other change is decided again at once: the
+	// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/registrations/{id} (the `UpdateRegistration` operationId).
+	UpdateRegistrationWithBodyWithResponse(ctx context.Context, id RegistrationID, params *UpdateRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRegistrationResponse, error)
+
+	// UpdateRegistrationWithResponse Change what was filed
+	//
+	// The body is a merge patch (RFC 7396) of what was filed, in the fields of a registration's input: what is left out stays, `null`
+	// takes out, a list takes the place of the list. What may be changed depends on the status; a 409 lists it. Contact, description, expected close
+	// date, external id, and an amount that differs by no more than the programme passes over, are recorded. Any other change is decided again at once: the
+	// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/registrations/{id} (the `UpdateRegistration` operationId).
+	UpdateRegistrationWithResponse(ctx context.Context, id RegistrationID, params *UpdateRegistrationParams, body UpdateRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRegistrationResponse, error)
+
 	// AppealRegistrationWithBodyWithResponse Appeal
 	//
 	// The partner asks for another look, where the decision says that it can be appealed (`decision.appeal`) and within the time it
@@ -11055,6 +11522,26 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /v1/registrations/{id}/decision (the `GetDecision` operationId).
 	GetDecisionWithResponse(ctx context.Context, id RegistrationID, reqEditors ...RequestEditorFn) (*GetDecisionResponse, error)
+
+	// AddEvidenceWithBodyWithResponse Add evidence
+	//
+	// It is kept with the filing. Where it is what a conditional protection waits for, that becomes a whole one at once; where it is what a
+	// milestone asks for, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/evidence (the `AddEvidence` operationId).
+	AddEvidenceWithBodyWithResponse(ctx context.Context, id RegistrationID, params *AddEvidenceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddEvidenceResponse, error)
+
+	// AddEvidenceWithResponse Add evidence
+	//
+	// It is kept with the filing. Where it is what a conditional protection waits for, that becomes a whole one at once; where it is what a
+	// milestone asks for, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/evidence (the `AddEvidence` operationId).
+	AddEvidenceWithResponse(ctx context.Context, id RegistrationID, params *AddEvidenceParams, body AddEvidenceJSONRequestBody, reqEditors ...RequestEditorFn) (*AddEvidenceResponse, error)
 
 	// ExtendRegistrationWithBodyWithResponse Extend a protection
 	//
@@ -11140,6 +11627,26 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/registrations/{id}/revoke (the `RevokeRegistration` operationId).
 	RevokeRegistrationWithResponse(ctx context.Context, id RegistrationID, params *RevokeRegistrationParams, body RevokeRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*RevokeRegistrationResponse, error)
+
+	// TransferRegistrationWithBodyWithResponse Give a registration to another partner
+	//
+	// In the place in line and the window it has. The rules are asked for that partner; a 409 says what they would refuse. The partner it was of is told,
+	// and reads it no longer.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/transfer (the `TransferRegistration` operationId).
+	TransferRegistrationWithBodyWithResponse(ctx context.Context, id RegistrationID, params *TransferRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TransferRegistrationResponse, error)
+
+	// TransferRegistrationWithResponse Give a registration to another partner
+	//
+	// In the place in line and the window it has. The rules are asked for that partner; a 409 says what they would refuse. The partner it was of is told,
+	// and reads it no longer.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/transfer (the `TransferRegistration` operationId).
+	TransferRegistrationWithResponse(ctx context.Context, id RegistrationID, params *TransferRegistrationParams, body TransferRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*TransferRegistrationResponse, error)
 
 	// WithdrawRegistrationWithBodyWithResponse Withdraw a registration
 	//
@@ -14976,6 +15483,82 @@ func (r GetRegistrationResponse) ContentType() string {
 	return ""
 }
 
+// UpdateRegistrationResponse200Headers the declared response headers of an HTTP 200 response for UpdateRegistration
+type UpdateRegistrationResponse200Headers struct {
+	IdempotentReplayed string
+}
+
+type UpdateRegistrationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MovedReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateRegistrationResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateRegistrationResponse) GetJSON200() *MovedReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r UpdateRegistrationResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r UpdateRegistrationResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r UpdateRegistrationResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UpdateRegistrationResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateRegistrationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateRegistrationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateRegistrationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateRegistrationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // AppealRegistrationResponse200Headers the declared response headers of an HTTP 200 response for AppealRegistration
 type AppealRegistrationResponse200Headers struct {
 	IdempotentReplayed string
@@ -15108,6 +15691,82 @@ func (r GetDecisionResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetDecisionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// AddEvidenceResponse200Headers the declared response headers of an HTTP 200 response for AddEvidence
+type AddEvidenceResponse200Headers struct {
+	IdempotentReplayed string
+}
+
+type AddEvidenceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MovedReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *AddEvidenceResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AddEvidenceResponse) GetJSON200() *MovedReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AddEvidenceResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AddEvidenceResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AddEvidenceResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AddEvidenceResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AddEvidenceResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AddEvidenceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AddEvidenceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AddEvidenceResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -15467,6 +16126,82 @@ func (r RevokeRegistrationResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RevokeRegistrationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// TransferRegistrationResponse200Headers the declared response headers of an HTTP 200 response for TransferRegistration
+type TransferRegistrationResponse200Headers struct {
+	IdempotentReplayed string
+}
+
+type TransferRegistrationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MovedReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *TransferRegistrationResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r TransferRegistrationResponse) GetJSON200() *MovedReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r TransferRegistrationResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r TransferRegistrationResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r TransferRegistrationResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r TransferRegistrationResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r TransferRegistrationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TransferRegistrationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TransferRegistrationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TransferRegistrationResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -17569,6 +18304,42 @@ func (c *ClientWithResponses) GetRegistrationWithResponse(ctx context.Context, i
 	return ParseGetRegistrationResponse(rsp)
 }
 
+// UpdateRegistrationWithBodyWithResponse Change what was filed
+//
+// The body is a merge patch (RFC 7396) of what was filed, in the fields of a registration's input: what is left out stays, `null`
+// takes out, a list takes the place of the list. What may be changed depends on the status; a 409 lists it. Contact, description, expected close
+// date, external id, and an amount that differs by no more than the programme passes over, are recorded. Any other change is decided again at once: the
+// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/registrations/{id} (the `UpdateRegistration` operationId).
+func (c *ClientWithResponses) UpdateRegistrationWithBodyWithResponse(ctx context.Context, id RegistrationID, params *UpdateRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRegistrationResponse, error) {
+	rsp, err := c.UpdateRegistrationWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateRegistrationResponse(rsp)
+}
+
+// UpdateRegistrationWithResponse Change what was filed
+//
+// The body is a merge patch (RFC 7396) of what was filed, in the fields of a registration's input: what is left out stays, `null`
+// takes out, a list takes the place of the list. What may be changed depends on the status; a 409 lists it. Contact, description, expected close
+// date, external id, and an amount that differs by no more than the programme passes over, are recorded. Any other change is decided again at once: the
+// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/registrations/{id} (the `UpdateRegistration` operationId).
+func (c *ClientWithResponses) UpdateRegistrationWithResponse(ctx context.Context, id RegistrationID, params *UpdateRegistrationParams, body UpdateRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRegistrationResponse, error) {
+	rsp, err := c.UpdateRegistration(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateRegistrationResponse(rsp)
+}
+
 // AppealRegistrationWithBodyWithResponse Appeal
 //
 // The partner asks for another look, where the decision says that it can be appealed (`decision.appeal`) and within the time it
@@ -17616,6 +18387,38 @@ func (c *ClientWithResponses) GetDecisionWithResponse(ctx context.Context, id Re
 		return nil, err
 	}
 	return ParseGetDecisionResponse(rsp)
+}
+
+// AddEvidenceWithBodyWithResponse Add evidence
+//
+// It is kept with the filing. Where it is what a conditional protection waits for, that becomes a whole one at once; where it is what a
+// milestone asks for, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/evidence (the `AddEvidence` operationId).
+func (c *ClientWithResponses) AddEvidenceWithBodyWithResponse(ctx context.Context, id RegistrationID, params *AddEvidenceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddEvidenceResponse, error) {
+	rsp, err := c.AddEvidenceWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddEvidenceResponse(rsp)
+}
+
+// AddEvidenceWithResponse Add evidence
+//
+// It is kept with the filing. Where it is what a conditional protection waits for, that becomes a whole one at once; where it is what a
+// milestone asks for, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/evidence (the `AddEvidence` operationId).
+func (c *ClientWithResponses) AddEvidenceWithResponse(ctx context.Context, id RegistrationID, params *AddEvidenceParams, body AddEvidenceJSONRequestBody, reqEditors ...RequestEditorFn) (*AddEvidenceResponse, error) {
+	rsp, err := c.AddEvidence(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddEvidenceResponse(rsp)
 }
 
 // ExtendRegistrationWithBodyWithResponse Extend a protection
@@ -17755,6 +18558,38 @@ func (c *ClientWithResponses) RevokeRegistrationWithResponse(ctx context.Context
 		return nil, err
 	}
 	return ParseRevokeRegistrationResponse(rsp)
+}
+
+// TransferRegistrationWithBodyWithResponse Give a registration to another partner
+//
+// In the place in line and the window it has. The rules are asked for that partner; a 409 says what they would refuse. The partner it was of is told,
+// and reads it no longer.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/transfer (the `TransferRegistration` operationId).
+func (c *ClientWithResponses) TransferRegistrationWithBodyWithResponse(ctx context.Context, id RegistrationID, params *TransferRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TransferRegistrationResponse, error) {
+	rsp, err := c.TransferRegistrationWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTransferRegistrationResponse(rsp)
+}
+
+// TransferRegistrationWithResponse Give a registration to another partner
+//
+// In the place in line and the window it has. The rules are asked for that partner; a 409 says what they would refuse. The partner it was of is told,
+// and reads it no longer.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/transfer (the `TransferRegistration` operationId).
+func (c *ClientWithResponses) TransferRegistrationWithResponse(ctx context.Context, id RegistrationID, params *TransferRegistrationParams, body TransferRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*TransferRegistrationResponse, error) {
+	rsp, err := c.TransferRegistration(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTransferRegistrationResponse(rsp)
 }
 
 // WithdrawRegistrationWithBodyWithResponse Withdraw a registration
@@ -20898,6 +21733,73 @@ func ParseGetRegistrationResponse(rsp *http.Response) (*GetRegistrationResponse,
 	return response, nil
 }
 
+// ParseUpdateRegistrationResponse parses an HTTP response from a UpdateRegistrationWithResponse call
+func ParseUpdateRegistrationResponse(rsp *http.Response) (*UpdateRegistrationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateRegistrationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MovedReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateRegistrationResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseAppealRegistrationResponse parses an HTTP response from a AppealRegistrationWithResponse call
 func ParseAppealRegistrationResponse(rsp *http.Response) (*AppealRegistrationResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -21007,6 +21909,73 @@ func ParseGetDecisionResponse(rsp *http.Response) (*GetDecisionResponse, error) 
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseAddEvidenceResponse parses an HTTP response from a AddEvidenceWithResponse call
+func ParseAddEvidenceResponse(rsp *http.Response) (*AddEvidenceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AddEvidenceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MovedReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers AddEvidenceResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
@@ -21307,6 +22276,73 @@ func ParseRevokeRegistrationResponse(rsp *http.Response) (*RevokeRegistrationRes
 	switch {
 	case rsp.StatusCode == 200:
 		var headers RevokeRegistrationResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseTransferRegistrationResponse parses an HTTP response from a TransferRegistrationWithResponse call
+func ParseTransferRegistrationResponse(rsp *http.Response) (*TransferRegistrationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TransferRegistrationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MovedReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers TransferRegistrationResponse200Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

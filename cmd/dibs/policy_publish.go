@@ -42,7 +42,7 @@ func (f *keyFlag) actor(ctx context.Context, e *engine.Engine) (deal.Actor, erro
 	case k.Role != "policy" && k.Role != "admin":
 		return deal.Actor{}, fmt.Errorf("key %s has the role %s: only policy and admin publish", k.ID, k.Role)
 	}
-	return deal.Actor{KeyID: k.ID, Role: k.Role}, nil
+	return deal.Actor{KeyID: k.ID, Role: k.Role, PersonID: k.PersonID}, nil
 }
 
 func (f *versionFlags) kind() string {

@@ -224,7 +224,7 @@ func TestPolicyVersions(t *testing.T) {
 		{"", "publish --version 2", exitOK, "t version 2 is live"},
 		{"", "publish --version 1", exitOK, "default version 1 is live"},
 		{two, "publish - --draft", exitOK, "t version 3 is a draft"},
-		{"", "publish --version 3", exitUsage, "another key"},
+		{"", "publish --version 3", exitUsage, "somebody else"},
 		{plan, "publish - --effective-from 2099-02-01", exitOK, "p version 1 decides from 2099-01-31T15:00:00Z on"},
 		{"", "publish --version 1 --territories", exitOK, "p version 1 is live"},
 	} {

@@ -131,13 +131,13 @@ var Mutants = []Mutant{
 	{
 		Name: "end-unwritten", Breaks: "a window that has ended is freed without an entry that says so",
 		Edits: []Edit{{committer, "\t\tif err := e.add(b, a); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\tpromoted := map[string]bool{}\n",
-			"\t\t_ = a\n\t\te.view.mu.Lock()\n\t\te.view.putRegistration(lapsed)\n\t\te.view.mu.Unlock()\n\t}\n\tpromoted := map[string]bool{}\n"}},
+			"\t\t_ = a\n\t\te.view.mu.Lock()\n\t\te.view.putRegistration(&gone[i])\n\t\te.view.mu.Unlock()\n\t}\n\tpromoted := map[string]bool{}\n"}},
 		Tune: func(c *Config) { c.Faults = map[string]int{"clock jump": 6} },
 	},
 	{
 		Name: "ends-interleaved", Breaks: "the next in line is granted what has ended before the end is written (the harness's own first find)",
 		Edits: []Edit{{committer, "\t\tif err := e.add(b, a); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\tpromoted := map[string]bool{}\n",
-			"\t\tif err := e.add(b, a); err != nil {\n\t\t\treturn err\n\t\t}\n\t\tif err := e.promote(b, lapsed.CustomerRef.Key(), now); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\tpromoted := map[string]bool{}\n"}},
+			"\t\tif err := e.add(b, a); err != nil {\n\t\t\treturn err\n\t\t}\n\t\tif err := e.promote(b, gone[i].CustomerRef.Key(), now); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\tpromoted := map[string]bool{}\n"}},
 		Tune: func(c *Config) { c.Faults = map[string]int{"clock jump": 6} },
 	},
 	{

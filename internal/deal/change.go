@@ -22,6 +22,13 @@ type Change struct {
 	Deleted       []RecordRef         `json:"deleted,omitempty"`
 	Documents     []Document          `json:"documents,omitempty"`
 	Keys          []Key               `json:"keys,omitempty"`
+	Events        []EventRef          `json:"events,omitempty"` // told of the entry; filled in when it is sealed
+}
+
+// EventRef commits an entry to one event that tells of it.
+type EventRef struct {
+	ID     string `json:"id"`
+	Digest []byte `json:"digest"` // SHA-256 of the event
 }
 
 // RecordRef names one row of reference data.
@@ -153,6 +160,7 @@ const (
 	EntryExpired      = "registration.expired"
 	EntryReleased     = "registration.released"
 	EntryResolved     = "registration.resolved" // people, or silence, have decided its case
+	EntryUpdated      = "registration.updated"
 	EntryRegistration = "registration.imported"
 	EntryRecords      = "records.imported"
 	EntryDeleted      = "records.deleted"

@@ -132,10 +132,20 @@ func (t *ExtensionTerms) Lacks(reason string, evidence []Evidence, since time.Ti
 	return lacks, judged
 }
 
+// Milestone is something that has to happen while a protection runs.
+type Milestone struct {
+	Need     string    `json:"need"`
+	DueAt    time.Time `json:"due_at"`
+	OnMiss   string    `json:"on_miss,omitempty"` // expire: the protection ends then; else it is told of
+	MetAt    time.Time `json:"met_at,omitzero"`
+	MissedAt time.Time `json:"missed_at,omitzero"`
+}
+
 // MilestoneTerms is something that must happen within days of the start.
 type MilestoneTerms struct {
-	Days int    `json:"days"`
-	Need string `json:"need"`
+	OnMiss string `json:"on_miss,omitempty"` // expire or tell; empty: tell
+	Days   int    `json:"days"`
+	Need   string `json:"need"`
 }
 
 // Benefit is a named value the policy grants: a margin class, a discount.

@@ -24,13 +24,17 @@ const (
 	EventSilence  Event = "silence" // nobody has decided its case in time, so the policy does
 	EventReopen   Event = "reopen"  // its case is looked at once more
 	EventAppeal   Event = "appeal"
-	EventClose    Event = "close"   // what it waits behind is won
-	EventRespond  Event = "respond" // the partner answers what it was asked
+	EventClose    Event = "close"    // what it waits behind is won
+	EventRespond  Event = "respond"  // the partner answers what it was asked
+	EventTransfer Event = "transfer" // staff give it to another partner, for whom the rules are asked again
+	EventEvidence Event = "evidence" // evidence is added, which may meet a condition or milestones
+	EventMiss     Event = "miss"     // a milestone was not met in time, and the policy only tells of it
+	EventUpdate   Event = "update"   // the partner changes what it filed; what was returned, and a material change, is decided again
 )
 
 // Events lists every Event.
 var Events = []Event{EventDecide, EventExpire, EventRelease, EventExtend, EventWithdraw, EventRevoke, EventWon, EventLost, EventResolve, EventSilence,
-	EventReopen, EventAppeal, EventClose, EventRespond}
+	EventReopen, EventAppeal, EventClose, EventRespond, EventUpdate, EventEvidence, EventMiss, EventTransfer}
 
 // EventRule says of an event who may bring it about, what it needs, and what becomes of the line behind.
 type EventRule struct {
@@ -56,6 +60,10 @@ var EventRules = map[Event]EventRule{
 	EventReopen:   {Roles: []string{"ops", "admin"}, Reason: true, Entry: "registration.reopened"},
 	EventAppeal:   {Roles: []string{"portal", "ops", "admin"}, Reason: true, Entry: "registration.appealed"},
 	EventRespond:  {Roles: []string{"portal", "ops", "admin"}, Reason: true, Entry: "registration.answered"},
+	EventEvidence: {Roles: []string{"portal", "ops", "admin"}, Entry: "registration.evidence_added"},
+	EventTransfer: {Roles: []string{"ops", "admin"}, Reason: true, Promotes: true, Entry: EntryDecided},
+	EventMiss:     {Entry: "registration.milestone_missed"},
+	EventUpdate:   {Roles: []string{"portal", "ops", "admin"}, Promotes: true, Entry: EntryUpdated},
 }
 
 // decided are the statuses a decision can lead to.
@@ -65,17 +73,22 @@ var decided = []Status{StatusProtected, StatusConditional, StatusEscalated, Stat
 // status or an event that is not here is the end of a life, or impossible.
 var lifecycle = map[Status]map[Event][]Status{
 	StatusReceived: {EventDecide: decided},
-	StatusReturned: {EventWithdraw: {StatusWithdrawn}, EventRevoke: {StatusRevoked}, EventLost: {StatusLost}, EventReopen: {StatusEscalated}},
+	StatusReturned: {EventWithdraw: {StatusWithdrawn}, EventRevoke: {StatusRevoked}, EventLost: {StatusLost}, EventReopen: {StatusEscalated},
+		EventUpdate: decided},
 	StatusWaitlisted: {EventDecide: decided, EventWithdraw: {StatusWithdrawn}, EventRevoke: {StatusRevoked},
-		EventLost: {StatusLost}, EventResolve: decided, EventReopen: {StatusEscalated}, EventAppeal: {StatusWaitlisted}, EventClose: {StatusRouted}},
+		EventLost: {StatusLost}, EventResolve: decided, EventReopen: {StatusEscalated}, EventAppeal: {StatusWaitlisted}, EventClose: {StatusRouted},
+		EventUpdate: decided, EventEvidence: {StatusWaitlisted}, EventTransfer: decided},
 	StatusEscalated: {EventDecide: decided, EventRelease: {StatusEscalated}, EventWithdraw: {StatusWithdrawn}, EventRevoke: {StatusRevoked},
-		EventLost: {StatusLost}, EventResolve: decided, EventSilence: decided, EventRespond: {StatusEscalated}},
+		EventLost: {StatusLost}, EventResolve: decided, EventSilence: decided, EventRespond: {StatusEscalated}, EventUpdate: decided,
+		EventEvidence: {StatusEscalated}},
 	StatusRouted: {EventReopen: {StatusEscalated}, EventAppeal: {StatusEscalated}},
 	StatusMerged: {EventReopen: {StatusEscalated}, EventAppeal: {StatusEscalated}},
 	StatusConditional: {EventExpire: {StatusExpired}, EventWithdraw: {StatusWithdrawn}, EventRevoke: {StatusRevoked},
-		EventLost: {StatusLost}},
+		EventLost: {StatusLost}, EventUpdate: decided, EventEvidence: {StatusConditional, StatusProtected}, EventMiss: {StatusConditional},
+		EventTransfer: decided},
 	StatusProtected: {EventExpire: {StatusExpired}, EventExtend: {StatusProtected}, EventWithdraw: {StatusWithdrawn},
-		EventRevoke: {StatusRevoked}, EventWon: {StatusWon}, EventLost: {StatusLost}},
+		EventRevoke: {StatusRevoked}, EventWon: {StatusWon}, EventLost: {StatusLost}, EventUpdate: decided,
+		EventEvidence: {StatusProtected}, EventMiss: {StatusProtected}, EventTransfer: decided},
 }
 
 // After returns the statuses the event can lead to in s; none when it is impossible.
@@ -120,6 +133,10 @@ type Move struct {
 	To       Status      `json:"to"`
 	Reason   string      `json:"reason,omitempty"`   // in words; personal, as every free text
 	Evidence []Evidence  `json:"evidence,omitempty"` // what an extension, an appeal or an answer rests on
+	Missed   string      `json:"missed,omitempty"`   // the milestone that was not met, when that ended it or is told of
+	Met      []string    `json:"met,omitempty"`      // of evidence: the condition and the milestones it met
+	Before   string      `json:"before,omitempty"`   // of a transfer: the partner it was of
+	Changed  []string    `json:"changed,omitempty"`  // of an update: the fields of the filing
 	Policy   DocumentRef `json:"policy"`             // for what a protection's terms allow, the policy that granted it; else the live one
 }
 
@@ -139,8 +156,11 @@ func (m *Move) Validate(now time.Time) FieldErrors {
 		e.Add("reason", "is required: say why, in words")
 	}
 	e.text("reason", m.Reason, MaxText)
-	if len(m.Evidence) > 0 && m.Event != EventExtend && m.Event != EventAppeal && m.Event != EventRespond {
-		e.Add("evidence", "only an extension, an appeal or an answer rests on evidence")
+	if len(m.Evidence) > 0 && m.Event != EventExtend && m.Event != EventAppeal && m.Event != EventRespond && m.Event != EventEvidence {
+		e.Add("evidence", "only an extension, an appeal or an answer rests on evidence; add it with /evidence")
+	}
+	if len(m.Evidence) == 0 && m.Event == EventEvidence {
+		e.Add("evidence", "is required: say what there is")
 	}
 	e.evidence(m.Evidence, now)
 	return e

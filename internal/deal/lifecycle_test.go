@@ -10,21 +10,21 @@ import (
 
 // The state machine, every status by every event, as ARCHITECTURE.md draws it: D is any status a decision leads to.
 const lifecycleTable = `
-              decide  expire   release    extend     withdraw   revoke   won  lost  resolve  silence  reopen     appeal      close   respond
-received      D       -        -          -          -          -        -    -     -        -        -          -           -       -
-returned      -       -        -          -          withdrawn  revoked  -    lost  -        -        escalated  -           -       -
-waitlisted    D       -        -          -          withdrawn  revoked  -    lost  D        -        escalated  waitlisted  routed  -
-escalated     D       -        escalated  -          withdrawn  revoked  -    lost  D        D        -          -           -       escalated
-conditional   -       expired  -          -          withdrawn  revoked  -    lost  -        -        -          -           -       -
-protected     -       expired  -          protected  withdrawn  revoked  won  lost  -        -        -          -           -       -
-routed        -       -        -          -          -          -        -    -     -        -        escalated  escalated   -       -
-merged        -       -        -          -          -          -        -    -     -        -        escalated  escalated   -       -
-expired       -       -        -          -          -          -        -    -     -        -        -          -           -       -
-withdrawn     -       -        -          -          -          -        -    -     -        -        -          -           -       -
-revoked       -       -        -          -          -          -        -    -     -        -        -          -           -       -
-won           -       -        -          -          -          -        -    -     -        -        -          -           -       -
-lost          -       -        -          -          -          -        -    -     -        -        -          -           -       -
-transferred   -       -        -          -          -          -        -    -     -        -        -          -           -       -`
+              decide  expire   release    extend     withdraw   revoke   won  lost  resolve  silence  reopen     appeal      close   respond  update  evidence               miss  transfer
+received      D       -        -          -          -          -        -    -     -        -        -          -           -       -  -  -                      -         -
+returned      -       -        -          -          withdrawn  revoked  -    lost  -        -        escalated  -           -       -  D  -                      -         -
+waitlisted    D       -        -          -          withdrawn  revoked  -    lost  D        -        escalated  waitlisted  routed  -  D  waitlisted             -         D
+escalated     D       -        escalated  -          withdrawn  revoked  -    lost  D        D        -          -           -       escalated  D  escalated              -  -
+conditional   -       expired  -          -          withdrawn  revoked  -    lost  -        -        -          -           -       -  D  conditional,protected  conditional  D
+protected     -       expired  -          protected  withdrawn  revoked  won  lost  -        -        -          -           -       -  D  protected              protected  D
+routed        -       -        -          -          -          -        -    -     -        -        escalated  escalated   -       -  -  -                      -         -
+merged        -       -        -          -          -          -        -    -     -        -        escalated  escalated   -       -  -  -                      -         -
+expired       -       -        -          -          -          -        -    -     -        -        -          -           -       -  -  -                      -         -
+withdrawn     -       -        -          -          -          -        -    -     -        -        -          -           -       -  -  -                      -         -
+revoked       -       -        -          -          -          -        -    -     -        -        -          -           -       -  -  -                      -         -
+won           -       -        -          -          -          -        -    -     -        -        -          -           -       -  -  -                      -         -
+lost          -       -        -          -          -          -        -    -     -        -        -          -           -       -  -  -                      -         -
+transferred   -       -        -          -          -          -        -    -     -        -        -          -           -       -  -  -                      -         -`
 
 func TestLifecycle(t *testing.T) {
 	t.Parallel()
@@ -47,7 +47,9 @@ func TestLifecycle(t *testing.T) {
 			case "D":
 				want = decided
 			default:
-				want = []Status{Status(cell)}
+				for one := range strings.SplitSeq(cell, ",") {
+					want = append(want, Status(one))
+				}
 			}
 			if got := s.After(e); !slices.Equal(got, want) {
 				t.Errorf("%s of %s leads to %v, want %v", e, s, got, want)

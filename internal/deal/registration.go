@@ -1,6 +1,7 @@
 package deal
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -70,7 +71,7 @@ func (d *Date) UnmarshalJSON(b []byte) error {
 }
 
 // Filing is what a partner files: the claim in the partner's own words, before anything is decided. It never changes;
-// an update is a new filing.
+// an update is a new filing, in the place of the old one.
 type Filing struct {
 	PartnerID     string `json:"partner_id"`
 	DistributorID string `json:"distributor_id,omitempty"`
@@ -486,8 +487,12 @@ type Registration struct {
 	Version     uint64      `json:"version"` // sequence of the last entry that changed it
 	Imported    bool        `json:"imported,omitempty"`
 	KeepsPlace  bool        `json:"keeps_place,omitempty"` // returned, and in line meanwhile
+	PlaceAt     uint64      `json:"place_at,omitempty"`    // the entry by which it took its place in line anew; zero: that of its filing
+	PersonalAt  uint64      `json:"personal_at,omitempty"` // the entry that has the filing's personal data; zero: that of its filing
+	NotAfter    time.Time   `json:"not_after,omitzero"`    // a protection that is granted again, after a change, ends by then
 	Limit       *ScopeLimit `json:"limit,omitempty"`       // the part of the filing the claim is for, when a ruling split it
 	Extensions  int         `json:"extensions,omitempty"`  // of the present protection
+	Milestones  []Milestone `json:"milestones,omitempty"`  // of the present protection
 	EndedAt     time.Time   `json:"ended_at,omitzero"`     // when it was withdrawn, revoked, won or lost
 }
 
@@ -588,7 +593,7 @@ func (p *Protection) LiveAt(t time.Time) bool {
 func (r *Registration) HoldsAt(t time.Time) bool {
 	switch r.Status {
 	case StatusProtected, StatusConditional:
-		return r.Protection.LiveAt(t)
+		return r.Protection.LiveAt(t) && !r.lapsedAt(t)
 	case StatusEscalated:
 		return r.Hold.LiveAt(t)
 	}
@@ -611,11 +616,40 @@ func (r *Registration) ClaimAt(t time.Time) bool {
 // StatusAt returns the status as of t: a protection that has ended reads expired from that instant on, whether or
 // not the entry that records it has been written.
 func (r *Registration) StatusAt(t time.Time) Status {
-	if (r.Status == StatusProtected || r.Status == StatusConditional) && r.Protection != nil && !t.Before(r.Protection.EndsAt) {
+	if (r.Status == StatusProtected || r.Status == StatusConditional) && r.Protection != nil && (!t.Before(r.Protection.EndsAt) || r.lapsedAt(t)) {
 		return StatusExpired
 	}
 	return r.Status
 }
+
+// NextMilestone returns the milestone that falls due first of those that were neither met nor missed, or nil.
+func (r *Registration) NextMilestone() (next *Milestone) {
+	for i := range r.Milestones {
+		if m := &r.Milestones[i]; m.MetAt.IsZero() && m.MissedAt.IsZero() && (next == nil || m.DueAt.Before(next.DueAt)) {
+			next = m
+		}
+	}
+	return next
+}
+
+// lapsedAt reports whether a milestone that was not met has ended the protection by t.
+func (r *Registration) lapsedAt(t time.Time) bool {
+	return slices.ContainsFunc(r.Milestones, func(m Milestone) bool {
+		return m.OnMiss == OnMissExpire && m.MetAt.IsZero() && m.MissedAt.IsZero() && !t.Before(m.DueAt)
+	})
+}
+
+// What becomes of a protection whose milestone is missed.
+const (
+	OnMissExpire = "expire"
+	OnMissTell   = "tell"
+)
+
+// Place is the registration's place in line: an entry of the ledger, and the lower the earlier.
+func (r *Registration) Place() uint64 { return cmp.Or(r.PlaceAt, r.Sequence) }
+
+// PersonalEntry is the entry that has the personal data of the filing.
+func (r *Registration) PersonalEntry() uint64 { return cmp.Or(r.PersonalAt, r.Sequence) }
 
 // Label names the site for a reader: its name, else its place.
 func (s Site) Label() string {

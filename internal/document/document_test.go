@@ -277,7 +277,7 @@ inner: &there {value: z}
 `
 	s, r := read(doc)
 	var got []string
-	for _, e := range r.Err().(Errors) {
+	for _, e := range all(t, r) {
 		got = append(got, e.Error())
 	}
 	for i, want := range []string{
@@ -303,7 +303,7 @@ inner: &there {value: z}
 	}
 	// A long list of slips is read once, not once for each.
 	big := Parse([]byte("nested:\n"+strings.Repeat("  - value: a: b\n", 200_000)), 1<<24)
-	if n := len(big.Err().(Errors)); n != maxErrors+1 {
+	if n := len(all(t, big)); n != maxErrors+1 {
 		t.Errorf("%d errors: %v", n, big.Err())
 	}
 }
@@ -358,4 +358,13 @@ new: |
 	if _, err := Diff([]byte(before), []byte("a: [b"), 1000); err == nil {
 		t.Error("what is not YAML differs in nothing")
 	}
+}
+
+func all(t *testing.T, r *Reader) Errors {
+	t.Helper()
+	var errs Errors
+	if !errors.As(r.Err(), &errs) {
+		t.Fatalf("%v", r.Err())
+	}
+	return errs
 }

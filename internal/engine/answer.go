@@ -39,6 +39,15 @@ type AnswerProtection struct {
 	Scope    AnswerScope `json:"scope"`
 	StartsAt time.Time   `json:"starts_at"`
 	EndsAt   time.Time   `json:"ends_at"`
+
+	Milestones []AnswerMilestone `json:"milestones,omitempty"`
+}
+
+// AnswerMilestone is what the partner has to show while the protection runs, and by when.
+type AnswerMilestone struct {
+	Need  string    `json:"need"`
+	DueAt time.Time `json:"due_at"`
+	MetAt time.Time `json:"met_at,omitzero"`
 }
 
 // AnswerScope repeats the partner's own words: the customer as filed, not as resolved.
@@ -108,6 +117,9 @@ func AnswerFor(r *deal.Registration, d *deal.Decision, c *deal.Case, now time.Ti
 			scope.Sites = append(scope.Sites, s.Label())
 		}
 		a.Decision.Protection = &AnswerProtection{Scope: scope, StartsAt: p.StartsAt, EndsAt: p.EndsAt}
+		for _, m := range r.Milestones {
+			a.Decision.Protection.Milestones = append(a.Decision.Protection.Milestones, AnswerMilestone{Need: m.Need, DueAt: m.DueAt, MetAt: m.MetAt})
+		}
 	}
 	if t := d.Route; t != nil {
 		a.Decision.Route = &AnswerRoute{To: t.To, Disposition: t.Disposition, Needs: t.Needs, ResubmitAfter: t.Resubmit}

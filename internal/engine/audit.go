@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -38,7 +39,7 @@ const maxProblems = 100
 // leaves, chain, Merkle hashes, head, personal data against its commitments, and every row that is a projection of the
 // entries. It needs no engine and no key, and writes nothing.
 func Verify(ctx context.Context, st store.Store) (Report, error) {
-	a := auditor{state: map[string][]byte{}}
+	a := auditor{state: map[string][]byte{}, events: map[string]told{}, since: math.MaxUint64}
 	head, err := st.Head(ctx)
 	if err != nil {
 		return a.Report, err
@@ -81,6 +82,9 @@ func Verify(ctx context.Context, st store.Store) (Report, error) {
 			a.found(e.Seq, "body", "%v", err)
 		} else {
 			a.fold(e.Seq, c)
+			for _, ev := range c.Events {
+				a.events[ev.ID] = told{e.Seq, e.At, ev.Digest}
+			}
 		}
 		at.Seq, at.Chain, now = e.Seq, e.Chain, e.At
 	}
@@ -99,6 +103,9 @@ func Verify(ctx context.Context, st store.Store) (Report, error) {
 		return a.Report, err
 	}
 	if err := a.tables(ctx, st, head); err != nil {
+		return a.Report, err
+	}
+	if err := a.outbox(ctx, st, head); err != nil {
 		return a.Report, err
 	}
 	if len(a.Problems) == 0 {
@@ -123,8 +130,20 @@ func Verify(ctx context.Context, st store.Store) (Report, error) {
 
 type auditor struct {
 	Report
-	state map[string][]byte // what the tables must hold, by kind and id
+	state  map[string][]byte // what the tables must hold, by kind and id
+	events map[string]told   // what the outbox must hold, by id
+	since  uint64            // the entry from which entries are committed to their events
 }
+
+// told is an event that an entry is committed to.
+type told struct {
+	seq    uint64
+	at     time.Time
+	digest []byte
+}
+
+// committedEvents is the generation whose entries are the first that are committed to their events.
+const committedEvents = 3
 
 func (a *auditor) found(seq uint64, what, format string, args ...any) {
 	if len(a.Problems) < maxProblems {
@@ -197,6 +216,10 @@ func (a *auditor) fold(seq uint64, c *deal.Change) {
 		delete(a.state, string(d.Kind)+" "+d.Key)
 	}
 	for _, d := range c.Documents {
+		var g generation
+		if d.Kind == deal.GenerationDocument && json.Unmarshal([]byte(d.Body), &g) == nil && g.Generation >= committedEvents {
+			a.since = min(a.since, seq)
+		}
 		put(fmt.Sprintf("document %s %d", d.Kind, d.Version), d)
 	}
 	for _, k := range c.Keys {
@@ -233,6 +256,47 @@ func (a *auditor) nodes(ctx context.Context, st store.Store, want []ledger.Node)
 	}
 	if i < len(want) {
 		a.found(0, "hash", "%d hashes are stored, %d follow from the entries", i, len(want))
+	}
+	return nil
+}
+
+// outbox compares the events with those that entries are committed to.
+func (a *auditor) outbox(ctx context.Context, st store.Store, head store.Head) error {
+	const page = 1000
+	seen, at := map[string]bool{}, uint64(0) // of one entry: a page may end in the middle of it
+	for after := uint64(0); ; {
+		events, err := st.Events(ctx, after, page)
+		if err != nil {
+			return err
+		}
+		for _, ev := range events {
+			if ev.Seq > head.Seq || seen[ev.ID] {
+				continue
+			}
+			if ev.Seq > at {
+				clear(seen)
+			}
+			at, seen[ev.ID] = ev.Seq, true
+			want, ok := a.events[ev.ID]
+			delete(a.events, ev.ID)
+			switch {
+			case !ok && ev.Seq >= a.since:
+				a.found(ev.Seq, "event", "%s is there and follows from no entry", ev.ID)
+			case ok && (ev.Seq != want.seq || !ev.At.Equal(want.at) || !bytes.Equal(ev.Digest(), want.digest)):
+				a.found(want.seq, "event", "%s is not what the entry is committed to", ev.ID)
+			}
+		}
+		if len(events) < page || events[len(events)-1].Seq > head.Seq {
+			break
+		}
+		if next := events[len(events)-1].Seq - 1; next > after { // its other events may be on the next page
+			after = next
+		} else {
+			return fmt.Errorf("entry %d has %d events or more", next+1, page)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(a.events)) {
+		a.found(a.events[id].seq, "event", "%s is missing", id)
 	}
 	return nil
 }

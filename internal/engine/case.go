@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/heap"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -191,7 +192,10 @@ func (e *Engine) silence(b *store.Batch, k deal.Case, now time.Time) (bool, erro
 		a, err := e.ruled(&k, ruling, &deal.Move{Event: deal.EventSilence}, deal.System, now)
 		return []addition{a}, err
 	}}
-	additions, err := e.derive(p, now)
+	additions, err := e.derive(b, p, now)
+	if errors.Is(err, errBatch) {
+		return false, err
+	}
 	if err != nil {
 		e.log.Warn("a case could not be decided as the policy says of silence; it is sent up", "case", k.ID, "cause", err)
 		return false, nil
@@ -286,7 +290,7 @@ func (e *Engine) again(b *store.Batch, ids []string, now time.Time) error {
 		if a == nil || b == nil {
 			return strings.Compare(x, y)
 		}
-		return cmp.Compare(a.Sequence, b.Sequence)
+		return cmp.Compare(a.Place(), b.Place())
 	})
 	for _, id := range ids {
 		if c := e.view.claims[id]; c != nil && c.Status == deal.StatusEscalated {
@@ -307,7 +311,10 @@ func (e *Engine) decideAgain(b *store.Batch, claim *deal.Registration, now time.
 		a, err := e.decided(r, search(e.view, ask(e.view, &r)), now)
 		return []addition{a}, err
 	}}
-	additions, err := e.derive(again, now)
+	additions, err := e.derive(b, again, now)
+	if errors.Is(err, errBatch) {
+		return err
+	}
 	if err != nil { // one that cannot be decided keeps its place; the others are not made to wait for it
 		e.log.Error("one in line could not be decided again", "registration", r.ID, "error", err)
 		return nil
@@ -363,7 +370,10 @@ func (e *Engine) closeLine(b *store.Batch, won *deal.Registration, now time.Time
 			a, err := e.ruled(nil, ruling, &deal.Move{Event: deal.EventClose}, deal.System, now)
 			return []addition{a}, err
 		}}
-		additions, err := e.derive(p, now)
+		additions, err := e.derive(b, p, now)
+		if errors.Is(err, errBatch) {
+			return err
+		}
 		if err != nil {
 			e.log.Error("one who waited for a deal that is won could not be told", "registration", id, "error", err)
 			continue

@@ -540,7 +540,7 @@ func TestActs(t *testing.T) {
 		t.Errorf("twice: %v", err)
 	}
 	seen := k.Version
-	k = b.done("ada", r.CaseID, Doing{Act: ActAssign, PersonID: "bob", Version: seen})
+	b.done("ada", r.CaseID, Doing{Act: ActAssign, PersonID: "bob", Version: seen})
 	k = b.done("bob", r.CaseID, Doing{Act: ActComment, Text: "Dan, yours?", Mentions: []string{"dan"}})
 	stale := protects()
 	stale.Version = seen
@@ -548,7 +548,7 @@ func TestActs(t *testing.T) {
 	if !errors.Is(err, deal.ErrStale) || !strings.Contains(err.Error(), "case.assigned by key_ada/ops/ada") || !strings.Contains(err.Error(), "case.commented") || !strings.Contains(err.Error(), fmt.Sprint(k.Version)) {
 		t.Errorf("decided on what was: %v", err)
 	}
-	k = b.done("bob", r.CaseID, Doing{Act: ActSnooze, Until: b.clock.now().Add(time.Hour)})
+	b.done("bob", r.CaseID, Doing{Act: ActSnooze, Until: b.clock.now().Add(time.Hour)})
 	b.clock.advance(time.Hour)
 	b.put()
 	if k = b.caseOf(r.ID); !k.SnoozedUntil.IsZero() {

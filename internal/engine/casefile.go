@@ -75,7 +75,10 @@ const (
 // File returns the page of a case as the actor reads it. What does not exist is deal.ErrNotFound.
 func (e *Engine) File(ctx context.Context, id string, by deal.Actor) (CaseFile, error) {
 	var f CaseFile
-	var err error
+	err := e.abreast(ctx) // what the key may do follows from the view
+	if err != nil {
+		return f, err
+	}
 	if f.Case, err = e.cfg.Store.Case(ctx, id); err != nil {
 		return f, err
 	}

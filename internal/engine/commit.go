@@ -443,7 +443,7 @@ var errBatch = errors.New("batch")
 // applyOne derives one proposal's entries, adds them to the batch and to the view. A proposal that fails, or panics,
 // leaves both as they were.
 func (e *Engine) applyOne(b *store.Batch, p *proposal, now time.Time) (entry store.Entry, err error) {
-	additions, err := e.derive(p, now)
+	additions, err := e.derive(b, p, now)
 	if err != nil {
 		return store.Entry{}, err
 	}
@@ -467,7 +467,26 @@ func (e *Engine) applyOne(b *store.Batch, p *proposal, now time.Time) (entry sto
 	return entry, nil
 }
 
-func (e *Engine) derive(p *proposal, now time.Time) (_ []addition, err error) {
+// derive derives a proposal's entries, after the ends of windows on which they rest.
+func (e *Engine) derive(b *store.Batch, p *proposal, now time.Time) ([]addition, error) {
+	for {
+		additions, err := e.deriveOnce(p, now)
+		if err != nil {
+			return nil, err
+		}
+		rests := e.view.rests(additions)
+		if len(rests) == 0 {
+			return additions, nil
+		}
+		for _, key := range rests {
+			if err := e.writeEnds(b, e.view.takeLateOf(key, now), now); err != nil {
+				return nil, errors.Join(errBatch, err)
+			}
+		}
+	}
+}
+
+func (e *Engine) deriveOnce(p *proposal, now time.Time) (_ []addition, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			e.log.Error("a request could not be decided", "panic", r, "stack", stack())
@@ -499,10 +518,27 @@ func (e *Engine) add(b *store.Batch, a addition) error {
 	return e.view.apply(a.change)
 }
 
-// expire writes the ends of windows that have ended and what follows from clocks of cases that have run out, before anything is decided that could grant what they freed. All ends
-// come before the first promotion: windows end together, at midnight, and a promotion grants what has ended, written or not.
+// endsAtOnce is about how many ends one commit writes. Many windows end together, at midnight, and whoever registers then must not wait
+// for all of them: the others are written by the commits after it.
+const endsAtOnce = 50
+
+// expire writes ends of windows that have ended and what follows from clocks of cases that have run out. An end that has not been written yet
+// holds nothing, and before anything is decided that rests on it (view.rests), it is written, with what follows from it for those in line.
 func (e *Engine) expire(b *store.Batch, now time.Time) error {
-	due := e.view.popDue(now)
+	e.view.fallDue(now)
+	if err := e.writeEnds(b, e.view.takeLate(endsAtOnce, now), now); err != nil {
+		return err
+	}
+	return e.ring(b, now)
+}
+
+// writeEnds writes the ends of windows, of whole customers. All ends come before the first promotion: a promotion grants what has ended,
+// written or not.
+func (e *Engine) writeEnds(b *store.Batch, due []*deal.Registration, now time.Time) error {
+	due, err := e.writeMisses(b, due, now)
+	if err != nil {
+		return err
+	}
 	gone := make([]deal.Registration, len(due))
 	for i, r := range due {
 		gone[i] = *r
@@ -523,7 +559,29 @@ func (e *Engine) expire(b *store.Batch, now time.Time) error {
 			}
 		}
 	}
-	return e.ring(b, now)
+	return nil
+}
+
+// writeMisses writes the milestones that were missed and end nothing, and returns the claims that have ended besides: nobody may have been at
+// work for long.
+func (e *Engine) writeMisses(b *store.Batch, due []*deal.Registration, now time.Time) (ended []*deal.Registration, err error) {
+	for _, r := range due {
+		for m := r.NextMilestone(); r.Status != deal.StatusEscalated && m != nil && m.OnMiss != deal.OnMissExpire && !now.Before(m.DueAt) && m.DueAt.Before(r.Protection.EndsAt); m = r.NextMilestone() {
+			missed := *r
+			a, err := e.ended(&missed, b.NextSeq(), now)
+			if err != nil {
+				return nil, err
+			}
+			if err := e.add(b, a); err != nil {
+				return nil, err
+			}
+			r = e.view.claims[r.ID]
+		}
+		if !now.Before(endOf(r)) {
+			ended = append(ended, r)
+		}
+	}
+	return ended, nil
 }
 
 // maxPromotions bounds how many of those in line are decided again when holders of one customer go.

@@ -20,6 +20,9 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 	}
 	r.CustomerRef = d.Resolution.Ref
 	r.Protection, r.Hold, r.KeepsPlace = nil, nil, false
+	if verdict.Outcome != deal.Protect {
+		r.NotAfter, r.Milestones = time.Time{}, nil
+	}
 	set := v.policy.Settings()
 	scope := scopeOf(r, r.CustomerRef, set)
 	zone := set.Timezone
@@ -28,12 +31,16 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 		r.Status = deal.StatusProtected
 		r.Protection = &deal.Protection{Scope: scope, StartsAt: now, EndsAt: windowEnd(*verdict.Terms, r.ReceivedAt, now, r.Filing.ExpectedCloseDate, zone),
 			Anchor: verdict.Terms.Anchor, Shared: !verdict.Terms.Exclusive}
+		if r.NotAfter.After(now) && r.Protection.EndsAt.After(r.NotAfter) {
+			r.Protection.EndsAt = r.NotAfter
+		}
 		if c := verdict.Terms.Condition; c != nil {
 			r.Status = deal.StatusConditional
 			if end := endOfDay(now, c.Days, zone); end.Before(r.Protection.EndsAt) {
 				r.Protection.EndsAt = end
 			}
 		}
+		r.Milestones = milestones(r.Milestones, verdict.Terms.Milestones, now, zone)
 		if r.Protection.Shared {
 			r.Protection.Share = share(v, r, scope, now)
 		}
@@ -51,6 +58,20 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 			r.Hold = &deal.Protection{Scope: scope, StartsAt: now, EndsAt: endOfDay(now, h.Days, zone), Anchor: "submission"}
 		}
 	}
+}
+
+// milestones are those of a protection that begins now. One that was met before, under a decision that this one takes the place of, is met.
+func milestones(before []deal.Milestone, terms []deal.MilestoneTerms, now time.Time, zone *time.Location) (out []deal.Milestone) {
+	for _, t := range terms {
+		m := deal.Milestone{Need: t.Need, DueAt: endOfDay(now, t.Days, zone), OnMiss: t.OnMiss}
+		for _, b := range before {
+			if b.Need == m.Need {
+				m.MetAt = b.MetAt
+			}
+		}
+		out = append(out, m)
+	}
+	return out
 }
 
 func statusOf(d deal.Disposition) deal.Status {
@@ -129,49 +150,51 @@ func share(v *view, r *deal.Registration, scope deal.Scope, now time.Time) strin
 
 // inLine orders those who wait for what the customer's holder had, by the policy's waitlist criteria, then by filing.
 func inLine(v *view, ids []string) []string {
-	set := v.policy.Settings()
 	out := slices.Clone(ids)
-	if len(set.Waitlist) == 0 {
-		return out
-	}
+	slices.SortStableFunc(out, func(x, y string) int { return v.compareInLine(v.claims[x], v.claims[y]) })
+	return out
+}
+
+// compareInLine is negative when a comes before b in the line for a customer, by the policy's criteria, then by filing.
+func (v *view) compareInLine(a, b *deal.Registration) int {
+	set := v.policy.Settings()
 	has := func(r *deal.Registration, kind string) int {
 		if slices.ContainsFunc(r.Filing.Evidence, func(e deal.Evidence) bool { return e.Kind == kind }) {
 			return 0
 		}
 		return 1
 	}
-	slices.SortStableFunc(out, func(x, y string) int {
-		a, b := v.claims[x], v.claims[y]
-		for _, by := range set.Waitlist {
-			c := 0
-			switch by {
-			case "letter", "meeting":
-				c = cmp.Compare(has(a, by), has(b, by))
-			case "tier":
-				c = cmp.Compare(tierRank(v, b, set), tierRank(v, a, set))
-			case "amount":
-				p, _ := v.convert(total(&a.Filing), set.Currency, a.ReceivedAt)
-				q, _ := v.convert(total(&b.Filing), set.Currency, b.ReceivedAt)
-				c = cmp.Compare(q, p)
-			case "incumbent":
-				last := v.incumbent(a.CustomerRef.AccountID)
-				self := func(r *deal.Registration) int {
-					if last != nil && last.PartnerID == r.Filing.PartnerID {
-						return 0
-					}
-					return 1
+	for _, by := range set.Waitlist {
+		c := 0
+		switch by {
+		case "letter", "meeting":
+			c = cmp.Compare(has(a, by), has(b, by))
+		case "tier":
+			c = cmp.Compare(tierRank(v, b, set), tierRank(v, a, set))
+		case "amount":
+			p, _ := v.convert(total(&a.Filing), set.Currency, a.ReceivedAt)
+			q, _ := v.convert(total(&b.Filing), set.Currency, b.ReceivedAt)
+			c = cmp.Compare(q, p)
+		case "incumbent":
+			last := v.incumbent(a.CustomerRef.AccountID)
+			self := func(r *deal.Registration) int {
+				if last != nil && last.PartnerID == r.Filing.PartnerID {
+					return 0
 				}
-				c = cmp.Compare(self(a), self(b))
-			case "submitted":
-				c = cmp.Compare(a.Sequence, b.Sequence)
+				return 1
 			}
-			if c != 0 {
-				return c
-			}
+			c = cmp.Compare(self(a), self(b))
+		case "submitted":
+			c = cmp.Compare(a.Place(), b.Place())
+		default:
+			field := strings.TrimPrefix(by, "custom.")
+			c = cmp.Compare(set.Weight(field, b.Filing.Custom[field]), set.Weight(field, a.Filing.Custom[field]))
 		}
-		return 0
-	})
-	return out
+		if c != 0 {
+			return c
+		}
+	}
+	return cmp.Compare(a.Place(), b.Place())
 }
 
 func tierRank(v *view, r *deal.Registration, set policy.Settings) int {

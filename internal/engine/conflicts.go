@@ -164,9 +164,19 @@ func (f *finder) claim(claim *deal.Registration, o deal.Overlap, by deal.Match) 
 }
 
 // reckonsWith reports whether the claim stands before this registration: it holds, or it was filed earlier and waits. What
-// is decided again, when a holder before it has gone, does not wait for those behind it, nor for itself.
+// is decided again, when a holder before it has gone, does not wait for those behind it, nor for itself: of two in line, the
+// policy's order says which is behind.
 func (f *finder) reckonsWith(claim *deal.Registration) bool {
-	return claim.ID != f.r.ID && claim.ClaimAt(f.now) && (claim.Sequence < f.r.Sequence || claim.HoldsAt(f.now))
+	switch {
+	case claim.ID == f.r.ID || !claim.ClaimAt(f.now):
+		return false
+	case claim.HoldsAt(f.now):
+		return true
+	}
+	if self := f.v.claims[f.r.ID]; self != nil && self.Status == deal.StatusWaitlisted && claim.Status == deal.StatusWaitlisted && self.CustomerRef == claim.CustomerRef {
+		return f.v.compareInLine(claim, self) < 0
+	}
+	return claim.Place() < f.r.Place()
 }
 
 // holdingWindow returns the window by which the registration holds, if it holds at all.

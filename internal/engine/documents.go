@@ -84,8 +84,8 @@ func (e *Engine) SaveDocument(ctx context.Context, q Request, kind string, body 
 
 // Publish makes a saved version live, from the next entry on; an earlier version too, which is how one goes back.
 // Publishing the live version again changes nothing. A policy has to pass its own tests, and where it or the one it takes
-// over from says so (settings.publish) another key than the one that saved the version publishes it: deal.ErrNotPossible.
-// A territory plan whose check finds errors is not published: the error names each with line and column. A plan that says
+// over from says so (settings.publish) somebody else than who saved the version publishes it, by key and by person:
+// deal.ErrNotPossible. A territory plan whose check finds errors is not published: the error names each with line and column. A plan that says
 // when it begins is scheduled for then.
 func (e *Engine) Publish(ctx context.Context, q Request, kind string, version int) (deal.Document, error) {
 	return e.publish(ctx, q, kind, version, time.Time{})
@@ -283,7 +283,8 @@ func (e *Engine) vet(ctx context.Context, kind string, version int, from time.Ti
 // mayPublish holds a policy to two people, where it or the one that decides before it asks for them. from is zero for at
 // once.
 func (v *view) mayPublish(d deal.Document, by deal.Actor, from time.Time) error {
-	if d.Kind != deal.PolicyDocument || d.CreatedBy != by.KeyID || by == deal.System {
+	same := d.CreatedBy == by.KeyID || by.PersonID != "" && v.keys[d.CreatedBy].PersonID == by.PersonID
+	if d.Kind != deal.PolicyDocument || !same || by == deal.System {
 		return nil
 	}
 	ask := []string{d.Body}
@@ -300,7 +301,7 @@ func (v *view) mayPublish(d deal.Document, by deal.Actor, from time.Time) error 
 			return err
 		}
 		if p.Settings().TwoPeople {
-			return fmt.Errorf("%w: this key saved version %d, and the policy asks for two people; let another key publish it", deal.ErrNotPossible, d.Version)
+			return fmt.Errorf("%w: this key, or another of the same person, saved version %d, and the policy asks for two people; let somebody else publish it", deal.ErrNotPossible, d.Version)
 		}
 	}
 	return nil

@@ -180,10 +180,10 @@ func TestScheduleRefused(t *testing.T) {
 		{"a version there is not", schedule(second, deal.PolicyDocument, 9, day(1)), "policy version 9: "},
 		{"another kind", schedule(second, deal.SignerDocument, 1, day(1)), "signer version 1: "},
 		{"the live one", schedule(second, deal.PolicyDocument, 1, day(1)), "save the text again"},
-		{"one person for what asks for two", schedule(author, deal.PolicyDocument, two, day(10)), "another key"},
+		{"one person for what asks for two", schedule(author, deal.PolicyDocument, two, day(10)), "somebody else"},
 		{"two people", schedule(second, deal.PolicyDocument, two, day(10)), "scheduled"},
 		{"the same instant", schedule(second, deal.PolicyDocument, alone, day(10)), "version 2 is to begin"},
-		{"alone, after the one that asks for two", schedule(author, deal.PolicyDocument, alone, day(20)), "another key"},
+		{"alone, after the one that asks for two", schedule(author, deal.PolicyDocument, alone, day(20)), "somebody else"},
 		{"alone, before it", schedule(author, deal.PolicyDocument, alone, day(5)), "scheduled"},
 		{"moved", schedule(author, deal.PolicyDocument, alone, day(6)), "scheduled"},
 		{"cancel of the live one", cancel(deal.PolicyDocument, 1), "in its place"},
@@ -282,4 +282,29 @@ func TestPeriods(t *testing.T) {
 		t.Error("soon is a day")
 	}
 	b.sound()
+}
+
+// Two keys of one person are one person.
+func TestTwoKeysOfOnePerson(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.put(&deal.Person{ID: "U-1", Name: "Ada"}, &deal.Person{ID: "U-2", Name: "Bea"})
+	key := func(person string) deal.Actor {
+		k, _, err := b.CreateKey(t.Context(), Request{Actor: deal.System}, deal.Key{Role: "policy", PersonID: person})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return deal.Actor{KeyID: k.ID, Role: k.Role, PersonID: k.PersonID}
+	}
+	v := b.save(deal.PolicyDocument, strings.Replace(titled("Two people", 5), "timezone: UTC", "timezone: UTC\n  publish: {people: 2}", 1), key("U-1"))
+	publish := func(by deal.Actor) error {
+		_, err := b.Publish(t.Context(), Request{Actor: by}, deal.PolicyDocument, v)
+		return err
+	}
+	if err := publish(key("U-1")); !errors.Is(err, deal.ErrNotPossible) || !strings.Contains(err.Error(), "somebody else") {
+		t.Errorf("another key of who saved it: %v", err)
+	}
+	if err := publish(key("U-2")); err != nil {
+		t.Error(err)
+	}
 }

@@ -897,7 +897,7 @@ func (e *Engine) Registration(ctx context.Context, id string) (deal.Registration
 	if err != nil {
 		return r, deal.Decision{}, nil, err
 	}
-	personal, err := e.cfg.Store.Personal(ctx, r.Sequence)
+	personal, err := e.cfg.Store.Personal(ctx, r.PersonalEntry())
 	if err != nil {
 		return r, deal.Decision{}, nil, err
 	}

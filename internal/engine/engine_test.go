@@ -575,6 +575,9 @@ func TestTamper(t *testing.T) {
 		`UPDATE document SET doc = replace(doc, 'certain', 'curtain')`,
 		`UPDATE registration SET status = 'lost'`, `UPDATE registration SET protected_until = protected_until + 1`, `UPDATE account SET name = 'x'`,
 		`UPDATE holder SET ends_at = ends_at - 1`, `DELETE FROM holder`, `UPDATE decision SET outcome = 'escalate'`, `UPDATE partner SET tier = 'silver' WHERE id = 'P-2'`,
+		`UPDATE event SET body = CAST(replace(CAST(body AS text), 'protected', 'escalated') AS blob)`, `UPDATE event SET type = 'dibs.registration.lost.v1' WHERE seq = (SELECT max(seq) FROM event)`,
+		`UPDATE event SET partner_id = 'P-2' WHERE partner_id = 'P-1'`, `UPDATE event SET at = at + 1`, `DELETE FROM event WHERE seq = (SELECT max(seq) FROM event)`,
+		`INSERT INTO event (id, seq, type, subject, at, body, registration_id) SELECT 'evt_x', seq, type, subject, at, body, registration_id FROM event WHERE seq = (SELECT max(seq) FROM event)`,
 		`UPDATE document SET status = 'retired' WHERE kind = 'policy'`, `INSERT INTO product (id, name_fold, line, core, doc) VALUES ('x', 'x', 'x', 0, '{"sku":"x","line":"x"}')`,
 	} {
 		t.Run(change, func(t *testing.T) {

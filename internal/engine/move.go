@@ -26,6 +26,10 @@ type Moving struct {
 	Event    deal.Event
 	Reason   string
 	Evidence []deal.Evidence
+	To       string `json:",omitempty"` // of a transfer: the partner it is given to
+	// Amend, of an update, returns the filing as it is to be, normalised and valid. It is asked again when the registration changes
+	// meanwhile, and knows nothing else.
+	Amend func(deal.Filing) (deal.Filing, error) `json:"-"`
 }
 
 // Move brings an event about and commits it, with what follows for those in line. Errors: deal.ErrNotFound,
@@ -50,11 +54,17 @@ func (e *Engine) move(ctx context.Context, q Request, id string, m Moving) (*pro
 	if err != nil {
 		return nil, err
 	}
+	var am *amended
+	if m.Amend != nil {
+		if am, err = e.amend(ctx, &r, m.Amend); err != nil {
+			return nil, err
+		}
+	}
 	return e.submit(ctx, q, func(now time.Time) ([]addition, error) {
 		if !e.view.holdsVersion(&r) || d.ID != r.DecisionID {
 			return nil, errMoved
 		}
-		a, err := e.moving(r, &d, file, m, q.Actor, now)
+		a, err := e.moving(r, &d, file, m, am, q.Actor, now)
 		return []addition{a}, err
 	})
 }
@@ -68,7 +78,7 @@ func (v *view) holdsVersion(r *deal.Registration) bool {
 }
 
 // moving makes the entry of an event. The ends of windows are written before it, so the status is that of now.
-func (e *Engine) moving(r deal.Registration, d *deal.Decision, file *deal.Case, ask Moving, by deal.Actor, now time.Time) (addition, error) {
+func (e *Engine) moving(r deal.Registration, d *deal.Decision, file *deal.Case, ask Moving, am *amended, by deal.Actor, now time.Time) (addition, error) {
 	v := e.view
 	m := &deal.Move{Event: ask.Event, From: r.Status, Reason: ask.Reason, Evidence: slices.Clone(ask.Evidence), Policy: v.policy.Ref()}
 	if err := r.Status.Refuse(m.Event, by.Role); err != nil {
@@ -76,6 +86,18 @@ func (e *Engine) moving(r deal.Registration, d *deal.Decision, file *deal.Case, 
 	}
 	if err := m.Validate(now).Err(); err != nil {
 		return addition{}, err
+	}
+	if m.Event == deal.EventTransfer {
+		return e.transfer(r, ask.To, m, now)
+	}
+	if m.Event == deal.EventEvidence {
+		return e.evidence(r, d, file, m, by, now)
+	}
+	if m.Event == deal.EventUpdate {
+		if am == nil {
+			return addition{}, fmt.Errorf("%w: an update says what is to change", deal.ErrNotPossible)
+		}
+		return e.update(r, d, file, am, m, now)
 	}
 	rule := deal.EventRules[m.Event]
 	m.To = r.Status.After(m.Event)[0]
@@ -234,6 +256,16 @@ func (e *Engine) ended(r *deal.Registration, seq uint64, now time.Time) (additio
 	m := &deal.Move{Event: deal.EventExpire, From: r.Status, Policy: e.view.policy.Ref()}
 	if r.Status == deal.StatusEscalated {
 		m.Event, r.Hold = deal.EventRelease, nil
+	} else if due := r.NextMilestone(); due != nil && !now.Before(due.DueAt) && due.DueAt.Before(r.Protection.EndsAt) {
+		r.Milestones = slices.Clone(r.Milestones)
+		due = r.NextMilestone()
+		due.MissedAt, m.Missed, m.Event = due.DueAt, due.Need, deal.EventMiss
+		if due.OnMiss == deal.OnMissExpire {
+			m.Event = deal.EventExpire
+			ended := *r.Protection
+			ended.EndsAt = due.DueAt
+			r.Protection = &ended
+		}
 	}
 	r.Status, r.Version = r.Status.After(m.Event)[0], seq
 	m.To = r.Status

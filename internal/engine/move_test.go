@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/store"
 )
@@ -171,6 +173,30 @@ func TestMoves(t *testing.T) {
 					return b.partner(id), err
 				}
 			}
+			kind := deal.EventRules[e].Entry
+			if e == deal.EventTransfer && want != nil {
+				want = []deal.Status{s}
+				bring = func() (Answer, error) { return b.moveWith(asOps, id, Moving{Event: e, Reason: "because", To: "P-7"}) }
+			}
+			if e == deal.EventEvidence && want != nil {
+				bring = func() (Answer, error) {
+					return b.moveWith(asOps, id, Moving{Event: e, Reason: "because", Evidence: []deal.Evidence{{Kind: "letter", Text: "theirs"}}})
+				}
+			}
+			if e == deal.EventUpdate && want != nil { // words are recorded; what was returned is decided again
+				bring = func() (Answer, error) {
+					return b.moveWith(asOps, id, Moving{Event: e, Reason: "because", Amend: func(f deal.Filing) (deal.Filing, error) {
+						f.Description = "More of it"
+						if s == deal.StatusReturned {
+							f.Custom = nil
+						}
+						return f, nil
+					}})
+				}
+				if want = []deal.Status{s}; s == deal.StatusReturned {
+					want, kind = []deal.Status{deal.StatusProtected}, deal.EntryDecided
+				}
+			}
 			b.clock.advance(time.Hour)
 			if e == deal.EventWon && s == deal.StatusProtected {
 				if _, err := b.move(asOps, id, e); !errors.Is(err, deal.ErrNotPossible) || !strings.Contains(err.Error(), "72h") {
@@ -192,13 +218,13 @@ func TestMoves(t *testing.T) {
 				continue
 			}
 			c, err := store.ChangeOf(&entry)
-			if err != nil || c.Move == nil || c.Move.Event != e || c.Move.From != s || c.Move.To != want[0] || c.Move.Policy.Name != "lives" || entry.Actor != by || entry.Kind != deal.EventRules[e].Entry {
+			if err != nil || c.Move == nil || c.Move.Event != e || c.Move.From != s || c.Move.To != want[0] || c.Move.Policy.Name != "lives" || entry.Actor != by || entry.Kind != kind {
 				t.Errorf("%s of %s: entry %+v, %+v, %v", e, s, entry.Kind, c.Move, err)
 			}
 			if moved, err := b.LastMove(context.Background(), &after); err != nil || moved == nil || moved.Reason != "because" || moved.By != by {
 				t.Errorf("%s of %s reads %+v, %v", e, s, moved, err)
 			}
-			if s == deal.StatusEscalated && e != deal.EventRespond {
+			if s == deal.StatusEscalated && e != deal.EventRespond && e != deal.EventUpdate && e != deal.EventEvidence {
 				k, err := b.Store().Case(context.Background(), after.CaseID)
 				if err != nil || k.Status != "resolved" || k.Outcome != string(want[0]) || got.Decision.Case != nil {
 					t.Errorf("%s: its case is %+v, %v, and the partner reads %+v", e, k, err, got.Decision.Case)
@@ -424,7 +450,7 @@ func testHistories(t *testing.T, url string, n int) {
 				return
 			}
 			id := filed[i][r.IntN(len(filed[i]))]
-			events := []deal.Event{deal.EventExtend, deal.EventWithdraw, deal.EventRevoke, deal.EventWon, deal.EventLost, deal.EventAppeal, deal.EventResolve, deal.EventReopen, deal.EventRespond}
+			events := []deal.Event{deal.EventExtend, deal.EventWithdraw, deal.EventRevoke, deal.EventWon, deal.EventLost, deal.EventAppeal, deal.EventResolve, deal.EventReopen, deal.EventRespond, deal.EventUpdate, deal.EventEvidence, deal.EventTransfer}
 			e := events[r.IntN(len(events))]
 			do, works := map[deal.Event]Doing{
 				deal.EventResolve: []Doing{{Act: ActResolve, Text: "because", Ruling: deal.Ruling{Resolution: deal.ResolveProtect, Days: 20}}, routes(deal.Declined), routes(deal.Waitlisted)}[r.IntN(3)],
@@ -436,6 +462,22 @@ func testHistories(t *testing.T, url string, n int) {
 				if _, err = b.do([]string{"ada", "bob"}[r.IntN(2)], reg.CaseID, do); errors.Is(err, deal.ErrForbidden) {
 					err = nil // it ruled before
 				}
+			case err == nil && e == deal.EventTransfer:
+				if to := fmt.Sprintf("P-%d", 1+r.IntN(40)); to != reg.Filing.PartnerID {
+					_, err = b.moveWith(asOps, id, Moving{Event: e, Reason: "because", To: to})
+				}
+			case err == nil && e == deal.EventEvidence:
+				_, err = b.moveWith(asPortal, id, Moving{Event: e, Evidence: []deal.Evidence{{Kind: "meeting", Date: deal.Date{Time: b.clock.now().Truncate(24 * time.Hour)}}}})
+				if wrong := (deal.FieldErrors)(nil); errors.As(err, &wrong) {
+					err = nil // it has enough
+				}
+			case err == nil && e == deal.EventUpdate: // the amount, which is material here, or a word
+				more := r.Int64N(3)
+				_, err = b.moveWith(asOps, id, Moving{Event: e, Amend: func(f deal.Filing) (deal.Filing, error) {
+					f.Description += "."
+					f.Amount.Value = f.Amount.Value.Add(decimal.New(more, 0))
+					return f, nil
+				}})
 			case err == nil:
 				_, err = b.move(asOps, id, e)
 			}
@@ -494,7 +536,7 @@ func (b *bench) lawful(seed uint64) {
 			if holder != nil && first != nil && (b.isRuled(holder.ID) || b.isRuled(first.ID)) {
 				continue // people decided who comes first
 			}
-			if holder != nil && first != nil && first.Filing.PartnerID != holder.Filing.PartnerID && first.Sequence < holder.Sequence {
+			if holder != nil && first != nil && first.Filing.PartnerID != holder.Filing.PartnerID && first.Place() < holder.Place() {
 				b.t.Errorf("seed %d: %s holds %s, and %s waited before it", seed, holder.ID, customer, first.ID)
 			}
 		}
@@ -524,4 +566,61 @@ func (b *bench) isRuled(id string) bool {
 		b.t.Fatal(err)
 	}
 	return ds[len(ds)-1].Ruling != nil
+}
+
+// Of very many windows that end together a commit writes some. Whoever comes to one whose end is not written yet finds it ended, and who
+// waited there promoted first; so does whoever would still move it.
+func TestManyEnds(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.publish(deal.PolicyDocument, lives)
+	const n = 2*endsAtOnce + 50
+	names, _ := customers(t, n, 59_000)
+	ids := make([][2]string, n)
+	at := func(i int) deal.Customer {
+		a := names[i]
+		return deal.Customer{Name: a.Name, Country: a.Country, City: a.City, PostalCode: a.PostalCode}
+	}
+	var until time.Time
+	for i := range n {
+		holds, _ := b.file(by("P-1", at(i), custom("want", "fixed")))
+		waits, _ := b.file(by("P-2", at(i)))
+		if holds.Status != deal.StatusProtected || waits.Status != deal.StatusWaitlisted {
+			t.Fatalf("%d: %s, %s", i, holds.Status, waits.Status)
+		}
+		ids[i], until = [2]string{holds.ID, waits.ID}, holds.Protection.EndsAt
+	}
+	b.clock.set(until)
+	late, _ := b.file(by("P-3", at(n-1)))
+	if late.Status != deal.StatusWaitlisted || b.status(ids[n-1][1]) != deal.StatusProtected {
+		t.Errorf("a newcomer is %s, who waited %s", late.Status, b.status(ids[n-1][1]))
+	}
+	_, _, entry := b.last(late.ID)
+	together := 0
+	for e, err := range b.Store().Entries(context.Background(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Size == entry.Size {
+			together++
+		}
+	}
+	if together > 2*endsAtOnce+10 {
+		t.Errorf("%d entries in one commit", together)
+	}
+	if _, err := b.move(asOps, ids[n-2][0], deal.EventLost); !errors.Is(err, deal.ErrNotPossible) || !strings.Contains(err.Error(), "expired") {
+		t.Errorf("one that has ended is moved: %v", err)
+	}
+	for range n {
+		b.put()
+	}
+	for i := range n {
+		if x, y := b.status(ids[i][0]), b.status(ids[i][1]); x != deal.StatusExpired || y != deal.StatusProtected {
+			t.Errorf("%d: %s, %s", i, x, y)
+		}
+	}
+	if end := read(b.Engine, func(v *view) int { return len(v.late) + len(v.lateOf) }); end != 0 {
+		t.Errorf("%d are left", end)
+	}
+	b.sound()
 }

@@ -21,7 +21,7 @@ settings:
   currency: EUR
   timezone: UTC
   tiers: [silver, gold]
-  custom: {part: {type: string}, share: {type: bool}, review: {type: bool}, to: {type: enum, values: [holder, incumbent]}}
+  custom: {part: {type: string}, value: {type: int}, share: {type: bool}, review: {type: bool}, to: {type: enum, values: [holder, incumbent]}}
 precedence: [route, escalate, protect]
 defaults: {escalate: {queue: desk}}
 rules:
@@ -129,6 +129,8 @@ func TestWaitlistOrder(t *testing.T) {
 		{"[amount]", amount(20), amount(10), "P-2"},
 		{"[tier]", proof(""), proof(""), "P-3"},
 		{"[incumbent]", proof(""), proof(""), "P-3"},
+		{"[custom.value]", custom("value", "1"), custom("value", "20"), "P-3"},
+		{"[custom.value, submitted]", custom("value", "2"), custom("value", "2"), "P-2"},
 		{"[letter, tier]", proof("letter"), proof(""), "P-2"},
 	} {
 		t.Run(fmt.Sprint(c.order, c.next), func(t *testing.T) {
@@ -139,7 +141,8 @@ func TestWaitlistOrder(t *testing.T) {
 			b.put(&deal.Partner{ID: "P-2", Name: "Partner 2", Type: "reseller", Tier: "silver", Status: "active"},
 				&deal.Opportunity{ID: "O-1", AccountID: "ACC", Status: "won", LedBy: "partner", PartnerID: "P-3", LastActivityAt: won},
 				&deal.Opportunity{ID: "O-0", AccountID: "ACC", Status: "won", LedBy: "partner", PartnerID: "P-9", CloseDate: deal.Date{Time: won.AddDate(0, 0, -9)}})
-			doc := strings.NewReplacer("precedence:", "reasons: {}\nprecedence:", "rules:\n", "rules:\n  - {id: held, when: conflict.held_by_other.found, then: {outcome: route, disposition: waitlisted, reason: ALREADY_REGISTERED}}\n").Replace(careless)
+			doc := strings.NewReplacer("precedence:", "reasons: {}\nprecedence:", "rules:\n", "rules:\n  - {id: held, when: conflict.held_by_other.found, then: {outcome: route, disposition: waitlisted, reason: ALREADY_REGISTERED}}\n"+
+				"  - {id: pending, when: conflict.pending_other.found, then: {outcome: route, disposition: waitlisted, of: pending_other, reason: PENDING_OTHER}}\n").Replace(careless)
 			if c.order != "" {
 				doc = strings.Replace(doc, "timezone: UTC", "timezone: UTC\n  waitlist: "+c.order, 1)
 			}

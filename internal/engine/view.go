@@ -52,6 +52,8 @@ type view struct {
 	history    map[string][]past   // customer key → registrations that are claims no more
 
 	ends   endHeap               // of windows
+	late   []late                // ends that have come and wait to be written
+	lateOf map[string][]string   // the claims they are of, by customer
 	cases  map[string]*deal.Case // open ones
 	clocks endHeap               // of theirs
 	taken  map[string]bool       // numbers of imported registrations that ours could come to be
@@ -76,7 +78,7 @@ func newView(m *match.Model) *view {
 		accounts: book.New(), accountIndex: match.NewIndex(m),
 		opportunities: map[string]*deal.Opportunity{}, oppsOf: map[string][]string{}, oppIndex: match.NewIndex(m),
 		partners: map[string]*deal.Partner{}, people: map[string]*deal.Person{}, products: map[string]*deal.CatalogueProduct{}, rates: map[[2]string][]*deal.Rate{},
-		claims: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, history: map[string][]past{}, cases: map[string]*deal.Case{}, taken: map[string]bool{},
+		claims: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, history: map[string][]past{}, cases: map[string]*deal.Case{}, lateOf: map[string][]string{}, taken: map[string]bool{},
 		documents: map[string]map[int]deal.Document{}, scheduled: map[documentKey]time.Time{}, keys: map[string]deal.Key{},
 	}
 }
@@ -265,7 +267,7 @@ func isClaim(r *deal.Registration) bool {
 // inOrder inserts r into ids by its place in the ledger.
 func (v *view) inOrder(ids []string, r *deal.Registration) []string {
 	i, _ := slices.BinarySearchFunc(ids, r, func(id string, r *deal.Registration) int {
-		return cmp.Or(cmp.Compare(v.claims[id].Sequence, r.Sequence), strings.Compare(id, r.ID))
+		return cmp.Or(cmp.Compare(v.claims[id].Place(), r.Place()), strings.Compare(id, r.ID))
 	})
 	return slices.Insert(ids, i, r.ID)
 }
@@ -330,21 +332,88 @@ func (v *view) live(kind string) (deal.Document, bool) {
 	return deal.Document{}, false
 }
 
-// popDue takes the claims whose window has ended at now, earliest end first. The caller writes their end down.
-func (v *view) popDue(now time.Time) []*deal.Registration {
-	var out []*deal.Registration
+// fallDue notes the claims whose window has ended at now, earliest end first.
+func (v *view) fallDue(now time.Time) {
 	for len(v.ends) > 0 && !now.Before(v.ends[0].at) {
 		end := heap.Pop(&v.ends).(end)
-		if r := v.claims[end.id]; r != nil && endOf(r).Equal(end.at) {
+		r := v.claims[end.id]
+		if r == nil || !endOf(r).Equal(end.at) {
+			continue
+		}
+		key := r.CustomerRef.Key()
+		if ids := v.lateOf[key]; len(ids) > 0 && ids[len(ids)-1] == r.ID { // put twice with one end, it is there twice
+			continue
+		}
+		v.late = append(v.late, late{end.at, key})
+		v.lateOf[key] = append(v.lateOf[key], r.ID)
+	}
+}
+
+// late is an end that waits to be written.
+type late struct {
+	at       time.Time
+	customer string
+}
+
+// takeLate takes about n of the claims whose ends wait to be written, all of a customer together. The caller writes them.
+func (v *view) takeLate(n int, now time.Time) (out []*deal.Registration) {
+	for len(v.late) > 0 && len(out) < n {
+		key := v.late[0].customer
+		if v.late = v.late[1:]; len(v.late) == 0 {
+			v.late = nil
+		}
+		out = append(out, v.takeLateOf(key, now)...)
+	}
+	return out
+}
+
+// takeLateOf is takeLate for one customer.
+func (v *view) takeLateOf(key string, now time.Time) (out []*deal.Registration) {
+	for _, id := range v.lateOf[key] {
+		if r := v.claims[id]; r != nil && !endOf(r).IsZero() && !now.Before(endOf(r)) {
 			out = append(out, r)
 		}
 	}
+	delete(v.lateOf, key)
 	return out
+}
+
+// rests returns the customers with ends that wait to be written on which the additions rest: whom they are about, and those in line with
+// whom they conflict.
+func (v *view) rests(additions []addition) (keys []string) {
+	if len(v.lateOf) == 0 {
+		return nil
+	}
+	note := func(key string) {
+		if len(v.lateOf[key]) > 0 && !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	for i := range additions {
+		for r := range additions[i].change.Registrations {
+			reg := &additions[i].change.Registrations[r]
+			note(reg.CustomerRef.Key())
+			if was := v.claims[reg.ID]; was != nil {
+				note(was.CustomerRef.Key())
+			}
+		}
+		if d := additions[i].change.Decision; d != nil {
+			for _, c := range d.Conflicts {
+				if claim := v.claims[c.With]; claim != nil {
+					note(claim.CustomerRef.Key())
+				}
+			}
+		}
+	}
+	return keys
 }
 
 // nextEnd returns when the next window may end, or the next clock of a case run out; zero when none will.
 func (v *view) nextEnd() time.Time {
 	var next time.Time
+	if len(v.late) > 0 {
+		next = v.late[0].at
+	}
 	for _, h := range []endHeap{v.ends, v.clocks} {
 		if len(h) > 0 && (next.IsZero() || h[0].at.Before(next)) {
 			next = h[0].at
@@ -375,12 +444,15 @@ func (h *endHeap) Pop() any {
 	return x
 }
 
-// endOf returns when the registration's window ends by itself, or its hold while its case is open.
+// endOf returns when the registration's window ends by itself, a milestone of it falls due, or its hold while its case is open.
 func endOf(r *deal.Registration) time.Time {
 	if r.Status == deal.StatusEscalated && r.Hold != nil {
 		return r.Hold.EndsAt
 	}
 	if (r.Status == deal.StatusProtected || r.Status == deal.StatusConditional) && r.Protection != nil {
+		if m := r.NextMilestone(); m != nil && m.DueAt.Before(r.Protection.EndsAt) {
+			return m.DueAt
+		}
 		return r.Protection.EndsAt
 	}
 	return time.Time{}

@@ -326,7 +326,7 @@ func (h *Hooks) again(j store.Job, why string, atLeast time.Duration) store.Job 
 		return h.end(j, store.JobDead)
 	}
 	wait := retries[max(j.Attempts, 1)-1]
-	wait = max(wait*4/5+time.Duration(rand.Int64N(int64(wait)*2/5)), atLeast) //nolint:gosec // spreads retries, hides nothing
+	wait = max(wait*4/5+time.Duration(rand.Int64N(int64(wait)*2/5)), atLeast)
 	j.RunAt = h.now().Add(wait).Truncate(time.Microsecond)
 	return j
 }

@@ -302,6 +302,9 @@ func (c *compiler) terms(at document.Path, d termsDoc) *deal.Terms {
 		if m.Need == "" || m.Days.Value == nil {
 			c.add(at.Of("condition"), "say what must happen first, and within how many days: condition: {days: 5, need: meeting}")
 		}
+		if m.OnMiss != "" {
+			c.add(at.Of("condition", "on_miss"), "a condition that is not met ends the protection; on_miss is for milestones")
+		}
 		t.Condition = &deal.MilestoneTerms{Days: c.number(at.Of("condition", "days"), m.Days, 1, maxDays), Need: m.Need}
 	}
 	for i, f := range d.Fulfil {
@@ -317,7 +320,10 @@ func (c *compiler) terms(at document.Path, d termsDoc) *deal.Terms {
 		if m.Days.Value == nil {
 			c.add(at.Of("milestones", i), "say within how many days: days:")
 		}
-		t.Milestones = append(t.Milestones, deal.MilestoneTerms{Days: c.number(at.Of("milestones", i, "days"), m.Days, 0, maxDays), Need: m.Need})
+		if m.OnMiss != "" {
+			oneOf(c, at.Of("milestones", i, "on_miss"), m.OnMiss, []string{deal.OnMissExpire, deal.OnMissTell})
+		}
+		t.Milestones = append(t.Milestones, deal.MilestoneTerms{OnMiss: m.OnMiss, Days: c.number(at.Of("milestones", i, "days"), m.Days, 0, maxDays), Need: m.Need})
 	}
 	return t
 }

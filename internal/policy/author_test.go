@@ -101,6 +101,8 @@ func TestDerivedErrors(t *testing.T) {
 	for _, c := range []struct{ old, new, want string }{
 		{"family: together", "family: together\n  distinct_by: [customer.name]", `"customer.name" is not one of customer.domain, tender.number, contact.domain, or a field that settings.custom declares`},
 		{"family: together", "family: together\n  waitlist: [luck]", `"luck" is not one of incumbent, letter, meeting, tier, amount, submitted`},
+		{"family: together", "family: together\n  waitlist: [custom.project]", `"custom.project" is not one of incumbent`},
+		{"family: together", "family: together\n  waitlist: [custom.seat]", `"custom.seat" is not one of incumbent`},
 		{"family: together", "family: together\n  publish: {people: 3}", `3 is not 1 or 2`},
 		{"terms: {days: params.days}", "terms: {days: table.none}", `there is no table.none`},
 		{"benefits: {rebate: \"5 %\"}", "benefits: {rebate: table.none}", `there is no table.none`},
@@ -331,5 +333,18 @@ func TestWarnings(t *testing.T) {
 	tables := strings.NewReplacer("precedence:", "tables:\n  m: {rows: [{when: {partner.tier: Gold}, value: c}, {value: a}]}\nprecedence:", "benefits: {margin: a}", "benefits: {margin: table.m}").Replace(base)
 	if _, err := Compile([]byte(tables)); err == nil || !strings.Contains(err.Error(), `of table.m: "c" is not one of a, b`) {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestWeight(t *testing.T) {
+	t.Parallel()
+	s := compile(t, []byte(strings.Replace(small, "hot: {type: bool}", "hot: {type: bool}\n    seen: {type: instant}", 1))).Settings()
+	for _, c := range []struct{ field, before, after string }{
+		{"hot", "true", "false"}, {"hot", "false", ""}, {"seats", "10", "9"}, {"seats", "-1", ""}, {"seats", "0", "many"}, {"rate", "0.5", "0.4"},
+		{"region", "north", "south"}, {"region", "south", ""}, {"seen", "2027-03-01", "2027-03-02"}, {"seen", "2027-03-02", ""},
+	} {
+		if s.Weight(c.field, c.before) <= s.Weight(c.field, c.after) {
+			t.Errorf("%s: %q does not come before %q", c.field, c.before, c.after)
+		}
 	}
 }

@@ -260,11 +260,18 @@ func (c *compiler) settings() {
 		c.add(path("settings", "distinct_by", i), "%q is not one of %s, or a field that settings.custom declares", f, strings.Join(distinctFields, ", "))
 	}
 	for i, w := range d.Waitlist {
-		oneOf(c, path("settings", "waitlist", i), w, WaitlistOrders)
+		if cn, own := customName(w); own && d.Custom[cn].Type != "" && FactType(d.Custom[cn].Type) != String {
+			continue
+		}
+		oneOf(c, path("settings", "waitlist", i), w, append(slices.Clone(WaitlistOrders), "a field of settings.custom that is no text"))
 	}
 	if d.Publish.People != 0 && d.Publish.People != 1 && d.Publish.People != 2 {
 		c.add(path("settings", "publish", "people"), "%d is not 1 or 2: who saves a version publishes it, or somebody else does", d.Publish.People)
 	}
+	if p := d.Material.AmountPercent; !(p >= 0 && p <= 100) {
+		c.add(path("settings", "material_change", "amount_percent"), "%v is not a percentage from 0 to 100", p)
+	}
+	s.MaterialPercent, s.KeepsPlace = d.Material.AmountPercent, d.Material.KeepsPlace
 	c.words("uncounted_classes", d.Uncounted)
 	c.words("mail_domains", d.MailDomains)
 	s.MailDomain = d.MailDomains

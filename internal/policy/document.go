@@ -73,6 +73,7 @@ type settingsDoc struct {
 	Uncounted    []string             `yaml:"uncounted_classes"`
 	MailDomains  []string             `yaml:"mail_domains"`
 	Publish      publishDoc           `yaml:"publish"`
+	Material     materialDoc          `yaml:"material_change"`
 	ReasonPrefix string               `yaml:"reason_prefix"`
 	Calendar     calendarDoc          `yaml:"calendar"`
 	Custom       map[string]customDoc `yaml:"custom"`
@@ -82,6 +83,11 @@ type settingsDoc struct {
 
 type publishDoc struct {
 	People int `yaml:"people"`
+}
+
+type materialDoc struct {
+	AmountPercent float64 `yaml:"amount_percent"`
+	KeepsPlace    bool    `yaml:"keeps_place"`
 }
 
 type calendarDoc struct {
@@ -208,8 +214,9 @@ type extensionsDoc struct {
 }
 
 type milestoneDoc struct {
-	Days document.Scalar `yaml:"days"`
-	Need string          `yaml:"need"`
+	OnMiss string          `yaml:"on_miss"`
+	Days   document.Scalar `yaml:"days"`
+	Need   string          `yaml:"need"`
 }
 
 type holdDoc struct {

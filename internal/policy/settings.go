@@ -1,9 +1,12 @@
 package policy
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"time"
+
+	"cel.dev/cel-go/common/types"
 
 	"github.com/dibs-deals/dibs/internal/deal"
 )
@@ -35,10 +38,15 @@ type Settings struct {
 	FamilyScope   bool // a claim covers the customer's whole family of companies, not the one organisation
 
 	DistinctBy []string // fields of the filing in which two claims, both of which give them all, are for different things
-	Waitlist   []string // in which order those in line are decided again, by WaitlistOrders; empty: in order of filing
+	Waitlist   []string // in which order those in line are decided again, by WaitlistOrders or custom.NAME; empty: in order of filing
 	Uncounted  []string // classes of products that do not count towards reg.counted_amount
 	MailDomain []string // domains of mail services, which are no company's
 	TwoPeople  bool     // who saves a version may not publish it
+
+	// A change of a filing's amount by no more than MaterialPercent of it is not material. What is changed materially is decided
+	// again; KeepsPlace lets it keep its place in line when its customer stays the same.
+	MaterialPercent float64
+	KeepsPlace      bool
 
 	ReasonPrefix string // of the policy's own reason codes; empty when it has none
 	Custom       []CustomField
@@ -74,6 +82,35 @@ func (s Settings) Validate(custom map[string]string) deal.FieldErrors {
 	}
 	slices.SortFunc(e, func(a, b deal.FieldError) int { return strings.Compare(a.Field, b.Field) })
 	return e
+}
+
+// Weight says how much a field of the policy's own, as filed, counts among those in line: true before false, a larger number
+// before a smaller, an earlier instant before a later, of an enum what it lists first; what is empty comes last.
+func (s Settings) Weight(custom, value string) float64 {
+	i := slices.IndexFunc(s.Custom, func(c CustomField) bool { return c.Name == custom })
+	if i < 0 || value == "" {
+		return math.Inf(-1)
+	}
+	c := s.Custom[i]
+	v, err := c.parse(value)
+	if err != nil {
+		return math.Inf(-1)
+	}
+	switch x := v.(type) {
+	case types.Bool:
+		if !x {
+			return 0
+		}
+		return 1
+	case types.Int:
+		return float64(x)
+	case types.Double:
+		if c.Type == Instant {
+			return -float64(x)
+		}
+		return float64(x)
+	}
+	return -float64(slices.Index(c.Values, value))
 }
 
 // Tier returns the tier as the policy writes it and its rank from 0. A tier the policy does not know is returned as

@@ -17,7 +17,7 @@ var published = []string{"gitlab", "hubspot", "sophos", "dell", "veeam", "micros
 // Every policy of the library passes its own tests, through the engine that serves.
 func TestLibrary(t *testing.T) {
 	t.Parallel()
-	for _, name := range append(published, "default", "strict-enterprise", "gumdrop") {
+	for _, name := range append(published, "default", "strict-enterprise", "gumdrop", "compliance-ai") {
 		if _, ok := policy.Programme(name); !ok {
 			t.Errorf("the library has no %s", name)
 		}

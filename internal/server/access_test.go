@@ -30,6 +30,9 @@ var accessRows = []struct {
 	{op: "getRegistration", method: "GET", path: "/v1/registrations/%s", own: "reg"},
 	{op: "getDecision", method: "GET", path: "/v1/registrations/%s/decision", own: "reg"},
 	{op: "extendRegistration", method: "POST", path: "/v1/registrations/%s/extend", own: "reg", body: `{"reason":"x"}`},
+	{op: "addEvidence", method: "POST", path: "/v1/registrations/%s/evidence", own: "reg", body: `{"evidence":[{"kind":"letter"}]}`},
+	{op: "transferRegistration", method: "POST", path: "/v1/registrations/%s/transfer", own: "reg", body: `{"partner_id":"P-001","reason":"x"}`},
+	{op: "updateRegistration", method: "PATCH", path: "/v1/registrations/%s", own: "reg", body: `{"description":"x"}`},
 	{op: "withdrawRegistration", method: "POST", path: "/v1/registrations/%s/withdraw", own: "reg", body: `{"reason":"x"}`},
 	{op: "revokeRegistration", method: "POST", path: "/v1/registrations/%s/revoke", own: "reg", body: `{"reason":"x"}`},
 	{op: "winRegistration", method: "POST", path: "/v1/registrations/%s/won", own: "reg", body: `{"reason":"x"}`},
@@ -107,7 +110,7 @@ var accessRows = []struct {
 }
 
 // moves are the operations that are not possible in every state of a registration or a case: the status of one that is not.
-var moves = map[string]int{"extendRegistration": 409, "withdrawRegistration": 409, "revokeRegistration": 409, "winRegistration": 409, "loseRegistration": 409,
+var moves = map[string]int{"extendRegistration": 409, "updateRegistration": 409, "addEvidence": 409, "transferRegistration": 409, "withdrawRegistration": 409, "revokeRegistration": 409, "winRegistration": 409, "loseRegistration": 409,
 	"appealRegistration": 409, "respondToQuestion": 409, "acknowledgeCase": 409, "askPartner": 409, "resolveCase": 412, "reopenCase": 412,
 	"resendDelivery": 409, "retryJob": 409}
 
@@ -301,7 +304,7 @@ var partnerFields = []string{
 	"id", "number", "external_id", "partner_id", "received_at", "sequence", "status",
 	"decision.id", "decision.at", "decision.outcome", "decision.reason_codes", "decision.explanation",
 	"decision.protection.scope.customer", "decision.protection.scope.lines", "decision.protection.scope.sites",
-	"decision.protection.starts_at", "decision.protection.ends_at",
+	"decision.protection.milestones.need", "decision.protection.milestones.due_at", "decision.protection.milestones.met_at", "decision.protection.starts_at", "decision.protection.ends_at",
 	"decision.route.to", "decision.route.disposition", "decision.route.needs", "decision.route.resubmit_after",
 	"decision.case.id", "decision.case.kind", "decision.case.due_at", "decision.case.answer_by", "decision.case.question", "decision.benefits.name", "decision.benefits.value", "decision.appeal.within",
 	"decision.policy.name", "decision.policy.version", "decision.policy.digest",

@@ -2,8 +2,11 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/dibs-deals/dibs/api"
 	"github.com/dibs-deals/dibs/internal/deal"
@@ -13,8 +16,8 @@ import (
 // What happens to a registration after it was decided is one path: the function here does the work, and below it stands one
 // line for each operation of the specification.
 
-// move brings an event about, for who sees the registration and is its registrant or staff.
-func (s *Server) move(ctx context.Context, id, key string, m engine.Moving) (reply, error) {
+// move brings an event about, for who sees the registration and is its registrant or staff. also is what of the request m does not hold.
+func (s *Server) move(ctx context.Context, id, key string, m engine.Moving, also ...any) (reply, error) {
 	c := callOf(ctx)
 	r, _, _, err := s.registration(ctx, id)
 	if err != nil {
@@ -28,7 +31,8 @@ func (s *Server) move(ctx context.Context, id, key string, m engine.Moving) (rep
 		if q.Hash, err = fingerprint(struct {
 			ID string
 			engine.Moving
-		}{id, m}); err != nil {
+			Also []any `json:",omitempty"`
+		}{id, m, also}); err != nil {
 			return reply{}, err
 		}
 	}
@@ -46,6 +50,20 @@ func (s handlers) ExtendRegistration(ctx context.Context, q api.ExtendRegistrati
 		return nil, err
 	}
 	return s.move(ctx, q.ID, q.Params.IdempotencyKey, engine.Moving{Event: deal.EventExtend, Reason: q.Body.Reason, Evidence: list})
+}
+
+// AddEvidence adds evidence to a filing.
+func (s handlers) AddEvidence(ctx context.Context, q api.AddEvidenceRequestObject) (api.AddEvidenceResponseObject, error) {
+	list, wrong := toEvidence(q.Body.Evidence)
+	if err := wrong.Err(); err != nil {
+		return nil, err
+	}
+	return s.move(ctx, q.ID, q.Params.IdempotencyKey, engine.Moving{Event: deal.EventEvidence, Reason: q.Body.Reason, Evidence: list})
+}
+
+// TransferRegistration gives a registration to another partner.
+func (s handlers) TransferRegistration(ctx context.Context, q api.TransferRegistrationRequestObject) (api.TransferRegistrationResponseObject, error) {
+	return s.move(ctx, q.ID, q.Params.IdempotencyKey, engine.Moving{Event: deal.EventTransfer, Reason: q.Body.Reason, To: q.Body.PartnerID})
 }
 
 // WithdrawRegistration gives a claim up.
@@ -66,4 +84,65 @@ func (s handlers) WinRegistration(ctx context.Context, q api.WinRegistrationRequ
 // LoseRegistration records that the deal is lost.
 func (s handlers) LoseRegistration(ctx context.Context, q api.LoseRegistrationRequestObject) (api.LoseRegistrationResponseObject, error) {
 	return s.move(ctx, q.ID, q.Params.IdempotencyKey, engine.Moving{Event: deal.EventLost, Reason: q.Body.Reason})
+}
+
+// UpdateRegistration changes what was filed.
+func (s handlers) UpdateRegistration(ctx context.Context, q api.UpdateRegistrationRequestObject) (api.UpdateRegistrationResponseObject, error) {
+	patch := map[string]any(*q.Body)
+	if len(patch) == 0 {
+		return nil, deal.FieldErrors{{Field: "", Detail: "say what is to change"}}
+	}
+	c := callOf(ctx)
+	amend := func(f deal.Filing) (deal.Filing, error) { return s.patched(c, f, patch) }
+	return s.move(ctx, q.ID, q.Params.IdempotencyKey, engine.Moving{Event: deal.EventUpdate, Amend: amend}, patch)
+}
+
+// patched is a filing after a merge patch, normalised and validated. What was valid when it was filed need not be valid today, a close
+// date for one: only what the patch changes is held to it.
+func (s *Server) patched(c *call, f deal.Filing, patch map[string]any) (deal.Filing, error) {
+	text, err := json.Marshal(f)
+	if err != nil {
+		return f, err
+	}
+	var whole map[string]any
+	if err := json.Unmarshal(text, &whole); err != nil {
+		return f, err
+	}
+	if text, err = json.Marshal(merged(whole, patch)); err != nil {
+		return f, err
+	}
+	var in api.RegistrationInput
+	if err := decode(text, &in); err != nil {
+		return f, err
+	}
+	after, wrong := s.filing(c, &in)
+	changed := deal.ChangedFields(&f, &after)
+	wrong = slices.DeleteFunc(wrong, func(e deal.FieldError) bool {
+		top := e.Field
+		if i := strings.IndexAny(top, ".["); i >= 0 {
+			top = top[:i]
+		}
+		_, patched := patch[top]
+		return !patched && !slices.Contains(changed, top)
+	})
+	return after, wrong.Err()
+}
+
+// merged is RFC 7396.
+func merged(whole, patch map[string]any) map[string]any {
+	if whole == nil {
+		whole = map[string]any{}
+	}
+	for name, value := range patch {
+		switch value := value.(type) {
+		case nil:
+			delete(whole, name)
+		case map[string]any:
+			below, _ := whole[name].(map[string]any)
+			whole[name] = merged(below, value)
+		default:
+			whole[name] = value
+		}
+	}
+	return whole
 }

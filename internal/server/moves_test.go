@@ -30,6 +30,57 @@ func TestMoves(t *testing.T) {
 	if s := held.str(t, "status"); s != "protected" {
 		t.Fatalf("%s", held)
 	}
+	t.Run("changed", func(t *testing.T) {
+		to := "/v1/registrations/" + held.str(t, "id")
+		g := w.want(200, w.call("portal", "PATCH", to, `{"contact":{"title":"CIO"},"expected_close_date":"2027-03-01"}`, "Idempotency-Key", "p1"))
+		again := w.want(200, w.call("portal", "PATCH", to, `{"expected_close_date":"2027-03-01","contact":{"title":"CIO"}}`, "Idempotency-Key", "p1"))
+		if string(g.body) != string(again.body) || g.str(t, "decision.id") != held.str(t, "decision.id") {
+			t.Errorf("%s\n%s", g, again)
+		}
+		w.want(422, w.call("portal", "PATCH", to, `{"description":"y"}`, "Idempotency-Key", "p1"))
+		read := w.get("ops", to)
+		if read.str(t, "filing.contact.title") != "CIO" || read.str(t, "filing.contact.name") != "A B" || read.str(t, "moved.event") != "update" {
+			t.Errorf("%s", read)
+		}
+		for body, want := range map[string]int{
+			`{"partner_id":"P-009"}`: 422, `{"type":"renewal"}`: 409, `{"nonsense":1}`: 422, `{}`: 422, `{"amount":{"value":"x"}}`: 422, `{"customer":{"name":null}}`: 422,
+			`{"evidence":[]}`: 409, `{"contact":{"title":"CIO"}}`: 409, `[]`: 422,
+		} {
+			if g := w.call("portal", "PATCH", to, body); g.status != want {
+				t.Errorf("%s: %s", body, g)
+			}
+		}
+		if g := w.call("any", "PATCH", to, `{"partner_id":"P-009"}`); g.status != 409 {
+			t.Errorf("%s", g)
+		}
+		w.want(404, w.call("rival", "PATCH", to, `{"description":"z"}`))
+		g = w.want(200, w.call("portal", "PATCH", to, `{"customer":{"city":"Bremen"}}`))
+		if g.str(t, "decision.id") == held.str(t, "decision.id") || g.str(t, "status") != "protected" || g.field(t, "decision.protection.ends_at") != held.field(t, "decision.protection.ends_at") {
+			t.Errorf("%s", g)
+		}
+	})
+	t.Run("shown", func(t *testing.T) {
+		body := `{"evidence":[{"kind":"meeting","date":"2026-11-22","text":"demo"}]}`
+		g := w.want(200, w.call("portal", "POST", at(held, "evidence"), body, "Idempotency-Key", "e1"))
+		again := w.want(200, w.call("portal", "POST", at(held, "evidence"), body, "Idempotency-Key", "e1"))
+		miles, _ := g.field(t, "decision.protection.milestones").([]any)
+		if string(g.body) != string(again.body) || len(miles) != 1 || miles[0].(map[string]any)["met_at"] == nil {
+			t.Errorf("%s", g)
+		}
+		w.want(422, w.call("portal", "POST", at(held, "evidence"), `{"evidence":[]}`))
+	})
+	t.Run("given to another", func(t *testing.T) {
+		g := file("portal", "Zuckerfabrik Juelich AG", "zuckerfabrik-juelich.example")
+		w.want(403, w.call("portal", "POST", at(g, "transfer"), `{"partner_id":"P-009","reason":"x"}`))
+		w.want(422, w.call("ops", "POST", at(g, "transfer"), `{"partner_id":"P-001","reason":"x"}`))
+		w.want(422, w.call("ops", "POST", at(g, "transfer"), `{"partner_id":"P-009"}`))
+		got := w.want(200, w.call("ops", "POST", at(g, "transfer"), `{"partner_id":"P-009","reason":"x"}`))
+		if got.str(t, "partner_id") != "P-009" || got.str(t, "status") != "protected" {
+			t.Errorf("%s", got)
+		}
+		w.want(404, w.get("portal", "/v1/registrations/"+g.str(t, "id")))
+		w.want(200, w.get("rival", "/v1/registrations/"+g.str(t, "id")))
+	})
 	t.Run("extended on evidence, once", func(t *testing.T) {
 		g := w.want(422, w.call("portal", "POST", at(held, "extend"), `{}`))
 		if !strings.Contains(string(g.body), `"field":"evidence"`) {
@@ -77,7 +128,7 @@ func TestMoves(t *testing.T) {
 				t.Errorf("%s", g)
 			}
 		}
-		g := file("portal", "Quarzwerk Lausitz", "quarzwerk.example")
+		g := file("portal", "Zuckerfabrik Juelich AG", "zuckerfabrik-juelich.example")
 		switch g := w.call("portal", "POST", at(g, "won"), `{}`); {
 		case g.status == 200 && g.str(t, "status") == "won":
 		case g.status == 409 && strings.Contains(string(g.body), "between registration and win"): // the default policy has a dwell

@@ -90,3 +90,6 @@ func (r reply) VisitResendDeliveryResponse(w http.ResponseWriter) error       { 
 func (r reply) VisitListDeliveriesResponse(w http.ResponseWriter) error       { return r.write(w) }
 func (r reply) VisitListJobsResponse(w http.ResponseWriter) error             { return r.write(w) }
 func (r reply) VisitRetryJobResponse(w http.ResponseWriter) error             { return r.write(w) }
+func (r reply) VisitUpdateRegistrationResponse(w http.ResponseWriter) error   { return r.write(w) }
+func (r reply) VisitAddEvidenceResponse(w http.ResponseWriter) error          { return r.write(w) }
+func (r reply) VisitTransferRegistrationResponse(w http.ResponseWriter) error { return r.write(w) }

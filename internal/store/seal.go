@@ -61,6 +61,14 @@ func (b *Batch) Add(e Entry, c *deal.Change, events ...Event) error {
 	if len(c.Accounts)+len(c.Deleted) > 0 && !slices.Contains(deal.RecordEntries, e.Kind) {
 		return fmt.Errorf("entry %d: a %s does not change reference data", e.Seq, e.Kind) // who reads only deal.RecordEntries would miss it
 	}
+	c.Events = nil
+	told := make([]Event, len(events))
+	for i, ev := range events {
+		ev.Seq, ev.At = e.Seq, e.At
+		ev.belongs(c)
+		told[i] = ev
+		c.Events = append(c.Events, deal.EventRef{ID: ev.ID, Digest: ev.Digest()})
+	}
 	var err error
 	if e.Body, err = c.Public().Encode(); err != nil {
 		return fmt.Errorf("encoding entry %d: %w", e.Seq, err)
@@ -74,15 +82,23 @@ func (b *Batch) Add(e Entry, c *deal.Change, events ...Event) error {
 	for _, n := range nodes {
 		b.add.Nodes = append(b.add.Nodes, Node(n))
 	}
-	for _, ev := range events {
-		ev.Seq, ev.At = e.Seq, e.At
-		ev.belongs(c)
-		b.add.Events = append(b.add.Events, ev)
-	}
+	b.add.Events = append(b.add.Events, told...)
 	h.Seq, h.Chain, h.At = e.Seq, e.Chain, e.At
 	b.add.Entries = append(b.add.Entries, e)
 	b.add.Changes = append(b.add.Changes, c)
 	return nil
+}
+
+// Digest returns the SHA-256 of everything an event says, each part after its length.
+func (ev *Event) Digest() []byte {
+	h := sha256.New()
+	var n [8]byte
+	for _, part := range [][]byte{[]byte(ev.ID), []byte(ev.Type), []byte(ev.Subject), []byte(ev.RegistrationID), []byte(ev.PartnerID), []byte(ev.DistributorID), ev.Body} {
+		binary.BigEndian.PutUint64(n[:], uint64(len(part)))
+		h.Write(n[:])
+		h.Write(part)
+	}
+	return h.Sum(nil)
 }
 
 // belongs says whose the event is, by what the entry changes.
@@ -91,6 +107,9 @@ func (ev *Event) belongs(c *deal.Change) {
 	if i := slices.IndexFunc(c.Cases, func(k deal.Case) bool { return k.ID == ev.Subject }); i >= 0 {
 		ev.RegistrationID = c.Cases[i].RegistrationID
 		return // what happens in a case is no partner's to read
+	}
+	if ev.PartnerID != "" {
+		return // it is for who was its partner
 	}
 	if i := slices.IndexFunc(c.Registrations, func(r deal.Registration) bool { return r.ID == ev.Subject }); i >= 0 {
 		ev.PartnerID, ev.DistributorID = c.Registrations[i].Filing.PartnerID, c.Registrations[i].Filing.DistributorID

@@ -84,7 +84,7 @@ type Event struct {
 	At      time.Time
 	Body    []byte // JSON
 
-	// Whose it is: Batch.Add takes these from the entry's change. Events of one registration are told in their order.
+	// Whose it is: Batch.Add takes these from the entry's change, where no partner is given. Events of one registration are told in their order.
 	RegistrationID string
 	PartnerID      string // empty: of no partner, and not for a partner's eyes
 	DistributorID  string

@@ -48,7 +48,8 @@ func main() {
 	last := flag.Duration("for", 20*time.Second, "length of each open loop")
 	out := flag.String("out", "BENCHMARKS.md", "file whose tables are written")
 	accounts := flag.Int("accounts", 1_000_000, "accounts of the world of the replicas")
-	only := flag.String("only", "", "registration, commit or replicas: write that table alone")
+	live := flag.Int("live", 100_000, "live protections, of which a twentieth ends in one instant")
+	only := flag.String("only", "", "registration, commit, due or replicas: write that table alone")
 	flag.Parse()
 	if *child != "" {
 		if err := serve(*child, *dir); err != nil {
@@ -63,6 +64,7 @@ func main() {
 	}{
 		{"registration", func() (string, error) { return measure(ctx, 50, *last) }},
 		{"commit", func() (string, error) { return measureCommits(ctx) }},
+		{"due", func() (string, error) { return measureDue(ctx, *live, *live/20) }},
 		{"replicas", func() (string, error) { return measureReplicas(ctx, *accounts, *last) }},
 	} {
 		if *only != "" && *only != t.name {

@@ -179,11 +179,12 @@ func (w Work) Claim(ctx context.Context, c store.Claim) ([]store.Job, error) {
 	}
 	where := in("kind", "", c.Kinds) + in("topic", " NOT", c.Except)
 	args = append(args, c.Limit, c.Lease, c.Until)
+	//nolint:misspell // a word of SQL
 	out, err := jobs(ctx, w.DB, `WITH due AS MATERIALIZED (SELECT n FROM job AS j WHERE state = 'waiting' AND run_at <= ? AND (leased_until IS NULL OR leased_until <= ?)`+where+`
 		AND (lane = '' OR NOT EXISTS (SELECT 1 FROM job AS before WHERE before.lane = j.lane AND before.lane <> '' AND before.state = 'waiting' AND before.n < j.n))
 		ORDER BY run_at, n LIMIT ?`+w.SkipLocked+`)
 		UPDATE job SET lease = ?, leased_until = ?, attempts = attempts + 1 WHERE n IN (SELECT n FROM due) RETURNING `+jobColumns, args...)
-	slices.SortFunc(out, func(a, b store.Job) int { return int(a.N) - int(b.N) }) //nolint:gosec // places in a table
+	slices.SortFunc(out, func(a, b store.Job) int { return int(a.N) - int(b.N) })
 	return out, err
 }
 
