@@ -46,6 +46,9 @@ bin/k6:
 mutants: ## Seed bugs in the service, one by one, and see that the harness catches each
 	$(GO) run ./tools/chaos mutants
 
+screenshots: prepare ## Write every page of the review desk at three widths, light and dark, into screenshots/
+	$(GO) test ./internal/desk -count=1 -run TestScreenshots -screenshots $(CURDIR)/screenshots
+
 lint: ## Check format and style; the first run builds the linter, which takes minutes
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
 	$(TOOL) golangci-lint run ./...
@@ -53,4 +56,4 @@ lint: ## Check format and style; the first run builds the linter, which takes mi
 generate: ## Write the generated files anew
 	$(GO) generate ./...
 
-.PHONY: help run prepare test race fuzz bench soak loadtest mutants lint generate
+.PHONY: help run prepare test race fuzz bench soak loadtest mutants screenshots lint generate

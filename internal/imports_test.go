@@ -45,6 +45,7 @@ var mayImport = map[string]string{
 	"internal/replica": "internal/deal internal/flat internal/store",
 	"internal/hooks":   "internal/deal internal/store",
 	"internal/engine":  "internal/book internal/deal internal/ledger internal/match internal/territory internal/policy internal/store",
+	"internal/desk":    "internal/deal internal/match internal/territory internal/policy internal/store internal/engine",
 	"internal/server":  "api internal/deal internal/document internal/ledger internal/match internal/territory internal/policy internal/store internal/engine internal/hooks internal/intake internal/policytest",
 }
 

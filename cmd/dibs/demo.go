@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/desk"
 	"github.com/dibs-deals/dibs/internal/engine"
 	"github.com/dibs-deals/dibs/internal/server"
 	"github.com/dibs-deals/dibs/internal/world"
@@ -63,12 +64,16 @@ func (c *demoCmd) Run(ctx context.Context, std stdio) error {
 	if err := c.world(ctx, std, e, state); err != nil {
 		return errors.Join(err, done())
 	}
-	c.explain(std, e, state, listener, time.Since(began))
+	pages, err := desk.New(desk.Config{Engine: e, Log: log})
+	if err != nil {
+		return errors.Join(err, done())
+	}
+	c.explain(std, e, state, pages, listener, time.Since(began))
 	if c.Setup {
 		return done()
 	}
 	here := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")} // a receiver on this machine can be tried
-	err = serveOn(ctx, log, tel, e, nil, listener, 600, db.Origin, webhookFlags{WebhookAllow: here, Webhooks: true})
+	err = serveOn(ctx, log, tel, e, nil, pages, listener, 600, db.Origin, webhookFlags{WebhookAllow: here, Webhooks: true})
 	return errors.Join(err, done())
 }
 
@@ -174,20 +179,25 @@ func publishPlan(ctx context.Context, e *engine.Engine, body []byte) (int, error
 	return 1, err
 }
 
+// demoKeys are the demo's keys: one for each role, of a person where people act, and of a second one, since some cases take two.
+var demoKeys = []struct{ name, role, person string }{
+	{"portal", "portal", ""}, {"ops", "ops", "u-010"}, {"second", "ops", "u-001"}, {"policy", "policy", "u-020"}, {"auditor", "auditor", "u-040"}, {"admin", "admin", ""},
+}
+
 func (c *demoCmd) keys(ctx context.Context, e *engine.Engine, s *demoState) (int, error) {
-	for _, role := range deal.Roles {
-		if s.Keys[role] != "" {
+	for _, k := range demoKeys {
+		if s.Keys[k.name] != "" {
 			continue
 		}
 		var partners []string
-		if role == "portal" {
+		if k.role == "portal" {
 			partners = []string{"*"}
 		}
-		_, token, err := e.CreateKey(ctx, engine.Request{Actor: operator}, deal.Key{Role: role, PartnerIDs: partners, Note: "demo"})
+		_, token, err := e.CreateKey(ctx, engine.Request{Actor: operator}, deal.Key{Role: k.role, PartnerIDs: partners, PersonID: k.person, Note: "demo"})
 		if err != nil {
 			return 0, err
 		}
-		s.Keys[role] = token
+		s.Keys[k.name] = token
 		if err := c.save(s); err != nil {
 			return 0, err
 		}
@@ -196,12 +206,22 @@ func (c *demoCmd) keys(ctx context.Context, e *engine.Engine, s *demoState) (int
 }
 
 // explain prints the URLs, the keys and requests that can be pasted.
-func (c *demoCmd) explain(std stdio, e *engine.Engine, s *demoState, l net.Listener, took time.Duration) {
+func (c *demoCmd) explain(std stdio, e *engine.Engine, s *demoState, pages *desk.Desk, l net.Listener, took time.Duration) {
 	base := "http://" + l.Addr().String()
 	ready := e.Ready(context.Background())
 	out := std.out
 	fmt.Fprintf(out, "\nReady after %.1f s: %d accounts, policy %s, territories %s, ledger at entry %d\n\n", took.Seconds(), ready.Accounts, ready.Policy, ready.Plan, ready.Head)
 	fmt.Fprintf(out, "  API      %s/v1\n  Docs     %s/docs\n  OpenAPI  %s/openapi.yaml\n  Health   %s/readyz\n  Metrics  %s/metrics\n\n", base, base, base, base, base)
+	if !c.Setup { // the links are this process's
+		fmt.Fprintln(out, "The review desk; each link signs in once:")
+		for _, d := range demoKeys {
+			if k, ok, err := e.Authenticate(context.Background(), s.Keys[d.name]); err == nil && ok && d.role != "portal" {
+				fmt.Fprintf(out, "  %-8s %s%s\n", d.name, base, pages.Link(k.ID))
+			}
+		}
+		fmt.Fprintln(out, "  (second: another person of sales operations, for cases that take two)")
+		fmt.Fprintln(out)
+	}
 	fmt.Fprintln(out, "Keys (of this demo only):")
 	for _, role := range deal.Roles {
 		fmt.Fprintf(out, "  %-8s %s\n", role, s.Keys[role])

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/desk"
 	"github.com/dibs-deals/dibs/internal/engine"
 	"github.com/dibs-deals/dibs/internal/hooks"
 	"github.com/dibs-deals/dibs/internal/policytest"
@@ -103,13 +104,17 @@ func (c *serveCmd) serve(ctx context.Context, std stdio, log *slog.Logger, e *en
 		fmt.Fprintln(std.out, "No territory plan is published: until one is, every customer counts as partner territory (dibs import territories FILE).")
 	}
 	fmt.Fprintf(std.out, "dibs serves on http://%s with policy %s, %d accounts, ledger at entry %d\n", listener.Addr(), ready.Policy, ready.Accounts, ready.Head)
-	return serveOn(ctx, log, c.tel, e, r, listener, c.ChecksPerMinute, c.Origin, c.webhookFlags)
+	pages, err := desk.New(desk.Config{Engine: e, Log: log})
+	if err != nil {
+		return err
+	}
+	return serveOn(ctx, log, c.tel, e, r, pages, listener, c.ChecksPerMinute, c.Origin, c.webhookFlags)
 }
 
 // serveOn runs the HTTP service on the listener until ctx ends, with the other replicas if r is not nil.
-func serveOn(ctx context.Context, log *slog.Logger, tel *server.Telemetry, e *engine.Engine, r *replica.Replica, l net.Listener, checks int, origin string, w webhookFlags) error {
+func serveOn(ctx context.Context, log *slog.Logger, tel *server.Telemetry, e *engine.Engine, r *replica.Replica, pages *desk.Desk, l net.Listener, checks int, origin string, w webhookFlags) error {
 	defer closeTelemetry(ctx, log, tel)
-	cfg := server.Config{Engine: e, Log: log, Telemetry: tel, Version: version, ChecksPerMinute: checks}
+	cfg := server.Config{Engine: e, Log: log, Telemetry: tel, Version: version, ChecksPerMinute: checks, Desk: pages}
 	var beside interface {
 		Run(ctx context.Context, w replica.World)
 	} = replica.NewKept(e.Store(), log)

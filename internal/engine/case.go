@@ -100,6 +100,7 @@ func (v *view) left(r *deal.Registration, outcome deal.Status, now time.Time, se
 		k.Also = slices.DeleteFunc(slices.Clone(k.Also), func(id string) bool { return id == r.ID })
 		return k, nil
 	}
+	k.Resume(now) // nobody waits for the partner's answer any more
 	k.Status, k.Outcome, k.ResolvedAt, k.Proposal = deal.CaseResolved, string(outcome), now, nil
 	return k, k.Also
 }

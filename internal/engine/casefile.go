@@ -104,7 +104,7 @@ func (e *Engine) File(ctx context.Context, id string, by deal.Actor) (CaseFile, 
 		}
 		return v.may(&f.Case, by, now)
 	})
-	if f.Timeline, err = e.timeline(ctx, append(f.Case.Members(), f.Case.ID)); err != nil {
+	if f.Timeline, err = e.Timeline(ctx, append(f.Case.Members(), f.Case.ID)); err != nil {
 		return f, err
 	}
 	f.Precedents, err = e.precedents(ctx, &f.Case)
@@ -116,8 +116,8 @@ func member(r *deal.Registration) CaseMember {
 		Amount: total(&r.Filing), Status: r.Status, ReceivedAt: r.ReceivedAt, Sequence: r.Sequence}
 }
 
-// timeline reads what has happened to the subjects, words joined.
-func (e *Engine) timeline(ctx context.Context, subjects []string) ([]Happening, error) {
+// Timeline reads what has happened to the subjects, words joined.
+func (e *Engine) Timeline(ctx context.Context, subjects []string) ([]Happening, error) {
 	entries, err := e.cfg.Store.EntriesOf(ctx, subjects)
 	if err != nil {
 		return nil, err

@@ -1,7 +1,9 @@
 package ledger
 
 import (
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -21,6 +23,7 @@ type Signer struct {
 	origin string
 	signer note.Signer
 	verify string
+	secret []byte // the signing key, as its file has it
 
 	mu   sync.Mutex // guards last
 	last struct {
@@ -59,7 +62,7 @@ func ParseSigner(secret string) (*Signer, error) {
 	if v.KeyHash() != signer.KeyHash() || v.Name() != signer.Name() {
 		return nil, errors.New("the signing key and the verification key do not belong together")
 	}
-	return &Signer{origin: signer.Name(), signer: signer, verify: strings.TrimSpace(vkey)}, nil
+	return &Signer{origin: signer.Name(), signer: signer, verify: strings.TrimSpace(vkey), secret: []byte(strings.TrimSpace(skey))}, nil
 }
 
 // OpenSigner reads the key file at path, or makes one, readable by its owner only, when there is none.
@@ -100,6 +103,12 @@ func OpenSigner(path, origin string) (*Signer, error) {
 
 // Key returns the verification key, in the form of golang.org/x/mod/sumdb/note.
 func (s *Signer) Key() string { return s.verify }
+
+// Secret returns a secret for one purpose that whoever has this key can derive, and nobody else: what replicas, which have one
+// key, keep in common without asking each other. It says nothing of the key, nor of the secret of another purpose.
+func (s *Signer) Secret(purpose string) ([]byte, error) {
+	return hkdf.Key(sha256.New, s.secret, nil, "dibs "+purpose, 32)
+}
 
 // Sign returns the signed checkpoint of a tree: C2SP tlog-checkpoint text. Ed25519 is deterministic, so the same tree
 // gives the same bytes for as long as the key lives. All answers of one commit carry the checkpoint of one tree, which

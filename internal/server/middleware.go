@@ -98,14 +98,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if call.op == nil {
 			route = "none" // not the path as sent: it is the caller's text, and any number of them exist
 		}
-		if labels, ok := otelhttp.LabelerFromContext(r.Context()); ok {
-			labels.Add(attribute.String("http.route", route))
-		}
-		span := trace.SpanFromContext(r.Context())
-		if span.IsRecording() {
-			span.SetName(r.Method + " " + route)
-			span.SetAttributes(attribute.String("http.route", route))
-		}
+		nameRoute(r, route)
 		if call.op != nil && call.op.exempt && err == nil {
 			return nil
 		}
@@ -126,6 +119,17 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		s.log.LogAttrs(r.Context(), level, "request", attrs...)
 		return nil
+	}
+}
+
+// nameRoute tells measurements and traces which route a request took.
+func nameRoute(r *http.Request, route string) {
+	if labels, ok := otelhttp.LabelerFromContext(r.Context()); ok {
+		labels.Add(attribute.String("http.route", route))
+	}
+	if span := trace.SpanFromContext(r.Context()); span.IsRecording() {
+		span.SetName(r.Method + " " + route)
+		span.SetAttributes(attribute.String("http.route", route))
 	}
 }
 

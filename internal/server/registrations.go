@@ -127,7 +127,7 @@ func (s *Server) registration(ctx context.Context, id string) (deal.Registration
 // answer is the partner's view as of now, with what the partner is asked.
 func (s *Server) answer(ctx context.Context, r *deal.Registration, d *deal.Decision, k *deal.Case) (engine.Answer, error) {
 	a := engine.AnswerFor(r, d, k, s.engine.Now())
-	if k == nil || k.PausedAt.IsZero() || k.RegistrationID != r.ID {
+	if k == nil || k.Status != deal.CaseOpen || k.PausedAt.IsZero() || k.RegistrationID != r.ID {
 		return a, nil
 	}
 	var err error

@@ -50,6 +50,10 @@ type Config struct {
 	ChecksPerMinute int    // pre-checks an API key may ask in a minute, in bursts of as many; 0: 60
 	Budget          Budget // counts them over all replicas; nil: each counts its own
 
+	// Desk answers /desk and everything below it; nil: there are no pages. Its patterns (http.Request.Pattern) name its routes in
+	// the log and in measurements.
+	Desk http.Handler
+
 	Hooks *hooks.Hooks // nil: webhooks can be set, and nobody here tells them
 }
 
@@ -122,7 +126,7 @@ func New(cfg Config) *Server {
 	if len(s.routes) != len(s.ops) {
 		panic(fmt.Sprintf("server: %d routes for %d operations", len(s.routes), len(s.ops)))
 	}
-	s.handler = otelhttp.NewHandler(headAsGet(e), "http",
+	s.handler = otelhttp.NewHandler(s.besideDesk(headAsGet(e), cfg.Desk), "http",
 		otelhttp.WithMeterProvider(s.tel.meters), otelhttp.WithTracerProvider(s.tel.tracers), otelhttp.WithPropagators(s.tel.propagator))
 	return s
 }

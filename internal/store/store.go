@@ -164,8 +164,9 @@ type RecordFilter struct {
 
 // Page is a place in a list. Lists are ordered by the key of their rows, compared byte by byte.
 type Page struct {
-	After string // key of the last row already read
-	Limit int    // at most this many rows; the caller sets it
+	After     string // key of the last row already read
+	Limit     int    // at most this many rows; the caller sets it
+	Backwards bool   // from the last key on: ids are in the order of their making, so the newest come first
 }
 
 // Base is what a reader of the world already has: every account as it was after entry Seq, whose chain was Chain. The

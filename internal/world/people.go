@@ -36,7 +36,7 @@ var staff = []struct {
 	countries      []string // whose accounts are theirs
 }{
 	{id: "u-001", name: "Ingrid Falk", mail: "ingrid.falk", roles: []string{"ops", "policy"}, queues: []string{"deal-desk", "channel-disputes", "channel-director", "policy-desk"}, authority: 10_000_000},
-	{id: "u-010", name: "Tomás Ferreira", mail: "tomas.ferreira", roles: []string{"ops"}, queues: []string{"deal-desk", "channel-disputes", "sales-ops"}, authority: 1_000_000, manager: "u-001"},
+	{id: "u-010", name: "Tomás Ferreira", mail: "tomas.ferreira", roles: []string{"ops"}, queues: []string{"deal-desk", "channel-disputes", "channel-director", "sales-ops"}, authority: 1_000_000, manager: "u-001"},
 	{id: "u-011", name: "Aiko Mori", mail: "aiko.mori", roles: []string{"ops"}, queues: []string{"deal-desk"}, authority: 250_000, manager: "u-010"},
 	{id: "u-012", name: "Samuel Okafor", mail: "samuel.okafor", roles: []string{"ops"}, queues: []string{"deal-desk", "renewals"}, authority: 250_000, manager: "u-010", away: "2099-12-31"},
 	{id: "u-013", name: "Clara Jensen", mail: "clara.jensen", roles: []string{"ops"}, queues: []string{"channel-disputes", "channel-managers", "partner-desk"}, authority: 500_000, manager: "u-010"},

@@ -430,6 +430,7 @@ func testRegistrations(t *testing.T, db store.Store, _ func() store.Store) {
 		{"protected at the end", store.RegistrationFilter{Status: deal.StatusProtected, AsOf: after}, nil},
 		{"expired at the end", store.RegistrationFilter{Status: deal.StatusExpired, AsOf: after}, []string{"reg_b"}},
 		{"by account", store.RegistrationFilter{AccountID: "acc-b"}, []string{"reg_b"}},
+		{"backwards", store.RegistrationFilter{Page: store.Page{Backwards: true}}, []string{"reg_é", "reg_b", "reg_a", "reg_Z", "reg_A"}},
 	} {
 		if got := all(c.f); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)

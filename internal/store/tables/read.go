@@ -322,11 +322,15 @@ func (w *where) equal(column, value string) {
 }
 
 func (w *where) page(p store.Page) string {
+	beyond, order := "id > ?", ""
+	if p.Backwards {
+		beyond, order = "id < ?", " DESC"
+	}
 	if p.After != "" {
-		w.add("id > ?", p.After)
+		w.add(beyond, p.After)
 	}
 	w.args = append(w.args, p.Limit)
-	return w.text() + " ORDER BY id LIMIT ?"
+	return w.text() + " ORDER BY id" + order + " LIMIT ?"
 }
 
 func (w *where) text() string {

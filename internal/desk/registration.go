@@ -1,0 +1,207 @@
+package desk
+
+import (
+	"cmp"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/store"
+)
+
+// registrationsView is the list of registrations.
+type registrationsView struct {
+	rows     []registrationRow
+	statuses []choice
+	partner  string
+	next     string
+	filtered bool
+}
+
+type registrationRow struct {
+	href, number, customer, place, partner, amount, lines, status, tone string
+	received, until                                                     instant
+}
+
+func registrationsPage(v *visit) (view, error) {
+	q := v.r.URL.Query()
+	f := store.RegistrationFilter{Status: deal.Status(q.Get("status")), PartnerID: q.Get("partner_id"), AccountID: q.Get("account_id"), AsOf: v.now,
+		Page: store.Page{After: q.Get("after"), Limit: rowsPerPage + 1, Backwards: true}}
+	if f.Status != "" && !slices.Contains(deal.Statuses, f.Status) {
+		return view{}, badRequest("there is no such status")
+	}
+	rs, err := v.store().Registrations(v.ctx(), f)
+	if err != nil {
+		return view{}, err
+	}
+	out := registrationsView{partner: v.partner(f.PartnerID), filtered: f.Status != "" || f.PartnerID != "" || f.AccountID != ""}
+	to := func(name, value string) string {
+		u := url.Values{}
+		for _, k := range []string{"status", "partner_id", "account_id"} {
+			if x := q.Get(k); x != "" {
+				u.Set(k, x)
+			}
+		}
+		if u.Del(name); value != "" {
+			u.Set(name, value)
+		}
+		return pathWith(Root+"/registrations", u)
+	}
+	out.statuses = append(out.statuses, choice{name: "All", href: to("status", ""), current: f.Status == ""})
+	for _, s := range deal.Statuses {
+		if s != deal.StatusReceived { // it is decided before anybody sees it
+			out.statuses = append(out.statuses, choice{name: title(words(string(s))), href: to("status", string(s)), current: f.Status == s})
+		}
+	}
+	if len(rs) > rowsPerPage {
+		rs = rs[:rowsPerPage]
+		out.next = to("after", rs[len(rs)-1].ID)
+	}
+	for i := range rs {
+		out.rows = append(out.rows, v.registrationRow(&rs[i]))
+	}
+	return view{title: "Registrations", nav: "Registrations", body: registrationsBody(out)}, nil
+}
+
+func (v *visit) registrationRow(r *deal.Registration) registrationRow {
+	status := r.StatusAt(v.now)
+	row := registrationRow{href: Root + "/registrations/" + r.ID, number: r.Number, customer: r.Filing.Customer.Name, place: place(&r.Filing.Customer), partner: v.partner(r.Filing.PartnerID),
+		amount: money(r.Filing.Amount), lines: lines(r.Filing.Lines()), status: words(string(status)), tone: tone(status), received: v.at(r.ReceivedAt)}
+	if p := r.Protection; p != nil {
+		row.until = v.lastDay(p.EndsAt)
+	}
+	return row
+}
+
+// registrationView is the page of one registration.
+type registrationView struct {
+	r           deal.Registration
+	status      string
+	tone        string
+	partner     string
+	distributor string
+	amount      string
+	received    instant
+	from, until instant
+	held        bool
+	account     string // whom it was resolved to, with its page
+	accountHref string
+	resolution  string
+	caseHref    string
+	caseStatus  string
+	told        string // what the partner reads
+	decisions   []decisionView
+	claims      []claimRow
+	timeline    []eventLine
+	filed       []fact
+	words       []filedWords
+	terms       []fact
+	moves       *moves // nil: nothing can be done, or this key only reads
+}
+
+type decisionView struct {
+	d         deal.Decision
+	at        instant
+	outcome   string
+	rules     ruleList
+	territory territoryView
+	evidence  []comparison
+	current   bool
+}
+
+func registrationPage(v *visit) (view, error) { return v.showRegistration(attempt{}) }
+
+// showRegistration is the page of a registration; with an attempt, after something that was tried on it and did not come to be.
+func (v *visit) showRegistration(a attempt) (view, error) {
+	ctx := v.ctx()
+	r, d, file, err := v.d.engine.Registration(ctx, v.r.PathValue("id"))
+	if err != nil {
+		return view{}, err
+	}
+	out := registrationView{r: r, status: words(string(r.Status)), tone: tone(r.Status), partner: v.partner(r.Filing.PartnerID), distributor: v.partner(r.Filing.DistributorID),
+		amount: money(r.Filing.Amount), received: v.at(r.ReceivedAt), told: d.Texts.Partner, filed: v.filed(&r), words: v.filedWords(&r)}
+	if p := cmp.Or(r.Protection, r.Hold); p != nil {
+		out.from, out.until, out.held = v.at(p.StartsAt), v.lastDay(p.EndsAt), r.HoldsAt(v.now)
+	}
+	out.resolution = percent(d.Resolution.Probability)
+	if id := r.CustomerRef.AccountID; id != "" {
+		out.account, out.accountHref = v.name(deal.Accounts, id), Root+"/accounts/"+id
+	}
+	if file != nil {
+		out.caseHref, out.caseStatus = Root+"/cases/"+file.ID, file.Status
+	}
+	if t := d.Terms; t != nil {
+		out.terms = terms(t)
+	}
+	for _, b := range d.Benefits {
+		out.terms = append(out.terms, fact{title(words(b.Name)), b.Value})
+	}
+	all, err := v.d.engine.Decisions(ctx, r.ID)
+	if err != nil {
+		return view{}, err
+	}
+	for i := len(all) - 1; i >= 0; i-- {
+		x := decisionView{d: all[i], at: v.at(all[i].At), outcome: title(outcome(&all[i])), rules: v.rules(&all[i]), territory: v.territory(all[i].Territory, all[i].Plan), current: all[i].ID == d.ID}
+		if x.current {
+			if x.evidence, err = v.comparisons(&r, &all[i]); err != nil {
+				return view{}, err
+			}
+		}
+		out.decisions = append(out.decisions, x)
+	}
+	if out.claims, err = v.claimsAround(&r, &d); err != nil {
+		return view{}, err
+	}
+	subjects := []string{r.ID}
+	if r.CaseID != "" {
+		subjects = append(subjects, r.CaseID)
+	}
+	events, err := v.d.engine.Timeline(ctx, subjects)
+	if err != nil {
+		return view{}, err
+	}
+	out.timeline = v.timeline(events)
+	out.moves = v.moves(&r, a)
+	return view{status: a.status, title: r.Filing.Customer.Name + ", " + r.Number, nav: "Registrations", body: registrationBody(out)}, nil
+}
+
+// terms says what a protection promises.
+func terms(t *deal.Terms) []fact {
+	var out []fact
+	switch {
+	case t.Months > 0:
+		out = append(out, fact{"Window", count(t.Months, "month", "months") + " from " + words(t.Anchor)})
+	case t.Days > 0:
+		out = append(out, fact{"Window", count(t.Days, "day", "days") + " from " + words(t.Anchor)})
+	}
+	if !t.Exclusive {
+		out = append(out, fact{"Shared", "others may hold it too"})
+	}
+	if x := t.Extensions; x != nil {
+		by := count(x.Days, "day", "days")
+		if x.Months > 0 {
+			by = count(x.Months, "month", "months")
+		} else if x.Days == 0 {
+			by = "the same length"
+		}
+		text := count(x.Max, "extension", "extensions") + " of " + by
+		if x.Needs != "" {
+			text += ", needs " + words(x.Needs)
+		}
+		out = append(out, fact{"Extensions", text})
+	}
+	for _, m := range t.Milestones {
+		out = append(out, fact{"Within " + count(m.Days, "day", "days"), words(m.Need)})
+	}
+	if c := t.Condition; c != nil {
+		out = append(out, fact{"Conditional on", words(c.Need) + " within " + count(c.Days, "day", "days")})
+	}
+	if len(t.Fulfil) > 0 {
+		out = append(out, fact{"Before it ends", strings.Join(t.Fulfil, ", ")})
+	}
+	if t.Dwell != "" {
+		out = append(out, fact{"Least time to a win", t.Dwell})
+	}
+	return out
+}
