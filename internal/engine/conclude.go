@@ -165,7 +165,7 @@ func (v *view) compareInLine(a, b *deal.Registration) int {
 		return 1
 	}
 	for _, by := range set.Waitlist {
-		c := 0
+		var c int
 		switch by {
 		case "letter", "meeting":
 			c = cmp.Compare(has(a, by), has(b, by))
