@@ -110,9 +110,10 @@ func (c *chromium) enter(who string) {
 	c.until(`location.pathname != "/desk/enter" && document.readyState == "complete" && document.querySelector(".who") != null`)
 }
 
-// press types keys where the focus is.
+// press types keys where the focus is, once the page listens to them.
 func (c *chromium) press(keys string) {
 	c.t.Helper()
+	c.until(`document.readyState == "complete"`)
 	c.do(chromedp.KeyEvent(keys))
 }
 
