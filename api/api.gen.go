@@ -1608,9 +1608,10 @@ type Conflict struct {
 	IdleDays   int64              `json:"idle_days,omitempty,omitzero"`
 	Kind       ConflictKind       `json:"kind"`
 	Overlap    struct {
-		Lines []string `json:"lines,omitempty,omitzero"`
-		Meets bool     `json:"meets,omitempty,omitzero"`
-		Sites []string `json:"sites,omitempty,omitzero"`
+		Classes []string `json:"classes,omitempty,omitzero"`
+		Lines   []string `json:"lines,omitempty,omitzero"`
+		Meets   bool     `json:"meets,omitempty,omitzero"`
+		Sites   []string `json:"sites,omitempty,omitzero"`
 	} `json:"overlap"`
 	PartnerID string `json:"partner_id,omitempty,omitzero"`
 
@@ -2652,6 +2653,8 @@ type RulingResolution string
 
 // Scope defines model for Scope.
 type Scope struct {
+	// Classes line/class, where the policy divides lines by the classes of their products; every class when left out
+	Classes  []string    `json:"classes,omitempty,omitzero"`
 	Customer CustomerRef `json:"customer"`
 	Lines    []string    `json:"lines,omitempty,omitzero"`
 
@@ -2662,6 +2665,9 @@ type Scope struct {
 
 // ScopeAnswer defines model for ScopeAnswer.
 type ScopeAnswer struct {
+	// Classes line/class, where lines are divided; every class when left out
+	Classes []string `json:"classes,omitempty,omitzero"`
+
 	// Customer as filed
 	Customer string `json:"customer"`
 

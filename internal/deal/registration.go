@@ -514,9 +514,10 @@ func (c CustomerRef) Key() string {
 // Scope is what a claim covers: customer, products, sites.
 type Scope struct {
 	Customer CustomerRef `json:"customer"`
-	Lines    []string    `json:"lines,omitempty"` // empty: every product line
-	Sites    []string    `json:"sites,omitempty"` // keys of sites (Site.Key); empty: the whole customer
-	Part     string      `json:"part,omitempty"`  // what else tells claims on one customer apart, by the policy; empty: all of it
+	Lines    []string    `json:"lines,omitempty"`   // empty: every product line
+	Classes  []string    `json:"classes,omitempty"` // line/class, where the policy divides lines by the classes of their products; empty: every class
+	Sites    []string    `json:"sites,omitempty"`   // keys of sites (Site.Key); empty: the whole customer
+	Part     string      `json:"part,omitempty"`    // what else tells claims on one customer apart, by the policy; empty: all of it
 }
 
 // Key identifies a site for scope comparison: place first, name as a fallback.
@@ -530,16 +531,18 @@ func (s Site) Key() string {
 
 // Overlap says how two scopes of one customer meet.
 type Overlap struct {
-	Lines []string `json:"lines,omitempty"` // the shared lines; empty with Meets: all of them
-	Sites []string `json:"sites,omitempty"`
-	Meets bool     `json:"meets"`
+	Lines   []string `json:"lines,omitempty"` // the shared lines; empty with Meets: all of them
+	Classes []string `json:"classes,omitempty"`
+	Sites   []string `json:"sites,omitempty"`
+	Meets   bool     `json:"meets"`
 }
 
 // Overlap compares products and sites; whether the customer is the same is the matcher's question.
 func (s Scope) Overlap(o Scope) Overlap {
 	lines, lm := meet(s.Lines, o.Lines)
+	classes, cm := meet(s.Classes, o.Classes)
 	sites, sm := meet(s.Sites, o.Sites)
-	return Overlap{Lines: lines, Sites: sites, Meets: lm && sm && (s.Part == "" || o.Part == "" || s.Part == o.Part)}
+	return Overlap{Lines: lines, Classes: classes, Sites: sites, Meets: lm && cm && sm && (s.Part == "" || o.Part == "" || s.Part == o.Part)}
 }
 
 // meet intersects two sets in which empty means everything.

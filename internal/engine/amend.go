@@ -82,7 +82,7 @@ func (e *Engine) update(r deal.Registration, d *deal.Decision, file *deal.Case, 
 	}
 	m.Changed = am.changed
 	set := v.policy.Settings()
-	if r.Status != deal.StatusReturned && !material(set, am) {
+	if r.Status != deal.StatusReturned && !material(v, set, am) {
 		m.To = r.Status
 		r.Version = v.head.Seq + 1
 		a, err := e.recordedMove(r, d, file, m, now)
@@ -134,11 +134,11 @@ var immaterial = []string{"contact", "expected_close_date", "description", "exte
 
 // material reports whether the rules have to be asked again: the customer, or what is claimed, is another, or the amount is by more than
 // the policy passes over.
-func material(set policy.Settings, am *amended) bool {
+func material(v *view, set policy.Settings, am *amended) bool {
 	for _, f := range am.changed {
 		switch {
 		case slices.Contains(immaterial, f):
-		case f == "amount", f == "products" && slices.Equal(am.before.Lines(), am.after.Lines()):
+		case f == "amount", f == "products" && slices.Equal(am.before.Lines(), am.after.Lines()) && slices.Equal(v.classes(&am.before, set), v.classes(&am.after, set)):
 			was, is := total(&am.before), total(&am.after)
 			limit := was.Value.Abs().Mul(decimal.NewFromFloat(set.MaterialPercent)).Div(decimal.NewFromInt(100))
 			if was.Currency != is.Currency || is.Value.Sub(was.Value).Abs().GreaterThan(limit) {

@@ -53,8 +53,9 @@ type AnswerMilestone struct {
 // AnswerScope repeats the partner's own words: the customer as filed, not as resolved.
 type AnswerScope struct {
 	Customer string   `json:"customer"`
-	Lines    []string `json:"lines"` // empty: every line
-	Sites    []string `json:"sites"` // empty: the whole customer
+	Lines    []string `json:"lines"`             // empty: every line
+	Classes  []string `json:"classes,omitempty"` // line/class; empty: every class
+	Sites    []string `json:"sites"`             // empty: the whole customer
 }
 
 // AnswerRoute is the partner's view of a route.
@@ -112,7 +113,7 @@ func AnswerFor(r *deal.Registration, d *deal.Decision, c *deal.Case, now time.Ti
 		}
 	}
 	if p := r.Protection; p != nil {
-		scope := AnswerScope{Customer: r.Filing.Customer.Name, Lines: append([]string{}, p.Scope.Lines...), Sites: []string{}}
+		scope := AnswerScope{Customer: r.Filing.Customer.Name, Lines: append([]string{}, p.Scope.Lines...), Classes: p.Scope.Classes, Sites: []string{}}
 		for _, s := range r.Filing.Sites {
 			scope.Sites = append(scope.Sites, s.Label())
 		}

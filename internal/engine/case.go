@@ -370,13 +370,13 @@ func (e *Engine) follows(b *store.Batch, a addition, now time.Time) error {
 func (e *Engine) closeLine(b *store.Batch, won *deal.Registration, now time.Time) error {
 	v := e.view
 	set := v.policy.Settings()
-	scope := scopeOf(won, won.CustomerRef, set)
+	scope := scopeOf(v, won, won.CustomerRef, set)
 	for _, id := range inLine(v, v.claimsOf[won.CustomerRef.Key()]) {
 		c := v.claims[id]
 		if c == nil || c.Status != deal.StatusWaitlisted {
 			continue
 		}
-		own := scopeOf(c, c.CustomerRef, set)
+		own := scopeOf(v, c, c.CustomerRef, set)
 		if !own.Overlap(scope).Meets || len(holders(v, c, own, now, true)) > 0 {
 			continue
 		}

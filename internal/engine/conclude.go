@@ -24,7 +24,7 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 		r.NotAfter, r.Milestones = time.Time{}, nil
 	}
 	set := v.policy.Settings()
-	scope := scopeOf(r, r.CustomerRef, set)
+	scope := scopeOf(v, r, r.CustomerRef, set)
 	zone := set.Timezone
 	switch verdict.Outcome {
 	case deal.Protect:
@@ -112,7 +112,7 @@ func guard(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Verdi
 // inTheWay returns the registrations that hold what r would be granted.
 func inTheWay(v *view, r *deal.Registration, d *deal.Decision, exclusive bool, now time.Time) []string {
 	set := v.policy.Settings()
-	held := holders(v, r, scopeOf(r, d.Resolution.Ref, set), now, exclusive)
+	held := holders(v, r, scopeOf(v, r, d.Resolution.Ref, set), now, exclusive)
 	for _, c := range d.Conflicts {
 		if c.Kind == deal.HeldByOther && (c.Probability >= set.Certain || c.Identifier != "") && !slices.Contains(held, c.With) &&
 			(exclusive || !holdingWindow(v.claims[c.With]).Shared) {

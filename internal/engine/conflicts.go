@@ -14,7 +14,7 @@ import (
 // findConflicts gives matches their meaning. Every conflict of at least the policy's possible probability is listed (for
 // claims, possible_claim), the strongest of each kind first.
 func findConflicts(v *view, r *deal.Registration, m matches, w whom, t deal.TerritoryResult, set policy.Settings, now time.Time) []deal.Conflict {
-	f := finder{v: v, r: r, w: w, set: set, now: now, scope: scopeOf(r, w.Ref, set)}
+	f := finder{v: v, r: r, w: w, set: set, now: now, scope: scopeOf(v, r, w.Ref, set)}
 	f.claims(m)
 	f.family(m)
 	f.opportunities(m)
@@ -45,20 +45,43 @@ func stronger(a, b deal.Conflict) int {
 }
 
 // scopeOf is what the registration claims, by the policy's settings.
-func scopeOf(r *deal.Registration, ref deal.CustomerRef, set policy.Settings) deal.Scope {
-	s := deal.Scope{Customer: ref, Lines: r.Filing.Lines(), Part: partOf(r, set.DistinctBy)}
+func scopeOf(v *view, r *deal.Registration, ref deal.CustomerRef, set policy.Settings) deal.Scope {
+	s := deal.Scope{Customer: ref, Lines: r.Filing.Lines(), Classes: v.classes(&r.Filing, set), Part: partOf(r, set.DistinctBy)}
 	for _, site := range r.Filing.Sites {
 		s.Sites = append(s.Sites, site.Key())
 	}
 	if l := r.Limit; l != nil {
 		if len(l.Lines) > 0 {
 			s.Lines = l.Lines
+			s.Classes = slices.DeleteFunc(s.Classes, func(c string) bool {
+				line, _, _ := strings.Cut(c, "/")
+				return !slices.ContainsFunc(l.Lines, func(of string) bool { return strings.ReplaceAll(deal.Fold(of), "/", "-") == line })
+			})
 		}
 		if len(l.Sites) > 0 {
 			s.Sites = l.Sites
 		}
 	}
 	return s
+}
+
+// classes returns the classes that are claimed, each with its line, where the policy divides lines by class. A product that has none in
+// the catalogue is claimed with every class.
+func (v *view) classes(f *deal.Filing, set policy.Settings) []string {
+	if !set.ByClass {
+		return nil
+	}
+	var out []string
+	for _, p := range f.Products {
+		c := v.products[p.SKU]
+		if c == nil || c.Class == "" {
+			return nil
+		}
+		if k := strings.ReplaceAll(deal.Fold(p.Line), "/", "-") + "/" + deal.Fold(c.Class); !slices.Contains(out, k) {
+			out = append(out, k)
+		}
+	}
+	return out
 }
 
 // partOf names the part of the customer that is claimed, by the fields that tell claims apart. A filing that lacks one of
@@ -137,7 +160,7 @@ func (f *finder) claims(m matches) {
 	slices.Sort(ids)
 	for _, id := range ids {
 		claim := f.v.claims[id]
-		o := f.overlap(scopeOf(claim, claim.CustomerRef, f.set))
+		o := f.overlap(scopeOf(f.v, claim, claim.CustomerRef, f.set))
 		if !f.reckonsWith(claim) || !o.Meets {
 			continue
 		}
@@ -255,7 +278,7 @@ func (f *finder) family(m matches) {
 }
 
 func (f *finder) relative(claim *deal.Registration, p float64, relation string, evidence []deal.Score) {
-	o := f.overlap(scopeOf(claim, claim.CustomerRef, f.set))
+	o := f.overlap(scopeOf(f.v, claim, claim.CustomerRef, f.set))
 	if f.set.FamilyScope && o.Meets && f.reckonsWith(claim) { // the family is one customer
 		c := f.claim(claim, o, deal.Match{Probability: p, Evidence: evidence})
 		c.Relation = relation

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/policy"
 )
 
 // coverage is a plan in which Germany is partners' but for two postal areas, France the vendor's own, Austria one
@@ -352,5 +354,62 @@ func TestConflictOrder(t *testing.T) {
 	}
 	if _, ok := strongest(cs, deal.TenderShared); ok {
 		t.Error("a conflict of a kind that was not found")
+	}
+}
+
+// TestClaimsByClass: where the policy divides lines by the classes of their products, partners hold one line side by side in different
+// classes, and in none twice; a product without a class claims them all.
+func TestClaimsByClass(t *testing.T) {
+	t.Parallel()
+	sku := func(ids ...string) func(*deal.Filing) {
+		return func(f *deal.Filing) {
+			f.Products = nil
+			for _, id := range ids {
+				f.Products = append(f.Products, deal.Product{SKU: id})
+			}
+		}
+	}
+	const divided = "settings:\n  claims: by_class\n"
+	for _, c := range []struct {
+		name     string
+		settings string
+		held     []string // SKUs of P-2
+		asked    []string // of P-1
+		want     string   // kind of the conflict, and whether it covers all that is asked for
+	}{
+		{"one class", divided, []string{"S-1"}, []string{"S-2"}, "held_by_other true"},
+		{"another class", divided, []string{"S-1"}, []string{"E-1"}, ""},
+		{"another class, undivided", "settings:\n", []string{"S-1"}, []string{"E-1"}, "held_by_other true"},
+		{"one of the classes", divided, []string{"S-1"}, []string{"S-2", "E-1"}, "held_by_other false"},
+		{"one class of another line", divided, []string{"S-1"}, []string{"O-1"}, ""},
+		{"lines and classes crossed", divided, []string{"S-1", "O-2"}, []string{"E-1", "O-1"}, ""},
+		{"held without a class", divided, []string{"N-1"}, []string{"E-1"}, "held_by_other true"},
+		{"asked for without a class", divided, []string{"S-1"}, []string{"N-1"}, "held_by_other false"},
+		{"held for everything", divided, nil, []string{"E-1"}, "held_by_other true"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			b.put(&deal.CatalogueProduct{SKU: "S-1", Line: "network", Class: "SMB"}, &deal.CatalogueProduct{SKU: "S-2", Line: "network", Class: "smb"},
+				&deal.CatalogueProduct{SKU: "E-1", Line: "network", Class: "enterprise"}, &deal.CatalogueProduct{SKU: "N-1", Line: "network"},
+				&deal.CatalogueProduct{SKU: "O-1", Line: "security", Class: "SMB"}, &deal.CatalogueProduct{SKU: "O-2", Line: "security", Class: "enterprise"})
+			b.publish(deal.PolicyDocument, strings.Replace(string(policy.Default()), "settings:\n", c.settings, 1))
+			first, _ := b.file(by("P-2", zanzibar, sku(c.held...)))
+			if first.Status != deal.StatusProtected {
+				t.Fatalf("the first is %s", first.Status)
+			}
+			r, d := b.file(by("P-1", zanzibar, sku(c.asked...)))
+			got := ""
+			for _, x := range d.Conflicts {
+				got += fmt.Sprintf("%s %v", x.Kind, d.Facts["conflict."+string(x.Kind)+".same_lines"] == true)
+			}
+			if got != c.want {
+				t.Errorf("found %q, want %q", got, c.want)
+			}
+			if want := c.want == ""; (r.Status == deal.StatusProtected) != want {
+				t.Errorf("the second is %s (%v)", r.Status, d.ReasonCodes)
+			}
+			b.sound()
+		})
 	}
 }

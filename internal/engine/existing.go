@@ -88,7 +88,7 @@ func (e *Engine) existing(ctx context.Context, r deal.Registration, row *Existin
 	switch row.Status {
 	case deal.StatusProtected, deal.StatusConditional:
 		d.Outcome = deal.Protect
-		scope := scopeOf(&r, r.CustomerRef, set)
+		scope := scopeOf(v, &r, r.CustomerRef, set)
 		if row.ProtectedUntil.After(now) {
 			if held := holders(v, &r, scope, now, true); len(held) > 0 {
 				return addition{}, deal.FieldErrors{{Field: "customer_name", Detail: "would hold what " + v.claims[held[0]].Number + " holds: end one of them, then import again"}}

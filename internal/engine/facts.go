@@ -315,7 +315,7 @@ func mixedScripts(name string) bool {
 }
 
 func conflictFacts(f *policy.Facts, v *view, r *deal.Registration, cs []deal.Conflict, set policy.Settings, now time.Time) {
-	all := scopeOf(r, r.CustomerRef, set).Lines
+	all := scopeOf(v, r, r.CustomerRef, set)
 	for _, kind := range deal.ConflictKinds {
 		c, ok := strongest(cs, kind)
 		if !ok {
@@ -325,7 +325,7 @@ func conflictFacts(f *policy.Facts, v *view, r *deal.Registration, cs []deal.Con
 		f.Set(k+"found", true)
 		f.Set(k+"probability", c.Probability)
 		f.Set(k+"self", c.Self)
-		f.Set(k+"same_lines", coversAll(c.Overlap.Lines, all))
+		f.Set(k+"same_lines", coversAll(c.Overlap.Lines, all.Lines) && coversAll(c.Overlap.Classes, all.Classes))
 		f.Set(k+"relation", c.Relation)
 		stage, place := set.Stage(c.Stage)
 		f.Set(k+"stage", stage)

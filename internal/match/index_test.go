@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -127,8 +128,12 @@ func TestSearchDependsOnTheLiveSetOnly(t *testing.T) {
 					live[id] = r
 				}
 				if step%7 == 0 {
-					q := m.Prepare(organisation(rng, ""))
-					o := Options{Limit: 5}
+					asked := organisation(rng, "")
+					o := Options{Limit: 5, Repeats: rng.IntN(2) == 0}
+					if o.Repeats {
+						asked.Names[0] = slipped(rng, asked.Names[0])
+					}
+					q := m.Prepare(asked)
 					held = append(held, pending{q, o, x.Search(q, o)})
 				}
 				if step%11 == 0 && len(held) > 0 {
@@ -149,8 +154,13 @@ func TestSearchDependsOnTheLiveSetOnly(t *testing.T) {
 						t.Fatalf("%d and %d live records, want %d", x.Len(), y.Len(), len(live))
 					}
 					for range 20 {
-						q := m.Prepare(organisation(rng, ""))
-						if got, want := answer(t, x.Search(q, Options{})), answer(t, y.Search(q, Options{})); got != want {
+						asked := organisation(rng, "")
+						o := Options{Repeats: rng.IntN(2) == 0}
+						if o.Repeats {
+							asked.Names[0] = slipped(rng, asked.Names[0])
+						}
+						q := m.Prepare(asked)
+						if got, want := answer(t, x.Search(q, o)), answer(t, y.Search(q, o)); got != want {
 							t.Fatalf("step %d, query %s: grown\n%s\nbuilt\n%s", step, q.display, got, want)
 						}
 					}
@@ -292,5 +302,37 @@ func BenchmarkRefresh(b *testing.B) {
 	}
 	for b.Loop() {
 		x.Refresh(q, Options{}, r)
+	}
+}
+
+// slipped lets two neighbours of a name change places, and a letter be lost.
+func slipped(rng *rand.Rand, name string) string {
+	b := []byte(name)
+	if len(b) < 6 {
+		return name
+	}
+	i := 2 + rng.IntN(len(b)-3)
+	b[i], b[i+1] = b[i+1], b[i]
+	i = 2 + rng.IntN(len(b)-2)
+	return string(slices.Delete(b, i, i+1))
+}
+
+// TestTwiceMisspelt: among records of which several are of one organisation, a name is found under another slip of another person.
+func TestTwiceMisspelt(t *testing.T) {
+	x := NewIndex(Default())
+	for i, name := range []string{"Cephalogics LLC", "Bertlesmann Stiftung", "Glacmor Global LLC", "Kormoran Werft", "Cepheid Diagnostics"} {
+		x.Upsert(Record{ID: strconv.Itoa(i), Names: []string{name}, Country: "US", City: "Boston"})
+	}
+	for name, want := range map[string]string{"Cehlaogics LLC": "0", "Betelsmann": "1", "Glamocr LLC": "2", "Kromroan": "3", "Quixotic Brewing": ""} {
+		q := Default().Prepare(Record{Names: []string{name}, Country: "US", City: "Boston"})
+		got := ""
+		for _, c := range x.Search(q, Options{Repeats: true}).Candidates {
+			if c.Probability >= 0.2 {
+				got += c.ID
+			}
+		}
+		if got != want {
+			t.Errorf("%s: found %q, want %q", name, got, want)
+		}
 	}
 }

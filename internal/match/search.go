@@ -42,7 +42,8 @@ type Options struct {
 	Limit      int        // candidates returned; 0 means 10
 	Thresholds Thresholds // zero means DefaultThresholds
 	// Repeats says that many records may describe one organisation, as registrations of one customer do. Each is then
-	// judged for itself: others that fit as well, or have the same domain, take nothing away from it.
+	// judged for itself: others that fit as well, or have the same domain, take nothing away from it. Words that nobody has are looked
+	// for with two slips too: one overlooked is a second holder.
 	Repeats bool
 	// Identified says that records that share an identifier (deal.Match) are returned beyond Limit too.
 	Identified bool
@@ -98,10 +99,11 @@ type rest struct {
 
 // search is the reusable memory of one search.
 type search struct {
-	limits limits
-	parts  []*part
-	terms  []term
-	byTxt  map[string]int
+	limits   limits
+	thorough bool // see twiceMisspelt
+	parts    []*part
+	terms    []term
+	byTxt    map[string]int
 
 	table []sum // the touched records, by open addressing
 	room  []sum // the memory of table
@@ -136,7 +138,7 @@ func (x *Index) Search(q *Query, o Options) Result {
 	}()
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	s.parts, s.limits = x.parts, x.limits
+	s.parts, s.limits, s.thorough = x.parts, x.limits, o.Repeats
 	r := Result{Version: x.version}
 	s.begin()
 	memo := s.retrieve(q, &r)
@@ -523,12 +525,42 @@ func (s *search) misspelt(w *word) {
 		}
 		clear(texts) // which would keep merged segments alive
 	}
+	if s.thorough && len(found) == 0 && len(w.text) >= thoroughLetters && s.liveWord(w.text) == 0 {
+		found = s.twiceMisspelt(w, found)
+	}
 	slices.SortFunc(found, func(a, b near) int { return cmp.Or(cmp.Compare(b.sim, a.sim), strings.Compare(a.text, b.text)) })
 	for _, f := range found[:min(len(found), maxNear)] {
 		s.follow(f.text, f.sim*(w.weight+f.w)/2, false)
 	}
 	clear(found)
 	s.near, s.ids, s.texts = found[:0], ids, texts
+}
+
+// thoroughLetters is the length from which two slips in one word are looked for.
+const thoroughLetters = 6
+
+// twiceMisspelt adds the words that begin with the same letter and are two slips away, which the table of single edits does not
+// lead to: two people who write one word each make one. It reads a part of the vocabulary, so it is for where there is no other
+// word to go by.
+func (s *search) twiceMisspelt(w *word, found []near) []near {
+	_, first := utf8.DecodeRuneInString(w.text)
+	begins := w.text[:first]
+	for i, p := range s.parts {
+		for id := p.lowerBound(begins); id < p.vocabulary(); id++ {
+			x := word{text: p.wordText(uint32(id))}
+			if !strings.HasPrefix(x.text, begins) {
+				break
+			}
+			if d := len(x.text) - len(w.text); d < -2 || d > 2 || i > 0 && slices.ContainsFunc(found, func(f near) bool { return f.text == x.text }) {
+				continue
+			}
+			x.weight, x.kind = float64(p.weight[id]), p.kind[id]
+			if sim := similarity(w, &x, false); sim > 0.6 && p.liveFrequency(uint32(id)) > 0 {
+				found = append(found, near{x.text, sim, x.weight})
+			}
+		}
+	}
+	return found
 }
 
 // apart reports words that similarity would call unrelated, by their lengths.

@@ -43,7 +43,7 @@ func (t *Trainer) Search(x *Index, q Record, truth string, weight float64) {
 	defer x.scratch.Put(s)
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	s.parts, s.limits = x.parts, x.limits
+	s.parts, s.limits, s.thorough = x.parts, x.limits, false
 	s.begin()
 	var r Result
 	s.retrieve(p, &r)

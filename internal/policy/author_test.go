@@ -100,6 +100,7 @@ func TestDerivedErrors(t *testing.T) {
 	}
 	for _, c := range []struct{ old, new, want string }{
 		{"family: together", "family: together\n  distinct_by: [customer.name]", `"customer.name" is not one of customer.domain, tender.number, contact.domain, or a field that settings.custom declares`},
+		{"family: together", "family: together\n  claims: by_sku", `"by_sku" is not by_line (a claim is for whole product lines) or by_class`},
 		{"family: together", "family: together\n  waitlist: [luck]", `"luck" is not one of incumbent, letter, meeting, tier, amount, submitted`},
 		{"family: together", "family: together\n  waitlist: [custom.project]", `"custom.project" is not one of incumbent`},
 		{"family: together", "family: together\n  waitlist: [custom.seat]", `"custom.seat" is not one of incumbent`},

@@ -254,6 +254,13 @@ func (c *compiler) settings() {
 	default:
 		c.add(path("settings", "family"), "%q is not separate (a claim covers one organisation) or together (its whole family)", d.Family)
 	}
+	switch d.Claims {
+	case "", "by_line":
+	case "by_class":
+		s.ByClass = true
+	default:
+		c.add(path("settings", "claims"), "%q is not by_line (a claim is for whole product lines) or by_class (for the classes of its products in the catalogue)", d.Claims)
+	}
 	for i, f := range d.DistinctBy {
 		if cn, own := customName(f); own && d.Custom[cn].Type != "" || slices.Contains(distinctFields, f) {
 			continue

@@ -69,6 +69,7 @@ type settingsDoc struct {
 	PublicSector []string             `yaml:"public_sector"`
 	Family       string               `yaml:"family"`
 	DistinctBy   []string             `yaml:"distinct_by"`
+	Claims       string               `yaml:"claims"`
 	Waitlist     []string             `yaml:"waitlist"`
 	Uncounted    []string             `yaml:"uncounted_classes"`
 	OnPartner    onPartnerDoc         `yaml:"on_partner"`

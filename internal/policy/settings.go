@@ -37,6 +37,7 @@ type Settings struct {
 	PossibleClaim float64
 	FamilyScope   bool // a claim covers the customer's whole family of companies, not the one organisation
 
+	ByClass    bool              // claims divide a product line by the classes of the catalogue; else they are for whole lines
 	DistinctBy []string          // fields of the filing in which two claims, both of which give them all, are for different things
 	Waitlist   []string          // in which order those in line are decided again, by WaitlistOrders or custom.NAME; empty: in order of filing
 	OnPartner  map[string]string // what becomes of the protections of a partner that is suspended or terminated: keep, review or revoke

@@ -32,8 +32,12 @@ func Elements(r *deal.Registration) []Element {
 	if p == nil {
 		return nil
 	}
+	claimed := p.Scope.Lines
+	if len(p.Scope.Classes) > 0 { // each a line of its own, as far as cells go
+		claimed = p.Scope.Classes
+	}
 	var lines []string
-	for _, l := range p.Scope.Lines {
+	for _, l := range claimed {
 		lines = append(lines, deal.Fold(l))
 	}
 	sites := p.Scope.Sites
