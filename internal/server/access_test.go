@@ -303,7 +303,7 @@ func TestListsShowOwn(t *testing.T) {
 var partnerFields = []string{
 	"id", "number", "external_id", "partner_id", "received_at", "sequence", "status",
 	"decision.id", "decision.at", "decision.outcome", "decision.reason_codes", "decision.explanation",
-	"decision.protection.scope.customer", "decision.protection.scope.lines", "decision.protection.scope.sites",
+	"decision.protection.scope.customer", "decision.protection.scope.lines", "decision.protection.scope.classes", "decision.protection.scope.sites",
 	"decision.protection.milestones.need", "decision.protection.milestones.due_at", "decision.protection.milestones.met_at", "decision.protection.starts_at", "decision.protection.ends_at",
 	"decision.route.to", "decision.route.disposition", "decision.route.needs", "decision.route.resubmit_after",
 	"decision.case.id", "decision.case.kind", "decision.case.due_at", "decision.case.answer_by", "decision.case.question", "decision.benefits.name", "decision.benefits.value", "decision.appeal.within",
