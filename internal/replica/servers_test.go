@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -125,7 +126,11 @@ func TestServers(t *testing.T) {
 		}
 	})
 	t.Run("cluster", func(t *testing.T) {
-		server := testserver.NewRedis(t, "--cluster-enabled", "yes")
+		bus, err := testserver.FreePort() // else it is ten thousand above the other, where anybody's connection may begin
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := testserver.NewRedis(t, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus))
 		c := redis.NewClient(&redis.Options{Addr: server.Address()})
 		defer func() { _ = c.Close() }()
 		if err := c.ClusterAddSlotsRange(ctx, 0, 16383).Err(); err != nil {
