@@ -188,11 +188,9 @@ func (e *Engine) silence(b *store.Batch, k deal.Case, now time.Time) (bool, erro
 	default:
 		return false, nil
 	}
-	p := &proposal{apply: func(now time.Time) ([]addition, error) {
-		a, err := e.ruled(&k, ruling, &deal.Move{Event: deal.EventSilence}, deal.System, now)
-		return []addition{a}, err
-	}}
-	additions, err := e.derive(b, p, now)
+	a, err := e.byItself(b, now, func(now time.Time) (addition, error) {
+		return e.ruled(&k, ruling, &deal.Move{Event: deal.EventSilence}, deal.System, now)
+	})
 	if errors.Is(err, errBatch) {
 		return false, err
 	}
@@ -200,9 +198,21 @@ func (e *Engine) silence(b *store.Batch, k deal.Case, now time.Time) (bool, erro
 		e.log.Warn("a case could not be decided as the policy says of silence; it is sent up", "case", k.ID, "cause", err)
 		return false, nil
 	}
+	return true, e.append(b, a, now)
+}
+
+// byItself derives an entry that the service writes of its own accord, after what it rests on.
+func (e *Engine) byItself(b *store.Batch, now time.Time, write func(now time.Time) (addition, error)) (addition, error) {
+	additions, err := e.derive(b, &proposal{apply: func(now time.Time) ([]addition, error) {
+		a, err := write(now)
+		return []addition{a}, err
+	}}, now)
+	if err != nil {
+		return addition{}, err
+	}
 	a := additions[0]
 	a.entry.At, a.entry.Actor = now, deal.System
-	return true, e.append(b, a, now)
+	return a, nil
 }
 
 // caseEntry makes the entry of something that happened to a case and leaves its registrations as they are.
@@ -310,11 +320,7 @@ func (e *Engine) again(b *store.Batch, ids []string, now time.Time) error {
 func (e *Engine) decideAgain(b *store.Batch, claim *deal.Registration, now time.Time) error {
 	r := *claim
 	r.DecisionID, r.Status = deal.NewID(deal.DecisionID), deal.StatusReceived
-	again := &proposal{apply: func(now time.Time) ([]addition, error) {
-		a, err := e.decided(r, search(e.view, ask(e.view, &r)), now)
-		return []addition{a}, err
-	}}
-	additions, err := e.derive(b, again, now)
+	a, err := e.byItself(b, now, func(now time.Time) (addition, error) { return e.decided(r, search(e.view, ask(e.view, &r)), now) })
 	if errors.Is(err, errBatch) {
 		return err
 	}
@@ -322,11 +328,9 @@ func (e *Engine) decideAgain(b *store.Batch, claim *deal.Registration, now time.
 		e.log.Error("one in line could not be decided again", "registration", r.ID, "error", err)
 		return nil
 	}
-	a := additions[0]
 	if claim.Status == deal.StatusWaitlisted && a.change.Registrations[0].Status == deal.StatusWaitlisted {
 		return nil
 	}
-	a.entry.At, a.entry.Actor = now, deal.System
 	return e.append(b, a, now)
 }
 
@@ -381,11 +385,9 @@ func (e *Engine) closeLine(b *store.Batch, won *deal.Registration, now time.Time
 			continue
 		}
 		ruling := deal.Ruling{RegistrationID: id, Resolution: deal.ResolveRoute, Disposition: deal.Declined, To: deal.ToSubmitter, ReasonCode: deal.ReasonClosedWon, Cause: deal.CauseWon}
-		p := &proposal{apply: func(now time.Time) ([]addition, error) {
-			a, err := e.ruled(nil, ruling, &deal.Move{Event: deal.EventClose}, deal.System, now)
-			return []addition{a}, err
-		}}
-		additions, err := e.derive(b, p, now)
+		a, err := e.byItself(b, now, func(now time.Time) (addition, error) {
+			return e.ruled(nil, ruling, &deal.Move{Event: deal.EventClose}, deal.System, now)
+		})
 		if errors.Is(err, errBatch) {
 			return err
 		}
@@ -393,8 +395,6 @@ func (e *Engine) closeLine(b *store.Batch, won *deal.Registration, now time.Time
 			e.log.Error("one who waited for a deal that is won could not be told", "registration", id, "error", err)
 			continue
 		}
-		a := additions[0]
-		a.entry.At, a.entry.Actor = now, deal.System
 		if err := e.append(b, a, now); err != nil {
 			return err
 		}

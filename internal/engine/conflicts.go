@@ -55,7 +55,7 @@ func scopeOf(v *view, r *deal.Registration, ref deal.CustomerRef, set policy.Set
 			s.Lines = l.Lines
 			s.Classes = slices.DeleteFunc(s.Classes, func(c string) bool {
 				line, _, _ := strings.Cut(c, "/")
-				return !slices.ContainsFunc(l.Lines, func(of string) bool { return strings.ReplaceAll(deal.Fold(of), "/", "-") == line })
+				return !slices.ContainsFunc(l.Lines, func(of string) bool { return inClass(of) == line })
 			})
 		}
 		if len(l.Sites) > 0 {
@@ -77,12 +77,15 @@ func (v *view) classes(f *deal.Filing, set policy.Settings) []string {
 		if c == nil || c.Class == "" {
 			return nil
 		}
-		if k := strings.ReplaceAll(deal.Fold(p.Line), "/", "-") + "/" + deal.Fold(c.Class); !slices.Contains(out, k) {
+		if k := inClass(p.Line) + "/" + deal.Fold(c.Class); !slices.Contains(out, k) {
 			out = append(out, k)
 		}
 	}
 	return out
 }
+
+// inClass is a line as classes name it, before their slash.
+func inClass(line string) string { return strings.ReplaceAll(deal.Fold(line), "/", "-") }
 
 // partOf names the part of the customer that is claimed, by the fields that tell claims apart. A filing that lacks one of
 // them is for all of it.
