@@ -93,7 +93,7 @@ func TestAnswers(t *testing.T) {
 	want := []struct {
 		reason      string
 		disposition deal.Disposition
-	}{{"PROTECTED", ""}, {"POSSIBLE_DUPLICATE", ""}, {"PARTIAL_OVERLAP", ""}, {"STRATEGIC", ""}, {"COMPETING_OFFER", ""},
+	}{{"PROTECTED", ""}, {"POSSIBLE_DUPLICATE", ""}, {"PROTECTED", ""}, {"PARTIAL_OVERLAP", ""}, {"STRATEGIC", ""}, {"COMPETING_OFFER", ""},
 		{"PROTECTED", ""}, {"ALREADY_REGISTERED", deal.Waitlisted}, {"NAMED_ACCOUNT", deal.Referred}, {"POSSIBLE_DUPLICATE", ""}, {"DIRECT_ENGAGED", deal.CoSell}}
 	for i, x := range append(world.Waiting(now), world.Examples(now)...) {
 		f := x.Filing

@@ -48,6 +48,7 @@ func headOfIT(name, mail string) deal.Contact {
 func Waiting(now time.Time) []Example {
 	today := now.UTC().Truncate(24 * time.Hour)
 	yard := deal.Customer{Name: "Elbquell Schiffswerft GmbH", Domain: "elbquell-werft.example", Country: "DE", City: "Hamburg", PostalCode: "20457", Industry: "manufacturing", Employees: 420}
+	maker := deal.Customer{Name: "Marschner Feinmechanik AG", Domain: "marschner-feinmechanik.example", Country: "DE", City: "Jena", PostalCode: "07745", Industry: "manufacturing", Employees: 240}
 	like := func(f deal.Filing, description, meeting string) deal.Filing {
 		f.Description, f.Evidence[0].Text = description, meeting
 		return f
@@ -78,9 +79,13 @@ func Waiting(now time.Time) []Example {
 				"The 24 firewalls of the Elbquell yard in Hamburg; the holding only signs.", "The yard's own IT, Hauke Petersen, decides what is bought."),
 		},
 		{
-			Title: "The shipyard again, for endpoints beside the firewalls: only the endpoints are free", Expect: string(deal.Escalate), PartnerID: "P-001",
-			Filing: with(like(filing(today, "P-001", yard, headOfIT("Hauke Petersen", "it@elbquell-werft.example"), "portal-4698", "FW-100", "firewall", 6, 16_000),
-				"Endpoint protection for the yard, and firewalls for its gatehouse.", "Endpoints are a project of their own, and nobody else has talked to them about it."), "EP-PRO", "endpoint", 420, 46_000),
+			Title: "An instrument maker's firewalls: protected", Expect: string(deal.Protect), PartnerID: "P-004",
+			Filing: filing(today, "P-004", maker, headOfIT("Ruth Marschner", "it@marschner-feinmechanik.example"), "alp-05", "FW-100", "firewall", 10, 31_000),
+		},
+		{
+			Title: "The instrument maker again, for endpoints beside firewalls: only the endpoints are free", Expect: string(deal.Escalate), PartnerID: "P-001",
+			Filing: with(like(filing(today, "P-001", maker, headOfIT("Ruth Marschner", "it@marschner-feinmechanik.example"), "portal-4698", "FW-100", "firewall", 2, 6_000),
+				"Endpoint protection for both works, and two firewalls for the new one.", "The endpoints are a project of their own, and nobody else has talked to them about it."), "EP-PRO", "endpoint", 240, 26_000),
 		},
 		{
 			Title: "A large deal of a new customer, with nothing against it: two people protect it", Expect: string(deal.Escalate), PartnerID: "P-004",
