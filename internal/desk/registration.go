@@ -59,9 +59,26 @@ func registrationsPage(v *visit) (view, error) {
 		out.next = to("after", rs[len(rs)-1].ID)
 	}
 	for i := range rs {
-		out.rows = append(out.rows, v.registrationRow(&rs[i]))
+		row := v.registrationRow(&rs[i])
+		if rs[i].Status == deal.StatusRouted {
+			_, d, _, err := v.d.engine.Registration(v.ctx(), rs[i].ID)
+			if err != nil {
+				return view{}, err
+			}
+			row.status = statusWords(&rs[i], &d)
+		}
+		out.rows = append(out.rows, row)
 	}
 	return view{title: "Registrations", nav: "Registrations", body: registrationsBody(out)}, nil
+}
+
+// statusWords is the status of a registration, of a routed one with what became of it.
+func statusWords(r *deal.Registration, d *deal.Decision) string {
+	s := words(string(r.Status))
+	if r.Status == deal.StatusRouted && d.Route != nil {
+		s += ": " + words(string(d.Route.Disposition))
+	}
+	return s
 }
 
 func (v *visit) registrationRow(r *deal.Registration) registrationRow {
@@ -123,9 +140,7 @@ func (v *visit) showRegistration(a attempt) (view, error) {
 	}
 	out := registrationView{r: r, status: words(string(r.Status)), tone: tone(r.Status), partner: v.partner(r.Filing.PartnerID), distributor: v.partner(r.Filing.DistributorID),
 		amount: money(r.Filing.Amount), received: v.at(r.ReceivedAt), told: d.Texts.Partner, lines: lines(v.claimed(&r)), filed: v.filed(&r), words: v.filedWords(&r)}
-	if d.Route != nil && (r.Status == deal.StatusRouted || r.Status == deal.StatusWaitlisted) {
-		out.status = disposed(d.Route.Disposition)
-	}
+	out.status = statusWords(&r, &d)
 	if p := cmp.Or(r.Protection, r.Hold); p != nil {
 		out.from, out.until, out.held = v.at(p.StartsAt), v.lastDay(p.EndsAt), r.HoldsAt(v.now)
 	}
