@@ -116,6 +116,9 @@ func (v *visit) actions(f *engine.CaseFile, failed attempt) (*actions, error) {
 	}
 	if p := k.Proposal; p != nil {
 		a.proposal = &proposalView{by: v.doer(p.By), what: ruled(&p.Ruling), code: p.Ruling.ReasonCode, at: v.at(p.At), own: p.By.PersonID == v.key.PersonID}
+		if kind := cmp.Or(string(p.Ruling.Disposition), p.Ruling.Resolution); p.Ruling.ReasonCode == deal.ReasonProtected || p.Ruling.ReasonCode == usual[kind] {
+			a.proposal.code = "" // it says nothing more
+		}
 		for _, h := range slices.Backward(f.Timeline) {
 			if h.Kind == deal.EntryProposed {
 				a.proposal.words = h.Text

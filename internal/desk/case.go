@@ -45,6 +45,7 @@ type caseView struct {
 	consulted    []string
 	precedents   []precedentRow
 	told         string // of a resolved case: what the partner reads
+	holds        string // and has
 	resolved     instant
 	ruledBy      string
 	actions      *actions // nil: this key only reads
@@ -75,6 +76,9 @@ func (v *visit) caseView(a attempt) (*caseView, error) {
 		amount: money(r.Filing.Amount), close: v.date(r.Filing.ExpectedCloseDate), clock: v.clock(c.OpenedAt, c.DueAt), opened: v.at(c.OpenedAt), assignee: v.person(c.Assignee), policySays: c.Summary}
 	if out.why, err = v.why(&r, &d); err != nil {
 		return nil, err
+	}
+	if len(d.Conflicts) == 0 { // the sentence is the policy's
+		out.policySays = ""
 	}
 	if out.evidence, err = v.comparisons(&r, &d); err != nil {
 		return nil, err
@@ -107,6 +111,9 @@ func (v *visit) caseView(a attempt) (*caseView, error) {
 	if c.Status == deal.CaseResolved {
 		out.resolved, out.ruledBy = v.at(c.ResolvedAt), v.person(c.RuledBy)
 		out.told = f.Decision.Texts.Partner
+		if p := r.Protection; p != nil && r.HoldsAt(v.now) {
+			out.holds = "For " + lines(p.Scope.Lines) + ", until " + v.lastDay(p.EndsAt).text + "."
+		}
 	}
 	out.rules, out.territory = v.rules(&d), v.territory(d.Territory, d.Plan)
 	out.filed, out.words = v.filed(&r), v.filedWords(&r)

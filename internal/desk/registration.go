@@ -76,7 +76,7 @@ func registrationsPage(v *visit) (view, error) {
 func statusWords(r *deal.Registration, d *deal.Decision) string {
 	s := words(string(r.Status))
 	if r.Status == deal.StatusRouted && d.Route != nil {
-		s += ": " + words(string(d.Route.Disposition))
+		s += ": " + strings.ReplaceAll(string(d.Route.Disposition), "_", "-")
 	}
 	return s
 }

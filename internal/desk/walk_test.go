@@ -315,7 +315,7 @@ func TestWaiting(t *testing.T) {
 	}
 
 	part := resolve("u-010", cases[3], "answer", "split_scope", "lines", "endpoint")
-	has(part, "Resolved: protected in part, for endpoint")
+	has(part, "Resolved: protected in part, for endpoint", "For endpoint, until")
 	page := s.as("u-010").get("/desk/registrations/" + reg[3]).body
 	has(page, "For endpoint Held", "protected endpoint today", "Decided by Tomás Ferreira, in place of the rules: Looked at.", "!Nothing stands against it. Rules")
 	has(s.as("u-010").get("/desk/registrations").body, "protected Marschner Feinmechanik AG Jena, DE Nordlicht Systemhaus GmbH EUR 32 000 endpoint today")
