@@ -74,7 +74,7 @@ func (c *demoCmd) Run(ctx context.Context, std stdio) error {
 		return done()
 	}
 	here := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")} // a receiver on this machine can be tried
-	err = serveOn(ctx, log, tel, e, nil, pages, listener, 600, db.Origin, webhookFlags{WebhookAllow: here, Webhooks: true})
+	err = serveOn(ctx, log, tel, e, nil, pages, listener, nil, 600, db.Origin, webhookFlags{WebhookAllow: here, Webhooks: true})
 	return errors.Join(err, done())
 }
 

@@ -5,6 +5,7 @@ package check
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -83,6 +84,21 @@ func TestCompose(t *testing.T) {
 		for _, port := range s.Ports {
 			if port.HostIP != "127.0.0.1" {
 				t.Errorf("%s is open to everybody at %s", s.Name, port.Published)
+			}
+		}
+	}
+	scrapes, err := os.ReadFile("../prometheus/prometheus.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"dibs-1", "dibs-2"} {
+		_, port, _ := strings.Cut(*p.Services[name].Environment["DIBS_OPS_LISTEN"], ":")
+		if !strings.Contains(string(scrapes), name+":"+port) {
+			t.Errorf("Prometheus does not ask %s on port %s", name, port)
+		}
+		for _, published := range p.Services[name].Ports {
+			if fmt.Sprint(published.Target) == port {
+				t.Errorf("%s publishes metrics and readiness", name)
 			}
 		}
 	}
@@ -200,6 +216,9 @@ serviceMonitor: {enabled: true}
 					t.Error("the autoscaler and the deployment both say how many replicas there are, or neither")
 				}
 			}
+			if s, ok := object.(*corev1.Service); ok && (len(s.Spec.Ports) != 1 || s.Spec.Ports[0].TargetPort.StrVal != "http") {
+				t.Errorf("the service leads to %+v: metrics and readiness are not for those who call", s.Spec.Ports)
+			}
 			if i, ok := object.(*networkingv1.Ingress); ok {
 				var paths []string
 				for _, p := range i.Spec.Rules[0].HTTP.Paths {
@@ -233,6 +252,11 @@ func sound(t *testing.T, d *appsv1.Deployment) {
 	c := pod.Spec.Containers[0]
 	if c.LivenessProbe.HTTPGet.Path != "/healthz" || c.ReadinessProbe.HTTPGet.Path != "/readyz" || c.Lifecycle.PreStop.Sleep == nil || !*c.SecurityContext.ReadOnlyRootFilesystem || !*pod.Spec.SecurityContext.RunAsNonRoot {
 		t.Errorf("probes or security context: %+v", c)
+	}
+	for _, probe := range []*corev1.Probe{c.StartupProbe, c.LivenessProbe, c.ReadinessProbe} {
+		if probe.HTTPGet.Port.StrVal != "ops" {
+			t.Errorf("%s is asked on %s, where it is not answered", probe.HTTPGet.Path, &probe.HTTPGet.Port)
+		}
 	}
 	if *pod.Spec.TerminationGracePeriodSeconds < c.Lifecycle.PreStop.Sleep.Seconds+50 {
 		t.Error("pods are killed before they can have finished")
