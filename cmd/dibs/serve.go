@@ -42,7 +42,16 @@ type serveCmd struct {
 // webhookFlags say where events may be sent.
 type webhookFlags struct {
 	WebhookAllow []netip.Prefix `env:"DIBS_WEBHOOK_ALLOW" placeholder:"CIDR" help:"Private networks that webhooks may be in, as 10.1.0.0/16,…; in them http:// is allowed too. Without it events are sent to public addresses by https only."`
+	WebhookKeys  string         `env:"DIBS_WEBHOOK_KEYS" placeholder:"KEYS" help:"Keys that webhooks' secrets are sealed with in the database, base64 of 32 bytes each, separated by commas: the first seals, all open. Give them in the environment, and the same to every replica."`
 	Webhooks     bool           `default:"true" negatable:"" env:"DIBS_WEBHOOKS" help:"Tell webhooks of events. Turn it off on a copy of a database, which would tell the same receivers."`
+}
+
+func (w *webhookFlags) vault() (*hooks.Vault, error) {
+	v, err := hooks.NewVault(w.WebhookKeys)
+	if err != nil {
+		return nil, fmt.Errorf("--webhook-keys, DIBS_WEBHOOK_KEYS: %w", err)
+	}
+	return v, nil
 }
 
 // Run serves until it is told to stop, and then finishes what it has begun.
@@ -50,6 +59,9 @@ func (c *serveCmd) Run(ctx context.Context, std stdio) error {
 	log := newLog(std.err, c.LogLevel)
 	body, err := c.policyFile()
 	if err != nil {
+		return err
+	}
+	if _, err := c.vault(); err != nil {
 		return err
 	}
 	listener, err := listen(ctx, c.Listen)
@@ -134,7 +146,16 @@ func serveOn(ctx context.Context, log *slog.Logger, tel *server.Telemetry, e *en
 		tel.Register(r)
 		cfg.Budget, beside = r, r
 	}
-	cfg.Hooks = hooks.New(hooks.Config{Store: e.Store(), Position: e.Position, Source: origin, Allow: w.WebhookAllow, Clock: e.Now, Log: log})
+	vault, err := w.vault()
+	if err != nil {
+		return err
+	}
+	cfg.Hooks = hooks.New(hooks.Config{Store: e.Store(), Position: e.Position, Source: origin, Allow: w.WebhookAllow, Vault: vault, Clock: e.Now, Log: log})
+	if w.Webhooks {
+		if err := cfg.Hooks.Seal(ctx); err != nil {
+			return fmt.Errorf("the secrets of webhooks: %w; give the key, or --no-webhooks to serve without telling anybody", err)
+		}
+	}
 	tel.Register(cfg.Hooks)
 	running, stop := context.WithCancel(context.WithoutCancel(ctx)) // until the last request is answered, and told of
 	var ended sync.WaitGroup

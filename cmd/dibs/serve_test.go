@@ -1,6 +1,12 @@
 package main
 
-import "testing"
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
 
 // TestHealthURL: health asks where the service answers, as its environment says, on this machine.
 func TestHealthURL(t *testing.T) {
@@ -16,4 +22,33 @@ func TestHealthURL(t *testing.T) {
 			t.Errorf("%+v asks %s, want %s", c, got, want)
 		}
 	}
+}
+
+// TestServeRefuses: what cannot work is said at the start, before there is a database.
+func TestServeRefuses(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct{ flag, value, says string }{
+		{"--webhook-keys", "c2hvcnQ=", "base64 of 32 bytes"},
+		{"--ops-listen", "nowhere", "--ops-listen nowhere"},
+	} {
+		code, _, errs := dibs(t, "", nil, "serve", "--listen", "127.0.0.1:0", "--database", "sqlite:"+filepath.Join(dir, "dibs.db"), c.flag, c.value)
+		if code != exitUsage || !strings.Contains(errs, c.says) {
+			t.Errorf("%s %s: %d %s", c.flag, c.value, code, errs)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "dibs.db")); err == nil {
+		t.Error("a database was made")
+	}
+}
+
+// TestOpsListen: with --ops-listen the service says where metrics and readiness are, and answers them there alone.
+func TestOpsListen(t *testing.T) {
+	p := start(t, "alone", "serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--database", "sqlite:"+filepath.Join(t.TempDir(), "dibs.db"))
+	ops := regexp.MustCompile(`are on (http://\S+) alone`).FindStringSubmatch(p.said)[1]
+	for url, want := range map[string]int{p.base + "/readyz": 404, p.base + "/healthz": 200, ops + "/readyz": 200, ops + "/v1/accounts": 404} {
+		if _, status, err := get(t.Context(), url); err != nil || status != want {
+			t.Errorf("%s: %d, want %d; %v", url, status, want, err)
+		}
+	}
+	p.stop()
 }

@@ -154,7 +154,7 @@ func TestManifests(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "# The chart of ../helm/dibs with its defaults, for those without Helm: two replicas behind one service. Before it: a Secret \"dibs\"\n" +
-		"# with DIBS_DATABASE and DIBS_REDIS (URLs with their passwords), and a Secret \"dibs-ledger\" with ledger.key, made once by\n" +
+		"# with DIBS_DATABASE and DIBS_REDIS (URLs with their passwords) and DIBS_WEBHOOK_KEYS, and a Secret \"dibs-ledger\" with ledger.key, made once by\n" +
 		"# `dibs serve` anywhere and kept safe: the same key for all replicas.\n" + strings.Join(docs, "---\n")
 	if *update {
 		if err := os.WriteFile(manifests, []byte(want), 0o644); err != nil {
