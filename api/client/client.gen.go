@@ -3546,6 +3546,8 @@ type ClientInterface interface {
 
 	// GetMetrics Metrics for Prometheus
 	//
+	// On an address of its own, and not here, where the operator has set one.
+	//
 	// Corresponds with GET /metrics (the `GetMetrics` operationId).
 	GetMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -3555,6 +3557,8 @@ type ClientInterface interface {
 	GetSpec(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetReadiness Whether a decision could be made now
+	//
+	// On an address of its own, and not here, where the operator has set one.
 	//
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
 	GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4532,6 +4536,8 @@ func (c *Client) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (
 
 // GetMetrics Metrics for Prometheus
 //
+// On an address of its own, and not here, where the operator has set one.
+//
 // Corresponds with GET /metrics (the `GetMetrics` operationId).
 func (c *Client) GetMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetMetricsRequest(c.Server)
@@ -4561,6 +4567,8 @@ func (c *Client) GetSpec(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 }
 
 // GetReadiness Whether a decision could be made now
+//
+// On an address of its own, and not here, where the operator has set one.
 //
 // Corresponds with GET /readyz (the `GetReadiness` operationId).
 func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -10834,6 +10842,8 @@ type ClientWithResponsesInterface interface {
 
 	// GetMetricsWithResponse Metrics for Prometheus
 	//
+	// On an address of its own, and not here, where the operator has set one.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /metrics (the `GetMetrics` operationId).
@@ -10847,6 +10857,8 @@ type ClientWithResponsesInterface interface {
 	GetSpecWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSpecResponse, error)
 
 	// GetReadinessWithResponse Whether a decision could be made now
+	//
+	// On an address of its own, and not here, where the operator has set one.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17214,6 +17226,8 @@ func (c *ClientWithResponses) GetHealthWithResponse(ctx context.Context, reqEdit
 
 // GetMetricsWithResponse Metrics for Prometheus
 //
+// On an address of its own, and not here, where the operator has set one.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /metrics (the `GetMetrics` operationId).
@@ -17239,6 +17253,8 @@ func (c *ClientWithResponses) GetSpecWithResponse(ctx context.Context, reqEditor
 }
 
 // GetReadinessWithResponse Whether a decision could be made now
+//
+// On an address of its own, and not here, where the operator has set one.
 //
 // Returns a wrapper object for the known response body format(s).
 //
