@@ -76,7 +76,7 @@ func (e *Engine) Do(ctx context.Context, q Request, id string, do Doing) (deal.C
 				return []addition{a}, err
 			}
 		}
-		_, err = e.submit(ctx, q, apply)
+		_, err = e.submit(ctx, q, apply, id, k.RegistrationID)
 		switch {
 		case errors.Is(err, errMoved):
 			continue

@@ -51,12 +51,13 @@ type view struct {
 	byTender   map[string][]string // tender number → registration ids
 	history    map[string][]past   // customer key → registrations that are claims no more
 
-	ends   endHeap               // of windows
-	late   []late                // ends that have come and wait to be written
-	lateOf map[string][]string   // the claims they are of, by customer
-	cases  map[string]*deal.Case // open ones
-	clocks endHeap               // of theirs
-	taken  map[string]bool       // numbers of imported registrations that ours could come to be
+	ends    endHeap               // of windows
+	late    []late                // ends that have come and wait to be written
+	lateOf  map[string][]string   // the claims they are of, by customer
+	cases   map[string]*deal.Case // open ones
+	clocks  endHeap               // of theirs
+	ticking []string              // cases of which what follows from a clock is being written
+	taken   map[string]bool       // numbers of imported registrations that ours could come to be
 
 	generation generation // which decides; zero in a ledger that has none yet
 
@@ -378,34 +379,69 @@ func (v *view) takeLateOf(key string, now time.Time) (out []*deal.Registration) 
 	return out
 }
 
-// rests returns the customers with ends that wait to be written on which the additions rest: whom they are about, and those in line with
-// whom they conflict.
-func (v *view) rests(additions []addition) (keys []string) {
-	if len(v.lateOf) == 0 {
-		return nil
+// due is what waits to be written before something that rests on it.
+type due struct {
+	customers []string // those with ends of windows
+	cases     []string // those of which a clock has run out
+}
+
+func (d due) none() bool { return len(d.customers)+len(d.cases) == 0 }
+
+func (d *due) note(v *view, r *deal.Registration, now time.Time) {
+	if key := r.CustomerRef.Key(); len(v.lateOf[key]) > 0 && !slices.Contains(d.customers, key) {
+		d.customers = append(d.customers, key)
 	}
-	note := func(key string) {
-		if len(v.lateOf[key]) > 0 && !slices.Contains(keys, key) {
-			keys = append(keys, key)
-		}
+	d.noteCase(v, r.CaseID, now)
+}
+
+func (d *due) noteCase(v *view, id string, now time.Time) {
+	if v.dueCase(id, now) != nil && !slices.Contains(d.cases, id) {
+		d.cases = append(d.cases, id)
 	}
+}
+
+// rests returns what is due on which the additions rest: of whom they are about, and of those with whom they conflict.
+func (v *view) rests(additions []addition, now time.Time) (d due) {
 	for i := range additions {
-		for r := range additions[i].change.Registrations {
-			reg := &additions[i].change.Registrations[r]
-			note(reg.CustomerRef.Key())
+		c := additions[i].change
+		for r := range c.Registrations {
+			reg := &c.Registrations[r]
+			d.note(v, reg, now)
 			if was := v.claims[reg.ID]; was != nil {
-				note(was.CustomerRef.Key())
+				d.note(v, was, now)
 			}
 		}
-		if d := additions[i].change.Decision; d != nil {
-			for _, c := range d.Conflicts {
-				if claim := v.claims[c.With]; claim != nil {
-					note(claim.CustomerRef.Key())
+		for k := range c.Cases {
+			d.noteCase(v, c.Cases[k].ID, now)
+		}
+		if c.Decision == nil {
+			continue
+		}
+		for _, x := range c.Decision.Conflicts {
+			if claim := v.claims[x.With]; claim != nil {
+				d.note(v, claim, now)
+			}
+		}
+	}
+	return d
+}
+
+// dueOf returns what is due of registrations and cases.
+func (v *view) dueOf(ids []string, now time.Time) (d due) {
+	for _, id := range ids {
+		if claim := v.claims[id]; claim != nil {
+			d.note(v, claim, now)
+		}
+		if k := v.cases[id]; k != nil {
+			d.noteCase(v, id, now)
+			for _, member := range k.Members() {
+				if claim := v.claims[member]; claim != nil {
+					d.note(v, claim, now)
 				}
 			}
 		}
 	}
-	return keys
+	return d
 }
 
 // nextEnd returns when the next window may end, or the next clock of a case run out; zero when none will.
