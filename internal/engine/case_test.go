@@ -817,7 +817,7 @@ func TestManyClocks(t *testing.T) {
 		a := crowd.Account(i)
 		return deal.Customer{Name: a.Name, Country: a.Country, City: a.City, PostalCode: a.PostalCode, Domain: a.Domain, TaxID: a.TaxID}
 	}
-	n := 3_000
+	n := 2_400
 	if underRace() {
 		n = 500
 	}
