@@ -363,8 +363,9 @@ func (e *Engine) decideAgain(b *store.Batch, claim *deal.Registration, now time.
 		e.log.Error("one in line could not be decided again", "registration", r.ID, "error", err)
 		return nil
 	}
-	if claim.Status == deal.StatusWaitlisted && a.change.Registrations[0].Status == deal.StatusWaitlisted {
-		return nil
+	if after := &a.change.Registrations[0]; claim.Status == deal.StatusWaitlisted && after.Status == deal.StatusWaitlisted &&
+		!slices.ContainsFunc(after.Behind, func(key string) bool { return !slices.Contains(claim.Behind, key) }) {
+		return nil // where its turn may come from is known
 	}
 	return e.append(b, a, now)
 }
@@ -405,18 +406,20 @@ func (e *Engine) follows(b *store.Batch, a addition, now time.Time) error {
 	return nil
 }
 
-// closeLine tells those who wait for what was won that they wait for nothing, unless somebody else holds it too.
+// closeLine tells those who wait for what was won that they wait for nothing, unless somebody else holds it too, or what else they may be.
 func (e *Engine) closeLine(b *store.Batch, won *deal.Registration, now time.Time) error {
 	v := e.view
 	set := v.policy.Settings()
 	scope := scopeOf(v, won, won.CustomerRef, set)
-	for _, id := range inLine(v, v.claimsOf[won.CustomerRef.Key()]) {
+	for _, id := range v.lineOf(won.CustomerRef.Key()) {
 		c := v.claims[id]
 		if c == nil || c.Status != deal.StatusWaitlisted {
 			continue
 		}
 		own := scopeOf(v, c, c.CustomerRef, set)
-		if !own.Overlap(scope).Meets || len(holders(v, c, own, now, true)) > 0 {
+		if !own.Overlap(scope).Meets || slices.ContainsFunc(append([]string{own.Customer.Key()}, c.Behind...), func(key string) bool {
+			return len(holdersOf(v, key, c, own, now, true)) > 0
+		}) {
 			continue
 		}
 		ruling := deal.Ruling{RegistrationID: id, Resolution: deal.ResolveRoute, Disposition: deal.Declined, To: deal.ToSubmitter, ReasonCode: deal.ReasonClosedWon, Cause: deal.CauseWon}

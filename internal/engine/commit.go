@@ -614,7 +614,7 @@ const maxPromotions = 100
 // promote decides those again who wait in line for the customer, in the order the policy says. Who still has to wait is
 // left where it is.
 func (e *Engine) promote(b *store.Batch, customer string, now time.Time) error {
-	line := inLine(e.view, e.view.claimsOf[customer])
+	line := e.view.lineOf(customer)
 	for _, id := range line[:min(len(line), maxPromotions)] {
 		waiting := e.view.claims[id]
 		if waiting == nil || waiting.Status != deal.StatusWaitlisted || !waiting.ClaimAt(now) {

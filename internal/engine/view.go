@@ -47,6 +47,7 @@ type view struct {
 	claims     map[string]*deal.Registration // registrations others must reckon with
 	claimIndex *match.Index
 	claimsOf   map[string][]string // customer key → registration ids, in order of filing
+	waitsAt    map[string][]string // customer key → those in line for it that were resolved to another, in order of filing
 	byPartner  map[string]int      // live claims per partner
 	byTender   map[string][]string // tender number → registration ids
 	history    map[string][]past   // customer key → registrations that are claims no more
@@ -79,7 +80,7 @@ func newView(m *match.Model) *view {
 		accounts: book.New(), accountIndex: match.NewIndex(m),
 		opportunities: map[string]*deal.Opportunity{}, oppsOf: map[string][]string{}, oppIndex: match.NewIndex(m),
 		partners: map[string]*deal.Partner{}, people: map[string]*deal.Person{}, products: map[string]*deal.CatalogueProduct{}, rates: map[[2]string][]*deal.Rate{},
-		claims: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, history: map[string][]past{}, cases: map[string]*deal.Case{}, lateOf: map[string][]string{}, taken: map[string]bool{},
+		claims: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, waitsAt: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, history: map[string][]past{}, cases: map[string]*deal.Case{}, lateOf: map[string][]string{}, taken: map[string]bool{},
 		documents: map[string]map[int]deal.Document{}, scheduled: map[documentKey]time.Time{}, keys: map[string]deal.Key{},
 	}
 }
@@ -233,6 +234,9 @@ func (v *view) keepClaim(r *deal.Registration) bool {
 	if old := v.claims[r.ID]; old != nil {
 		delete(v.claims, r.ID)
 		without(v.claimsOf, old.CustomerRef.Key(), r.ID)
+		for _, key := range old.Behind {
+			without(v.waitsAt, key, r.ID)
+		}
 		without(v.byTender, old.Filing.Tender.Number, r.ID)
 		if v.byPartner[old.Filing.PartnerID]--; v.byPartner[old.Filing.PartnerID] == 0 {
 			delete(v.byPartner, old.Filing.PartnerID)
@@ -244,6 +248,9 @@ func (v *view) keepClaim(r *deal.Registration) bool {
 	}
 	v.claims[r.ID] = r
 	v.claimsOf[r.CustomerRef.Key()] = v.inOrder(v.claimsOf[r.CustomerRef.Key()], r)
+	for _, key := range r.Behind {
+		v.waitsAt[key] = v.inOrder(v.waitsAt[key], r)
+	}
 	if n := r.Filing.Tender.Number; n != "" {
 		v.byTender[n] = v.inOrder(v.byTender[n], r)
 	}
