@@ -51,7 +51,10 @@ require (
 	modernc.org/sqlite v1.61.1
 )
 
-require github.com/redis/go-redis/extra/rediscmd/v9 v9.23.0 // indirect
+require (
+	github.com/redis/go-redis/extra/rediscmd/v9 v9.23.0 // indirect
+	github.com/rickar/cal/v2 v2.1.13 // indirect
+)
 
 require (
 	cel.dev/expr v0.25.2 // indirect

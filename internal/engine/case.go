@@ -355,9 +355,17 @@ func (e *Engine) again(b *store.Batch, ids []string, now time.Time) error {
 func (e *Engine) decideAgain(b *store.Batch, claim *deal.Registration, now time.Time) error {
 	r := *claim
 	r.DecisionID, r.Status = deal.NewID(deal.DecisionID), deal.StatusReceived
-	a, err := e.byItself(b, now, func(now time.Time) (addition, error) { return e.decided(r, search(e.view, ask(e.view, &r)), now) })
-	if errors.Is(err, errBatch) {
+	a, err := e.byItself(b, now, func(now time.Time) (addition, error) {
+		if c := e.view.claims[r.ID]; c == nil || c.Version != claim.Version {
+			return addition{}, errMoved
+		}
+		return e.decided(r, search(e.view, ask(e.view, &r)), now)
+	})
+	switch {
+	case errors.Is(err, errBatch):
 		return err
+	case errors.Is(err, errMoved): // what it rested on was written first, and has moved it on
+		return nil
 	}
 	if err != nil { // one that cannot be decided keeps its place; the others are not made to wait for it
 		e.log.Error("one in line could not be decided again", "registration", r.ID, "error", err)

@@ -131,7 +131,7 @@ func (e *Engine) start(ctx context.Context) error {
 			if err != nil {
 				return nil, fmt.Errorf("the first policy: %w", err)
 			}
-			out = append(out, e.document(deal.EntryPublished, deal.Document{Kind: deal.PolicyDocument, Name: p.Ref().Name, Title: p.Title(), Timezone: p.Settings().Timezone.String(), Body: string(e.cfg.Policy)}, true, deal.System, now))
+			out = append(out, e.document(deal.EntryPublished, deal.Document{Kind: deal.PolicyDocument, Name: p.Ref().Name, Title: p.Title(), Timezone: p.Settings().Timezone.String(), Body: string(e.cfg.Policy), Holidays: p.Holidays()}, true, deal.System, now))
 		}
 		return out, nil
 	})

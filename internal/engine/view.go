@@ -314,7 +314,7 @@ func (v *view) putDocument(d deal.Document) error {
 			return fmt.Errorf("generation version %d: %w", d.Version, err)
 		}
 	case deal.PolicyDocument:
-		p, err := policy.Compile([]byte(d.Body))
+		p, err := policy.CompileSaved([]byte(d.Body), d.Holidays)
 		if err != nil {
 			return fmt.Errorf("policy version %d: %w", d.Version, err)
 		}
