@@ -146,6 +146,10 @@ var compileErrors = []struct{ name, old, new, want string }{
 	{"another kind", "kind: Policy", "kind: TerritoryPlan", `2:7: kind: "TerritoryPlan" is not kind: Policy`},
 	{"an API of the future", "dealreg/v1", "dibs/v9", `1:13: apiVersion: a policy begins with apiVersion: dealreg/v1`},
 	{"a second document", "rules:\n", "---\nrules:\n", `a second document begins here`},
+	{"a region of nowhere", "holidays: [2027-01-01]}", "regions: [FR, Bavaria]}", `13:84: settings.calendar.regions[1]: "Bavaria" is not a region whose holidays are known; list its holidays by date, or write one of AR, AT, AU-ACT,`},
+	{"a state of nowhere", "holidays: [2027-01-01]}", "regions: [DE-XX]}", `13:80: settings.calendar.regions[0]: "DE-XX" is not a region whose holidays are known; list its holidays by date, or write one of DE, DE-BB,`},
+	{"a day that is none", "holidays: [2027-01-01]}", "holidays: [2027-02-29]}", `13:81: settings.calendar.holidays[0]: "2027-02-29" is not a date`},
+	{"an office in no zone", "holidays: [2027-01-01]}", "timezone: EST5}", `13:80: settings.calendar.timezone: "EST5" is not a time zone`},
 	{"a custom type", "{type: int}", "{type: integer}", `"integer" is not one of bool, int, double, string, enum`},
 }
 
@@ -500,6 +504,39 @@ func TestCalendar(t *testing.T) {
 	}
 	if _, err := (Calendar{}).Add(now, "4bh"); err != nil {
 		t.Error("a calendar without working days must still end")
+	}
+}
+
+// A version that was saved keeps the holidays it was saved with, and compiles also when its regions are known no more.
+func TestCompileSaved(t *testing.T) {
+	t.Parallel()
+	doc := []byte(strings.Replace(small, "holidays: [2027-01-01]}", "regions: [DE], holidays: [2027-03-02]}", 1))
+	p := compile(t, doc)
+	if h := p.Holidays(); !slices.Contains(h, "2027-12-25") || slices.Contains(h, "2027-03-02") || !slices.IsSorted(h) || h[0] < "2020" || h[len(h)-1] > "2061" {
+		t.Errorf("%d holidays: %v", len(h), h)
+	}
+	from := time.Date(2027, 3, 1, 14, 0, 0, 0, time.UTC)
+	due := func(p *Policy) string {
+		at, _ := p.Settings().Calendar.Add(from, "2bh")
+		return at.Format(time.RFC3339)
+	}
+	for _, c := range []struct {
+		doc      string
+		holidays []string
+		want     string
+	}{
+		{string(doc), p.Holidays(), "2027-03-03T08:00:00Z"},
+		{string(doc), []string{"2027-03-03"}, "2027-03-04T08:00:00Z"},
+		{string(doc), nil, "2027-03-03T08:00:00Z"},
+		{strings.Replace(string(doc), "[DE]", "[ATLANTIS]", 1), []string{"2027-03-03"}, "2027-03-04T08:00:00Z"},
+	} {
+		got, err := CompileSaved([]byte(c.doc), c.holidays)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if due(got) != c.want || !slices.Equal(got.Holidays(), c.holidays) {
+			t.Errorf("with %v: due at %s, want %s", c.holidays, due(got), c.want)
+		}
 	}
 }
 
