@@ -128,6 +128,8 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if s.idle, err = limits(pool.ConnConfig.RuntimeParams, writer.ConnConfig.RuntimeParams); err != nil {
 		return nil, err
 	}
+	// A commit looks rows up by their keys. Plans made while a table was small read all of it, and are kept when it has grown.
+	writer.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
 	pool.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
 	pool.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
 	if s.read, err = pgxpool.NewWithConfig(ctx, pool); err != nil {
