@@ -777,6 +777,18 @@ func TestStanding(t *testing.T) {
 		t.Errorf("kept: %+v, %s", done, b.status(fourth.ID))
 	}
 	b.put(partner("active"))
+	b.publish(deal.PolicyDocument, strings.Replace(disputes, "defaults: {escalate: {", "defaults: {escalate: {four_eyes: true, ", 1))
+	b.put(partner("suspended"))
+	if k := b.done("dan", standing().ID, routes(deal.Declined)); k.Status != deal.CaseOpen || k.Proposal == nil || b.status(fourth.ID) != deal.StatusProtected {
+		t.Errorf("one pair of eyes: %+v, %s", k, b.status(fourth.ID))
+	}
+	if k := b.done("ada", standing().ID, protects()); k.Proposal == nil || k.Proposal.By != person("ada") {
+		t.Errorf("another proposal: %+v", k)
+	}
+	if k := b.done("dan", standing().ID, Doing{Act: ActResolve, Text: "yes", Confirm: true}); k.Outcome != "kept" || b.status(fourth.ID) != deal.StatusProtected {
+		t.Errorf("two pairs of eyes: %+v, %s", k, b.status(fourth.ID))
+	}
+	b.put(partner("active"))
 	b.publish(deal.PolicyDocument, strings.Replace(disputes, "settings:\n", "settings:\n  on_partner: {suspended: keep, terminated: revoke}\n", 1))
 	b.put(partner("suspended"))
 	if standing() != nil || b.status(fourth.ID) != deal.StatusProtected {
