@@ -208,7 +208,7 @@ func (c *policyVersionsCmd) Run(ctx context.Context, std stdio) (err error) {
 	}
 	if c.Format == "json" {
 		for i := range docs {
-			docs[i].Body = ""
+			docs[i].Body, docs[i].Holidays = "", nil
 		}
 		return writeJSON(std.out, docs)
 	}

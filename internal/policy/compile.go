@@ -105,6 +105,8 @@ type reason struct {
 type compiler struct {
 	r        *document.Reader
 	doc      policyDoc
+	saved    bool // it was checked when it was saved, with dates as its regions' holidays
+	dates    []string
 	zone     *time.Location
 	params   map[string]ref.Val
 	public   map[string]bool // params partners may read
@@ -147,12 +149,27 @@ func Compile(doc []byte) (*Policy, error) {
 	return p, nil
 }
 
+// CompileSaved is Compile of a version that was saved with the holidays of its regions (Policy.Holidays): those, and not what is known of the
+// regions now.
+func CompileSaved(doc []byte, holidays []string) (*Policy, error) {
+	p, err := newCompiler(doc, true, holidays).draft(doc)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
 // Draft is Compile for whoever goes on to check the rest of the document, its tests, whatever is wrong with the policy: the
 // policy that comes with an error is what could be read of it, to ask for names and settings, and never to decide. It is nil
 // where that would only lead to more errors that are none.
-func Draft(doc []byte) (*Policy, error) {
-	c := &compiler{r: document.Parse(doc, maxDocument), params: map[string]ref.Val{}, public: map[string]bool{},
+func Draft(doc []byte) (*Policy, error) { return newCompiler(doc, false, nil).draft(doc) }
+
+func newCompiler(doc []byte, saved bool, holidays []string) *compiler {
+	return &compiler{saved: saved, dates: holidays, r: document.Parse(doc, maxDocument), params: map[string]ref.Val{}, public: map[string]bool{},
 		custom: map[string]CustomField{}, derived: map[string]*derived{}, reasons: map[string]*reason{}, ranks: map[string]int{}, known: map[string]bool{}, looksAt: map[string]bool{}, used: map[string]bool{}, p: &Policy{}}
+}
+
+func (c *compiler) draft(doc []byte) (*Policy, error) {
 	if !c.r.Readable() || !c.header() {
 		return nil, c.r.Err() // of another kind: nothing below would make sense
 	}

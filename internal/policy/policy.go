@@ -23,6 +23,9 @@ func (p *Policy) WithVersion(v int) *Policy {
 	return &out
 }
 
+// Holidays returns the holidays of the calendar's regions, as days YYYY-MM-DD: what CompileSaved needs to come to the same policy.
+func (p *Policy) Holidays() []string { return slices.Clone(p.settings.Calendar.regional) }
+
 // Title returns the policy's title.
 func (p *Policy) Title() string { return p.title }
 
