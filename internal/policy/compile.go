@@ -401,7 +401,30 @@ func (c *compiler) idle() {
 			break
 		}
 	}
+	for i, r := range c.doc.Rules {
+		c.unasked(warn, path("rules", i), r)
+	}
+	if !c.r.Has("tests") {
+		warn(nil, "there are no tests: nobody has seen it decide anything")
+	}
 	c.p.warnings = document.Join(c.p.warnings, c.judged)
+}
+
+// unasked warns of a rule that answers without asking what its answer rests on: how likely a claim is to be on this customer, or
+// whether there is one to wait behind.
+func (c *compiler) unasked(warn func(document.Path, string, ...any), at document.Path, r ruleDoc) {
+	asks := func(kind deal.ConflictKind, field string) bool {
+		return strings.Contains(string(r.When), "conflict."+string(kind)+"."+field)
+	}
+	claims := []deal.ConflictKind{deal.HeldByOther, deal.PendingOther, deal.OwnDuplicate}
+	for _, kind := range claims {
+		if r.Then.Outcome != string(deal.Escalate) && asks(kind, "found") && !asks(kind, "probability") {
+			warn(at.Of("when"), "conflict.%s.found begins at params.possible_claim (%v): what is only perhaps the same customer is answered without a person; ask for conflict.%[1]s.probability >= params.certain here, and escalate what is less", kind, c.p.settings.PossibleClaim)
+		}
+	}
+	if of := deal.ConflictKind(r.Then.Of); slices.Contains(claims, of) && !asks(of, "") && slices.ContainsFunc(claims, func(k deal.ConflictKind) bool { return asks(k, "") }) {
+		warn(at.Of("then", "of"), "the condition does not ask for conflict.%s: there may be none to wait behind", of)
+	}
 }
 
 // words checks a list of distinct, non-empty words; they differ by more than case, since imports may spell them so.
