@@ -425,8 +425,8 @@ func (v *view) admit(f *deal.Filing) deal.FieldErrors {
 	if v.partners[f.PartnerID] == nil {
 		errs.Add("partner_id", "no such partner")
 	}
-	if f.DistributorID != "" && v.partners[f.DistributorID] == nil {
-		errs.Add("distributor_id", "no such partner")
+	if d := v.partners[f.DistributorID]; f.DistributorID != "" && (d == nil || d.Type != "" && d.Type != "distributor") {
+		errs.Add("distributor_id", "no such distributor") // who is one reads what is filed; a partner who is none does not, nor is it told of
 	}
 	if !v.model.Names(f.Customer.Name) && !v.knows(f.Customer.Name) {
 		errs.Add("customer.name", "%q names nobody; give the name of the end customer", f.Customer.Name)

@@ -283,6 +283,7 @@ func TestListsShowOwn(t *testing.T) {
 	w := newWorld(t)
 	w.want(201, w.register("portal", "1", filing("P-001", "Kraftwerk Nord GmbH")))
 	w.want(201, w.register("rival", "1", filing("P-009", "Stadtwerke Süd AG")))
+	w.distributes("P-001")
 	w.want(201, w.register("rival", "2", `{"partner_id":"P-009","distributor_id":"P-001","type":"new_business","customer":{"name":"Aurora Hydro ASA"}}`))
 	for who, want := range map[string]int{"portal": 2, "rival": 2, "any": 3, "ops": 3} {
 		if n := len(w.get(who, "/v1/registrations").field(t, "items").([]any)); n != want {

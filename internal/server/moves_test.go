@@ -138,6 +138,10 @@ func TestMoves(t *testing.T) {
 	})
 	t.Run("a distributor reads, and does not decide for its partner", func(t *testing.T) {
 		body := strings.Replace(complete("P-009", "Aurora Hydro ASA", "aurora.example"), `"type"`, `"distributor_id":"P-001","type"`, 1)
+		if g := w.register("any", "no dist", body); g.status != 422 || !strings.Contains(string(g.body), "no such distributor") {
+			t.Errorf("a partner that distributes nothing: %s", g)
+		}
+		w.distributes("P-001")
 		g := w.want(201, w.register("any", "dist", body))
 		w.want(200, w.get("portal", "/v1/registrations/"+g.str(t, "id")))
 		w.want(403, w.call("portal", "POST", at(g, "withdraw"), `{}`))
