@@ -181,9 +181,12 @@ func (e *Engine) tick(b *store.Batch, k deal.Case, now time.Time) error {
 		kind, k.WarnAt = deal.EntryWarned, time.Time{}
 	default:
 		done, err := e.silence(b, k, now)
-		if done || err != nil {
+		fresh := e.view.cases[k.ID] // what the ruling would rest on was written first, and may have joined it
+		if done || err != nil || fresh == nil {
 			return err
 		}
+		k = *fresh
+		k.Version = b.NextSeq()
 		if up := k.Terms.EscalateTo; up != "" && up != k.Terms.Queue {
 			kind = deal.EntryRaised
 			k.Terms.Queue, k.Terms.Authority, k.Assignee, k.Proposal = up, up, "", nil
@@ -214,7 +217,11 @@ func (e *Engine) silence(b *store.Batch, k deal.Case, now time.Time) (bool, erro
 		return false, nil
 	}
 	a, err := e.byItself(b, now, func(now time.Time) (addition, error) {
-		return e.ruled(&k, ruling, &deal.Move{Event: deal.EventSilence}, deal.System, now)
+		file := e.view.cases[k.ID]
+		if file == nil {
+			return addition{}, errNoCase(k.ID)
+		}
+		return e.ruled(file, ruling, &deal.Move{Event: deal.EventSilence}, deal.System, now)
 	})
 	if errors.Is(err, errBatch) {
 		return false, err

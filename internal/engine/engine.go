@@ -353,7 +353,8 @@ func (e *Engine) decided(r deal.Registration, m matches, now time.Time) (additio
 		return addition{}, err
 	}
 	r.CaseID = ""
-	return a, v.answered(&a, r, &d, now)
+	err := v.answered(&a, r, &d, now)
+	return a, err
 }
 
 // answered completes the entry of a decision on r: the case it opens or joins, the answer, and the events.

@@ -207,7 +207,8 @@ func (e *Engine) ruled(k *deal.Case, ruling deal.Ruling, m *deal.Move, by deal.A
 	if err := v.resolved(&a, k, &r, by, now); err != nil {
 		return addition{}, err
 	}
-	return a, v.answered(&a, r, &d, now)
+	err = v.answered(&a, r, &d, now)
+	return a, err
 }
 
 // owns returns what the person owns of what competes with a registration, or nothing.
