@@ -161,6 +161,7 @@ func (v *view) accept(r *deal.Registration, d *deal.Decision, m *deal.Move, by d
 	case d.Terms.Offered() == nil && by.Role == "portal":
 		return fmt.Errorf("%w: the vendor accepts it, not the partner that filed it", deal.ErrForbidden)
 	}
+	r.Status = m.From
 	v.fulfils(r, d, m, now)
 	return nil
 }
