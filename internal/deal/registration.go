@@ -643,7 +643,7 @@ func (r *Registration) ClaimAt(t time.Time) bool {
 	case StatusReceived, StatusEscalated, StatusWaitlisted:
 		return true
 	case StatusReturned:
-		return r.KeepsPlace && (r.AnswerBy.IsZero() || t.Before(r.AnswerBy))
+		return r.KeepsPlace && (r.AnswerBy.IsZero() || t.Before(r.AnswerBy) || r.OnSilence == OnSilenceEscalate)
 	}
 	return r.HoldsAt(t)
 }
@@ -673,6 +673,12 @@ func (r *Registration) lapsedAt(t time.Time) bool {
 		return m.OnMiss == OnMissExpire && m.MetAt.IsZero() && m.MissedAt.IsZero() && !t.Before(m.DueAt)
 	})
 }
+
+// What follows when what was returned is not completed in time.
+const (
+	OnSilenceDecline  = "decline"
+	OnSilenceEscalate = "escalate"
+)
 
 // What becomes of a protection whose milestone is missed.
 const (

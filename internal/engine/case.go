@@ -254,7 +254,7 @@ func (e *Engine) uncompleted(b *store.Batch, id string, now time.Time) error {
 		return nil // completed by what came before it in the batch
 	}
 	ruling := deal.Ruling{RegistrationID: id, Cause: deal.CauseSilence, Resolution: deal.ResolveRoute, Disposition: deal.Declined, To: deal.ToSubmitter, ReasonCode: deal.ReasonNotCompleted}
-	if r.OnSilence == "escalate" {
+	if r.OnSilence == deal.OnSilenceEscalate {
 		ruling = deal.Ruling{RegistrationID: id, Cause: deal.CauseSilence, Resolution: deal.ResolveEscalate, ReasonCode: deal.ReasonUnderReview}
 	}
 	a, err := e.byItself(b, now, func(now time.Time) (addition, error) {

@@ -556,12 +556,12 @@ func (e *Engine) writeEnds(b *store.Batch, due []*deal.Registration, now time.Ti
 			return err
 		}
 	}
+	promoted := map[string]bool{}
 	for _, id := range returned {
 		if err := e.uncompleted(b, id, now); err != nil {
 			return err
 		}
 	}
-	promoted := map[string]bool{}
 	for i := range gone {
 		if key := gone[i].CustomerRef.Key(); !promoted[key] {
 			promoted[key] = true

@@ -58,7 +58,7 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 		d.Route = route(v, d, verdict, now)
 		r.Status, r.KeepsPlace = statusOf(verdict.Disposition), verdict.KeepsPlace
 		if by := after(set, now, verdict.AnswerWithin); r.Status == deal.StatusReturned && by.After(now) {
-			r.AnswerBy, r.OnSilence = sooner(by, answerBy, now), cmp.Or(verdict.OnSilence, "decline")
+			r.AnswerBy, r.OnSilence = sooner(by, answerBy, now), cmp.Or(verdict.OnSilence, deal.OnSilenceDecline)
 		}
 	case deal.Escalate:
 		r.Status = deal.StatusEscalated
