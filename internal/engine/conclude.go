@@ -20,7 +20,7 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 	}
 	r.CustomerRef = d.Resolution.Ref
 	answerBy, review := r.AnswerBy, r.Review // of what this decision takes the place of: it gives no more time
-	r.Protection, r.Hold, r.KeepsPlace, r.AnswerBy, r.OnSilence = nil, nil, false, time.Time{}, ""
+	r.Protection, r.Hold, r.KeepsPlace, r.Behind, r.AnswerBy, r.OnSilence = nil, nil, false, nil, time.Time{}, ""
 	if verdict.Outcome != deal.Protect {
 		r.NotAfter, r.Milestones, r.Fulfil, r.Met = time.Time{}, nil, nil, ""
 	}
@@ -60,6 +60,9 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 		if by := after(set, now, verdict.AnswerWithin); r.Status == deal.StatusReturned && by.After(now) {
 			r.AnswerBy, r.OnSilence = sooner(by, answerBy, now), cmp.Or(verdict.OnSilence, deal.OnSilenceDecline)
 		}
+		if r.Status == deal.StatusWaitlisted {
+			r.Behind = behind(v, r, d.Conflicts)
+		}
 	case deal.Escalate:
 		r.Status = deal.StatusEscalated
 		d.Case = verdict.Case
@@ -95,6 +98,18 @@ func fulfilments(before []deal.Fulfilment, needs []string) (out []deal.Fulfilmen
 		out = append(out, f)
 	}
 	return out
+}
+
+// behind returns the keys of the customers other than r's own whose claims are among the conflicts: when one of them ends, r's turn may have
+// come.
+func behind(v *view, r *deal.Registration, cs []deal.Conflict) (keys []string) {
+	for _, c := range cs {
+		if claim := v.claims[c.With]; claim != nil && claim.CustomerRef != r.CustomerRef && !slices.Contains(keys, claim.CustomerRef.Key()) {
+			keys = append(keys, claim.CustomerRef.Key())
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // milestones are those of a protection that begins now. One that was met before, under a decision that this one takes the place of, is met.
@@ -162,8 +177,13 @@ func inTheWay(v *view, r *deal.Registration, d *deal.Decision, exclusive bool, n
 // holders returns the registrations that hold any part of the scope at now, by the customer both were resolved to; those
 // that share their protection only when shared is true.
 func holders(v *view, r *deal.Registration, scope deal.Scope, now time.Time, shared bool) []string {
+	return holdersOf(v, scope.Customer.Key(), r, scope, now, shared)
+}
+
+// holdersOf is holders of what a customer of another key holds.
+func holdersOf(v *view, customer string, r *deal.Registration, scope deal.Scope, now time.Time, shared bool) []string {
 	var out []string
-	for _, id := range v.claimsOf[scope.Customer.Key()] {
+	for _, id := range v.claimsOf[customer] {
 		c := v.claims[id]
 		if id == r.ID || !c.HoldsAt(now) {
 			continue
@@ -183,6 +203,11 @@ func share(v *view, r *deal.Registration, scope deal.Scope, now time.Time) strin
 		}
 	}
 	return "shr_" + strings.TrimPrefix(r.ID, deal.RegistrationID)
+}
+
+// lineOf returns the claims on the customer and those that wait for what it may be, by the policy's waitlist criteria, then by filing.
+func (v *view) lineOf(customer string) []string {
+	return inLine(v, slices.Concat(v.claimsOf[customer], v.waitsAt[customer]))
 }
 
 // inLine orders those who wait for what the customer's holder had, by the policy's waitlist criteria, then by filing.
@@ -322,7 +347,7 @@ func (v *view) present(id string, now time.Time) string {
 func (v *view) waiting(id string, now time.Time) int {
 	n := 0
 	if holder := v.claims[id]; holder != nil {
-		for _, other := range v.claimsOf[holder.CustomerRef.Key()] {
+		for _, other := range slices.Concat(v.claimsOf[holder.CustomerRef.Key()], v.waitsAt[holder.CustomerRef.Key()]) {
 			if c := v.claims[other]; c.Status == deal.StatusWaitlisted && c.ClaimAt(now) {
 				n++
 			}

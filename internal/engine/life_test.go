@@ -33,6 +33,7 @@ rules:
   - {id: keeps, when: custom.want == "keeps", then: {outcome: route, disposition: returned, reason: INCOMPLETE, needs: [amount], keeps_place: true, answer_within: 5bd, on_silence: decline}}
   - {id: further, when: custom.want == "further", then: {outcome: route, disposition: returned, reason: INCOMPLETE, needs: [customer.city], keeps_place: true, answer_within: 5bd, on_silence: decline}}
   - {id: leaves, when: custom.want == "leaves", then: {outcome: route, disposition: returned, reason: INCOMPLETE, needs: [amount], answer_within: 3bd, on_silence: escalate}}
+  - {id: both, when: custom.want == "both", then: {outcome: route, disposition: returned, reason: INCOMPLETE, needs: [amount], keeps_place: true, answer_within: 3bd, on_silence: escalate}}
   - {id: silent, when: custom.want == "no clock", then: {outcome: route, disposition: returned, reason: INCOMPLETE, needs: [amount]}}
   - {id: held, when: conflict.held_by_other.found || conflict.pending_other.found, then: {outcome: route, disposition: waitlisted, of: held_by_other, reason: ALREADY_REGISTERED}}
   - {id: review, when: custom.want == "review", then: {outcome: escalate, reason: UNDER_REVIEW}}
@@ -146,6 +147,23 @@ func TestReturnedSilence(t *testing.T) {
 		}
 		if _, err := b.move(asOps, second.ID, deal.EventLost); err != nil || b.status(third.ID) != deal.StatusConditional {
 			t.Errorf("who waited before it comes first: %s, %v", b.status(third.ID), err)
+		}
+		b.sound()
+	})
+	t.Run("escalate, in its place", func(t *testing.T) {
+		t.Parallel()
+		b := waiting(t)
+		first, _ := b.file(by("P-1", zanzibar, custom("want", "both")))
+		second, _ := b.file(by("P-2", zanzibar))
+		b.clock.set(first.AnswerBy.Add(time.Hour))
+		third, _ := b.file(by("P-3", zanzibar))
+		r, _, _ := b.last(first.ID)
+		if r.Status != deal.StatusEscalated || r.Place() != first.Sequence || b.status(second.ID) != deal.StatusWaitlisted || third.Status != deal.StatusWaitlisted {
+			t.Errorf("%s at place %d of %d; behind it %s, %s", r.Status, r.Place(), first.Sequence, b.status(second.ID), third.Status)
+		}
+		b.done("ada", r.CaseID, routes(deal.Declined))
+		if b.status(second.ID) != deal.StatusConditional || b.status(third.ID) != deal.StatusWaitlisted {
+			t.Errorf("then %s, %s", b.status(second.ID), b.status(third.ID))
 		}
 		b.sound()
 	})
