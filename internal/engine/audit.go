@@ -211,6 +211,9 @@ func (a *auditor) fold(seq uint64, c *deal.Change) {
 	for i := range c.Cases {
 		put("case "+c.Cases[i].ID, c.Cases[i])
 	}
+	for i := range c.Findings {
+		put("finding "+c.Findings[i].ID, c.Findings[i])
+	}
 	c.Records(func(r deal.Record) { put(string(r.Kind())+" "+r.Key(), r) })
 	for _, d := range c.Deleted {
 		delete(a.state, string(d.Kind)+" "+d.Key)
@@ -343,6 +346,7 @@ func (c *comparer) Record(r deal.Record) error             { return c.row(string
 func (c *comparer) Deleted(deal.RecordRef) error           { return nil }
 func (c *comparer) Registration(r deal.Registration) error { return c.row("registration "+r.ID, r) }
 func (c *comparer) Case(k deal.Case) error                 { return c.row("case "+k.ID, k) }
+func (c *comparer) Finding(f deal.Finding) error           { return c.row("finding "+f.ID, f) }
 
 // Replayed is the result of deriving decisions again.
 type Replayed struct {

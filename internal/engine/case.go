@@ -352,6 +352,11 @@ func (e *Engine) follows(b *store.Batch, a addition, now time.Time) error {
 			return err
 		}
 	}
+	for _, key := range a.lines {
+		if err := e.promote(b, key, now); err != nil {
+			return err
+		}
+	}
 	if a.won != nil {
 		if err := e.closeLine(b, a.won, now); err != nil {
 			return err
@@ -375,7 +380,7 @@ func (e *Engine) closeLine(b *store.Batch, won *deal.Registration, now time.Time
 	v := e.view
 	set := v.policy.Settings()
 	scope := scopeOf(v, won, won.CustomerRef, set)
-	for _, id := range inLine(v, v.claimsOf[won.CustomerRef.Key()]) {
+	for _, id := range inLine(v, v.claimsOn(won.CustomerRef.Key())) {
 		c := v.claims[id]
 		if c == nil || c.Status != deal.StatusWaitlisted {
 			continue

@@ -97,7 +97,7 @@ func (e *Engine) File(ctx context.Context, id string, by deal.Actor) (CaseFile, 
 	}
 	now := e.now()
 	f.May = read(e, func(v *view) []May {
-		for _, id := range inLine(v, v.claimsOf[f.Registration.CustomerRef.Key()]) {
+		for _, id := range inLine(v, v.claimsOn(f.Registration.CustomerRef.Key())) {
 			if c := v.claims[id]; c.Status == deal.StatusWaitlisted && id != f.Case.RegistrationID {
 				f.Waitlist = append(f.Waitlist, member(c))
 			}

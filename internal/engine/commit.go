@@ -34,6 +34,7 @@ type addition struct {
 	number   bool               // the entry takes the next registration number
 	again    []string           // registrations that are decided again after the entry, by the rules
 	frees    string             // the customer whose line moves up after that; empty: nobody's
+	lines    []string           // customers whose lines are decided again after the entry
 	revokes  []string           // registrations that are revoked after the entry, by whom it is of
 	standing []string           // partners whose status has changed
 	won      *deal.Registration // a deal that is won, for which others wait no more
@@ -592,7 +593,7 @@ const maxPromotions = 100
 // promote decides those again who wait in line for the customer, in the order the policy says. Who still has to wait is
 // left where it is.
 func (e *Engine) promote(b *store.Batch, customer string, now time.Time) error {
-	line := inLine(e.view, e.view.claimsOf[customer])
+	line := inLine(e.view, e.view.claimsOn(customer))
 	for _, id := range line[:min(len(line), maxPromotions)] {
 		waiting := e.view.claims[id]
 		if waiting == nil || waiting.Status != deal.StatusWaitlisted || !waiting.ClaimAt(now) {

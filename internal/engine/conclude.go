@@ -126,7 +126,7 @@ func inTheWay(v *view, r *deal.Registration, d *deal.Decision, exclusive bool, n
 // that share their protection only when shared is true.
 func holders(v *view, r *deal.Registration, scope deal.Scope, now time.Time, shared bool) []string {
 	var out []string
-	for _, id := range v.claimsOf[scope.Customer.Key()] {
+	for _, id := range v.claimsOn(scope.Customer.Key()) {
 		c := v.claims[id]
 		if id == r.ID || !c.HoldsAt(now) {
 			continue
@@ -285,7 +285,7 @@ func (v *view) present(id string, now time.Time) string {
 func (v *view) waiting(id string, now time.Time) int {
 	n := 0
 	if holder := v.claims[id]; holder != nil {
-		for _, other := range v.claimsOf[holder.CustomerRef.Key()] {
+		for _, other := range v.claimsOn(holder.CustomerRef.Key()) {
 			if c := v.claims[other]; c.Status == deal.StatusWaitlisted && c.ClaimAt(now) {
 				n++
 			}

@@ -78,7 +78,7 @@ func (e *Engine) existing(ctx context.Context, r deal.Registration, row *Existin
 	r.Sequence = v.head.Seq + 1
 	r.Version = r.Sequence
 	set := v.policy.Settings()
-	m := search(v, ask(v, &r))
+	m := v.honour(&r, search(v, ask(v, &r)), now)
 	who := resolve(v, &r, m, set)
 	r.CustomerRef = who.Ref
 	d := deal.Decision{ID: r.DecisionID, RegistrationID: r.ID, Sequence: r.Sequence, At: now, Outcome: deal.RouteTo,

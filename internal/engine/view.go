@@ -58,6 +58,8 @@ type view struct {
 	clocks endHeap               // of theirs
 	taken  map[string]bool       // numbers of imported registrations that ours could come to be
 
+	findings findings
+
 	generation generation // which decides; zero in a ledger that has none yet
 
 	policy    *policy.Policy
@@ -79,7 +81,7 @@ func newView(m *match.Model) *view {
 		opportunities: map[string]*deal.Opportunity{}, oppsOf: map[string][]string{}, oppIndex: match.NewIndex(m),
 		partners: map[string]*deal.Partner{}, people: map[string]*deal.Person{}, products: map[string]*deal.CatalogueProduct{}, rates: map[[2]string][]*deal.Rate{},
 		claims: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, history: map[string][]past{}, cases: map[string]*deal.Case{}, lateOf: map[string][]string{}, taken: map[string]bool{},
-		documents: map[string]map[int]deal.Document{}, scheduled: map[documentKey]time.Time{}, keys: map[string]deal.Key{},
+		findings: newFindings(m), documents: map[string]map[int]deal.Document{}, scheduled: map[documentKey]time.Time{}, keys: map[string]deal.Key{},
 	}
 }
 
@@ -103,6 +105,9 @@ func (v *view) apply(c *deal.Change) error {
 	}
 	for i := range c.Cases {
 		v.putCase(&c.Cases[i])
+	}
+	for i := range c.Findings {
+		v.putFinding(&c.Findings[i])
 	}
 	return nil
 }
@@ -385,8 +390,10 @@ func (v *view) rests(additions []addition) (keys []string) {
 		return nil
 	}
 	note := func(key string) {
-		if len(v.lateOf[key]) > 0 && !slices.Contains(keys, key) {
-			keys = append(keys, key)
+		for _, k := range v.findings.one(key) {
+			if len(v.lateOf[k]) > 0 && !slices.Contains(keys, k) {
+				keys = append(keys, k)
+			}
 		}
 	}
 	for i := range additions {

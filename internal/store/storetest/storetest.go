@@ -603,6 +603,7 @@ func (c counter) Record(r deal.Record) error           { c[string(r.Kind())]++; 
 func (c counter) Deleted(r deal.RecordRef) error       { c["deleted "+string(r.Kind)]++; return nil }
 func (c counter) Registration(deal.Registration) error { c["registration"]++; return nil }
 func (c counter) Case(deal.Case) error                 { c["case"]++; return nil }
+func (c counter) Finding(deal.Finding) error           { c["finding"]++; return nil }
 
 // testLoad reads the world while it changes: what is seen belongs to one instant.
 func testLoad(t *testing.T, db store.Store, reopen func() store.Store) {
@@ -651,6 +652,7 @@ func (w world) Record(r deal.Record) error             { return w.put(string(r.K
 func (w world) Deleted(r deal.RecordRef) error         { delete(w, string(r.Kind)+" "+r.Key); return nil }
 func (w world) Registration(r deal.Registration) error { return w.put("registration "+r.ID, r) }
 func (w world) Case(c deal.Case) error                 { return w.put("case "+c.ID, c) }
+func (w world) Finding(f deal.Finding) error           { return w.put("finding "+f.ID, f) }
 
 // testLoadOnBase: whatever entry the base is of, the base and what Load adds to it are the world as it is now.
 func testLoadOnBase(t *testing.T, db store.Store, _ func() store.Store) {
