@@ -18,7 +18,7 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 	if verdict.Appeal {
 		d.Appeal = &deal.Appeal{Within: verdict.AppealWithin}
 	}
-	r.CustomerRef = d.Resolution.Ref
+	r.CustomerRef, r.Finding = d.Resolution.Ref, d.Resolution.Finding
 	r.Protection, r.Hold, r.KeepsPlace = nil, nil, false
 	if verdict.Outcome != deal.Protect {
 		r.NotAfter, r.Milestones = time.Time{}, nil

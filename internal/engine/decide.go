@@ -53,7 +53,7 @@ func examine(v *view, r *deal.Registration, m matches, now time.Time) (deal.Deci
 		}
 	}
 	amount, amountKnown := v.convert(total(&r.Filing), set.Currency, r.ReceivedAt)
-	who := resolve(v, r, m, set)
+	who := resolve(v, r, m, set, now)
 	d.Resolution = who.Resolution
 	d.Territory = findTerritory(v, r, who, amount, amountKnown, now)
 	if v.plan != nil {
@@ -195,7 +195,7 @@ type whom struct {
 // resolve says who the customer is: an account the matcher is certain of, else the prospect of an earlier claim it is certain
 // of, else a new prospect. An account id that is given breaks a tie and proves nothing, but what it names is never
 // overlooked.
-func resolve(v *view, r *deal.Registration, m matches, set policy.Settings) whom {
+func resolve(v *view, r *deal.Registration, m matches, set policy.Settings, now time.Time) whom {
 	w := whom{Resolution: deal.Resolution{Status: "none", Truncated: m.accounts.Truncated || m.claims.Truncated || m.opportunities.Truncated}}
 	best := func(c deal.Match) bool { return c.Verdict == deal.Same && c.Probability >= set.Certain }
 	var beside []deal.Match // possible whoever else it is
@@ -224,7 +224,7 @@ func resolve(v *view, r *deal.Registration, m matches, set policy.Settings) whom
 		top := w.possible[i]
 		w.Status, w.Probability = "certain", top.Probability
 		w.possible = append([]deal.Match{top}, slices.DeleteFunc(beside, func(c deal.Match) bool { return c.ID == top.ID })...)
-		w.Ref = deal.CustomerRef{AccountID: top.ID}
+		w.Ref, w.Finding = deal.CustomerRef{AccountID: top.ID}, findingOf(top)
 		w.account = v.account(top.ID)
 		w.above = v.ancestors(w.account)
 		w.Disagrees = disagreements(&r.Filing.Customer, w.account)
@@ -238,7 +238,8 @@ func resolve(v *view, r *deal.Registration, m matches, set policy.Settings) whom
 	}
 	for _, c := range m.claims.Candidates {
 		if claim := v.claims[c.ID]; claim != nil && best(c) {
-			w.Ref = v.findings.stands(claim.CustomerRef)
+			w.Finding = findingOf(c)
+			w.stands(v, v.customerOf(claim, now))
 			if w.account = v.account(w.Ref.AccountID); w.account != nil {
 				w.Status, w.Probability, w.above = "certain", c.Probability, v.ancestors(w.account)
 				w.possible = append([]deal.Match{{ID: w.account.ID, Name: w.account.Name, Probability: c.Probability, Verdict: deal.Same}},
@@ -248,13 +249,18 @@ func resolve(v *view, r *deal.Registration, m matches, set policy.Settings) whom
 			return w
 		}
 	}
-	w.Ref = deal.OwnProspect(r.ID)
-	if known := cmp.Or(m.known, w.Ref); v.findings.stands(known) != w.Ref {
-		w.Ref = v.findings.stands(known)
-		return w
-	}
-	w.NewProspect = true
+	own := deal.OwnProspect(r.ID)
+	w.stands(v, cmp.Or(m.known, own))
+	w.NewProspect = w.Ref == own
 	return w
+}
+
+// stands makes the customer who ref is by what people have found.
+func (w *whom) stands(v *view, ref deal.CustomerRef) {
+	if f := v.findings.handsOn(ref); f != nil {
+		w.Finding = f.ID
+	}
+	w.Ref = v.findings.stands(ref)
 }
 
 // parents returns the account that the filing names as the customer's parent, if the name says which, and those above it.

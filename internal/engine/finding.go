@@ -190,7 +190,7 @@ func (v *view) honour(r *deal.Registration, m matches, now time.Time) matches {
 	for _, c := range m.claims.Candidates {
 		if claim := v.claims[c.ID]; claim != nil && c.ID != r.ID && c.Verdict == deal.Same {
 			note(deal.OwnProspect(c.ID), c.Probability, nil)
-			note(claim.CustomerRef, c.Probability, nil)
+			note(v.customerOf(claim, now), c.Probability, nil)
 		}
 	}
 	for _, c := range m.accounts.Candidates {
@@ -226,7 +226,7 @@ func (v *view) honour(r *deal.Registration, m matches, now time.Time) matches {
 	for _, key := range slices.Sorted(maps.Keys(is)) {
 		v.findings.each(key, now, func(f *deal.Finding, other deal.Party) {
 			if f.Verdict == deal.FoundDifferent {
-				v.takeOut(&m, is[key], is[other.Key()].p, f, other.Ref())
+				v.takeOut(&m, is[key], is[other.Key()].p, f, other.Ref(), now)
 			}
 		})
 	}
@@ -268,7 +268,7 @@ func (v *view) bringIn(m *matches, s sure) {
 
 // takeOut takes the other of a finding out of the candidates for a filing that is certainly for the one. p is how certainly it is for the
 // other all the same.
-func (v *view) takeOut(m *matches, one sure, p float64, f *deal.Finding, other deal.CustomerRef) {
+func (v *view) takeOut(m *matches, one sure, p float64, f *deal.Finding, other deal.CustomerRef, now time.Time) {
 	out := func(c *deal.Match) {
 		if min(c.Probability, byWords) >= one.p {
 			return // it reads like the other as much: nobody knows which of the two it is
@@ -296,7 +296,7 @@ func (v *view) takeOut(m *matches, one sure, p float64, f *deal.Finding, other d
 	}
 	for i := range m.claims.Candidates {
 		c := &m.claims.Candidates[i]
-		if claim := v.claims[c.ID]; claim != nil && (claim.CustomerRef == other || deal.OwnProspect(c.ID) == other) {
+		if claim := v.claims[c.ID]; claim != nil && (v.customerOf(claim, now) == other || deal.OwnProspect(c.ID) == other) {
 			out(c)
 		}
 	}
@@ -318,10 +318,32 @@ func findingScore(f *deal.Finding, but string) deal.Score {
 		f.Subject.Name, f.Other.Name, said, but)}
 }
 
-// byFinding reports whether a finding bore on the candidate.
-func byFinding(c deal.Match) bool {
-	return slices.ContainsFunc(c.Evidence, func(s deal.Score) bool { return s.Term == findingTerm })
+// findingOf returns the id of the finding that made a candidate of it, or nothing.
+func findingOf(c deal.Match) string {
+	for _, s := range c.Evidence {
+		if s.Term == findingTerm {
+			return s.Value
+		}
+	}
+	return ""
 }
+
+// customerOf is who the claim's customer is by what people say today: whom it was resolved to, unless the finding by which it was has
+// been taken back since, or another says that it is not.
+func (v *view) customerOf(claim *deal.Registration, now time.Time) deal.CustomerRef {
+	own := deal.OwnProspect(claim.ID)
+	wrong := claim.Finding != "" && v.findings.all[claim.Finding] == nil
+	v.findings.each(own.Key(), now, func(f *deal.Finding, other deal.Party) {
+		wrong = wrong || f.Verdict == deal.FoundDifferent && other.Ref() == claim.CustomerRef
+	})
+	if wrong {
+		return own
+	}
+	return claim.CustomerRef
+}
+
+// byFinding reports whether a finding bore on the candidate.
+func byFinding(c deal.Match) bool { return findingOf(c) != "" }
 
 // Found is a finding as people read it.
 type Found struct {
