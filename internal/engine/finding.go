@@ -18,8 +18,8 @@ import (
 // What people have found of two organisations goes before what the matcher thinks of them. Whom a filing is for, as far as findings
 // go, is everybody it certainly reads like: the registration of a finding, by its description, whether it is live or not; other
 // claims; accounts. "The same" brings the other in with that certainty. "Not the same" takes the other out of the candidates,
-// where the filing reads more like the one than like the other: else nobody knows which of the two it is, and both stay. What shares
-// a number that is issued to one organisation is never taken out; it stays possible, and a person looks.
+// where the filing reads more like the one than like the other; where it reads like both alike, nobody knows which of the two it is, and
+// both are possible. What shares a number that is issued to one organisation is never taken out; it stays possible, and a person looks.
 
 // byWords is the most that words make certain: what a person has said of the very filing is more.
 const byWords = 0.999999
@@ -269,24 +269,24 @@ func (v *view) bringIn(m *matches, s sure) {
 // takeOut takes the other of a finding out of the candidates for a filing that is certainly for the one. p is how certainly it is for the
 // other all the same.
 func (v *view) takeOut(m *matches, one sure, p float64, f *deal.Finding, other deal.CustomerRef, now time.Time) {
+	possible := v.policy.Settings().Possible
 	out := func(c *deal.Match) {
-		if min(c.Probability, byWords) >= one.p {
-			return // it reads like the other as much: nobody knows which of the two it is
-		}
-		c.Verdict = deal.Different
-		switch c.Identifier {
-		case deal.IdentifierTaxID, deal.IdentifierDUNS, deal.IdentifierLEI:
-			c.Probability, c.Verdict = v.policy.Settings().Possible, deal.Review
+		as := max(p, min(c.Probability, byWords))
+		hard := slices.Contains([]string{deal.IdentifierTaxID, deal.IdentifierDUNS, deal.IdentifierLEI}, c.Identifier)
+		switch {
+		case as > one.p: // it reads more like the other
+		case as == one.p:
+			c.Probability, c.Verdict = min(c.Probability, possible), deal.Review
+			c.Evidence = append(slices.Clone(c.Evidence), findingScore(f, "; this reads like either, so a person looks"))
+		case hard:
+			c.Probability, c.Verdict = possible, deal.Review
 			c.Evidence = append(slices.Clone(c.Evidence), findingScore(f, "; but a number that is issued to one organisation is that of both, so a person looks"))
-			return
+		default:
+			c.Probability, c.Verdict, c.Identifier = 0, deal.Different, ""
+			c.Evidence = append(slices.Clone(c.Evidence), findingScore(f, ""))
 		}
-		c.Probability, c.Identifier = 0, ""
-		c.Evidence = append(slices.Clone(c.Evidence), findingScore(f, ""))
 	}
-	if p >= one.p {
-		return
-	}
-	if m.known == other {
+	if p < one.p && m.known == other {
 		m.known = deal.CustomerRef{}
 	}
 	for i := range m.accounts.Candidates {

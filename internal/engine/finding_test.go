@@ -207,9 +207,15 @@ func testFindings(t *testing.T, database func(*testing.T) string) {
 		}
 		// Findings agree with each other.
 		for name, bad := range map[string]func() (Found, error){
-			"twice":        func() (Found, error) { return b.find("ada", deal.FoundSame, registrationParty(next.ID), registrationParty(next.ID)) },
-			"the opposite": func() (Found, error) { return b.find("ada", deal.FoundDifferent, registrationParty(r.ID), accountParty("A-1")) },
-			"again":        func() (Found, error) { return b.find("ada", deal.FoundSame, registrationParty(r.ID), accountParty("A-1")) },
+			"twice": func() (Found, error) {
+				return b.find("ada", deal.FoundSame, registrationParty(next.ID), registrationParty(next.ID))
+			},
+			"the opposite": func() (Found, error) {
+				return b.find("ada", deal.FoundDifferent, registrationParty(r.ID), accountParty("A-1"))
+			},
+			"again": func() (Found, error) {
+				return b.find("ada", deal.FoundSame, registrationParty(r.ID), accountParty("A-1"))
+			},
 		} {
 			if _, err := bad(); !errors.Is(err, deal.ErrNotPossible) && !errors.As(err, new(deal.FieldErrors)) {
 				t.Errorf("%s: %v", name, err)
