@@ -225,7 +225,7 @@ func TestFind(t *testing.T) {
 	}
 	b := s.as("u-010")
 	page := b.get(path).body
-	form := regexp.MustCompile(`(?s)action="`+path+`/find".*?name="once" value="(\w+)".*?name="other" value="([\w-]+)"`).FindStringSubmatch(page)
+	form := regexp.MustCompile(`(?s)action="` + path + `/find".*?name="once" value="(\w+)".*?name="other" value="([\w-]+)"`).FindStringSubmatch(page)
 	if form == nil {
 		t.Fatalf("the case's candidates offer nothing:\n%s", page)
 	}

@@ -357,9 +357,12 @@ type Replayed struct {
 
 // Replay folds the ledger from its beginning and derives decisions again, one at a time, in the order of the ledger, as
 // a single clerk would have: those that want accepts, all if it is nil. diff is called with every decision that comes out
-// otherwise than recorded. Decisions of existing registrations, which were taken over and not made, are not derived.
-func Replay(ctx context.Context, st store.Store, want func(deal.Decision) bool, diff func(recorded, derived deal.Decision)) (out Replayed, err error) {
-	v := newView(match.Default())
+// otherwise than recorded. m decided them; nil: the embedded model. Decisions of existing registrations, which were taken over and not made, are not derived.
+func Replay(ctx context.Context, st store.Store, m *match.Model, want func(deal.Decision) bool, diff func(recorded, derived deal.Decision)) (out Replayed, err error) {
+	if m == nil {
+		m = match.Default()
+	}
+	v := newView(m)
 	for e, err := range st.Entries(ctx, 0) {
 		if err != nil {
 			return out, err

@@ -267,3 +267,30 @@ func testFindings(t *testing.T, database func(*testing.T) string) {
 		}
 	})
 }
+
+// TestLabels reads from the ledger what people have settled.
+func TestLabels(t *testing.T) {
+	b := desk(t, &deal.Account{ID: "A-1", Name: "Nordlicht Robotics GmbH", Country: "DE", City: "Hamburg"})
+	b.publish(deal.PolicyDocument, strings.ReplaceAll(disputes, ", four_eyes: true", ""))
+	holder, _ := b.file(filing("P-1", zanzibar))
+	behind, _ := b.file(wanting("P-2", "dispute", zanzibar))
+	waits := routes(deal.Waitlisted)
+	waits.Ruling.Of, waits.Ruling.ReasonCode = holder.ID, deal.ReasonAlreadyRegistered
+	b.done("ada", behind.CaseID, waits)
+	r, _ := b.file(filing("P-1", quixotic))
+	f := b.mustFind(deal.FoundDifferent, registrationParty(r.ID), accountParty("A-1"))
+	gone := b.mustFind(deal.FoundDifferent, registrationParty(holder.ID), accountParty("A-1"))
+	if _, err := b.TakeBack(context.Background(), Request{Actor: person("ada")}, gone.ID, "wrong"); err != nil {
+		t.Fatal(err)
+	}
+	list, err := Labels(context.Background(), b.Store())
+	if err != nil || len(list) != 2 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	if l := list[0]; !l.Same || l.A.Names[0] != zanzibar.Name || l.B.Names[0] != zanzibar.Name || l.A.City != "Ulm" {
+		t.Errorf("%+v", l)
+	}
+	if l := list[1]; l.Same || l.A.Names[0] != quixotic.Name || l.B.Names[0] != "Nordlicht Robotics GmbH" || l.Why != f.ID {
+		t.Errorf("%+v", l)
+	}
+}

@@ -28,8 +28,9 @@ type Fitting struct {
 type Labels struct {
 	Searches int `json:"searches"`
 	Pairs    int `json:"pairs"`
-	Same     int `json:"same"` // of both, those with a match
-	Related  int `json:"related"`
+	Same     int `json:"same"`    // of both, those with a match
+	Related  int `json:"related"` // pairs of two that belong together
+	Strange  int `json:"strange"` // pairs of two that do not
 }
 
 type labelledPair struct {
@@ -96,9 +97,13 @@ func (f *Fitting) Pair(a, b Record, same bool) {
 
 // Related takes two different organisations that belong together, or do not.
 func (f *Fitting) Related(a, b Record, related bool) {
-	if !f.holdsBack(a) {
+	if f.holdsBack(a) {
+		return
+	}
+	if f.t.Related(a, b, related); related {
 		f.learnt.Related++
-		f.t.Related(a, b, related)
+	} else {
+		f.learnt.Strange++
 	}
 }
 
@@ -137,7 +142,7 @@ func (f *Fitting) Fit(name string, version int, fitted string) ([]byte, Report, 
 	} else {
 		w.Calibration = f.bend(&w)
 	}
-	if f.learnt.Related >= minimum {
+	if min(f.learnt.Related, f.learnt.Strange) >= minimum {
 		w.Relation = f.t.fitKin()
 	}
 	for i, info := range featureInfo {
@@ -162,6 +167,14 @@ func (f *Fitting) Fit(name string, version int, fitted string) ([]byte, Report, 
 		r.HeldBack.Same += int(indicate(p.same))
 	}
 	return file, r, nil
+}
+
+// File returns the model's file under another name and version, for New: the same weights, as another model.
+func (m *Model) File(name string, version int) ([]byte, error) {
+	w := m.weights
+	w.Name, w.Version, w.Lists = name, version, m.lists
+	b, err := json.MarshalIndent(&w, "", "  ")
+	return append(b, '\n'), err
 }
 
 // bend returns the calibration of the model that was started from, its log-odds multiplied and shifted as the labels ask: two numbers,
