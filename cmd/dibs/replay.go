@@ -21,15 +21,11 @@ type replayCmd struct {
 
 // Run derives decisions from the ledger before them and compares. It exits 1 when one comes out otherwise.
 func (c *replayCmd) Run(ctx context.Context, std stdio) (err error) {
-<<<<<<< HEAD
 	m, err := loadModel(c.Model)
 	if err != nil {
 		return err
 	}
-	st, err := c.openStore(ctx, false)
-=======
 	st, err := c.openEvidence(ctx)
->>>>>>> main
 	if err != nil {
 		return err
 	}
