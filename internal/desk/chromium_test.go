@@ -15,6 +15,9 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	cdpage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/engine"
 )
 
 var screenshots = flag.String("screenshots", "", "write every page at three widths, light and dark, into this folder")
@@ -194,11 +197,17 @@ func (c *chromium) picture(path string) {
 func places(s *stage) [][3]string {
 	registration, escalated := s.story()
 	s.more()
+	if _, err := s.engine.Find(s.t.Context(), engine.Request{Actor: deal.Actor{KeyID: s.keys["u-010"].ID, Role: "ops", PersonID: "u-010"}}, deal.Finding{Verdict: deal.FoundDifferent,
+		Subject: deal.Party{RegistrationID: registration}, Other: deal.Party{AccountID: "ACC-004717"}, Until: now.AddDate(1, 0, 0)}, "Two companies: other owners, other registers."); err != nil {
+		s.t.Fatal(err)
+	}
 	return [][3]string{
 		{"sign-in", "", "/desk/sign-in"},
 		{"queue", "u-011", "/desk/cases"},
 		{"queue-filtered", "u-011", "/desk/cases?due=late"},
 		{"case", "u-011", "/desk/cases/" + escalated},
+		{"case-decides", "u-010", "/desk/cases/" + escalated},
+		{"findings", "u-010", "/desk/findings"},
 		{"registrations", "u-011", "/desk/registrations"},
 		{"registration", "u-011", "/desk/registrations/" + registration},
 		{"accounts", "policy", "/desk/accounts?q=n"},
