@@ -14,6 +14,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for AccountStatus.
@@ -1887,9 +1888,12 @@ type Document struct {
 	EffectiveFrom time.Time `json:"effective_from,omitempty,omitzero"`
 
 	// EffectiveTo when it ceased the last time
-	EffectiveTo time.Time    `json:"effective_to,omitempty,omitzero"`
-	Kind        DocumentKind `json:"kind"`
-	Name        string       `json:"name"`
+	EffectiveTo time.Time `json:"effective_to,omitempty,omitzero"`
+
+	// Holidays of the regions that a policy's calendar names, as they were known when it was saved; left out of lists
+	Holidays []openapi_types.Date `json:"holidays,omitempty,omitzero"`
+	Kind     DocumentKind         `json:"kind"`
+	Name     string               `json:"name"`
 
 	// Periods in which it decided, in order
 	Periods     []Period  `json:"periods,omitempty,omitzero"`

@@ -17,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for AccountStatus.
@@ -1890,9 +1891,12 @@ type Document struct {
 	EffectiveFrom time.Time `json:"effective_from,omitempty,omitzero"`
 
 	// EffectiveTo when it ceased the last time
-	EffectiveTo time.Time    `json:"effective_to,omitempty,omitzero"`
-	Kind        DocumentKind `json:"kind"`
-	Name        string       `json:"name"`
+	EffectiveTo time.Time `json:"effective_to,omitempty,omitzero"`
+
+	// Holidays of the regions that a policy's calendar names, as they were known when it was saved; left out of lists
+	Holidays []openapi_types.Date `json:"holidays,omitempty,omitzero"`
+	Kind     DocumentKind         `json:"kind"`
+	Name     string               `json:"name"`
 
 	// Periods in which it decided, in order
 	Periods     []Period  `json:"periods,omitempty,omitzero"`
@@ -3778,6 +3782,8 @@ type ClientInterface interface {
 
 	// GetMetrics Metrics for Prometheus
 	//
+	// On an address of its own, and not here, where the operator has set one.
+	//
 	// Corresponds with GET /metrics (the `GetMetrics` operationId).
 	GetMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -3787,6 +3793,8 @@ type ClientInterface interface {
 	GetSpec(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetReadiness Whether a decision could be made now
+	//
+	// On an address of its own, and not here, where the operator has set one.
 	//
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
 	GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4820,6 +4828,8 @@ func (c *Client) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (
 
 // GetMetrics Metrics for Prometheus
 //
+// On an address of its own, and not here, where the operator has set one.
+//
 // Corresponds with GET /metrics (the `GetMetrics` operationId).
 func (c *Client) GetMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetMetricsRequest(c.Server)
@@ -4849,6 +4859,8 @@ func (c *Client) GetSpec(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 }
 
 // GetReadiness Whether a decision could be made now
+//
+// On an address of its own, and not here, where the operator has set one.
 //
 // Corresponds with GET /readyz (the `GetReadiness` operationId).
 func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -11475,6 +11487,8 @@ type ClientWithResponsesInterface interface {
 
 	// GetMetricsWithResponse Metrics for Prometheus
 	//
+	// On an address of its own, and not here, where the operator has set one.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /metrics (the `GetMetrics` operationId).
@@ -11488,6 +11502,8 @@ type ClientWithResponsesInterface interface {
 	GetSpecWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSpecResponse, error)
 
 	// GetReadinessWithResponse Whether a decision could be made now
+	//
+	// On an address of its own, and not here, where the operator has set one.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -18149,6 +18165,8 @@ func (c *ClientWithResponses) GetHealthWithResponse(ctx context.Context, reqEdit
 
 // GetMetricsWithResponse Metrics for Prometheus
 //
+// On an address of its own, and not here, where the operator has set one.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /metrics (the `GetMetrics` operationId).
@@ -18174,6 +18192,8 @@ func (c *ClientWithResponses) GetSpecWithResponse(ctx context.Context, reqEditor
 }
 
 // GetReadinessWithResponse Whether a decision could be made now
+//
+// On an address of its own, and not here, where the operator has set one.
 //
 // Returns a wrapper object for the known response body format(s).
 //

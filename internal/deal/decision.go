@@ -345,6 +345,8 @@ type Document struct {
 	EffectiveTo   time.Time `json:"effective_to,omitzero"`
 
 	Periods []Period `json:"periods,omitempty"` // in which it decided, in order
+
+	Holidays []string `json:"holidays,omitempty"` // of the regions a policy's calendar names, as they were known when it was saved
 }
 
 // Period is [From, To) in which a version decided; To is zero while it does.

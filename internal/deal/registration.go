@@ -489,6 +489,7 @@ type Registration struct {
 	Imported    bool        `json:"imported,omitempty"`
 	KeepsPlace  bool        `json:"keeps_place,omitempty"` // returned, and in line meanwhile
 	PlaceAt     uint64      `json:"place_at,omitempty"`    // the entry by which it took its place in line anew; zero: that of its filing
+	Behind      []string    `json:"behind,omitempty"`      // waitlisted: keys of other customers, which may be its own, whose claims it met
 	PersonalAt  uint64      `json:"personal_at,omitempty"` // the entry that has the filing's personal data; zero: that of its filing
 	NotAfter    time.Time   `json:"not_after,omitzero"`    // a protection that is granted again, after a change, ends by then
 	Limit       *ScopeLimit `json:"limit,omitempty"`       // the part of the filing the claim is for, when a ruling split it

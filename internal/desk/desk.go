@@ -358,7 +358,7 @@ func (d *Desk) livePolicy() (*policy.Policy, error) {
 	if p := d.compiled.policy; p != nil && p.Ref().Digest == doc.Digest && p.Ref().Version == doc.Version {
 		return p, nil
 	}
-	p, err := policy.Compile([]byte(doc.Body))
+	p, err := policy.CompileSaved([]byte(doc.Body), doc.Holidays)
 	if err != nil {
 		return nil, err
 	}

@@ -128,9 +128,31 @@ func (v *view) popClock(now time.Time) *deal.Case {
 	return nil
 }
 
-// ring writes what follows for the cases whose clocks have run out. Each step puts its clock off, or stops it, so it ends.
+// dueCase returns the open case with the id if a clock of it has run out at now and nobody is about to write what follows; else nil.
+func (v *view) dueCase(id string, now time.Time) *deal.Case {
+	if !v.lapsed(id, now) || slices.Contains(v.ticking, id) {
+		return nil
+	}
+	return v.cases[id]
+}
+
+// lapsed reports whether there is an open case with the id of which a clock has run out.
+func (v *view) lapsed(id string, now time.Time) bool {
+	k := v.cases[id]
+	if k == nil {
+		return false
+	}
+	at := k.NextClock()
+	return !at.IsZero() && !now.Before(at)
+}
+
+// ring writes what follows for cases whose clocks have run out, the first first: about endsAtOnce of them.
 func (e *Engine) ring(b *store.Batch, now time.Time) error {
-	for k := e.view.popClock(now); k != nil; k = e.view.popClock(now) {
+	for range endsAtOnce {
+		k := e.view.popClock(now)
+		if k == nil {
+			break
+		}
 		if err := e.tick(b, *k, now); err != nil {
 			return err
 		}
@@ -138,8 +160,10 @@ func (e *Engine) ring(b *store.Batch, now time.Time) error {
 	return nil
 }
 
-// tick writes what follows from the clock of k that ran out first.
+// tick writes what follows from the clock of k that ran out first. It puts that clock off, or stops it.
 func (e *Engine) tick(b *store.Batch, k deal.Case, now time.Time) error {
+	e.view.ticking = append(e.view.ticking, k.ID)
+	defer func() { e.view.ticking = e.view.ticking[:len(e.view.ticking)-1] }()
 	at := k.NextClock()
 	set := e.view.policy.Settings()
 	k.Version = b.NextSeq()
@@ -155,10 +179,16 @@ func (e *Engine) tick(b *store.Batch, k deal.Case, now time.Time) error {
 	case at.Equal(k.WarnAt):
 		kind, k.WarnAt = deal.EntryWarned, time.Time{}
 	default:
-		done, err := e.silence(b, k, now)
+		done, err := e.silence(b, k.ID, now)
 		if done || err != nil {
 			return err
 		}
+		open := e.view.cases[k.ID]
+		if open == nil {
+			return nil
+		}
+		k = *open // others may have joined it meanwhile
+		k.Version = b.NextSeq()
 		if up := k.Terms.EscalateTo; up != "" && up != k.Terms.Queue {
 			kind = deal.EntryRaised
 			k.Terms.Queue, k.Terms.Authority, k.Assignee, k.Proposal = up, up, "", nil
@@ -178,7 +208,8 @@ func (e *Engine) tick(b *store.Batch, k deal.Case, now time.Time) error {
 
 // silence decides a case as the policy says when nobody has. It reports false when that is to send it up, or when what it would
 // grant cannot be granted.
-func (e *Engine) silence(b *store.Batch, k deal.Case, now time.Time) (bool, error) {
+func (e *Engine) silence(b *store.Batch, id string, now time.Time) (bool, error) {
+	k := e.view.cases[id]
 	ruling := deal.Ruling{RegistrationID: k.RegistrationID, Cause: deal.CauseSilence}
 	switch k.Terms.OnSilence {
 	case "grant":
@@ -189,7 +220,11 @@ func (e *Engine) silence(b *store.Batch, k deal.Case, now time.Time) (bool, erro
 		return false, nil
 	}
 	a, err := e.byItself(b, now, func(now time.Time) (addition, error) {
-		return e.ruled(&k, ruling, &deal.Move{Event: deal.EventSilence}, deal.System, now)
+		open := e.view.cases[id]
+		if open == nil {
+			return addition{}, errNoCase(id)
+		}
+		return e.ruled(open, ruling, &deal.Move{Event: deal.EventSilence}, deal.System, now)
 	})
 	if errors.Is(err, errBatch) {
 		return false, err
@@ -320,16 +355,25 @@ func (e *Engine) again(b *store.Batch, ids []string, now time.Time) error {
 func (e *Engine) decideAgain(b *store.Batch, claim *deal.Registration, now time.Time) error {
 	r := *claim
 	r.DecisionID, r.Status = deal.NewID(deal.DecisionID), deal.StatusReceived
-	a, err := e.byItself(b, now, func(now time.Time) (addition, error) { return e.decided(r, search(e.view, ask(e.view, &r)), now) })
-	if errors.Is(err, errBatch) {
+	a, err := e.byItself(b, now, func(now time.Time) (addition, error) {
+		if c := e.view.claims[r.ID]; c == nil || c.Version != claim.Version {
+			return addition{}, errMoved
+		}
+		return e.decided(r, search(e.view, ask(e.view, &r)), now)
+	})
+	switch {
+	case errors.Is(err, errBatch):
 		return err
+	case errors.Is(err, errMoved): // what it rested on was written first, and has moved it on
+		return nil
 	}
 	if err != nil { // one that cannot be decided keeps its place; the others are not made to wait for it
 		e.log.Error("one in line could not be decided again", "registration", r.ID, "error", err)
 		return nil
 	}
-	if claim.Status == deal.StatusWaitlisted && a.change.Registrations[0].Status == deal.StatusWaitlisted {
-		return nil
+	if after := &a.change.Registrations[0]; claim.Status == deal.StatusWaitlisted && after.Status == deal.StatusWaitlisted &&
+		!slices.ContainsFunc(after.Behind, func(key string) bool { return !slices.Contains(claim.Behind, key) }) {
+		return nil // where its turn may come from is known
 	}
 	return e.append(b, a, now)
 }
@@ -375,18 +419,20 @@ func (e *Engine) follows(b *store.Batch, a addition, now time.Time) error {
 	return nil
 }
 
-// closeLine tells those who wait for what was won that they wait for nothing, unless somebody else holds it too.
+// closeLine tells those who wait for what was won that they wait for nothing, unless somebody else holds it too, or what else they may be.
 func (e *Engine) closeLine(b *store.Batch, won *deal.Registration, now time.Time) error {
 	v := e.view
 	set := v.policy.Settings()
 	scope := scopeOf(v, won, won.CustomerRef, set)
-	for _, id := range inLine(v, v.claimsOn(won.CustomerRef.Key())) {
+	for _, id := range v.lineOf(won.CustomerRef.Key()) {
 		c := v.claims[id]
 		if c == nil || c.Status != deal.StatusWaitlisted {
 			continue
 		}
 		own := scopeOf(v, c, c.CustomerRef, set)
-		if !own.Overlap(scope).Meets || len(holders(v, c, own, now, true)) > 0 {
+		if !own.Overlap(scope).Meets || slices.ContainsFunc(append([]string{own.Customer.Key()}, c.Behind...), func(key string) bool {
+			return len(holdersOf(v, key, c, own, now, true)) > 0
+		}) {
 			continue
 		}
 		ruling := deal.Ruling{RegistrationID: id, Resolution: deal.ResolveRoute, Disposition: deal.Declined, To: deal.ToSubmitter, ReasonCode: deal.ReasonClosedWon, Cause: deal.CauseWon}

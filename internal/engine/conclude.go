@@ -19,7 +19,7 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 		d.Appeal = &deal.Appeal{Within: verdict.AppealWithin}
 	}
 	r.CustomerRef, r.Finding = d.Resolution.Ref, d.Resolution.Finding
-	r.Protection, r.Hold, r.KeepsPlace = nil, nil, false
+	r.Protection, r.Hold, r.KeepsPlace, r.Behind = nil, nil, false, nil
 	if verdict.Outcome != deal.Protect {
 		r.NotAfter, r.Milestones = time.Time{}, nil
 	}
@@ -48,6 +48,9 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 	case deal.RouteTo:
 		d.Route = route(v, d, verdict, now)
 		r.Status, r.KeepsPlace = statusOf(verdict.Disposition), verdict.KeepsPlace
+		if r.Status == deal.StatusWaitlisted {
+			r.Behind = behind(v, r, d.Conflicts)
+		}
 	case deal.Escalate:
 		r.Status = deal.StatusEscalated
 		d.Case = verdict.Case
@@ -58,6 +61,18 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 			r.Hold = &deal.Protection{Scope: scope, StartsAt: now, EndsAt: endOfDay(now, h.Days, zone), Anchor: "submission"}
 		}
 	}
+}
+
+// behind returns the keys of the customers other than r's own whose claims are among the conflicts: when one of them ends, r's turn may have
+// come.
+func behind(v *view, r *deal.Registration, cs []deal.Conflict) (keys []string) {
+	for _, c := range cs {
+		if claim := v.claims[c.With]; claim != nil && claim.CustomerRef != r.CustomerRef && !slices.Contains(keys, claim.CustomerRef.Key()) {
+			keys = append(keys, claim.CustomerRef.Key())
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // milestones are those of a protection that begins now. One that was met before, under a decision that this one takes the place of, is met.
@@ -125,8 +140,13 @@ func inTheWay(v *view, r *deal.Registration, d *deal.Decision, exclusive bool, n
 // holders returns the registrations that hold any part of the scope at now, by the customer both were resolved to; those
 // that share their protection only when shared is true.
 func holders(v *view, r *deal.Registration, scope deal.Scope, now time.Time, shared bool) []string {
+	return holdersOf(v, scope.Customer.Key(), r, scope, now, shared)
+}
+
+// holdersOf is holders of what a customer of another key holds.
+func holdersOf(v *view, customer string, r *deal.Registration, scope deal.Scope, now time.Time, shared bool) []string {
 	var out []string
-	for _, id := range v.claimsOn(scope.Customer.Key()) {
+	for _, id := range v.claimsOn(customer) {
 		c := v.claims[id]
 		if id == r.ID || !c.HoldsAt(now) {
 			continue
@@ -146,6 +166,11 @@ func share(v *view, r *deal.Registration, scope deal.Scope, now time.Time) strin
 		}
 	}
 	return "shr_" + strings.TrimPrefix(r.ID, deal.RegistrationID)
+}
+
+// lineOf returns the claims on the customer and those that wait for what it may be, by the policy's waitlist criteria, then by filing.
+func (v *view) lineOf(customer string) []string {
+	return inLine(v, v.around(customer))
 }
 
 // inLine orders those who wait for what the customer's holder had, by the policy's waitlist criteria, then by filing.
@@ -285,7 +310,7 @@ func (v *view) present(id string, now time.Time) string {
 func (v *view) waiting(id string, now time.Time) int {
 	n := 0
 	if holder := v.claims[id]; holder != nil {
-		for _, other := range v.claimsOn(holder.CustomerRef.Key()) {
+		for _, other := range v.around(holder.CustomerRef.Key()) {
 			if c := v.claims[other]; c.Status == deal.StatusWaitlisted && c.ClaimAt(now) {
 				n++
 			}

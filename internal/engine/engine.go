@@ -135,7 +135,7 @@ func (e *Engine) start(ctx context.Context) error {
 			if err != nil {
 				return nil, fmt.Errorf("the first policy: %w", err)
 			}
-			out = append(out, e.document(deal.EntryPublished, deal.Document{Kind: deal.PolicyDocument, Name: p.Ref().Name, Title: p.Title(), Timezone: p.Settings().Timezone.String(), Body: string(e.cfg.Policy)}, true, deal.System, now))
+			out = append(out, e.document(deal.EntryPublished, deal.Document{Kind: deal.PolicyDocument, Name: p.Ref().Name, Title: p.Title(), Timezone: p.Settings().Timezone.String(), Body: string(e.cfg.Policy), Holidays: p.Holidays()}, true, deal.System, now))
 		}
 		return out, nil
 	})
@@ -555,18 +555,33 @@ func (e *Engine) Foresee(ctx context.Context, f deal.Filing) (deal.Decision, err
 	r, _ := newRegistration(f, precheck, now)
 	type result struct {
 		d   deal.Decision
+		due []string // registrations on whose cases it rests, of which a clock has run out
 		err error
 	}
-	got := read(e, func(v *view) result {
+	foresee := func(v *view) result {
 		if e.broken.Load() {
 			return result{err: deal.ErrUnavailable}
 		}
 		if errs := v.admit(&r.Filing); len(errs) > 0 {
 			return result{err: errs}
 		}
+		r := r
 		r.Sequence = v.head.Seq + 1
-		return result{d: decide(v, &r, search(v, ask(v, &r)), now)}
-	})
+		got := result{d: decide(v, &r, search(v, ask(v, &r)), now)}
+		for _, c := range got.d.Conflicts {
+			if claim := v.claims[c.With]; claim != nil && v.lapsed(claim.CaseID, now) {
+				got.due = append(got.due, claim.ID)
+			}
+		}
+		return got
+	}
+	got := read(e, foresee)
+	if len(got.due) > 0 { // what follows is written first, as for one that is filed
+		if _, err := e.submit(ctx, Request{Actor: deal.System}, func(time.Time) ([]addition, error) { return nil, nil }, got.due...); err != nil {
+			return deal.Decision{}, err
+		}
+		got = read(e, foresee)
+	}
 	return got.d, got.err
 }
 

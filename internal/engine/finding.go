@@ -157,6 +157,19 @@ func (v *view) claimsOn(key string) []string {
 	return out
 }
 
+// around returns the claims on the customer, and those that wait for what it may be, each once.
+func (v *view) around(key string) []string {
+	out := v.claimsOn(key)
+	for _, k := range v.findings.one(key) {
+		for _, id := range v.waitsAt[k] {
+			if !slices.Contains(out, id) {
+				out = append(slices.Clip(out), id)
+			}
+		}
+	}
+	return out
+}
+
 // oneCustomer reports whether two customers are one, by their refs or by what was found.
 func (v *view) oneCustomer(a, b deal.CustomerRef) bool {
 	return a == b || slices.Contains(v.findings.one(a.Key()), b.Key())

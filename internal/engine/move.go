@@ -66,7 +66,7 @@ func (e *Engine) move(ctx context.Context, q Request, id string, m Moving) (*pro
 		}
 		a, err := e.moving(r, &d, file, m, am, q.Actor, now)
 		return []addition{a}, err
-	})
+	}, r.ID, r.CaseID)
 }
 
 // holdsVersion reports whether r is the registration as the view has it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -344,6 +345,122 @@ func TestPromotedByMove(t *testing.T) {
 	}
 }
 
+// Who waits behind a claim that was resolved to another customer, which it may be, is promoted when that claim ends, in one line with those
+// of that customer.
+func TestPromotedAcross(t *testing.T) {
+	t.Parallel()
+	testPromotedAcross(t, func() string { return "" })
+}
+
+func testPromotedAcross(t *testing.T, url func() string) {
+	// Two customers that share a web domain, or a tax number, with a third and nothing else.
+	hanse := deal.Customer{Name: "Hanseatic Trading GmbH", Country: "DE", City: "Hamburg", Domain: "hanseatic-trading.example"}
+	aurora := deal.Customer{Name: "Aurora Hydro ASA", Country: "NO", City: "Bergen", TaxID: "NO974760673MVA"}
+	both := deal.Customer{Name: "Kormoran Werft", Country: "DE", City: "Rostock", Domain: hanse.Domain, TaxID: aurora.TaxID}
+	start := func(t *testing.T) *bench {
+		b := newBenchAt(t, url())
+		b.people()
+		b.publish(deal.PolicyDocument, lives)
+		return b
+	}
+	is := func(b *bench, want deal.Status, ids ...string) {
+		b.t.Helper()
+		for _, id := range ids {
+			if got := b.status(id); got != want {
+				b.t.Errorf("%s is %s, not %s", id, got, want)
+			}
+		}
+	}
+	again := func(b *bench) { // who reads the world anew finds them too
+		b.close()
+		b.open()
+	}
+	end := func(b *bench, id string, e deal.Event) {
+		b.t.Helper()
+		if _, err := b.move(asOps, id, e); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	for _, e := range []deal.Event{deal.EventExpire, deal.EventWithdraw, deal.EventRevoke, deal.EventLost} {
+		t.Run(string(e), func(t *testing.T) {
+			b := start(t)
+			holds, _ := b.file(by("P-1", hanse, custom("want", "fixed")))
+			across, d := b.file(by("P-2", both))
+			beside, _ := b.file(by("P-3", hanse))
+			if across.CustomerRef == holds.CustomerRef || beside.CustomerRef != holds.CustomerRef || d.Route.Of != holds.ID {
+				t.Fatalf("%+v, %+v and %+v are of", holds.CustomerRef, across.CustomerRef, beside.CustomerRef)
+			}
+			is(b, deal.StatusWaitlisted, across.ID, beside.ID)
+			if _, d, _, _ := b.Registration(context.Background(), beside.ID); d.Route.Place != 2 {
+				t.Errorf("its place is %d", d.Route.Place)
+			}
+			again(b)
+			if b.clock.advance(73 * time.Hour); e == deal.EventExpire {
+				b.clock.set(holds.Protection.EndsAt)
+				b.put()
+			} else {
+				end(b, holds.ID, e)
+			}
+			is(b, deal.StatusProtected, across.ID)
+			is(b, deal.StatusWaitlisted, beside.ID)
+			_, _, at := b.last(holds.ID)
+			if r, _, next := b.last(across.ID); next.Seq != at.Seq+1 || next.Size != at.Size || !r.Protection.StartsAt.Equal(b.clock.now()) {
+				t.Errorf("entry %d follows entry %d", next.Seq, at.Seq)
+			}
+			late, _ := b.file(by("P-4", hanse))
+			end(b, across.ID, deal.EventWithdraw)
+			is(b, deal.StatusProtected, beside.ID)
+			is(b, deal.StatusWaitlisted, late.ID)
+			b.sound()
+		})
+	}
+	t.Run("won", func(t *testing.T) {
+		b := start(t)
+		holds, _ := b.file(by("P-1", hanse, custom("want", "fixed")))
+		other, _ := b.file(by("P-1", aurora, custom("want", "fixed")))
+		twice, _ := b.file(by("P-2", both))
+		once, _ := b.file(by("P-3", deal.Customer{Name: "Quarzwerk Lausitz", Country: "DE", City: "Cottbus", Domain: hanse.Domain}))
+		is(b, deal.StatusWaitlisted, twice.ID, once.ID)
+		end(b, holds.ID, deal.EventWon)
+		is(b, deal.StatusRouted, once.ID)
+		is(b, deal.StatusWaitlisted, twice.ID) // it may be the other's
+		end(b, other.ID, deal.EventWithdraw)
+		is(b, deal.StatusProtected, twice.ID)
+		b.sound()
+	})
+	t.Run("two", func(t *testing.T) {
+		b := start(t)
+		first, _ := b.file(by("P-1", hanse, custom("want", "fixed")))
+		second, _ := b.file(by("P-1", aurora, custom("want", "fixed")))
+		waits, _ := b.file(by("P-2", both))
+		is(b, deal.StatusWaitlisted, waits.ID)
+		end(b, first.ID, deal.EventWithdraw)
+		if r, _, _ := b.last(waits.ID); r.Version != waits.Version {
+			t.Error("one who waits on is told so")
+		}
+		again(b)
+		end(b, second.ID, deal.EventWithdraw)
+		is(b, deal.StatusProtected, waits.ID)
+		b.sound()
+	})
+	t.Run("later", func(t *testing.T) { // people let one come first who came later
+		b := start(t)
+		first, _ := b.file(by("P-1", hanse, custom("want", "fixed")))
+		waits, _ := b.file(by("P-2", both))
+		later, _ := b.file(by("P-3", aurora))
+		is(b, deal.StatusWaitlisted, waits.ID, later.ID)
+		end(b, later.ID, deal.EventAppeal)
+		b.done("ada", b.caseOf(later.ID).ID, Doing{Act: ActResolve, Text: "because", Ruling: deal.Ruling{Resolution: deal.ResolveProtect, Days: 20}})
+		is(b, deal.StatusProtected, later.ID)
+		end(b, first.ID, deal.EventWithdraw)
+		is(b, deal.StatusWaitlisted, waits.ID)
+		again(b)
+		end(b, later.ID, deal.EventWithdraw)
+		is(b, deal.StatusProtected, waits.ID)
+		b.sound()
+	})
+}
+
 // Of many who end one registration at once, through two replicas, one does; a retry with its key gets its answer.
 func TestMoveAtOnce(t *testing.T) {
 	t.Parallel()
@@ -393,18 +510,39 @@ func TestMoveAtOnce(t *testing.T) {
 	b.sound()
 }
 
-// TestHistories and its twin on PostgreSQL drive random histories; DIBS_SEED repeats those of a failure, DIBS_HISTORIES drives
-// more of them.
+// TestHistories and its twin on PostgreSQL drive random histories, here in several worlds side by side; DIBS_SEED repeats the world of a
+// failure, DIBS_HISTORIES drives more of them. The race detector sees the same goroutines in the first few hundred.
 func TestHistories(t *testing.T) {
 	t.Parallel()
-	n := 2_000
+	n := 10_000
+	if underRace() {
+		n = 500
+	}
 	if more := os.Getenv("DIBS_HISTORIES"); more != "" {
 		if _, err := fmt.Sscan(more, &n); err != nil {
 			t.Fatal(err)
 		}
 	}
-	testHistories(t, "", n)
+	worlds := 4
+	if os.Getenv("DIBS_SEED") != "" {
+		n, worlds = n/worlds, 1
+	}
+	for w := range worlds {
+		t.Run(fmt.Sprint(w), func(t *testing.T) {
+			t.Parallel()
+			testHistories(t, "", n/worlds)
+		})
+	}
 }
+
+// underRace reports whether the race detector watches, under which everything takes ten times as long.
+func underRace() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
+// worldly are customers for histories, read once.
+var worldly = sync.OnceValue(func() []*deal.Account { picked, _ := pick(100, 30_000); return picked })
 
 // testHistories drives n histories: one customer each at a time, filed for by several partners in one line, then extended,
 // withdrawn, revoked, won and lost at random while the clock jumps and nobody is at work meanwhile. After every round: nobody
@@ -420,7 +558,7 @@ func testHistories(t *testing.T, url string, n int) {
 		}
 	}
 	t.Logf("DIBS_SEED=%d", seed)
-	names, _ := customers(t, 100, 30_000)
+	names := worldly()
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	ctx := context.Background()
 	for done := 0; done < n; done += len(names) {
@@ -498,6 +636,9 @@ func testHistories(t *testing.T, url string, n int) {
 		b.lawful(seed)
 		each(func(i int, _ *rand.Rand) { // the customer is free for the next history
 			for _, id := range slices.Backward(filed[i]) {
+				if !read(b.Engine, func(v *view) bool { return v.claims[id] != nil }) {
+					continue
+				}
 				if _, err := b.move(asOps, id, deal.EventWithdraw); err != nil && !errors.Is(err, deal.ErrNotPossible) {
 					t.Error(err)
 				}
@@ -513,7 +654,9 @@ func testHistories(t *testing.T, url string, n int) {
 // lawful holds the world as it is to the promises: one holder of a customer, nobody promoted over one who waited before.
 func (b *bench) lawful(seed uint64) {
 	b.t.Helper()
-	b.put() // writes down what has ended
+	for range 10 { // writes down what has ended, some at a time
+		b.put()
+	}
 	now := b.clock.now()
 	breaches, err := b.Store().Breaches(context.Background(), now)
 	if err != nil || len(breaches) > 0 {

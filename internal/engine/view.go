@@ -47,16 +47,18 @@ type view struct {
 	claims     map[string]*deal.Registration // registrations others must reckon with
 	claimIndex *match.Index
 	claimsOf   map[string][]string // customer key → registration ids, in order of filing
+	waitsAt    map[string][]string // customer key → those in line for it that were resolved to another, in order of filing
 	byPartner  map[string]int      // live claims per partner
 	byTender   map[string][]string // tender number → registration ids
 	history    map[string][]past   // customer key → registrations that are claims no more
 
-	ends   endHeap               // of windows
-	late   []late                // ends that have come and wait to be written
-	lateOf map[string][]string   // the claims they are of, by customer
-	cases  map[string]*deal.Case // open ones
-	clocks endHeap               // of theirs
-	taken  map[string]bool       // numbers of imported registrations that ours could come to be
+	ends    endHeap               // of windows
+	late    []late                // ends that have come and wait to be written
+	lateOf  map[string][]string   // the claims they are of, by customer
+	cases   map[string]*deal.Case // open ones
+	clocks  endHeap               // of theirs
+	ticking []string              // cases of which what follows from a clock is being written
+	taken   map[string]bool       // numbers of imported registrations that ours could come to be
 
 	findings findings
 
@@ -80,7 +82,7 @@ func newView(m *match.Model) *view {
 		accounts: book.New(), accountIndex: match.NewIndex(m),
 		opportunities: map[string]*deal.Opportunity{}, oppsOf: map[string][]string{}, oppIndex: match.NewIndex(m),
 		partners: map[string]*deal.Partner{}, people: map[string]*deal.Person{}, products: map[string]*deal.CatalogueProduct{}, rates: map[[2]string][]*deal.Rate{},
-		claims: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, history: map[string][]past{}, cases: map[string]*deal.Case{}, lateOf: map[string][]string{}, taken: map[string]bool{},
+		claims: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, waitsAt: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, history: map[string][]past{}, cases: map[string]*deal.Case{}, lateOf: map[string][]string{}, taken: map[string]bool{},
 		findings: newFindings(m), documents: map[string]map[int]deal.Document{}, scheduled: map[documentKey]time.Time{}, keys: map[string]deal.Key{},
 	}
 }
@@ -237,6 +239,9 @@ func (v *view) keepClaim(r *deal.Registration) bool {
 	if old := v.claims[r.ID]; old != nil {
 		delete(v.claims, r.ID)
 		without(v.claimsOf, old.CustomerRef.Key(), r.ID)
+		for _, key := range old.Behind {
+			without(v.waitsAt, key, r.ID)
+		}
 		without(v.byTender, old.Filing.Tender.Number, r.ID)
 		if v.byPartner[old.Filing.PartnerID]--; v.byPartner[old.Filing.PartnerID] == 0 {
 			delete(v.byPartner, old.Filing.PartnerID)
@@ -248,6 +253,9 @@ func (v *view) keepClaim(r *deal.Registration) bool {
 	}
 	v.claims[r.ID] = r
 	v.claimsOf[r.CustomerRef.Key()] = v.inOrder(v.claimsOf[r.CustomerRef.Key()], r)
+	for _, key := range r.Behind {
+		v.waitsAt[key] = v.inOrder(v.waitsAt[key], r)
+	}
 	if n := r.Filing.Tender.Number; n != "" {
 		v.byTender[n] = v.inOrder(v.byTender[n], r)
 	}
@@ -311,7 +319,7 @@ func (v *view) putDocument(d deal.Document) error {
 			return fmt.Errorf("generation version %d: %w", d.Version, err)
 		}
 	case deal.PolicyDocument:
-		p, err := policy.Compile([]byte(d.Body))
+		p, err := policy.CompileSaved([]byte(d.Body), d.Holidays)
 		if err != nil {
 			return fmt.Errorf("policy version %d: %w", d.Version, err)
 		}
@@ -383,36 +391,71 @@ func (v *view) takeLateOf(key string, now time.Time) (out []*deal.Registration) 
 	return out
 }
 
-// rests returns the customers with ends that wait to be written on which the additions rest: whom they are about, and those in line with
-// whom they conflict.
-func (v *view) rests(additions []addition) (keys []string) {
-	if len(v.lateOf) == 0 {
-		return nil
-	}
-	note := func(key string) {
-		for _, k := range v.findings.one(key) {
-			if len(v.lateOf[k]) > 0 && !slices.Contains(keys, k) {
-				keys = append(keys, k)
-			}
+// due is what waits to be written before something that rests on it.
+type due struct {
+	customers []string // those with ends of windows
+	cases     []string // those of which a clock has run out
+}
+
+func (d due) none() bool { return len(d.customers)+len(d.cases) == 0 }
+
+func (d *due) note(v *view, r *deal.Registration, now time.Time) {
+	for _, key := range v.findings.one(r.CustomerRef.Key()) {
+		if len(v.lateOf[key]) > 0 && !slices.Contains(d.customers, key) {
+			d.customers = append(d.customers, key)
 		}
 	}
+	d.noteCase(v, r.CaseID, now)
+}
+
+func (d *due) noteCase(v *view, id string, now time.Time) {
+	if v.dueCase(id, now) != nil && !slices.Contains(d.cases, id) {
+		d.cases = append(d.cases, id)
+	}
+}
+
+// rests returns what is due on which the additions rest: of whom they are about, and of those with whom they conflict.
+func (v *view) rests(additions []addition, now time.Time) (d due) {
 	for i := range additions {
-		for r := range additions[i].change.Registrations {
-			reg := &additions[i].change.Registrations[r]
-			note(reg.CustomerRef.Key())
+		c := additions[i].change
+		for r := range c.Registrations {
+			reg := &c.Registrations[r]
+			d.note(v, reg, now)
 			if was := v.claims[reg.ID]; was != nil {
-				note(was.CustomerRef.Key())
+				d.note(v, was, now)
 			}
 		}
-		if d := additions[i].change.Decision; d != nil {
-			for _, c := range d.Conflicts {
-				if claim := v.claims[c.With]; claim != nil {
-					note(claim.CustomerRef.Key())
+		for k := range c.Cases {
+			d.noteCase(v, c.Cases[k].ID, now)
+		}
+		if c.Decision == nil {
+			continue
+		}
+		for _, x := range c.Decision.Conflicts {
+			if claim := v.claims[x.With]; claim != nil {
+				d.note(v, claim, now)
+			}
+		}
+	}
+	return d
+}
+
+// dueOf returns what is due of registrations and cases.
+func (v *view) dueOf(ids []string, now time.Time) (d due) {
+	for _, id := range ids {
+		if claim := v.claims[id]; claim != nil {
+			d.note(v, claim, now)
+		}
+		if k := v.cases[id]; k != nil {
+			d.noteCase(v, id, now)
+			for _, member := range k.Members() {
+				if claim := v.claims[member]; claim != nil {
+					d.note(v, claim, now)
 				}
 			}
 		}
 	}
-	return keys
+	return d
 }
 
 // nextEnd returns when the next window may end, or the next clock of a case run out; zero when none will.

@@ -105,6 +105,8 @@ type reason struct {
 type compiler struct {
 	r        *document.Reader
 	doc      policyDoc
+	saved    bool // it was checked when it was saved, with dates as its regions' holidays
+	dates    []string
 	zone     *time.Location
 	params   map[string]ref.Val
 	public   map[string]bool // params partners may read
@@ -147,12 +149,27 @@ func Compile(doc []byte) (*Policy, error) {
 	return p, nil
 }
 
+// CompileSaved is Compile of a version that was saved with the holidays of its regions (Policy.Holidays): those, and not what is known of the
+// regions now.
+func CompileSaved(doc []byte, holidays []string) (*Policy, error) {
+	p, err := newCompiler(doc, true, holidays).draft(doc)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
 // Draft is Compile for whoever goes on to check the rest of the document, its tests, whatever is wrong with the policy: the
 // policy that comes with an error is what could be read of it, to ask for names and settings, and never to decide. It is nil
 // where that would only lead to more errors that are none.
-func Draft(doc []byte) (*Policy, error) {
-	c := &compiler{r: document.Parse(doc, maxDocument), params: map[string]ref.Val{}, public: map[string]bool{},
+func Draft(doc []byte) (*Policy, error) { return newCompiler(doc, false, nil).draft(doc) }
+
+func newCompiler(doc []byte, saved bool, holidays []string) *compiler {
+	return &compiler{saved: saved, dates: holidays, r: document.Parse(doc, maxDocument), params: map[string]ref.Val{}, public: map[string]bool{},
 		custom: map[string]CustomField{}, derived: map[string]*derived{}, reasons: map[string]*reason{}, ranks: map[string]int{}, known: map[string]bool{}, looksAt: map[string]bool{}, used: map[string]bool{}, p: &Policy{}}
+}
+
+func (c *compiler) draft(doc []byte) (*Policy, error) {
 	if !c.r.Readable() || !c.header() {
 		return nil, c.r.Err() // of another kind: nothing below would make sense
 	}
@@ -384,7 +401,30 @@ func (c *compiler) idle() {
 			break
 		}
 	}
+	for i, r := range c.doc.Rules {
+		c.unasked(warn, path("rules", i), r)
+	}
+	if !c.r.Has("tests") {
+		warn(nil, "there are no tests: nobody has seen it decide anything")
+	}
 	c.p.warnings = document.Join(c.p.warnings, c.judged)
+}
+
+// unasked warns of a rule that answers without asking what its answer rests on: how likely a claim is to be on this customer, or
+// whether there is one to wait behind.
+func (c *compiler) unasked(warn func(document.Path, string, ...any), at document.Path, r ruleDoc) {
+	asks := func(kind deal.ConflictKind, field string) bool {
+		return strings.Contains(string(r.When), "conflict."+string(kind)+"."+field)
+	}
+	claims := []deal.ConflictKind{deal.HeldByOther, deal.PendingOther, deal.OwnDuplicate}
+	for _, kind := range claims {
+		if r.Then.Outcome != string(deal.Escalate) && asks(kind, "found") && !asks(kind, "probability") {
+			warn(at.Of("when"), "conflict.%s.found begins at params.possible_claim (%v): what is only perhaps the same customer is answered without a person; ask for conflict.%[1]s.probability >= params.certain here, and escalate what is less", kind, c.p.settings.PossibleClaim)
+		}
+	}
+	if of := deal.ConflictKind(r.Then.Of); slices.Contains(claims, of) && !asks(of, "") && slices.ContainsFunc(claims, func(k deal.ConflictKind) bool { return asks(k, "") }) {
+		warn(at.Of("then", "of"), "the condition does not ask for conflict.%s: there may be none to wait behind", of)
+	}
 }
 
 // words checks a list of distinct, non-empty words; they differ by more than case, since imports may spell them so.

@@ -98,8 +98,10 @@ type materialDoc struct {
 }
 
 type calendarDoc struct {
+	Timezone string   `yaml:"timezone"`
 	Days     []string `yaml:"days"`
 	Hours    string   `yaml:"hours"`
+	Regions  []string `yaml:"regions"`
 	Holidays []string `yaml:"holidays"`
 }
 
