@@ -77,7 +77,7 @@ func TestTakeover(t *testing.T) {
 	other := generationOf(b.model)
 	other.Matcher.Digest = "sha256:other"
 	b.publishGeneration(other)
-	if _, err := Open(context.Background(), Config{Store: b.Store(), Signer: b.key, Clock: b.clock.now}); err == nil || !strings.Contains(err.Error(), "same generation") {
+	if _, err := Open(context.Background(), Config{Store: b.Store(), Signer: b.key, Clock: b.clock.now}); err == nil || !strings.Contains(err.Error(), "same version") {
 		t.Errorf("two models under one generation: %v", err)
 	}
 }
