@@ -113,6 +113,8 @@ func TestDerivedErrors(t *testing.T) {
 		{"resubmit_after: 30d", "on_silence: decline", `say when silence is over: answer_within:`},
 		{"resubmit_after: 30d", "answer_within: 5bd, on_silence: grant", `"grant" is not one of decline, escalate`},
 		{"terms: {days: params.days}", "terms: {days: 1, condition: {days: 5}}", `say what must happen first`},
+		{"terms: {days: params.days}", "terms: {days: 1, condition: {days: 5, need: acceptance, when: asked}}", `"asked" is not one of promoted`},
+		{"terms: {days: params.days}", "terms: {days: 1, milestones: [{days: 5, need: meeting, when: promoted}]}", `when is for a condition`},
 		{"terms: {days: params.days}", "terms: {days: 1, fulfil: [handshake]}", `"handshake" is not one of contract, order, purchase_order, account_created`},
 		{"terms: {days: params.days}", "terms: {days: 1, dwell: 3}", `"3" is not a term`},
 		{"terms: {days: params.days}", "terms: {days: 1, extensions: {max: 1, months: 1, ask: late}}", `"late" is not one of before_end, any_time`},

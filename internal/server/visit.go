@@ -5,6 +5,7 @@ import "net/http"
 // A reply is the answer of every operation. The generated response types, one for each status and content type, would
 // make the server decode what it has as bytes; the tests hold replies to the specification instead.
 
+func (r reply) VisitAcceptRegistrationResponse(w http.ResponseWriter) error   { return r.write(w) }
 func (r reply) VisitAcknowledgeCaseResponse(w http.ResponseWriter) error      { return r.write(w) }
 func (r reply) VisitAddEvidenceResponse(w http.ResponseWriter) error          { return r.write(w) }
 func (r reply) VisitAppealRegistrationResponse(w http.ResponseWriter) error   { return r.write(w) }
@@ -74,6 +75,7 @@ func (r reply) VisitListRegistrationsResponse(w http.ResponseWriter) error    { 
 func (r reply) VisitListTerritoryPlansResponse(w http.ResponseWriter) error   { return r.write(w) }
 func (r reply) VisitListWebhooksResponse(w http.ResponseWriter) error         { return r.write(w) }
 func (r reply) VisitLoseRegistrationResponse(w http.ResponseWriter) error     { return r.write(w) }
+func (r reply) VisitMergeRegistrationResponse(w http.ResponseWriter) error    { return r.write(w) }
 func (r reply) VisitPingWebhookResponse(w http.ResponseWriter) error          { return r.write(w) }
 func (r reply) VisitPublishPolicyResponse(w http.ResponseWriter) error        { return r.write(w) }
 func (r reply) VisitPublishTerritoryPlanResponse(w http.ResponseWriter) error { return r.write(w) }
