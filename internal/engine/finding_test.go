@@ -283,14 +283,21 @@ func TestLabels(t *testing.T) {
 	if _, err := b.TakeBack(context.Background(), Request{Actor: person("ada")}, gone.ID, "wrong"); err != nil {
 		t.Fatal(err)
 	}
+	twin, _ := b.file(wanting("P-3", "dispute", quixotic))
+	if _, err := b.moveWith(person("ada"), twin.ID, Moving{Event: deal.EventMerge, Reason: "one deal", To: r.ID}); err != nil {
+		t.Fatal(err)
+	}
 	list, err := Labels(context.Background(), b.Store())
-	if err != nil || len(list) != 2 {
+	if err != nil || len(list) != 3 {
 		t.Fatalf("%+v, %v", list, err)
 	}
 	if l := list[0]; !l.Same || l.A.Names[0] != zanzibar.Name || l.B.Names[0] != zanzibar.Name || l.A.City != "Ulm" {
 		t.Errorf("%+v", l)
 	}
-	if l := list[1]; l.Same || l.A.Names[0] != quixotic.Name || l.B.Names[0] != "Nordlicht Robotics GmbH" || l.Why != f.ID {
+	if l := list[1]; !l.Same || l.A.Names[0] != quixotic.Name || l.B.Names[0] != quixotic.Name {
+		t.Errorf("%+v", l)
+	}
+	if l := list[2]; l.Same || l.A.Names[0] != quixotic.Name || l.B.Names[0] != "Nordlicht Robotics GmbH" || l.Why != f.ID {
 		t.Errorf("%+v", l)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/match"
@@ -17,6 +18,9 @@ type Label struct {
 	Why  string // the finding or the entry it follows from
 }
 
+// telling are the entries that say who a registration is for, or is not.
+var telling = []string{deal.EntryDecided, deal.EntryResolved, deal.EntryUpdated, deal.EntryRegistration, deal.EntryFound, deal.EntryTakenBack, deal.EventRules[deal.EventMerge].Entry}
+
 // Labels reads from the ledger what people have settled of who is the same: findings that nobody has taken back; registrations that people
 // put in line behind another, or merged into it, which are the same; and those they protected although another's was possibly the same,
 // which are not.
@@ -29,7 +33,7 @@ func Labels(ctx context.Context, st store.Store) ([]Label, error) {
 		if err != nil {
 			return nil, err
 		}
-		if e.Kind != deal.EntryDecided && e.Kind != deal.EntryResolved && e.Kind != deal.EntryUpdated && e.Kind != deal.EntryRegistration && e.Kind != deal.EntryFound && e.Kind != deal.EntryTakenBack {
+		if !slices.Contains(telling, e.Kind) {
 			continue
 		}
 		c, err := deal.DecodeChange(e.Body)
@@ -42,6 +46,13 @@ func Labels(ctx context.Context, st store.Store) ([]Label, error) {
 				order = append(order, f.ID)
 			}
 			findings[f.ID] = f
+		}
+		if m := c.Move; m != nil && m.Event == deal.EventMerge {
+			if a, ok := described[e.Subject]; ok {
+				if b, ok := described[m.Into]; ok {
+					out = append(out, Label{match.FromInput("a", a), match.FromInput("b", b), true, fmt.Sprintf("entry %d", e.Seq)})
+				}
+			}
 		}
 		d := c.Decision
 		if d == nil {
