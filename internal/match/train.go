@@ -13,6 +13,7 @@ type Trainer struct {
 	samples []sample
 	queries []labelled
 	kin     []kinSample
+	again   bool // from the model's own weights on, and no further from them than the data ask; see Fitting
 }
 
 type sample struct {
@@ -135,6 +136,10 @@ func (t *Trainer) regress(w *vector) (bias float64) {
 	for i := range t.samples {
 		total += t.samples[i].weight
 	}
+	pull, toward := shrink, vector{}
+	if t.again {
+		*w, bias, pull, toward = t.m.weights.vector, t.m.weights.Bias, priorWeight/total, t.m.weights.vector
+	}
 	var mean, square [featureCount + 1]float64
 	for round := 1; round <= rounds; round++ {
 		var gradient [featureCount + 1]float64
@@ -161,7 +166,7 @@ func (t *Trainer) regress(w *vector) (bias float64) {
 		for i := range gradient {
 			g := gradient[i] / total
 			if i < int(featureCount) {
-				g += shrink * w[i]
+				g += pull * (w[i] - toward[i])
 			}
 			mean[i] = 0.9*mean[i] + 0.1*g
 			square[i] = 0.999*square[i] + 0.001*g*g

@@ -3,7 +3,6 @@ package match
 import (
 	"fmt"
 	"math"
-	"slices"
 )
 
 // feature is one number a judgement is a weighted sum of.
@@ -93,8 +92,10 @@ type vector [featureCount]float64
 
 // weights is weights.json: what each feature adds to the log-odds, and how log-odds become a probability.
 type weights struct {
+	Name     string             `json:"name,omitempty"` // empty: organisations
 	Version  int                `json:"version"`
-	Fitted   string             `json:"fitted"` // on what
+	Fitted   string             `json:"fitted"`          // on what
+	Lists    string             `json:"lists,omitempty"` // digest of the word lists it was fitted with
 	Bias     float64            `json:"bias"`
 	Features map[string]float64 `json:"features"`
 	// Rivals is what each unit of the logarithm of the rivals' odds takes away: a name three records bear is at most
@@ -122,12 +123,14 @@ func (w *weights) check() error {
 	if err := w.Relation.check(); err != nil {
 		return err
 	}
-	if len(w.Calibration) < 2 || !slices.IsSortedFunc(w.Calibration, func(a, b [2]float64) int {
-		if a[0] < b[0] && a[1] < b[1] {
-			return -1
-		}
-		return 1
-	}) {
+	if w.Version < 1 {
+		return fmt.Errorf("the version is %d, not 1 or more", w.Version)
+	}
+	rises := len(w.Calibration) >= 2
+	for i := 1; i < len(w.Calibration); i++ {
+		rises = rises && w.Calibration[i-1][0] < w.Calibration[i][0] && w.Calibration[i-1][1] < w.Calibration[i][1]
+	}
+	if !rises {
 		return fmt.Errorf("the calibration needs two or more rising points")
 	}
 	return nil
@@ -144,14 +147,18 @@ func (w *weights) logit(v *vector) float64 {
 
 // probability calibrates log-odds.
 func (w *weights) probability(z float64) float64 {
+	return round(1 / (1 + math.Exp(-w.calibrated(z))))
+}
+
+// calibrated returns calibrated log-odds.
+func (w *weights) calibrated(z float64) float64 {
 	c := w.Calibration
 	i := 1
 	for i < len(c)-1 && z > c[i][0] {
 		i++
 	}
 	a, b := c[i-1], c[i]
-	y := a[1] + float64((z-a[0])*(b[1]-a[1])/(b[0]-a[0]))
-	return round(1 / (1 + math.Exp(-y)))
+	return a[1] + float64((z-a[0])*(b[1]-a[1])/(b[0]-a[0]))
 }
 
 // round keeps six decimals, so that the last bits of a machine's arithmetic never reach a decision.
