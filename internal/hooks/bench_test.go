@@ -73,7 +73,11 @@ func newBench(t testing.TB, change ...func(*hooks.Config)) *bench {
 	t.Cleanup(func() { b.close() })
 	var rows []deal.Record
 	for i := range 5 {
-		rows = append(rows, &deal.Partner{ID: fmt.Sprint("P-", i), Name: fmt.Sprint("Partner ", i), Type: "reseller", Tier: "gold", Status: "active"})
+		p := &deal.Partner{ID: fmt.Sprint("P-", i), Name: fmt.Sprint("Partner ", i), Type: "reseller", Tier: "gold", Status: "active"}
+		if i == 3 {
+			p.Type = "distributor"
+		}
+		rows = append(rows, p)
 	}
 	b.put(rows...)
 	return b
