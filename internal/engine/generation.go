@@ -16,7 +16,7 @@ import (
 // The ledger says which generation decides. A program of a later one takes over with an entry of its own when it starts;
 // from that entry on programs of an earlier one, still running during a rolling upgrade, decide nothing more. So no two
 // generations ever decide side by side.
-const Generation = 4
+const Generation = 5
 
 // generation is what the ledger says of who decides.
 type generation struct {

@@ -163,6 +163,9 @@ func isAccent(r rune) bool {
 	return r >= 0x300 && r <= 0x36f || r >= 0x591 && r <= 0x5c7 || r >= 0x64b && r <= 0x65f || r == 0x670 || r >= 0x1ab0 && r <= 0x1aff
 }
 
+// divides are the initials that stand between two names of one organisation.
+var divides = map[string]bool{"dba": true, "fka": true, "aka": true, "nka": true}
+
 // joinInitials joins runs of single letters and digits: "l e k consulting", "3 m company". A lone single stays, but an
 // s after a word was its possessive before somebody replaced the apostrophe by a space.
 func joinInitials(w []string) []string {
@@ -173,6 +176,9 @@ func joinInitials(w []string) []string {
 		for j < len(w) && single(w[j]) {
 			letter = letter || w[j][0] >= 'a'
 			j++
+		}
+		if j-i > 3 && divides[strings.Join(w[i:i+3], "")] {
+			j = i + 3 // what follows is another name: "d b a r & b partners"
 		}
 		if j-i >= 2 && letter {
 			out = append(out, strings.Join(w[i:j], ""))

@@ -151,6 +151,9 @@ func (m *Model) nameFeatures(l *likeness, v *vector) {
 	v[fTrigram] = l.trigram
 	v[fExact] = indicate(l.exact)
 	v[fExactMass] = indicate(l.exact) * min(3, l.a.mass/m.maxWeight())
+	v[fWritten] = l.written
+	v[fBegins] = l.begins
+	v[fOrder] = indicate(l.exact && !l.ordered)
 	v[fFirst] = indicate(l.first)
 	v[fCutShort] = indicate(l.cutShort)
 	v[fMissQuery] = l.missA
@@ -167,8 +170,11 @@ func (m *Model) nameFeatures(l *likeness, v *vector) {
 	case -1:
 		v[fFormOther] = 1
 	}
+	v[fFormEqual] = indicate(l.a.form != 0 && l.a.form == l.b.form)
 	v[fFormClash] = indicate(m.formsClash(l.a.form, l.b.form))
 	v[fPart] = indicate(l.a.role.part() || l.b.role.part())
+	v[fPartFirst] = indicate(l.a.role == firstName || l.b.role == firstName)
+	v[fPartCut] = indicate(l.a.role.part() && l.a.cut || l.b.role.part() && l.b.cut)
 	v[fAlias] = indicate(l.a.role == aliasName || l.b.role == aliasName)
 	if l.acronym > 0 && l.dice < 0.5 {
 		// No word can be shared, so none is missed.
@@ -362,7 +368,7 @@ func (m *Model) relation(e *evidence) (gate, text string) {
 func (m *Model) siblings(e *evidence) bool {
 	whole := func(q *Query) *name { // the first half before a "doing business as"
 		for i := range q.names {
-			if n := &q.names[i]; n.role == partName && len(n.words) > 1 {
+			if n := &q.names[i]; n.role == firstName && len(n.words) > 1 {
 				return n
 			}
 		}

@@ -20,6 +20,8 @@ type likeness struct {
 	lostB     float64
 	fuzzy     float64 // the share of the shared weight that is not letter for letter
 	squash    float64 // 1 - edit distance of the names written as one word / the longer's length
+	written   float64 // of names that are exact: the same for how they were written, short forms and small words included
+	begins    float64 // the share of the shorter name, as written, that begins the longer one too
 	trigram   float64 // cosine of the three-letter sequences, weighted by rarity
 	clash     bool    // both have numbers the other lacks
 	oneNumber bool    // one has a number the other lacks
@@ -225,7 +227,7 @@ type pairing struct {
 // appended to explain unless it is nil.
 func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 	*l = likeness{a: a, b: b}
-	if a.plain == b.plain && len(a.words) != len(b.words) || a.squash == b.squash && len(a.words) != len(b.words) {
+	if a.plain == b.plain && a.squash != b.squash || a.squash == b.squash && len(a.words) != len(b.words) || a.plain == b.plain && len(a.words) != len(b.words) {
 		m.sameLetters(a, b, l, explain)
 		return
 	}
@@ -457,19 +459,34 @@ func (m *Model) acronymOf(a, b *name) float64 {
 
 // finish adds the comparisons that cost most, for the pair of names that was chosen.
 func (l *likeness) finish(m *Model) {
-	if l.exact { // also in another order, which means nothing
+	x, y := l.a.plain, l.b.plain
+	n := 0
+	for n < len(x) && n < len(y) && x[n] == y[n] {
+		n++
+	}
+	l.begins = ratio(float64(n), float64(min(len(x), len(y))))
+	if l.exact { // also in another order, which means little
 		l.squash, l.trigram = 1, 1
+		l.written = lettersAlike(x, y)
 		return
 	}
-	s, t := l.a.squash, l.b.squash
+	l.squash = lettersAlike(l.a.squash, l.b.squash)
+	l.trigram = m.trigramCosine(l.a.squash, l.b.squash)
+}
+
+// lettersAlike returns 1 less the edit distance of two names written as one word over the longer's length, as far as the first forty
+// letters go.
+func lettersAlike(s, t string) float64 {
+	if s == t {
+		return 1
+	}
 	if len(s) > 40 {
 		s = strings.ToValidUTF8(s[:40], "")
 	}
 	if len(t) > 40 {
 		t = strings.ToValidUTF8(t[:40], "")
 	}
-	l.squash = 1 - ratio(float64(levenshtein.ComputeDistance(s, t)), float64(max(len(s), len(t))))
-	l.trigram = m.trigramCosine(l.a.squash, l.b.squash)
+	return 1 - ratio(float64(levenshtein.ComputeDistance(s, t)), float64(max(len(s), len(t))))
 }
 
 // trigrams is a set of three-byte sequences, by open addressing. A sequence is kept with two bits that say in which of two names

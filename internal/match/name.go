@@ -29,7 +29,8 @@ type role uint8
 
 const (
 	wholeName  role = iota // everything, or all there is
-	partName               // one side of a "doing business as", or the name without its brackets
+	firstName              // what stands before a "doing business as": the registered name, as a rule
+	partName               // what stands behind it, or the name without its brackets
 	aliasName              // another name the record gives
 	latinName              // another script written in Latin letters
 	insideName             // what stood in brackets
@@ -37,7 +38,7 @@ const (
 )
 
 // part reports whether the name is a part of what was written.
-func (r role) part() bool { return r == partName || r == insideName }
+func (r role) part() bool { return r == firstName || r == partName || r == insideName }
 
 // name is one way to call an organisation, ready to compare.
 type name struct {
@@ -89,7 +90,7 @@ func (m *Model) names(raw string, as role, places ...string) []name {
 		w = w[:maxWords]
 	}
 	var out []name
-	add := func(w []string, as role) {
+	add := func(w []string, as role, cut bool) {
 		n, ok := m.name(w, as, cut)
 		if !ok {
 			return
@@ -116,20 +117,24 @@ func (m *Model) names(raw string, as role, places ...string) []name {
 			c, _ := m.core(h)
 			whole = append(whole, c...)
 		}
-		add(whole, as)
-		for _, h := range halves {
-			add(h, max(as, partName))
+		add(whole, as, cut)
+		for i, h := range halves {
+			half := partName
+			if i == 0 {
+				half = firstName
+			}
+			add(h, max(as, half), cut && i == len(halves)-1) // a field cuts the end
 		}
 	case inside != "" && outside != "" && m.onlyForms(words(inside)):
-		add(w, as) // brackets around a legal form say nothing else
+		add(w, as, cut) // brackets around a legal form say nothing else
 	case inside != "" && outside != "" && slices.Contains(places, strings.Join(words(inside), " ")):
-		add(words(outside), as)
+		add(words(outside), as, cut)
 	case inside != "" && outside != "":
-		add(w, as)
+		add(w, as, cut)
 		in := words(inside)
 		plain := m.plain(in)
 		n := len(out)
-		add(words(outside), max(as, partName))
+		add(words(outside), max(as, partName), cut)
 		if plain {
 			for i := n; i < len(out); i++ {
 				out[i].site = strings.Join(in, " ")
@@ -138,10 +143,10 @@ func (m *Model) names(raw string, as role, places ...string) []name {
 			if as == wholeName {
 				as = insideName
 			}
-			add(in, as)
+			add(in, as, cut)
 		}
 	default:
-		add(halves[0], as)
+		add(halves[0], as, cut)
 	}
 	return out
 }
@@ -193,7 +198,7 @@ func split(w []string) (parts [][]string) {
 	start := 0
 	for i := 0; i < len(w); i++ {
 		for _, d := range dividers {
-			if i > start && i+len(d) <= len(w) && slices.Equal(w[i:i+len(d)], d) {
+			if i > start && i+len(d) <= len(w) && slices.Equal(w[i:i+len(d)], d) && slices.ContainsFunc(w[start:i], func(t string) bool { return !dropped[t] }) {
 				parts = append(parts, w[start:i])
 				start = i + len(d)
 				i = start - 1
@@ -208,14 +213,26 @@ func split(w []string) (parts [][]string) {
 }
 
 // trimCut drops from the end of a name that a field may have cut what is left of a divider or a legal form: "d b",
-// "limite", "l".
+// "limite", "l"; and behind a legal form what a divider begins with: "inc d", "llc former".
 func (m *Model) trimCut(w []string) []string {
-	for len(w) > 2 {
+	whole := func(w []string) bool {
 		last := w[len(w)-1]
 		for k := min(m.formEnds[last], len(w)-1); k > 0; k-- {
 			if _, ok := m.formOf[strings.Join(w[len(w)-k:], " ")]; ok {
-				return w // a whole form
+				return true
 			}
+		}
+		return false
+	}
+	for len(w) > 2 {
+		last := w[len(w)-1]
+		if whole(w) {
+			return w
+		}
+		divides := last == "a" || slices.ContainsFunc(dividers, func(d []string) bool { return strings.HasPrefix(d[0], last) })
+		if divides && whole(w[:len(w)-1]) {
+			w = w[:len(w)-1]
+			continue
 		}
 		if last != "db" && last != "bda" && !(len(last) <= 8 && slices.ContainsFunc(cutForms, func(f string) bool { return len(last) < len(f) && strings.HasPrefix(f, last) })) {
 			break

@@ -460,9 +460,9 @@ func (s *search) plan(q *Query) {
 			if j+1 < len(n.words) {
 				next := &n.words[j+1]
 				if w.kind&pairOf == 0 && next.kind&pairOf == 0 {
-					s.follow(w.text+next.text, (w.weight+next.weight)/2, true)
+					s.follow(w.text+next.text, w.weight+next.weight, true)
 					if t := lengthened[w.text+next.text]; t != "" {
-						s.follow(t, (w.weight+next.weight)/2, false)
+						s.follow(t, w.weight+next.weight, false)
 					}
 				}
 			}

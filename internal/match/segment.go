@@ -466,7 +466,7 @@ func (b *builder) add(q *Query) {
 		return i
 	})
 	b.off = append(b.off, uint32(len(b.blob)))
-	b.mass = append(b.mass, q.massTag())
+	b.mass = append(b.mass, q.lightest())
 	b.city = append(b.city, cityTag(q.city))
 	keysOf(q, func(h uint32) { b.keys = append(b.keys, entry{h, r}) })
 }
@@ -486,6 +486,18 @@ func (q *Query) massTag() uint16 {
 		return 0
 	}
 	return uint16(min(math.MaxUint16, q.names[0].mass*64))
+}
+
+// lightest returns the weight of the lightest of a record's names, in 1/64 nat: a query by that name has all of it in common with
+// the record, whatever else the record is called. What stood in brackets is no name to go by.
+func (q *Query) lightest() uint16 {
+	least := q.massTag()
+	for i := range q.names {
+		if n := &q.names[i]; n.role != insideName {
+			least = min(least, uint16(min(math.MaxUint16, n.mass*64)))
+		}
+	}
+	return least
 }
 
 // record returns the encoded record r.

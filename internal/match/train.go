@@ -10,15 +10,19 @@ import (
 // Trainer fits a model's weights to labelled searches and pairs. It is used offline; what it returns is weights.json.
 type Trainer struct {
 	m       *Model
-	samples []sample
+	samples []sample // those of a group side by side
+	groups  int
 	queries []labelled
 	kin     []kinSample
 }
 
+// sample is one candidate of a search, or a pair by itself.
 type sample struct {
 	v      vector
 	y      float64
 	weight float64
+	group  int // of the search; a pair has one of its own
+	odds   float64
 }
 
 // labelled is one search with its answer: the vectors of all candidates.
@@ -74,11 +78,12 @@ func (t *Trainer) Search(x *Index, q Record, truth string, weight float64) {
 		}
 		l.v = append(l.v, f.v)
 		if i < trainedCandidates || f.true {
-			t.samples = append(t.samples, sample{f.v, indicate(f.true), weight})
+			t.samples = append(t.samples, sample{f.v, indicate(f.true), weight, t.groups, 0})
 		}
 	}
 	if len(l.v) > 0 {
 		t.queries = append(t.queries, l)
+		t.groups++
 	}
 }
 
@@ -86,7 +91,8 @@ func (t *Trainer) Search(x *Index, q Record, truth string, weight float64) {
 func (t *Trainer) Pair(a, b Record, same bool, weight float64) {
 	var e evidence
 	t.m.compare(t.m.Prepare(a), t.m.Prepare(b), nil, &e)
-	t.samples = append(t.samples, sample{e.v, indicate(same), weight})
+	t.samples = append(t.samples, sample{e.v, indicate(same), weight, t.groups, 0})
+	t.groups++
 }
 
 // assigned are the weights of evidence that no labelled set holds, in log-odds. An identifier is issued to one
@@ -100,12 +106,12 @@ var assigned = map[feature]float64{
 // signs keep weights on the side of reason where the data are thin: 1 may only speak for, -1 only against.
 var signs = map[feature]float64{
 	fDice: 1, fCoverMin: 1, fRare: 1, fSquash: 1, fSquashHigh: 1, fSquashNear: 1, fTrigram: 1, fExact: 1, fExactMass: 1, fCutShort: 1, fFuzzy: -1,
-	fMissQuery: -1, fMissRecord: -1, fMissBoth: -1, fLost: -1, fNumberClash: -1, fNumberOne: -1, fPlaces: -1, fFormSame: 1, fFormOther: -1,
+	fMissQuery: -1, fMissRecord: -1, fMissBoth: -1, fLost: -1, fNumberClash: -1, fNumberOne: -1, fPlaces: -1, fFormSame: 1, fFormOther: -1, fFormEqual: 1, fWritten: 1, fOrder: -1,
 	fCountrySame: 1, fCountryOther: -1, fRegionSame: 1, fRegionOther: -1, fCitySame: 1, fCityNear: 1, fCityOther: -1, fDiceCity: 1, fSquashCity: 1,
 	fPostalSame: 1, fPostalNear: 1, fPostalOther: -1, fDomainSame: 1, fDomainDice: 1, fDomainOther: -1,
 }
 
-// Fit runs logistic regression over everything learnt, then fits the rivals' weight and the calibration on the first
+// Fit runs conditional logistic regression over everything learnt, then fits the rivals' weight and the calibration on the first
 // candidates of the searches, and returns weights.json. It is deterministic.
 func (t *Trainer) Fit(version int, fitted string) ([]byte, error) {
 	w := weights{Version: version, Fitted: fitted, Features: map[string]float64{}}
@@ -120,7 +126,9 @@ func (t *Trainer) Fit(version int, fitted string) ([]byte, error) {
 	return json.MarshalIndent(&w, "", "  ")
 }
 
-// regress fits the weights by full-batch Adam with a little shrinkage, and returns the bias.
+// regress fits the weights by full-batch Adam with a little shrinkage, and returns the bias. The candidates of a search compete: one of
+// them is the answer or none is (McFadden's conditional logit), so what parts the answer from the next best counts, and what all
+// candidates have in common does not. A pair by itself competes with nobody.
 func (t *Trainer) regress(w *vector) (bias float64) {
 	const (
 		rounds = 500
@@ -138,21 +146,29 @@ func (t *Trainer) regress(w *vector) (bias float64) {
 	var mean, square [featureCount + 1]float64
 	for round := 1; round <= rounds; round++ {
 		var gradient [featureCount + 1]float64
-		for i := range t.samples {
-			s := &t.samples[i]
-			z := bias
-			for f, v := range s.v {
-				if v != 0 {
-					z += v * w[f]
+		for from, to := 0, 0; from < len(t.samples); from = to {
+			odds := 1.0 // of nobody
+			for to = from; to < len(t.samples) && t.samples[to].group == t.samples[from].group; to++ {
+				s := &t.samples[to]
+				z := bias
+				for f, v := range s.v {
+					if v != 0 {
+						z += v * w[f]
+					}
 				}
+				s.odds = math.Exp(min(z, 30))
+				odds += s.odds
 			}
-			d := s.weight * (1/(1+math.Exp(-z)) - s.y)
-			for f, v := range s.v {
-				if v != 0 {
-					gradient[f] += d * v
+			for i := range t.samples[from:to] {
+				s := &t.samples[from+i]
+				d := s.weight * (s.odds/odds - s.y)
+				for f, v := range s.v {
+					if v != 0 {
+						gradient[f] += d * v
+					}
 				}
+				gradient[featureCount] += d
 			}
-			gradient[featureCount] += d
 		}
 		rate := step
 		if round > rounds*3/4 {

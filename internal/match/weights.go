@@ -23,6 +23,9 @@ const (
 	fTrigram
 	fExact
 	fExactMass
+	fWritten
+	fBegins
+	fOrder
 	fFirst
 	fCutShort
 	fAcronym
@@ -34,10 +37,13 @@ const (
 	fNumberOne
 	fPlaces
 	fPlaceMore
+	fFormEqual
 	fFormSame
 	fFormOther
 	fFormClash
 	fPart
+	fPartFirst
+	fPartCut
 	fAlias
 	fCountrySame
 	fCountryOther
@@ -73,11 +79,12 @@ var featureInfo = [featureCount]struct{ name, term string }{
 	fDice: {"name_dice", "name"}, fDiceSquared: {"name_dice_squared", "name"}, fCoverMin: {"name_cover_min", "name"}, fCoverMax: {"name_cover_max", "name"},
 	fRare: {"name_rarest_shared", "name"}, fDiceRare: {"name_dice_times_rarest", "name"}, fFuzzy: {"name_inexact_share", "name"}, fSquash: {"name_letters", "name"},
 	fSquashHigh: {"name_letters_above_0.8", "name"}, fSquashNear: {"name_letters_above_0.9", "name"}, fTrigram: {"name_trigrams", "name"}, fExact: {"name_equal", "name"}, fExactMass: {"name_equal_times_weight", "name"},
+	fWritten: {"name_equal_as_written", "name"}, fBegins: {"name_beginning_as_written", "name"}, fOrder: {"name_other_order", "name"},
 	fFirst: {"name_first_word", "name"}, fCutShort: {"name_cut_short", "name"}, fAcronym: {"acronym", "acronym"},
 	fMissQuery: {"left_over_query", "left_over"}, fMissRecord: {"left_over_record", "left_over"}, fMissBoth: {"left_over_both", "left_over"}, fLost: {"left_over_sum", "left_over"},
 	fNumberClash: {"numbers_differ", "numbers"}, fNumberOne: {"number_on_one_side", "numbers"}, fPlaces: {"places_differ", "places"}, fPlaceMore: {"place_on_one_side", "places"},
-	fFormSame: {"legal_form_same", "legal_form"}, fFormOther: {"legal_form_other", "legal_form"}, fFormClash: {"legal_form_other_country", "legal_form"},
-	fPart: {"name_part", "which_name"}, fAlias: {"name_alias", "which_name"},
+	fFormEqual: {"legal_form_equal", "legal_form"}, fFormSame: {"legal_form_same", "legal_form"}, fFormOther: {"legal_form_other", "legal_form"}, fFormClash: {"legal_form_other_country", "legal_form"},
+	fPart: {"name_part", "which_name"}, fPartFirst: {"name_part_registered", "which_name"}, fPartCut: {"name_part_cut", "which_name"}, fAlias: {"name_alias", "which_name"},
 	fCountrySame: {"country_same", "country"}, fCountryOther: {"country_other", "country"}, fRegionSame: {"region_same", "region"}, fRegionOther: {"region_other", "region"},
 	fCitySame: {"city_same", "city"}, fCityNear: {"city_near", "city"}, fCityOther: {"city_other", "city"},
 	fDiceCity: {"city_same_times_dice", "city"}, fSquashCity: {"city_same_times_letters_above_0.8", "city"},
