@@ -30,6 +30,8 @@ type likeness struct {
 	first     bool    // the first words agree
 	acronym   float64 // how much one says by being the initials of the other; 0: it is not
 	cutShort  bool    // one was cut off by a field and begins the other
+	cutWord   bool    // within a word, as a field does and a writer does not
+	initials  bool    // a word of one is the initials of words of the other
 	places    bool    // what differs is only places, on both sides
 	placeMore bool    // what one has more is only places
 	a, b      *name
@@ -59,11 +61,21 @@ func similarity(x, y *word, cut bool) float64 {
 		}
 		return 0
 	}
+	if (x.kind^y.kind)&abjad != 0 {
+		if c := consonants(a); len(c) >= 3 && c == consonants(b) {
+			return spelling
+		}
+		return 0
+	}
 	if la >= 3 && strings.HasPrefix(b, a) {
 		if cut {
 			return 0.95
 		}
-		return 0.6 + 0.35*float64(la)/float64(lb)
+		s := 0.6 + 0.35*float64(la)/float64(lb)
+		if la == 3 {
+			s -= 0.1 // three letters begin many words
+		}
+		return s
 	}
 	if la == 1 || lb < 4 || lb-la > 2 {
 		if la <= 2 && cut && a[0] == b[0] && strings.HasPrefix(b, a) {
@@ -93,8 +105,14 @@ func similarity(x, y *word, cut bool) float64 {
 		return 0
 	}
 	s := 1 - 1.2*float64(d)/float64(lb)
+	if d == 1 && la == lb && swapped(a, b) {
+		s = 1 - 0.6/float64(lb) // fingers swap letters; names that differ so are rare
+	}
 	if a[0] != b[0] {
 		s -= 0.12
+	}
+	if d == 1 && la == lb && lb <= 5 && !swapped(a, b) {
+		s -= 0.1 // another letter in so short a word makes another name as often as a slip
 	}
 	return s
 }
@@ -149,7 +167,20 @@ func oneEdit[T byte | rune](a, b []T) bool {
 
 // numerals are the number words people write for digits.
 var numerals = map[string]string{"one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9", "ten": "10",
-	"eleven": "11", "twelve": "12", "first": "1", "second": "2", "third": "3"}
+	"eleven": "11", "twelve": "12", "first": "1", "second": "2", "third": "3", "twenty": "20", "thirty": "30", "forty": "40", "fourty": "40", "fifty": "50", "sixty": "60", "seventy": "70",
+	"eighty": "80", "ninety": "90"}
+
+// counted reads two words as one number: "forty four", "forty 4". It returns nothing for others.
+func counted(tens, unit string) string {
+	t := numerals[tens]
+	if n := numerals[unit]; n != "" {
+		unit = n
+	}
+	if len(t) != 2 || t[1] != '0' || len(tens) < 5 || len(unit) != 1 || unit[0] < '1' || unit[0] > '9' {
+		return ""
+	}
+	return t[:1] + unit
+}
 
 // spelling is the similarity from which two words are one word spelt by two conventions, such as an umlaut written as
 // two letters.
@@ -271,7 +302,7 @@ func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 			m.abbreviated(b, a, &usedB, &usedA, &right, &left, func(x, y string, s float64) { note(y, x, s) })} {
 			if w > 0 {
 				shared += w
-				differing = true
+				differing, l.initials = true, true
 			}
 		}
 	}
@@ -319,27 +350,36 @@ func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 		l.exact = true
 	}
 	top := m.maxWeight()
-	numA, numB, placesA, placesB := false, false, true, true
+	numA, numB, placesA, placesB, towns := false, false, true, true, false
 	for i := range a.words {
 		if w := &a.words[i]; !usedA[i] {
 			l.missA = max(l.missA, w.weight/top)
 			l.lostA += w.weight / top
+			if corporate[w.text] {
+				massA -= corporateShare * w.weight
+			}
 			numA = numA || w.kind&number != 0
-			placesA = placesA && w.kind&place != 0
+			placesA = placesA && w.kind&(place|town) != 0
+			towns = towns || w.kind&place == 0
 		}
 	}
 	for j := range b.words {
 		if w := &b.words[j]; !usedB[j] {
 			l.missB = max(l.missB, w.weight/top)
 			l.lostB += w.weight / top
+			if corporate[w.text] {
+				massB -= corporateShare * w.weight
+			}
 			numB = numB || w.kind&number != 0
-			placesB = placesB && w.kind&place != 0
+			placesB = placesB && w.kind&(place|town) != 0
+			towns = towns || w.kind&place == 0
 		}
 	}
 	l.clash = numA && numB
 	l.oneNumber = numA != numB
-	l.places = left > 0 && right > 0 && placesA && placesB
-	l.placeMore = (left > 0) != (right > 0) && placesA && placesB
+	// Towns are the names of families too: it takes a brand in common, and a town on both sides, to tell them.
+	l.places = left > 0 && right > 0 && placesA && placesB && (!towns || rare > ordinaryWeight)
+	l.placeMore = (left > 0) != (right > 0) && placesA && placesB && !towns
 	l.first = usedA[0] && usedB[0]
 	l.dice = ratio(2*shared, massA+massB)
 	l.coverA = ratio(shared, massA)
@@ -348,6 +388,14 @@ func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 	l.fuzzy = ratio(shared-exactly, shared)
 	l.acronym = max(m.acronymOf(a, b), m.acronymOf(b, a))
 	l.cutShort = !l.exact && (a.cut && len(a.plain) < len(b.plain) && strings.HasPrefix(b.plain, a.plain) || b.cut && len(b.plain) < len(a.plain) && strings.HasPrefix(a.plain, b.plain))
+	if l.cutShort {
+		short, long := a, b
+		if len(b.plain) < len(a.plain) {
+			short, long = b, a
+		}
+		n := len(short.words)
+		l.cutWord = len(long.words) < n || long.words[n-1].text != short.words[n-1].text
+	}
 	switch {
 	case a.site != "" && b.site != "" && a.site != b.site:
 		l.places = true
@@ -355,6 +403,12 @@ func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 		l.placeMore = true
 	}
 }
+
+// corporate are the words that say no more than that a name is of a company, or of the head of a group of them.
+var corporate = map[string]bool{"group": true, "holding": true, "company": true, "corporation": true, "limited": true, "incorporated": true}
+
+// corporateShare is the part of its weight that such a word does not count for when only one of two names has it.
+const corporateShare = 0.75
 
 // sameLetters fills l for names that differ only in their spaces.
 func (m *Model) sameLetters(a, b *name, l *likeness, explain *[]pairing) {

@@ -14,6 +14,8 @@ const (
 	number kind = 1 << iota // digits or a Roman numeral
 	place                   // the name of a country or of one of its parts
 	pairOf                  // two neighbouring characters of a script without spaces
+	town                    // the name of a town, if not of somebody too
+	abjad                   // written in a script that leaves vowels out
 )
 
 // word is one word of a name: its canonical spelling, and what sharing it tells, in nats. A word that one in e^w real
@@ -339,9 +341,17 @@ func (m *Model) name(w []string, as role, cut bool) (name, bool) {
 	}
 	n := name{form: form, role: as, cut: cut, words: make([]word, 0, len(core))}
 	for pass := 0; pass < 2 && len(n.words) == 0; pass++ {
-		for _, t := range core {
+		for i := 0; i < len(core); i++ {
+			t := core[i]
 			if pass == 0 && dropped[t] {
 				continue
+			}
+			if i+1 < len(core) {
+				if c := counted(t, core[i+1]); c != "" {
+					n.words = append(n.words, m.word(c))
+					i++
+					continue
+				}
 			}
 			if hasHan(t) {
 				for _, run := range m.segment(cityMarks.Replace(t)) {
@@ -435,6 +445,11 @@ func (n *name) finish() {
 	n.plain = n.squash
 }
 
+// unspaced reports a name that was written in a script without spaces.
+func (n *name) unspaced() bool {
+	return n.role == latinName || slices.ContainsFunc(n.words, func(w word) bool { return w.kind&pairOf != 0 })
+}
+
 // acronym returns the first letters of three to eight words, or nothing.
 func (n *name) acronym() string {
 	if len(n.words) < 3 || len(n.words) > 8 || n.words[0].kind&pairOf != 0 {
@@ -460,6 +475,9 @@ func (m *Model) word(t string) word {
 		return word{text: t, weight: characterPairWeight, kind: pairOf}
 	}
 	if !isASCII(t) {
+		if strings.IndexFunc(t, isAbjad) >= 0 {
+			k |= abjad
+		}
 		if t = romanise(t); m.synonym[t] != "" {
 			t = m.synonym[t]
 		}
@@ -469,6 +487,8 @@ func (m *Model) word(t string) word {
 	}
 	if m.places[t] || shortened[t] != "" {
 		k |= place
+	} else if m.towns[t] {
+		k |= town
 	}
 	return word{text: t, weight: m.weight(t), kind: k}
 }

@@ -235,11 +235,11 @@ func (m *Model) answer(cands []scored, o Options, of func(scored) *evidence) []d
 		if i >= limit && (!o.Identified || of(c).identifier() == "") {
 			continue
 		}
-		rivals := 0.0
+		rivals, in := 0.0, repeated
 		if !o.Repeats {
-			rivals = rivalry(cands, i)
+			rivals, in = rivalry(cands, i), ranked
 		}
-		out = append(out, m.match(of(c), rivals, o.Repeats, t))
+		out = append(out, m.match(of(c), rivals, in, t))
 	}
 	return out
 }
