@@ -264,6 +264,11 @@ func skeleton(w string, name int) string {
 	return w
 }
 
+// isLatin reports whether all letters of s are Latin ones.
+func isLatin(s string) bool {
+	return isASCII(s) || strings.IndexFunc(s, func(r rune) bool { return unicode.IsLetter(r) && !unicode.Is(unicode.Latin, r) }) < 0
+}
+
 func isLower(c byte) bool { return c >= 'a' && c <= 'z' }
 
 // isHan reports the scripts written without spaces between words whose names are compared by pairs of characters.

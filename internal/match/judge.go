@@ -210,7 +210,12 @@ func (m *Model) fieldFeatures(e *evidence, owners func(string) int) {
 	if v[fCitySame] == 1 {
 		v[fDiceCity] = v[fDice]
 		v[fSquashCity] = v[fSquashHigh]
+		v[fRareCity], v[fMissCity] = v[fRare], v[fMissBoth]
 	}
+	if v[fPostalSame] == 1 {
+		v[fRarePostal], v[fMissPostal] = v[fRare], v[fMissBoth]
+	}
+	v[fExactCityOther] = v[fCityOther] * v[fExact]
 	agree(a.phone, b.phone, fPhoneSame, fPhoneOther)
 	agree(a.tax, b.tax, fTaxSame, fTaxOther)
 	if v[fCountryOther] == 1 {
@@ -536,7 +541,7 @@ func (m *Model) match(e *evidence, rivals float64, in setting, t Thresholds) dea
 		apart = -heldApart
 		z += apart
 	}
-	out := deal.Match{ID: strings.Clone(e.b.id), Name: strings.Clone(e.b.display), Probability: m.weights.probability(z), Identifier: e.identifier()}
+	out := deal.Match{ID: strings.Clone(e.b.id), Name: strings.Clone(e.b.display), Probability: m.weights.probability(z, kindOf(e, in)), Identifier: e.identifier()}
 	if gate == "distinctive_word" && (out.Probability < t.Review || out.Probability >= t.Same) {
 		gate = "" // different as it is, or the same for other reasons
 	}

@@ -164,12 +164,15 @@ func TestJudge(t *testing.T) {
 // TestEvidenceAddsUp checks that the terms of every judgement sum to the log-odds its probability is calibrated from.
 func TestEvidenceAddsUp(t *testing.T) {
 	m := Default()
-	x := NewIndex(m)
+	x, accounts := NewIndex(m), map[string]Record{}
 	for _, r := range sheet(t, "accounts.csv") {
 		x.Upsert(r.Record)
+		accounts[r.ID] = r.Record
 	}
 	for _, q := range sheet(t, "queries.csv") {
 		for _, c := range x.Search(m.Prepare(q.Record), Options{}).Candidates {
+			var pair evidence
+			m.compare(m.Prepare(q.Record), m.Prepare(accounts[c.ID]), nil, &pair)
 			z := 0.0
 			for _, e := range c.Evidence {
 				z += e.Weight
@@ -177,7 +180,7 @@ func TestEvidenceAddsUp(t *testing.T) {
 					t.Errorf("%s / %s: term %s says nothing", q.ID, c.ID, e.Term)
 				}
 			}
-			if p := m.weights.probability(z); p < c.Probability-1e-4 || p > c.Probability+1e-4 {
+			if p := m.weights.probability(z, kindOf(&pair, ranked)); p < c.Probability-1e-4 || p > c.Probability+1e-4 {
 				t.Errorf("%s / %s: the terms sum to %.4f, which is %.6f, not %.6f", q.ID, c.ID, z, p, c.Probability)
 			}
 		}

@@ -25,7 +25,9 @@ type slips struct {
 	hashes [1 << 13]uint64     // a bit for the hash of each key of nearby: most words have no key there
 }
 
-func newSlips() *slips { return &slips{count: map[string]int32{}, kept: map[string]bool{}, nearby: map[string][]string{}} }
+func newSlips() *slips {
+	return &slips{count: map[string]int32{}, kept: map[string]bool{}, nearby: map[string][]string{}}
+}
 
 // slipBase is the base of the hash of words, a polynomial of their letters.
 const slipBase = 0x01000193

@@ -54,7 +54,12 @@ const (
 	fCityOther
 	fDiceCity
 	fSquashCity
+	fRareCity
+	fMissCity
+	fExactCityOther
 	fPostalSame
+	fRarePostal
+	fMissPostal
 	fPostalNear
 	fPostalOther
 	fDomainSame
@@ -88,7 +93,8 @@ var featureInfo = [featureCount]struct{ name, term string }{
 	fCountrySame: {"country_same", "country"}, fCountryOther: {"country_other", "country"}, fRegionSame: {"region_same", "region"}, fRegionOther: {"region_other", "region"},
 	fCitySame: {"city_same", "city"}, fCityNear: {"city_near", "city"}, fCityOther: {"city_other", "city"},
 	fDiceCity: {"city_same_times_dice", "city"}, fSquashCity: {"city_same_times_letters_above_0.8", "city"},
-	fPostalSame: {"postal_code_same", "postal_code"}, fPostalNear: {"postal_code_near", "postal_code"}, fPostalOther: {"postal_code_other", "postal_code"},
+	fRareCity: {"city_same_times_rarest", "city"}, fMissCity: {"city_same_times_left_over", "city"}, fExactCityOther: {"city_other_times_name_equal", "city"},
+	fPostalSame: {"postal_code_same", "postal_code"}, fRarePostal: {"postal_code_same_times_rarest", "postal_code"}, fMissPostal: {"postal_code_same_times_left_over", "postal_code"}, fPostalNear: {"postal_code_near", "postal_code"}, fPostalOther: {"postal_code_other", "postal_code"},
 	fDomainSame: {"domain_same", "domain"}, fDomainDice: {"domain_same_times_dice", "domain"}, fDomainOther: {"domain_other", "domain"}, fDomainName: {"domain_is_name", "domain"},
 	fStreetSame: {"street_same", "street"}, fStreetOther: {"street_other", "street"}, fPhoneSame: {"phone_same", "phone"}, fPhoneOther: {"phone_other", "phone"},
 	fTaxSame: {"tax_id_same", "tax_id"}, fTaxOther: {"tax_id_other", "tax_id"}, fDUNSSame: {"duns_same", "duns"}, fDUNSOther: {"duns_other", "duns"},
@@ -108,11 +114,65 @@ type weights struct {
 	// a third of a match with each.
 	Rivals float64 `json:"rivals"`
 	// Calibration maps log-odds to calibrated log-odds through these points, straight between them and beyond.
-	Calibration [][2]float64 `json:"calibration"`
+	Calibration curve `json:"calibration"`
+	// Calibrations are those of pairs of one script and one set of fields that both records have, by kindOf. Where there
+	// is none, Calibration holds.
+	Calibrations map[string]curve `json:"calibrations,omitempty"`
 	// Relation tells relatives from strangers, where two records are put side by side.
 	Relation relationWeights `json:"relation"`
 
 	vector vector
+}
+
+// curve is a rising line through points.
+type curve [][2]float64
+
+func (c curve) rises() bool {
+	return len(c) >= 2 && slices.IsSortedFunc(c, func(a, b [2]float64) int {
+		if a[0] < b[0] && a[1] < b[1] {
+			return -1
+		}
+		return 1
+	})
+}
+
+// at returns the height of the curve.
+func (c curve) at(z float64) float64 {
+	i := 1
+	for i < len(c)-1 && z > c[i][0] {
+		i++
+	}
+	a, b := c[i-1], c[i]
+	return a[1] + float64((z-a[0])*(b[1]-a[1])/(b[0]-a[0]))
+}
+
+// kindOf says what a pair's likeness rests on: the scripts of the names, and the most telling field besides that both records
+// have. The same log-odds are worth more or less by it. Two records side by side are of no kind: what searches find says little of what
+// people put there.
+func kindOf(e *evidence, in setting) string {
+	if in == sideBySide {
+		return ""
+	}
+	v := &e.v
+	fields := "name"
+	switch {
+	case v[fTaxSame]+v[fTaxOther]+v[fDUNSSame]+v[fDUNSOther]+v[fLEISame]+v[fLEIOther]+v[fDomainSame]+v[fDomainOther] > 0:
+		fields = "identifier"
+	case v[fPostalSame]+v[fPostalNear]+v[fPostalOther]+v[fStreetSame]+v[fStreetOther] > 0:
+		fields = "postal_code"
+	case v[fCitySame]+v[fCityNear]+v[fCityOther] > 0:
+		fields = "city"
+	case v[fCountrySame]+v[fCountryOther]+v[fRegionSame]+v[fRegionOther] > 0:
+		fields = "country"
+	}
+	script := "latin"
+	switch a, b := isLatin(e.a.display), isLatin(e.b.display); {
+	case a != b:
+		script = "mixed"
+	case !a:
+		script = "other"
+	}
+	return script + " " + fields
 }
 
 func (w *weights) check() error {
@@ -129,13 +189,13 @@ func (w *weights) check() error {
 	if err := w.Relation.check(); err != nil {
 		return err
 	}
-	if len(w.Calibration) < 2 || !slices.IsSortedFunc(w.Calibration, func(a, b [2]float64) int {
-		if a[0] < b[0] && a[1] < b[1] {
-			return -1
-		}
-		return 1
-	}) {
+	if !w.Calibration.rises() {
 		return fmt.Errorf("the calibration needs two or more rising points")
+	}
+	for kind, c := range w.Calibrations {
+		if !c.rises() {
+			return fmt.Errorf("the calibration of %s needs two or more rising points", kind)
+		}
 	}
 	return nil
 }
@@ -149,16 +209,13 @@ func (w *weights) logit(v *vector) float64 {
 	return z
 }
 
-// probability calibrates log-odds.
-func (w *weights) probability(z float64) float64 {
+// probability calibrates the log-odds of a pair of a kind.
+func (w *weights) probability(z float64, kind string) float64 {
 	c := w.Calibration
-	i := 1
-	for i < len(c)-1 && z > c[i][0] {
-		i++
+	if own := w.Calibrations[kind]; own != nil {
+		c = own
 	}
-	a, b := c[i-1], c[i]
-	y := a[1] + float64((z-a[0])*(b[1]-a[1])/(b[0]-a[0]))
-	return round(1 / (1 + math.Exp(-y)))
+	return round(1 / (1 + math.Exp(-c.at(z))))
 }
 
 // round keeps six decimals, so that the last bits of a machine's arithmetic never reach a decision.
