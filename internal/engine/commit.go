@@ -427,7 +427,7 @@ func (e *Engine) commitOnce(batch []*proposal) (err error) {
 	if seal != nil {
 		e.safe(next.Seq)
 		e.view.mu.Lock()
-		e.view.settle(next, after)
+		e.view.anchor(next, after)
 		e.view.mu.Unlock()
 		e.moved(true)
 	}
@@ -646,7 +646,7 @@ func (e *Engine) catchUp(ctx context.Context, head store.Head, entries func(func
 		return fmt.Errorf("%w: at entry %d", errDiverged, at.Seq)
 	}
 	e.view.mu.Lock()
-	e.view.settle(head, tree)
+	e.view.anchor(head, tree)
 	e.view.mu.Unlock()
 	e.moved(false)
 	return nil

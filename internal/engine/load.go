@@ -53,7 +53,7 @@ func load(ctx context.Context, st store.Store, m *match.Model, on *origin) (*vie
 	if err := l.finish(); err != nil {
 		return nil, err
 	}
-	l.v.settle(head, tree)
+	l.v.anchor(head, tree)
 	return l.v, nil
 }
 
@@ -124,7 +124,7 @@ const readFor = 5 * time.Minute
 // origin returns the accounts of the view as an origin, or nil when they hold what may not have been committed. Who reads
 // on top of it shares the view's index.
 func (v *view) origin() *origin {
-	if v.changes != v.settled {
+	if v.changes != v.anchored {
 		return nil
 	}
 	return &origin{Base: v.base, accounts: v.accounts.Clone(), index: v.accountIndex}

@@ -41,7 +41,7 @@ type picture struct {
 // picture takes a picture of the view. The committer calls it, between commits.
 func (e *Engine) picture() picture {
 	v := e.view
-	if e.broken.Load() || v.changes != v.settled {
+	if e.broken.Load() || v.changes != v.anchored {
 		return picture{err: deal.ErrUnavailable}
 	}
 	return picture{Base: v.base, accounts: v.accounts.Picture(), index: v.accountIndex.Picture()}

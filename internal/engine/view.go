@@ -31,7 +31,7 @@ type view struct {
 	accounts     *book.Book
 	accountIndex *match.Index
 	changes      uint64     // of accounts, since the view was read
-	settled      uint64     // what changes was at base: more means that accounts hold what may never have been committed
+	anchored     uint64     // what changes was at base: more means that accounts hold what may never have been committed
 	base         store.Base // the last committed entry that was applied
 
 	opportunities map[string]*deal.Opportunity
@@ -155,9 +155,9 @@ func (v *view) indexAccounts(list []*deal.Account) {
 // account returns the account with the id, or nil.
 func (v *view) account(id string) *deal.Account { return v.accounts.Get(id) }
 
-// settle says that the view is what the ledger says at head. The caller holds mu, or is alone.
-func (v *view) settle(head store.Head, tree *ledger.Tree) {
-	v.head, v.tree, v.settled, v.base = head, tree, v.changes, store.Base{Seq: head.Seq, Chain: head.Chain}
+// anchor says that the view is what the ledger says at head. The caller holds mu, or is alone.
+func (v *view) anchor(head store.Head, tree *ledger.Tree) {
+	v.head, v.tree, v.anchored, v.base = head, tree, v.changes, store.Base{Seq: head.Seq, Chain: head.Chain}
 }
 
 func (v *view) putOpportunity(o *deal.Opportunity) {

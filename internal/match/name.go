@@ -85,11 +85,17 @@ func (m *Model) names(raw string, as role, places ...string) []name {
 	if len(w) == 0 {
 		return nil
 	}
-	for i := range w {
-		w[i] = m.slips.mend(w[i])
-	}
 	if len(w) > maxWords {
 		w = w[:maxWords]
+	}
+	written := w
+	for i := range w {
+		if t := m.slips.mend(w[i]); t != w[i] {
+			if &written[0] == &w[0] {
+				w = slices.Clone(w)
+			}
+			w[i] = t
+		}
 	}
 	var out []name
 	add := func(w []string, as role, cut bool) {
@@ -149,6 +155,8 @@ func (m *Model) names(raw string, as role, places ...string) []name {
 		}
 	default:
 		add(halves[0], as, cut)
+		// What looks like a slip may be somebody's name, and two people who misspell it in two ways have only that in common.
+		add(written[:min(len(written), len(halves[0]))], as, cut)
 	}
 	return out
 }

@@ -525,7 +525,7 @@ func (s *search) misspelt(w *word) {
 		}
 		clear(texts) // which would keep merged segments alive
 	}
-	if s.thorough && len(found) == 0 && len(w.text) >= thoroughLetters && s.liveWord(w.text) == 0 {
+	if s.thorough && len(w.text) >= thoroughLetters && s.liveWord(w.text) == 0 {
 		found = s.twiceMisspelt(w, found)
 	}
 	slices.SortFunc(found, func(a, b near) int { return cmp.Or(cmp.Compare(b.sim, a.sim), strings.Compare(a.text, b.text)) })
@@ -540,18 +540,17 @@ func (s *search) misspelt(w *word) {
 const thoroughLetters = 6
 
 // twiceMisspelt adds the words that begin with the same letter and are two slips away, which the table of single edits does not
-// lead to: two people who write one word each make one. It reads a part of the vocabulary, so it is for where there is no other
-// word to go by.
+// lead to: two people who write one word each make one. It reads a part of the vocabulary, so it is for words that nobody has.
 func (s *search) twiceMisspelt(w *word, found []near) []near {
 	_, first := utf8.DecodeRuneInString(w.text)
 	begins := w.text[:first]
-	for i, p := range s.parts {
+	for _, p := range s.parts {
 		for id := p.lowerBound(begins); id < p.vocabulary(); id++ {
 			x := word{text: p.wordText(uint32(id))}
 			if !strings.HasPrefix(x.text, begins) {
 				break
 			}
-			if d := len(x.text) - len(w.text); d < -2 || d > 2 || i > 0 && slices.ContainsFunc(found, func(f near) bool { return f.text == x.text }) {
+			if d := len(x.text) - len(w.text); d < -2 || d > 2 || slices.ContainsFunc(found, func(f near) bool { return f.text == x.text }) {
 				continue
 			}
 			x.weight, x.kind = float64(p.weight[id]), p.kind[id]

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -167,16 +168,32 @@ func (p *process) await(log string, ask func(context.Context) error) error {
 // Ports below those that systems give to outgoing connections: a server that is down for a moment finds its own still free.
 const firstPort, lastPort = 15_000, 31_999
 
-// FreePort returns a port of 127.0.0.1 nobody listens on now.
+// taken keeps the names of the ports this process was given: see FreePort.
+var taken struct {
+	sync.Mutex
+	names []net.Listener
+}
+
+// FreePort returns a port of 127.0.0.1 nobody listens on now, and that no other test process is given before this one has ended, though
+// what listens on it may be down for a while: a name in Linux's abstract namespace stands for it, and goes with the process.
 func FreePort() (int, error) {
 	var last error
 	for range 100 {
 		port := firstPort + rand.IntN(lastPort-firstPort+1)
-		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			return port, l.Close()
+		name, err := (&net.ListenConfig{}).Listen(context.Background(), "unix", "@dibs-test-port-"+strconv.Itoa(port))
+		if err != nil {
+			last = err
+			continue
 		}
-		last = err
+		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			last = errors.Join(err, name.Close())
+			continue
+		}
+		taken.Lock()
+		taken.names = append(taken.names, name)
+		taken.Unlock()
+		return port, l.Close()
 	}
 	return 0, fmt.Errorf("no free port was found between %d and %d: %w", firstPort, lastPort, last)
 }

@@ -1,8 +1,10 @@
 package testserver
 
 import (
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -61,5 +63,25 @@ func TestRedis(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(r.Dir)); !os.IsNotExist(err) {
 		t.Errorf("its folder is left: %v", err)
+	}
+}
+
+// A port stays its process's when nobody listens on it.
+func TestFreePort(t *testing.T) {
+	port, err := FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	l, err := net.Listen("tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if name, err := net.Listen("unix", "@dibs-test-port-"+strconv.Itoa(port)); err == nil {
+		t.Errorf("%s can be given to another process", at)
+		_ = name.Close()
 	}
 }

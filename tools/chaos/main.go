@@ -54,9 +54,13 @@ func run(ctx context.Context, args []string) (ok bool, err error) {
 		f.IntVar(&cfg.Accounts, "accounts", cfg.Accounts, "accounts of the world")
 		f.IntVar(&cfg.Customers, "customers", cfg.Customers, "customers that are registered")
 		f.IntVar(&cfg.Clients, "clients", cfg.Clients, "clients at one time")
+		f.IntVar(&cfg.Window, "window", cfg.Window, "customers that are registered at one time")
+		f.DurationVar(&cfg.Every, "every", cfg.Every, "time between two faults, about")
+		f.Float64Var(&cfg.Odds, "odds", cfg.Odds, "of a replica's dying at one step of one commit; it freezes while it holds the head half as often")
 		if err := f.Parse(args[1:]); err != nil {
 			return false, err
 		}
+		cfg.Freeze = cfg.Odds / 2
 		if cfg.Clean, err = chaos.Build(ctx, folder, false, nil); err != nil {
 			return false, err
 		}

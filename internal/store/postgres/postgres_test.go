@@ -11,8 +11,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/ledger"
 	"github.com/dibs-deals/dibs/internal/store"
 	"github.com/dibs-deals/dibs/internal/store/storetest"
 	"github.com/dibs-deals/dibs/internal/testserver"
@@ -475,5 +477,57 @@ func TestTexts(t *testing.T) {
 		if utf8.ValidString(s) && !strings.ContainsAny(s, "\x00"+mark) && e != s {
 			t.Errorf("%q became %q", s, e)
 		}
+	}
+}
+
+// TestKeptPlans: a plan made while the ledger was short is kept, and must not be one that reads all of it.
+func TestKeptPlans(t *testing.T) {
+	s := open(t, Config{URL: server.Database(t) + patient})
+	tree, n := ledger.NewTree(), 0
+	commit := func(entries int) {
+		t.Helper()
+		err := s.Commit(t.Context(), func(ctx context.Context, l store.Locked) (store.Append, error) {
+			if found, err := l.Answered(ctx, []store.IdemKey{{KeyID: "key", Key: "nobody's"}}); err != nil || len(found) > 0 {
+				return store.Append{}, errors.Join(fmt.Errorf("found %d", len(found)), err)
+			}
+			batch, err := store.NewBatch(l.Head(), tree)
+			for i := 0; i < entries && err == nil; i++ {
+				n++
+				err = batch.Add(store.Entry{Kind: deal.EntryRecords, Actor: deal.Actor{KeyID: "key"}, IdemKey: fmt.Sprint(n), RequestHash: []byte("hash"), Answer: []byte("answer")}, &deal.Change{})
+			}
+			if err != nil {
+				return store.Append{}, err
+			}
+			add, next, err := batch.Done()
+			tree = next
+			return add, err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 8 { // PostgreSQL settles on a plan for all arguments after five
+		commit(1)
+	}
+	commit(5000)
+	scans := func() (n int) {
+		t.Helper()
+		err := s.write.AcquireFunc(t.Context(), func(c *pgxpool.Conn) error {
+			if _, err := c.Exec(t.Context(), "SELECT pg_stat_force_next_flush()"); err != nil {
+				return err
+			}
+			return c.QueryRow(t.Context(), "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'entry'").Scan(&n)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := scans()
+	for range 5 {
+		commit(1)
+	}
+	if after := scans(); after > before {
+		t.Errorf("five commits read the whole ledger %d times", after-before)
 	}
 }

@@ -121,9 +121,13 @@ func (w Work) Enqueue(ctx context.Context, list ...store.Job) error {
 	return nil
 }
 
-// Dispatch is store.Store's. The row of the outbox is locked, so that events become jobs in their order.
+// Dispatch is store.Store's. The row of the outbox is locked, so that events become jobs in their order. With no webhooks there is
+// nothing to write, and commits are not disturbed: the first one takes the outbox to the head.
 func (w Work) Dispatch(ctx context.Context, limit int, fan func([]store.Webhook, []store.Event) ([]store.Job, error)) (int, error) {
-	var seq, head uint64
+	var webhooks, seq, head uint64
+	if err := one(ctx, w.DB, `SELECT COUNT(*) FROM webhook`, nil, &webhooks); err != nil || webhooks == 0 {
+		return 0, err
+	}
 	if err := one(ctx, w.DB, `SELECT seq FROM outbox WHERE id = 1`+w.Lock, nil, &seq); err != nil {
 		return 0, fmt.Errorf("locking the outbox: %w", err)
 	}
@@ -231,7 +235,14 @@ func (w Work) DropJobs(ctx context.Context, doneBefore, deadBefore time.Time) er
 
 // AddWebhook is store.Store's.
 func (w Work) AddWebhook(ctx context.Context, h store.Webhook) error {
+	var seq uint64
+	if err := one(ctx, w.DB, `SELECT seq FROM outbox WHERE id = 1`+w.Lock, nil, &seq); err != nil {
+		return fmt.Errorf("locking the outbox: %w", err)
+	}
 	if err := one(ctx, w.DB, `SELECT COALESCE(MAX(seq), 0) FROM head`, nil, &h.After); err != nil {
+		return err
+	}
+	if err := w.DB.Exec(ctx, `UPDATE outbox SET seq = ? WHERE id = 1 AND NOT EXISTS (SELECT 1 FROM webhook)`, h.After); err != nil {
 		return err
 	}
 	return w.putWebhook(ctx, `INSERT INTO webhook (doc, id) VALUES (?, ?)`, h)
