@@ -501,11 +501,11 @@ const (
 const (
 	// initialsMeant is what initials are worth more of two records side by side. Among a million records there is always one whose
 	// words begin with some three letters, and a search finds it; of one pair, it would be a chance in thousands.
-	initialsMeant = 3.2
+	initialsMeant = 3.8
 	// heldApart is what a gate takes away of two records side by side. A search shows whether a better one was there to be found;
 	// here what holds the two apart is all there is. Names in scripts without spaces are shortened as one pleases, so there it
 	// takes nothing.
-	heldApart = 2.5
+	heldApart = 3.0
 	// ownWordsWeight is what it takes away of two records side by side that each has a word of ownWordWeight or more that the
 	// other lacks.
 	ownWordsWeight, ownWordWeight = 1.0, 3.0
@@ -542,8 +542,8 @@ func (m *Model) match(e *evidence, rivals float64, in setting, t Thresholds) dea
 		z += apart
 	}
 	out := deal.Match{ID: strings.Clone(e.b.id), Name: strings.Clone(e.b.display), Probability: m.weights.probability(z, kindOf(e, in)), Identifier: e.identifier()}
-	if gate == "distinctive_word" && (out.Probability < t.Review || out.Probability >= t.Same) {
-		gate = "" // different as it is, or the same for other reasons
+	if gate == "distinctive_word" && (out.Probability < t.Review/2 || out.Probability >= t.Same) {
+		gate = "" // far from anything else as it is, or the same for other reasons
 	}
 	out.Verdict = m.verdict(out.Probability, gate, e, t)
 	out.Evidence = append(m.explain(e, rivals), more...)

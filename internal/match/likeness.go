@@ -105,13 +105,14 @@ func similarity(x, y *word, cut bool) float64 {
 		return 0
 	}
 	s := 1 - 1.2*float64(d)/float64(lb)
-	if d == 1 && la == lb && swapped(a, b) {
-		s = 1 - 0.6/float64(lb) // fingers swap letters; names that differ so are rare
+	reordered := anagrams(a, b)
+	if reordered {
+		s = 1 - 0.6*float64(d)/float64(lb) // fingers swap letters; names that differ so are rare
 	}
 	if a[0] != b[0] {
 		s -= 0.12
 	}
-	if d == 1 && la == lb && lb <= 5 && !swapped(a, b) {
+	if d == 1 && la == lb && lb <= 5 && !reordered {
 		s -= 0.1 // another letter in so short a word makes another name as often as a slip
 	}
 	return s
@@ -237,6 +238,18 @@ func umlauted(a, b string) bool {
 		}
 	}
 	return i == len(a) && j == len(b)
+}
+
+// anagrams reports whether two words that differ by slips have the same letters in another order.
+func anagrams(a, b string) bool {
+	if len(a) != len(b) || letters(a) != letters(b) {
+		return false
+	}
+	sum := 0
+	for i := range len(a) {
+		sum += int(a[i]) - int(b[i])
+	}
+	return sum == 0
 }
 
 // swapped reports whether two words of one length differ by two neighbouring letters changing places.

@@ -49,21 +49,81 @@ func TestRank(t *testing.T) {
 		}
 	}
 	fmt.Fprintf(&out, "first of %d: %d\n", known, right)
-	golden := filepath.Join("testdata", "rank", "golden.txt")
+	golden(t, filepath.Join("testdata", "rank", "golden.txt"), out.String())
+	if right < known-1 {
+		t.Errorf("%d of %d found first", right, known)
+	}
+}
+
+// golden compares a text with a file, or writes it there when asked to.
+func golden(t *testing.T, file, got string) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile(golden, []byte(out.String()), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(golden)
+	want, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := out.String(); got != string(want) {
-		t.Errorf("the ranking has changed; if that is right, run go test ./internal/match -run TestRank -update\n%s", got)
+	if got != string(want) {
+		t.Errorf("%s has changed; if that is right, run go test ./internal/match -run %s -update\n%s", file, t.Name(), got)
 	}
-	if right < known-1 {
-		t.Errorf("%d of %d found first", right, known)
+}
+
+// TestJudgeGolden judges one pair of each class of likeness and difference, and compares the verdicts and all they rest on with a golden
+// file. A verdict that is not the one wanted is marked; there may be few, and no more.
+func TestJudgeGolden(t *testing.T) {
+	f, err := os.Open(filepath.Join("testdata", "judge", "cases.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := Default()
+	var out strings.Builder
+	wrong := 0
+	for _, cells := range rows[1:] {
+		get := func(c string) string {
+			i := slices.Index(rows[0], c)
+			if i < 0 {
+				return ""
+			}
+			return cells[i]
+		}
+		side := func(s string) Record {
+			r := Record{ID: s, Names: []string{get("name" + s)}, Country: get("country" + s), City: get("city" + s), TaxID: get("tax_id" + s)}
+			if d := get("domain" + s); d != "" {
+				r.Domains = []string{d}
+			}
+			if p := get("parent" + s); p != "" {
+				r.ParentNames = []string{p}
+			}
+			return r
+		}
+		j := m.Judge(m.Prepare(side("_a")), m.Prepare(side("_b")))
+		mark := ""
+		if want := get("want"); string(j.Verdict) != want {
+			mark = " instead of " + want
+			wrong++
+		}
+		fmt.Fprintf(&out, "%s: %s / %s\n    %s %.2f%s\n", get("class"), get("name_a"), get("name_b"), j.Verdict, j.Probability, mark)
+		for _, e := range j.Evidence {
+			fmt.Fprintf(&out, "    %+6.2f %s: %s", e.Weight, e.Term, e.Text)
+			if e.Value != "" {
+				fmt.Fprintf(&out, " (%s)", e.Value)
+			}
+			out.WriteByte('\n')
+		}
+	}
+	fmt.Fprintf(&out, "as wanted: %d of %d\n", len(rows)-1-wrong, len(rows)-1)
+	golden(t, filepath.Join("testdata", "judge", "golden.txt"), out.String())
+	if wrong > len(rows)/12 {
+		t.Errorf("%d of %d verdicts are not the ones wanted", wrong, len(rows)-1)
 	}
 }
 

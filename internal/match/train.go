@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"slices"
+	"sync"
 )
 
 // Trainer fits a model's weights to labelled searches and pairs. It is used offline; what it returns is weights.json.
@@ -23,7 +24,6 @@ type sample struct {
 	weight float64
 	group  int // of the search; a pair has one of its own
 	fold   int
-	odds   float64
 }
 
 // labelled is one search with its answer: the vectors of all candidates.
@@ -58,7 +58,7 @@ func (t *Trainer) Spelling(x *Index, q Record, truth string, weight float64) lab
 	l := t.look(x, q, truth, weight)
 	for i, v := range l.v {
 		if i < trainedCandidates || i == l.truth {
-			t.samples = append(t.samples, sample{v, indicate(i == l.truth), weight, t.groups, l.fold, 0})
+			t.samples = append(t.samples, sample{v, indicate(i == l.truth), weight, t.groups, l.fold})
 		}
 	}
 	t.groups++
@@ -111,7 +111,7 @@ func (t *Trainer) look(x *Index, q Record, truth string, weight float64) labelle
 func (t *Trainer) Pair(a, b Record, same bool, weight float64) {
 	var e evidence
 	t.m.compare(t.m.Prepare(a), t.m.Prepare(b), nil, &e)
-	t.samples = append(t.samples, sample{e.v, indicate(same), weight, t.groups, t.groups % folds, 0})
+	t.samples = append(t.samples, sample{e.v, indicate(same), weight, t.groups, t.groups % folds})
 	t.groups++
 }
 
@@ -126,7 +126,7 @@ var assigned = map[feature]float64{
 // signs keep weights on the side of reason where the data are thin: 1 may only speak for, -1 only against.
 var signs = map[feature]float64{
 	fDice: 1, fCoverMin: 1, fRare: 1, fSquash: 1, fSquashHigh: 1, fSquashNear: 1, fTrigram: 1, fExact: 1, fExactMass: 1, fCutShort: 1, fFuzzy: -1,
-	fMissQuery: -1, fMissRecord: -1, fMissBoth: -1, fLost: -1, fNumberClash: -1, fNumberOne: -1, fPlaces: -1, fFormSame: 1, fFormOther: -1, fFormEqual: 1, fWritten: 1, fOrder: -1,
+	fMissQuery: -1, fMissRecord: -1, fMissBoth: -1, fLost: -1, fNumberClash: -1, fNumberOne: -1, fPlaces: -1, fFormSame: 1, fFormOther: -1, fFormEqual: 1, fWritten: 1, fBegins: 1, fOrder: -1,
 	fCountrySame: 1, fCountryOther: -1, fRegionSame: 1, fRegionOther: -1, fCitySame: 1, fCityNear: 1, fCityOther: -1, fDiceCity: 1, fSquashCity: 1,
 	fPostalSame: 1, fPostalNear: 1, fPostalOther: -1, fDomainSame: 1, fDomainDice: 1, fDomainOther: -1,
 }
@@ -135,11 +135,13 @@ var signs = map[feature]float64{
 // candidates of the searches, and returns weights.json. It is deterministic.
 func (t *Trainer) Fit(version int, fitted string) ([]byte, error) {
 	w := weights{Version: version, Fitted: fitted, Features: map[string]float64{}}
-	w.Bias = t.regress(&w.vector, -1)
 	var without [folds]weights
+	var wg sync.WaitGroup
+	wg.Go(func() { w.Bias = t.regress(&w.vector, -1) })
 	for i := range without {
-		without[i].Bias = t.regress(&without[i].vector, i)
+		wg.Go(func() { without[i].Bias = t.regress(&without[i].vector, i) })
 	}
+	wg.Wait()
 	t.calibrate(&w, &without)
 	w.Relation = t.fitKin()
 	for f, info := range featureInfo {
@@ -170,10 +172,12 @@ func (t *Trainer) regress(w *vector, but int) (bias float64) {
 		}
 	}
 	var mean, square [featureCount + 1]float64
+	var each []float64
 	for round := 1; round <= rounds; round++ {
 		var gradient [featureCount + 1]float64
 		for from, to := 0, 0; from < len(t.samples); from = to {
 			odds := 1.0 // of nobody
+			each = each[:0]
 			if t.samples[from].fold == but {
 				to = from + 1
 				continue
@@ -186,12 +190,12 @@ func (t *Trainer) regress(w *vector, but int) (bias float64) {
 						z += v * w[f]
 					}
 				}
-				s.odds = math.Exp(min(z, 30))
-				odds += s.odds
+				each = append(each, math.Exp(min(z, 30)))
+				odds += each[to-from]
 			}
 			for i := range t.samples[from:to] {
 				s := &t.samples[from+i]
-				d := s.weight * (s.odds/odds - s.y)
+				d := s.weight * (each[i]/odds - s.y)
 				for f, v := range s.v {
 					if v != 0 {
 						gradient[f] += d * v

@@ -146,8 +146,8 @@ func (c curve) at(z float64) float64 {
 	return a[1] + float64((z-a[0])*(b[1]-a[1])/(b[0]-a[0]))
 }
 
-// kindOf says what a pair's likeness rests on: the scripts of the names, and the most telling field besides that both records
-// have. The same log-odds are worth more or less by it. Two records side by side are of no kind: what searches find says little of what
+// kindOf says what a pair's likeness rests on: the scripts of the names, and whether both records have an identifier or a
+// domain, a place, or neither. The same log-odds are worth more or less by it. Two records side by side are of no kind: what searches find says little of what
 // people put there.
 func kindOf(e *evidence, in setting) string {
 	if in == sideBySide {
@@ -158,12 +158,8 @@ func kindOf(e *evidence, in setting) string {
 	switch {
 	case v[fTaxSame]+v[fTaxOther]+v[fDUNSSame]+v[fDUNSOther]+v[fLEISame]+v[fLEIOther]+v[fDomainSame]+v[fDomainOther] > 0:
 		fields = "identifier"
-	case v[fPostalSame]+v[fPostalNear]+v[fPostalOther]+v[fStreetSame]+v[fStreetOther] > 0:
-		fields = "postal_code"
-	case v[fCitySame]+v[fCityNear]+v[fCityOther] > 0:
-		fields = "city"
-	case v[fCountrySame]+v[fCountryOther]+v[fRegionSame]+v[fRegionOther] > 0:
-		fields = "country"
+	case v[fCountrySame]+v[fCountryOther]+v[fRegionSame]+v[fRegionOther]+v[fCitySame]+v[fCityNear]+v[fCityOther] > 0:
+		fields = "place"
 	}
 	script := "latin"
 	switch a, b := isLatin(e.a.display), isLatin(e.b.display); {

@@ -23,7 +23,7 @@ import (
 )
 
 func main() {
-	perSet := flag.Int("n", 12000, "searches to learn from in each set")
+	perSet := flag.Int("n", 6000, "searches to learn from in each set")
 	version := flag.Int("version", 1, "version to write")
 	flag.Parse()
 	if flag.NArg() != 2 {
@@ -99,7 +99,7 @@ func fit(data, out string, perSet, version int) error {
 		}
 		learn(with, 1)
 		learn(without, float64(len(with))/float64(max(1, len(without))))
-		for range perSet / 8 {
+		for range perSet / 4 {
 			a := accounts[rng.IntN(len(accounts))]
 			q := a.Record
 			q.Names = []string{misspell(rng, q.Names[0])}
