@@ -319,6 +319,15 @@ func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 			}
 		}
 	}
+	if left > 0 && right > 0 && left+right > 2 {
+		for _, w := range []float64{m.joinedNearly(a, b, &usedA, &usedB, &left, &right, &rare, note),
+			m.joinedNearly(b, a, &usedB, &usedA, &right, &left, &rare, func(x, y string, s float64) { note(y, x, s) })} {
+			if w > 0 {
+				shared += w
+				differing = true
+			}
+		}
+	}
 	for left > 0 && right > 0 {
 		bi, bj, best, sim := -1, -1, 0.0, 0.0
 		for i := range a.words {
@@ -458,6 +467,37 @@ func (m *Model) joined(a, b *name, usedA, usedB *[maxWords]bool, left, right int
 		}
 	}
 	return left, right
+}
+
+// joinedNearly pairs two neighbouring words of a with one of b that is both written together but for a slip, and returns the weight
+// shared: whoever parts a word is no better a speller.
+func (m *Model) joinedNearly(a, b *name, usedA, usedB *[maxWords]bool, left, right *int, rare *float64, note func(x, y string, sim float64)) (shared float64) {
+	for i := 0; i+1 < len(a.words) && *left > 1; i++ {
+		x, y := &a.words[i], &a.words[i+1]
+		if usedA[i] || usedA[i+1] || (x.kind|y.kind)&(number|pairOf) != 0 {
+			continue
+		}
+		for j := range b.words {
+			t := &b.words[j]
+			n := len(x.text) + len(y.text)
+			if usedB[j] || t.kind != 0 || n < slipLetters || n-len(t.text) > 2 || len(t.text)-n > 2 || x.text[0] != t.text[0] {
+				continue
+			}
+			s := similarity(&word{text: x.text + y.text}, t, false)
+			if s < 0.7 {
+				continue
+			}
+			usedA[i], usedA[i+1], usedB[j] = true, true, true
+			*left -= 2
+			*right--
+			w := min(x.weight+y.weight, t.weight)
+			shared += s * s * (x.weight + y.weight + t.weight) / 2
+			*rare = max(*rare, s*w)
+			note(x.text+" "+y.text, t.text, s)
+			break
+		}
+	}
+	return shared
 }
 
 // initialsLikeness is how alike a word is to the words it is the initials of, beside other words that agree.

@@ -209,6 +209,7 @@ func TestJudge(t *testing.T) {
 		{Record{Names: []string{"Danaher"}}, Record{Names: []string{"Danaos"}}, deal.Different},
 		{Record{Names: []string{"Carlyle Partners VII LP"}}, Record{Names: []string{"Carlyle Partners VIII LP"}}, deal.Related},
 		{Record{Names: []string{"Cisco"}}, Record{Names: []string{"Sysco"}}, deal.Different},
+		{Record{Names: []string{"Nord-Zuker GmbH"}, Country: "DE", City: "Kiel"}, Record{Names: []string{"Nordzucker GmbH"}, Country: "DE", City: "Kiel"}, deal.Same},
 		// An identifier outweighs a name that was changed.
 		{Record{Names: []string{"Facebook Inc"}, TaxID: "20-1665019", Country: "US"}, Record{Names: []string{"Meta Platforms Inc"}, TaxID: "201665019", Country: "US"}, deal.Review},
 		// A named parent is a relation however the rest compares.

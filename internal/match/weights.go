@@ -147,10 +147,10 @@ func (c curve) at(z float64) float64 {
 }
 
 // kindOf says what a pair's likeness rests on: the scripts of the names, and whether both records have an identifier or a
-// domain, a place, or neither. The same log-odds are worth more or less by it. Two records side by side are of no kind: what searches find says little of what
-// people put there.
+// domain, a place, or neither. The same log-odds are worth more or less by it. Only the best of a search is of a kind, for that is what the
+// calibrations were learnt from: it says little of what people put side by side, or of one registration among many of a customer.
 func kindOf(e *evidence, in setting) string {
-	if in == sideBySide {
+	if in != ranked {
 		return ""
 	}
 	v := &e.v
