@@ -49,7 +49,7 @@ func policyPage(v *visit) (view, error) {
 	}
 	out.doc = docs[at]
 	out.live = out.doc.Status == deal.DocumentLive
-	if out.p, err = policy.Compile([]byte(out.doc.Body)); err != nil {
+	if out.p, err = policy.CompileSaved([]byte(out.doc.Body), out.doc.Holidays); err != nil {
 		out.p, out.unread = nil, err.Error()
 	} else {
 		out.settings = policySettings(out.p)

@@ -58,6 +58,8 @@ type caseRow struct {
 	clock    clock
 	why      sentence
 	outcome  string
+	waits    string // for whom it waits, but for a decision
+	others   bool   // others decide it than who looks
 }
 
 // cases reads the cases of a filter, at most maxCases.
@@ -118,8 +120,15 @@ func (v *visit) assigned(c deal.Case, to string) bool {
 		return c.Assignee != "" && c.Assignee == v.key.PersonID
 	case "none":
 		return c.Assignee == ""
+	case "able":
+		return v.decides(&c)
 	}
 	return c.Assignee == to
+}
+
+// decides reports whether who looks may decide the case.
+func (v *visit) decides(c *deal.Case) bool {
+	return v.key.PersonID != "" && v.may(doers...) && v.d.engine.MayDecide(c, v.actor())
 }
 
 func queuePage(v *visit) (view, error) {
@@ -170,7 +179,7 @@ func queuePage(v *visit) (view, error) {
 				dues[d]++
 			}
 		}
-		for _, a := range []string{"me", "none"} {
+		for _, a := range []string{"me", "none", "able"} {
 			if in && due && v.assigned(c, a) {
 				whose[a]++
 			}
@@ -195,6 +204,9 @@ func queuePage(v *visit) (view, error) {
 			choice{"Nobody's", choose("assignee", "none"), whose["none"], true, q.Get("assignee") == "none"})
 		if v.key.PersonID != "" {
 			out.whose = append(out.whose, choice{"Mine", choose("assignee", "me"), whose["me"], true, q.Get("assignee") == "me"})
+			if v.may(doers...) {
+				out.whose = append(out.whose, choice{"For me to decide", choose("assignee", "able"), whose["able"], true, q.Get("assignee") == "able"})
+			}
 		}
 	}
 	if out.open {
@@ -268,8 +280,20 @@ func (v *visit) caseRow(c deal.Case) (caseRow, error) {
 	if err != nil {
 		return caseRow{}, err
 	}
-	return caseRow{c: c, href: Root + "/cases/" + c.ID, customer: r.Filing.Customer.Name, place: place(&r.Filing.Customer), partner: v.partner(r.Filing.PartnerID),
-		amount: money(r.Filing.Amount), lines: lines(r.Filing.Lines()), assignee: v.person(c.Assignee), clock: v.clock(c.OpenedAt, c.DueAt), why: why, outcome: words(c.Outcome)}, nil
+	row := caseRow{c: c, href: Root + "/cases/" + c.ID, customer: r.Filing.Customer.Name, place: place(&r.Filing.Customer), partner: v.partner(r.Filing.PartnerID),
+		amount: money(r.Filing.Amount), lines: lines(r.Filing.Lines()), assignee: v.person(c.Assignee), clock: v.clock(c.OpenedAt, c.DueAt), why: why, outcome: title(came(&c))}
+	switch {
+	case c.Status != deal.CaseOpen:
+		return row, nil
+	case c.Proposal != nil:
+		row.waits = "proposed: a second person confirms"
+	case !c.PausedAt.IsZero():
+		row.waits = "the partner was asked"
+	case !c.SnoozedUntil.IsZero():
+		row.waits = "put off until " + v.at(c.SnoozedUntil).text
+	}
+	row.others = v.key.PersonID != "" && v.may(doers...) && !v.decides(&c)
+	return row, nil
 }
 
 // place says where a customer is.

@@ -59,15 +59,32 @@ func registrationsPage(v *visit) (view, error) {
 		out.next = to("after", rs[len(rs)-1].ID)
 	}
 	for i := range rs {
-		out.rows = append(out.rows, v.registrationRow(&rs[i]))
+		row := v.registrationRow(&rs[i])
+		if rs[i].Status == deal.StatusRouted {
+			_, d, _, err := v.d.engine.Registration(v.ctx(), rs[i].ID)
+			if err != nil {
+				return view{}, err
+			}
+			row.status = statusWords(&rs[i], &d)
+		}
+		out.rows = append(out.rows, row)
 	}
 	return view{title: "Registrations", nav: "Registrations", body: registrationsBody(out)}, nil
+}
+
+// statusWords is the status of a registration, of a routed one with what became of it.
+func statusWords(r *deal.Registration, d *deal.Decision) string {
+	s := words(string(r.Status))
+	if r.Status == deal.StatusRouted && d.Route != nil {
+		s += ": " + strings.ReplaceAll(string(d.Route.Disposition), "_", "-")
+	}
+	return s
 }
 
 func (v *visit) registrationRow(r *deal.Registration) registrationRow {
 	status := r.StatusAt(v.now)
 	row := registrationRow{href: Root + "/registrations/" + r.ID, number: r.Number, customer: r.Filing.Customer.Name, place: place(&r.Filing.Customer), partner: v.partner(r.Filing.PartnerID),
-		amount: money(r.Filing.Amount), lines: lines(r.Filing.Lines()), status: words(string(status)), tone: tone(status), received: v.at(r.ReceivedAt)}
+		amount: money(r.Filing.Amount), lines: lines(v.claimed(r)), status: words(string(status)), tone: tone(status), received: v.at(r.ReceivedAt)}
 	if p := r.Protection; p != nil {
 		row.until = v.lastDay(p.EndsAt)
 	}
@@ -85,6 +102,7 @@ type registrationView struct {
 	received    instant
 	from, until instant
 	held        bool
+	lines       string // that it is for now
 	account     string // whom it was resolved to, with its page
 	accountHref string
 	resolution  string
@@ -108,6 +126,7 @@ type decisionView struct {
 	territory territoryView
 	evidence  []comparison
 	current   bool
+	said      string // why, for staff
 }
 
 func registrationPage(v *visit) (view, error) { return v.showRegistration(attempt{}) }
@@ -120,7 +139,8 @@ func (v *visit) showRegistration(a attempt) (view, error) {
 		return view{}, err
 	}
 	out := registrationView{r: r, status: words(string(r.Status)), tone: tone(r.Status), partner: v.partner(r.Filing.PartnerID), distributor: v.partner(r.Filing.DistributorID),
-		amount: money(r.Filing.Amount), received: v.at(r.ReceivedAt), told: d.Texts.Partner, filed: v.filed(&r), words: v.filedWords(&r)}
+		amount: money(r.Filing.Amount), received: v.at(r.ReceivedAt), told: d.Texts.Partner, lines: lines(v.claimed(&r)), filed: v.filed(&r), words: v.filedWords(&r)}
+	out.status = statusWords(&r, &d)
 	if p := cmp.Or(r.Protection, r.Hold); p != nil {
 		out.from, out.until, out.held = v.at(p.StartsAt), v.lastDay(p.EndsAt), r.HoldsAt(v.now)
 	}
@@ -137,20 +157,13 @@ func (v *visit) showRegistration(a attempt) (view, error) {
 	for _, b := range d.Benefits {
 		out.terms = append(out.terms, fact{title(words(b.Name)), b.Value})
 	}
-	all, err := v.d.engine.Decisions(ctx, r.ID)
+	due, err := v.due(&r, &d)
 	if err != nil {
 		return view{}, err
 	}
-	for i := len(all) - 1; i >= 0; i-- {
-		x := decisionView{d: all[i], at: v.at(all[i].At), outcome: title(outcome(&all[i])), rules: v.rules(&all[i]), territory: v.territory(all[i].Territory, all[i].Plan), current: all[i].ID == d.ID}
-		if x.current {
-			if x.evidence, err = v.comparisons(&r, &all[i]); err != nil {
-				return view{}, err
-			}
-		}
-		out.decisions = append(out.decisions, x)
-	}
-	if out.claims, err = v.claimsAround(&r, &d); err != nil {
+	out.terms = append(out.terms, due...)
+	all, err := v.d.engine.Decisions(ctx, r.ID)
+	if err != nil {
 		return view{}, err
 	}
 	subjects := []string{r.ID}
@@ -161,9 +174,59 @@ func (v *visit) showRegistration(a attempt) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	out.timeline = v.timeline(events)
-	out.moves = v.moves(&r, a)
+	out.timeline = v.timeline(events, nil)
+	for i := len(all) - 1; i >= 0; i-- {
+		x := decisionView{d: all[i], at: v.at(all[i].At), outcome: title(outcome(&all[i])), rules: v.rules(&all[i]), territory: v.territory(all[i].Territory, all[i].Plan), current: all[i].ID == d.ID}
+		if x.current {
+			if x.evidence, err = v.comparisons(&r, &all[i]); err != nil {
+				return view{}, err
+			}
+		}
+		x.said = x.d.Texts.Internal
+		if rl := x.d.Ruling; rl != nil {
+			x.outcome, x.said = title(ruled(rl)), "Decided in place of the rules."
+			for k := range events {
+				if h := &events[k]; h.Decision != nil && h.Decision.ID == x.d.ID {
+					x.said = "Decided by " + v.doer(h.By) + ", in place of the rules: " + cmp.Or(h.Text, words(rl.Cause))
+				}
+			}
+		}
+		out.decisions = append(out.decisions, x)
+	}
+	if out.claims, err = v.claimsAround(&r, &d); err != nil {
+		return view{}, err
+	}
+	out.moves = v.moves(&r, d.Terms, out.claims, a)
 	return view{status: a.status, title: r.Filing.Customer.Name + ", " + r.Number, nav: "Registrations", body: registrationBody(out)}, nil
+}
+
+// due says what is waited for, what has come of it, and into what the registration was merged.
+func (v *visit) due(r *deal.Registration, d *deal.Decision) (out []fact, err error) {
+	switch {
+	case r.Status == deal.StatusReturned && !r.AnswerBy.IsZero():
+		out = append(out, fact{"To be completed by", v.at(r.AnswerBy).text + map[string]string{"escalate": ", else people look at it"}[r.OnSilence]})
+	case r.Status == deal.StatusConditional && d.Terms.Offered() != nil:
+		out = append(out, fact{"To be accepted by", v.at(r.Protection.EndsAt).text + ", else who is next in line gets it"})
+	}
+	for _, f := range r.Fulfil {
+		text := "not there"
+		if !f.MetAt.IsZero() {
+			text = "there since " + v.day(f.MetAt).text
+		}
+		out = append(out, fact{title(words(f.Need)), text})
+	}
+	if earned := r.Earned(); earned != nil && (r.Status == deal.StatusWon || r.Status == deal.StatusExpired) {
+		out = append(out, fact{"Benefits", map[bool]string{true: "earned", false: "not earned"}[*earned]})
+	}
+	if r.Status != deal.StatusMerged {
+		return out, nil
+	}
+	m, err := v.d.engine.LastMove(v.ctx(), r)
+	if err != nil || m == nil || m.Into == "" {
+		return out, err
+	}
+	into, err := v.store().Registration(v.ctx(), m.Into)
+	return append(out, fact{"Merged into", into.Number + " of " + v.partner(into.Filing.PartnerID)}), err
 }
 
 // terms says what a protection promises.
@@ -195,10 +258,11 @@ func terms(t *deal.Terms) []fact {
 		out = append(out, fact{"Within " + count(m.Days, "day", "days"), words(m.Need)})
 	}
 	if c := t.Condition; c != nil {
-		out = append(out, fact{"Conditional on", words(c.Need) + " within " + count(c.Days, "day", "days")})
+		when := map[string]string{deal.WhenPromoted: ", as the line moved up to it"}[c.When]
+		out = append(out, fact{"Conditional on", words(c.Need) + " within " + count(c.Days, "day", "days") + when})
 	}
 	if len(t.Fulfil) > 0 {
-		out = append(out, fact{"Before it ends", strings.Join(t.Fulfil, ", ")})
+		out = append(out, fact{"Before it ends", words(strings.Join(t.Fulfil, ", "))})
 	}
 	if t.Dwell != "" {
 		out = append(out, fact{"Least time to a win", t.Dwell})

@@ -76,7 +76,7 @@ func (e *Engine) Do(ctx context.Context, q Request, id string, do Doing) (deal.C
 				return []addition{a}, err
 			}
 		}
-		_, err = e.submit(ctx, q, apply)
+		_, err = e.submit(ctx, q, apply, id, k.RegistrationID)
 		switch {
 		case errors.Is(err, errMoved):
 			continue
@@ -202,8 +202,17 @@ func (e *Engine) act(id string, do Doing, by deal.Actor, now time.Time) (additio
 	return a, err
 }
 
+// Why a case about a partner's standing is not asked of it, and not opened again.
+const (
+	noQuestion = "the case is about the partner, not about a registration that it could answer to; talk to the partner, and comment what it says"
+	noReopen   = "it is opened by a change of the partner's status"
+)
+
 // asks makes the entry of a question to the partner. The case waits for the answer.
 func (v *view) asks(k deal.Case, n *deal.Note, now time.Time) (addition, error) {
+	if k.Kind == deal.CaseStanding {
+		return addition{}, fmt.Errorf("%w: %s", deal.ErrNotPossible, noQuestion)
+	}
 	if !k.PausedAt.IsZero() {
 		return addition{}, fmt.Errorf("%w: the partner has been asked already, and has until %s", deal.ErrNotPossible, k.AnswerBy.Format(time.RFC3339))
 	}
@@ -248,20 +257,27 @@ func (e *Engine) resolve(k deal.Case, do Doing, by deal.Actor, now time.Time) (a
 	if err := v.mayRule(&k, by, now); err != nil {
 		return addition{}, err
 	}
-	if k.Kind == deal.CaseStanding {
-		return v.standingRuled(k, ruling, by, do.Text, now)
-	}
+	standing := k.Kind == deal.CaseStanding
 	second := k.Proposal != nil && k.Proposal.By.PersonID != by.PersonID && reflect.DeepEqual(k.Proposal.Ruling, ruling)
 	if do.Confirm && !second {
 		return addition{}, fmt.Errorf("%w: who has proposed it cannot confirm it; a second person does", deal.ErrForbidden)
 	}
 	if k.Terms.FourEyes && !second {
 		// What could not be granted now is not proposed: the first person learns it at once.
-		if _, err := e.ruled(&k, ruling, &deal.Move{Event: deal.EventResolve}, by, now); err != nil {
+		var err error
+		if standing {
+			_, err = v.standingRuled(k, ruling, by, do.Text, now)
+		} else {
+			_, err = e.ruled(&k, ruling, &deal.Move{Event: deal.EventResolve}, by, now)
+		}
+		if err != nil {
 			return addition{}, err
 		}
 		k.Proposal = &deal.Proposal{Ruling: ruling, By: by, At: now}
 		return caseEntry(deal.EntryProposed, k, &deal.Note{Text: do.Text})
+	}
+	if standing {
+		return v.standingRuled(k, ruling, by, do.Text, now)
 	}
 	return e.ruled(&k, ruling, &deal.Move{Event: deal.EventResolve, Reason: do.Text}, by, now)
 }
@@ -279,6 +295,8 @@ func (e *Engine) reopening(ctx context.Context, k deal.Case, do Doing, by deal.A
 			return nil, deal.ErrStale
 		case v.cases[k.ID] != nil:
 			return nil, fmt.Errorf("%w: case %s is open", deal.ErrNotPossible, k.ID)
+		case k.Kind == deal.CaseStanding:
+			return nil, fmt.Errorf("%w: %s", deal.ErrNotPossible, noReopen)
 		case !v.holdsVersion(&r) || d.ID != r.DecisionID:
 			return nil, errMoved
 		case r.CaseID != k.ID:
@@ -291,9 +309,10 @@ func (e *Engine) reopening(ctx context.Context, k deal.Case, do Doing, by deal.A
 		again, reg := k, r
 		m := &deal.Move{Event: deal.EventReopen, From: r.Status, To: deal.StatusEscalated, Reason: do.Text, Policy: v.policy.Ref()}
 		reg.Status, reg.Version, reg.EndedAt, reg.KeepsPlace = m.To, v.head.Seq+1, time.Time{}, false
+		reg.AnswerBy, reg.OnSilence, reg.Review, reg.MergedInto = time.Time{}, "", nil, ""
 		again.Status, again.Outcome, again.ResolvedAt, again.RuledBy, again.Ruling, again.Also, again.Version = deal.CaseOpen, "", time.Time{}, "", nil, nil, reg.Version
 		again.AcknowledgedAt, again.AcknowledgeBy = time.Time{}, after(set, now, k.Terms.Acknowledge)
-		startClock(&again, set, now)
+		startClock(&again, after(set, now, again.Terms.Decide), now)
 		answer, err := canonical(AnswerFor(&reg, &d, &again, now))
 		if err != nil {
 			return nil, err
@@ -340,9 +359,26 @@ func orAuthority(k *deal.Case) string {
 // mayRule reports why a key may not decide the case: deal.ErrForbidden, in words. Roles and queues say who works a case, the
 // authority who decides it, the amount up to what; nobody decides on their own business, or twice.
 func (v *view) mayRule(k *deal.Case, by deal.Actor, now time.Time) error {
-	no := func(format string, args ...any) error {
-		return fmt.Errorf("%w: %s", deal.ErrForbidden, fmt.Sprintf(format, args...))
+	if err := v.mayDecide(k, by, now); err != nil || by.Role == "admin" {
+		return err
 	}
+	need := k.Terms.Queue
+	if k.Terms.Authority != "" {
+		need = k.Terms.Authority
+	}
+	if !slices.ContainsFunc(v.stands(by.PersonID, now), func(p *deal.Person) bool { return slices.Contains(p.Queues, need) }) {
+		return no("this case needs the authority %s, and the queues of %s do not have it", need, by.PersonID)
+	}
+	return nil
+}
+
+func no(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", deal.ErrForbidden, fmt.Sprintf(format, args...))
+}
+
+// mayDecide is mayRule without the queue: whoever decides on a claim is a person, decides neither on their own business nor twice, and
+// has the authority for the amount.
+func (v *view) mayDecide(k *deal.Case, by deal.Actor, now time.Time) error {
 	if !slices.Contains(deal.EventRules[deal.EventResolve].Roles, by.Role) {
 		return no("a key of role %s cannot decide a case", by.Role)
 	}
@@ -362,15 +398,8 @@ func (v *view) mayRule(k *deal.Case, by deal.Actor, now time.Time) error {
 		return nil
 	}
 	stands := v.stands(by.PersonID, now)
-	need := k.Terms.Queue
-	if k.Terms.Authority != "" {
-		need = k.Terms.Authority
-	}
-	if !slices.ContainsFunc(stands, func(p *deal.Person) bool { return slices.Contains(p.Queues, need) }) {
-		return no("this case needs the authority %s, and the queues of %s do not have it", need, by.PersonID)
-	}
 	for _, id := range k.Members() {
-		r := v.claims[id]
+		r := v.runs(id)
 		if r == nil {
 			continue
 		}
@@ -397,7 +426,7 @@ func (v *view) covers(limit, amount deal.Money, now time.Time) bool {
 // interest returns what the person owns that competes with a registration of the case, or nothing.
 func (v *view) interest(k *deal.Case, person string) string {
 	for _, id := range k.Members() {
-		if r := v.claims[id]; r != nil {
+		if r := v.runs(id); r != nil {
 			for _, c := range v.competes(r) {
 				if c.owner == person {
 					return c.what
@@ -455,6 +484,12 @@ type May struct {
 	Also string `json:"also,omitempty"` // what else is needed
 }
 
+// MayDecide reports whether the actor may decide the case now, as far as may says: a queue marks what is for others.
+func (e *Engine) MayDecide(k *deal.Case, by deal.Actor) bool {
+	now := e.now()
+	return read(e, func(v *view) bool { return v.mayRule(k, by, now) == nil })
+}
+
 // may lists what the key may do to the case.
 func (v *view) may(k *deal.Case, by deal.Actor, now time.Time) []May {
 	out := make([]May, len(Acts))
@@ -468,6 +503,10 @@ func (v *view) may(k *deal.Case, by deal.Actor, now time.Time) []May {
 			m.Why = "it is open"
 		case act != ActReopen && !open:
 			m.Why = "it is resolved: " + k.Outcome
+		case act == ActReopen && k.Kind == deal.CaseStanding:
+			m.Why = noReopen
+		case act == ActAsk && k.Kind == deal.CaseStanding:
+			m.Why = noQuestion
 		case act == ActAcknowledge && !k.AcknowledgedAt.IsZero():
 			m.Why = "it was acknowledged at " + k.AcknowledgedAt.Format(time.RFC3339)
 		case act == ActAsk && !k.PausedAt.IsZero():

@@ -22,7 +22,7 @@ import (
 func newCase(id, kind string, r *deal.Registration, terms deal.CaseTerms, set policy.Settings, now time.Time, seq uint64) deal.Case {
 	k := deal.Case{ID: id, Kind: kind, RegistrationID: r.ID, PartnerID: r.Filing.PartnerID, Status: deal.CaseOpen, Terms: terms, OpenedAt: now, Version: seq}
 	k.AcknowledgeBy = after(set, now, terms.Acknowledge)
-	startClock(&k, set, now)
+	startClock(&k, after(set, now, terms.Decide), now)
 	return k
 }
 
@@ -38,14 +38,38 @@ func after(set policy.Settings, now time.Time, term string) time.Time {
 	return t.UTC()
 }
 
-// startClock gives a case its time to decide, from now. A term of no length is none.
-func startClock(k *deal.Case, set policy.Settings, now time.Time) {
-	k.DueAt, k.WarnAt, k.Overdue = after(set, now, k.Terms.Decide), time.Time{}, false
+// startClock gives a case its time to decide, from now until due. A term of no length is none.
+func startClock(k *deal.Case, due, now time.Time) {
+	k.DueAt, k.WarnAt, k.Overdue = due, time.Time{}, false
 	if !k.DueAt.After(now) {
 		k.DueAt = time.Time{}
 		return
 	}
 	k.WarnAt = now.Add(k.DueAt.Sub(now) * 3 / 4).Truncate(time.Microsecond)
+}
+
+// resume lets the clocks of a case that waited for the partner run on, as of an instant.
+func (v *view) resume(k *deal.Case, at time.Time) {
+	cal := v.policy.Settings().Calendar
+	k.Resume(func(t time.Time) time.Time {
+		return cal.Later(t, k.PausedAt, at, k.Terms.Decide).Truncate(time.Microsecond)
+	})
+}
+
+// paused returns the clock of the case of r, which stands still from now on because r is returned; nil when it has none, or it has run out.
+func (v *view) paused(r *deal.Registration, now time.Time) *deal.ReviewClock {
+	k := v.cases[r.CaseID]
+	switch {
+	case k == nil || k.Kind != deal.CaseEscalation:
+		return nil
+	case k.RegistrationID != r.ID:
+		return r.Review
+	}
+	own := *k
+	if v.resume(&own, now); own.Overdue || !own.DueAt.After(now) {
+		return nil
+	}
+	return &deal.ReviewClock{DueAt: own.DueAt, Decide: own.Terms.Decide}
 }
 
 // caseID names the case that a decision opens. A partner whose registration joined another's case reads the name its own would
@@ -73,6 +97,7 @@ func (v *view) file(r *deal.Registration, d *deal.Decision, now time.Time) (k de
 		return k, true
 	}
 	k = newCase(caseID(d.ID), deal.CaseEscalation, r, *d.Case, v.policy.Settings(), now, d.Sequence)
+	startClock(&k, d.DueAt, now) // which may be sooner: what was returned out of a case comes back with the time it had
 	k.ReasonCodes, k.Conflicts, k.Summary = d.ReasonCodes, kindsOf(d.Conflicts), d.Texts.Internal
 	return k, false
 }
@@ -100,7 +125,7 @@ func (v *view) left(r *deal.Registration, outcome deal.Status, now time.Time, se
 		k.Also = slices.DeleteFunc(slices.Clone(k.Also), func(id string) bool { return id == r.ID })
 		return k, nil
 	}
-	k.Resume(now) // nobody waits for the partner's answer any more
+	v.resume(k, now) // nobody waits for the partner's answer any more
 	k.Status, k.Outcome, k.ResolvedAt, k.Proposal = deal.CaseResolved, string(outcome), now, nil
 	return k, k.Also
 }
@@ -128,9 +153,31 @@ func (v *view) popClock(now time.Time) *deal.Case {
 	return nil
 }
 
-// ring writes what follows for the cases whose clocks have run out. Each step puts its clock off, or stops it, so it ends.
+// dueCase returns the open case with the id if a clock of it has run out at now and nobody is about to write what follows; else nil.
+func (v *view) dueCase(id string, now time.Time) *deal.Case {
+	if !v.lapsed(id, now) || slices.Contains(v.ticking, id) {
+		return nil
+	}
+	return v.cases[id]
+}
+
+// lapsed reports whether there is an open case with the id of which a clock has run out.
+func (v *view) lapsed(id string, now time.Time) bool {
+	k := v.cases[id]
+	if k == nil {
+		return false
+	}
+	at := k.NextClock()
+	return !at.IsZero() && !now.Before(at)
+}
+
+// ring writes what follows for cases whose clocks have run out, the first first: about endsAtOnce of them.
 func (e *Engine) ring(b *store.Batch, now time.Time) error {
-	for k := e.view.popClock(now); k != nil; k = e.view.popClock(now) {
+	for range endsAtOnce {
+		k := e.view.popClock(now)
+		if k == nil {
+			break
+		}
 		if err := e.tick(b, *k, now); err != nil {
 			return err
 		}
@@ -138,8 +185,10 @@ func (e *Engine) ring(b *store.Batch, now time.Time) error {
 	return nil
 }
 
-// tick writes what follows from the clock of k that ran out first.
+// tick writes what follows from the clock of k that ran out first. It puts that clock off, or stops it.
 func (e *Engine) tick(b *store.Batch, k deal.Case, now time.Time) error {
+	e.view.ticking = append(e.view.ticking, k.ID)
+	defer func() { e.view.ticking = e.view.ticking[:len(e.view.ticking)-1] }()
 	at := k.NextClock()
 	set := e.view.policy.Settings()
 	k.Version = b.NextSeq()
@@ -149,21 +198,27 @@ func (e *Engine) tick(b *store.Batch, k deal.Case, now time.Time) error {
 		kind, k.SnoozedUntil = deal.EntryWoken, time.Time{}
 	case !k.PausedAt.IsZero():
 		kind = deal.EntryUnanswered
-		k.Resume(at) // not now: whoever is late to notice gives nobody more time
+		e.view.resume(&k, at) // not now: whoever is late to notice gives nobody more time
 	case at.Equal(k.AcknowledgeBy):
 		kind, k.AcknowledgeBy = deal.EntryUnacknowledged, time.Time{}
 	case at.Equal(k.WarnAt):
 		kind, k.WarnAt = deal.EntryWarned, time.Time{}
 	default:
-		done, err := e.silence(b, k, now)
+		done, err := e.silence(b, k.ID, now)
 		if done || err != nil {
 			return err
 		}
+		open := e.view.cases[k.ID]
+		if open == nil {
+			return nil
+		}
+		k = *open // others may have joined it meanwhile
+		k.Version = b.NextSeq()
 		if up := k.Terms.EscalateTo; up != "" && up != k.Terms.Queue {
 			kind = deal.EntryRaised
 			k.Terms.Queue, k.Terms.Authority, k.Assignee, k.Proposal = up, up, "", nil
 			k.Raised++
-			startClock(&k, set, now)
+			startClock(&k, after(set, now, k.Terms.Decide), now)
 		} else {
 			kind, k.Overdue = deal.EntryOverdue, true
 		}
@@ -178,7 +233,8 @@ func (e *Engine) tick(b *store.Batch, k deal.Case, now time.Time) error {
 
 // silence decides a case as the policy says when nobody has. It reports false when that is to send it up, or when what it would
 // grant cannot be granted.
-func (e *Engine) silence(b *store.Batch, k deal.Case, now time.Time) (bool, error) {
+func (e *Engine) silence(b *store.Batch, id string, now time.Time) (bool, error) {
+	k := e.view.cases[id]
 	ruling := deal.Ruling{RegistrationID: k.RegistrationID, Cause: deal.CauseSilence}
 	switch k.Terms.OnSilence {
 	case "grant":
@@ -189,7 +245,11 @@ func (e *Engine) silence(b *store.Batch, k deal.Case, now time.Time) (bool, erro
 		return false, nil
 	}
 	a, err := e.byItself(b, now, func(now time.Time) (addition, error) {
-		return e.ruled(&k, ruling, &deal.Move{Event: deal.EventSilence}, deal.System, now)
+		open := e.view.cases[id]
+		if open == nil {
+			return addition{}, errNoCase(id)
+		}
+		return e.ruled(open, ruling, &deal.Move{Event: deal.EventSilence}, deal.System, now)
 	})
 	if errors.Is(err, errBatch) {
 		return false, err
@@ -213,6 +273,29 @@ func (e *Engine) byItself(b *store.Batch, now time.Time, write func(now time.Tim
 	a := additions[0]
 	a.entry.At, a.entry.Actor = now, deal.System
 	return a, nil
+}
+
+// uncompleted decides what was returned and was not completed in time, as the policy says of silence.
+func (e *Engine) uncompleted(b *store.Batch, id string, now time.Time) error {
+	r := e.view.runs(id)
+	if r == nil || r.Status != deal.StatusReturned || now.Before(r.AnswerBy) {
+		return nil // completed by what came before it in the batch
+	}
+	ruling := deal.Ruling{RegistrationID: id, Cause: deal.CauseSilence, Resolution: deal.ResolveRoute, Disposition: deal.Declined, To: deal.ToSubmitter, ReasonCode: deal.ReasonNotCompleted}
+	if r.OnSilence == deal.OnSilenceEscalate {
+		ruling = deal.Ruling{RegistrationID: id, Cause: deal.CauseSilence, Resolution: deal.ResolveEscalate, ReasonCode: deal.ReasonUnderReview}
+	}
+	a, err := e.byItself(b, now, func(now time.Time) (addition, error) {
+		return e.ruled(nil, ruling, &deal.Move{Event: deal.EventSilence}, deal.System, now)
+	})
+	if errors.Is(err, errBatch) {
+		return err
+	}
+	if err != nil { // it stays returned; the others are not made to wait for it
+		e.log.Error("what was returned and not completed could not be decided as the policy says of silence", "registration", id, "error", err)
+		return nil
+	}
+	return e.append(b, a, now)
 }
 
 // caseEntry makes the entry of something that happened to a case and leaves its registrations as they are.
@@ -265,7 +348,7 @@ func (v *view) partnerActs(r *deal.Registration, d *deal.Decision, file *deal.Ca
 			return deal.Case{}, fmt.Errorf("%w: nobody waits for an answer to this registration", deal.ErrNotPossible)
 		}
 		k := *open
-		k.Resume(now)
+		v.resume(&k, now)
 		k.Version = r.Version
 		return k, nil
 	}
@@ -319,17 +402,27 @@ func (e *Engine) again(b *store.Batch, ids []string, now time.Time) error {
 // wait on.
 func (e *Engine) decideAgain(b *store.Batch, claim *deal.Registration, now time.Time) error {
 	r := *claim
-	r.DecisionID, r.Status = deal.NewID(deal.DecisionID), deal.StatusReceived
-	a, err := e.byItself(b, now, func(now time.Time) (addition, error) { return e.decided(r, search(e.view, ask(e.view, &r)), now) })
-	if errors.Is(err, errBatch) {
+	r.DecisionID, r.Status, r.Review = deal.NewID(deal.DecisionID), deal.StatusReceived, nil
+	r.Promoted = r.Promoted || claim.Status == deal.StatusWaitlisted
+	a, err := e.byItself(b, now, func(now time.Time) (addition, error) {
+		if c := e.view.claims[r.ID]; c == nil || c.Version != claim.Version {
+			return addition{}, errMoved
+		}
+		return e.decided(r, search(e.view, ask(e.view, &r)), now)
+	})
+	switch {
+	case errors.Is(err, errBatch):
 		return err
+	case errors.Is(err, errMoved): // what it rested on was written first, and has moved it on
+		return nil
 	}
 	if err != nil { // one that cannot be decided keeps its place; the others are not made to wait for it
 		e.log.Error("one in line could not be decided again", "registration", r.ID, "error", err)
 		return nil
 	}
-	if claim.Status == deal.StatusWaitlisted && a.change.Registrations[0].Status == deal.StatusWaitlisted {
-		return nil
+	if after := &a.change.Registrations[0]; claim.Status == deal.StatusWaitlisted && after.Status == deal.StatusWaitlisted &&
+		!slices.ContainsFunc(after.Behind, func(key string) bool { return !slices.Contains(claim.Behind, key) }) {
+		return nil // where its turn may come from is known
 	}
 	return e.append(b, a, now)
 }
@@ -370,18 +463,20 @@ func (e *Engine) follows(b *store.Batch, a addition, now time.Time) error {
 	return nil
 }
 
-// closeLine tells those who wait for what was won that they wait for nothing, unless somebody else holds it too.
+// closeLine tells those who wait for what was won that they wait for nothing, unless somebody else holds it too, or what else they may be.
 func (e *Engine) closeLine(b *store.Batch, won *deal.Registration, now time.Time) error {
 	v := e.view
 	set := v.policy.Settings()
 	scope := scopeOf(v, won, won.CustomerRef, set)
-	for _, id := range inLine(v, v.claimsOf[won.CustomerRef.Key()]) {
+	for _, id := range v.lineOf(won.CustomerRef.Key()) {
 		c := v.claims[id]
 		if c == nil || c.Status != deal.StatusWaitlisted {
 			continue
 		}
 		own := scopeOf(v, c, c.CustomerRef, set)
-		if !own.Overlap(scope).Meets || len(holders(v, c, own, now, true)) > 0 {
+		if !own.Overlap(scope).Meets || slices.ContainsFunc(append([]string{own.Customer.Key()}, c.Behind...), func(key string) bool {
+			return len(holdersOf(v, key, c, own, now, true)) > 0
+		}) {
 			continue
 		}
 		ruling := deal.Ruling{RegistrationID: id, Resolution: deal.ResolveRoute, Disposition: deal.Declined, To: deal.ToSubmitter, ReasonCode: deal.ReasonClosedWon, Cause: deal.CauseWon}

@@ -7,12 +7,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/shopspring/decimal"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/world"
 )
 
 // disputes is a policy under which a filing says how it is escalated; a second claim waits in line, unless it wants to dispute.
@@ -512,13 +514,14 @@ func TestAsk(t *testing.T) {
 		t.Fatal(err)
 	}
 	k = b.caseOf(r.ID)
-	if waited := b.clock.now().Sub(start.Add(2 * time.Hour)); !k.PausedAt.IsZero() || !k.DueAt.Equal(before.DueAt.Add(waited)) {
+	// It had 21 business hours left at noon on Monday, and has them again from the evening of Wednesday on: until the close of Monday.
+	if !k.PausedAt.IsZero() || !k.DueAt.Equal(time.Date(2027, 3, 8, 16, 0, 0, 0, time.UTC)) {
 		t.Errorf("answered %+v", k)
 	}
 	b.done("ada", r.CaseID, Doing{Act: ActAsk, Text: "And when?", Until: b.clock.now().Add(time.Hour)})
 	b.clock.advance(3 * time.Hour)
 	b.put()
-	if k2 := b.caseOf(r.ID); !k2.PausedAt.IsZero() || !k2.DueAt.Equal(k.DueAt.Add(time.Hour)) {
+	if k2 := b.caseOf(r.ID); !k2.PausedAt.IsZero() || !k2.DueAt.Equal(k.DueAt) { // an evening costs no business hours
 		t.Errorf("not answered in time: %+v", k2)
 	}
 	if _, err := b.move(asPortal, r.ID, deal.EventRespond); !errors.Is(err, deal.ErrNotPossible) {
@@ -775,6 +778,18 @@ func TestStanding(t *testing.T) {
 		t.Errorf("kept: %+v, %s", done, b.status(fourth.ID))
 	}
 	b.put(partner("active"))
+	b.publish(deal.PolicyDocument, strings.Replace(disputes, "defaults: {escalate: {", "defaults: {escalate: {four_eyes: true, ", 1))
+	b.put(partner("suspended"))
+	if k := b.done("dan", standing().ID, routes(deal.Declined)); k.Status != deal.CaseOpen || k.Proposal == nil || b.status(fourth.ID) != deal.StatusProtected {
+		t.Errorf("one pair of eyes: %+v, %s", k, b.status(fourth.ID))
+	}
+	if k := b.done("ada", standing().ID, protects()); k.Proposal == nil || k.Proposal.By != person("ada") {
+		t.Errorf("another proposal: %+v", k)
+	}
+	if k := b.done("dan", standing().ID, Doing{Act: ActResolve, Text: "yes", Confirm: true}); k.Outcome != "kept" || b.status(fourth.ID) != deal.StatusProtected {
+		t.Errorf("two pairs of eyes: %+v, %s", k, b.status(fourth.ID))
+	}
+	b.put(partner("active"))
 	b.publish(deal.PolicyDocument, strings.Replace(disputes, "settings:\n", "settings:\n  on_partner: {suspended: keep, terminated: revoke}\n", 1))
 	b.put(partner("suspended"))
 	if standing() != nil || b.status(fourth.ID) != deal.StatusProtected {
@@ -785,4 +800,212 @@ func TestStanding(t *testing.T) {
 		t.Errorf("revoked as the policy says: %s", b.status(fourth.ID))
 	}
 	b.sound()
+}
+
+// Who is ruled to wait behind a claim on what was only perhaps the same customer is in its line from then on, and is decided again
+// when it ends.
+func TestWaitBehindAnother(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.people()
+	b.publish(deal.PolicyDocument, strings.Replace(disputes, `custom.want != "dispute" && (conflict.held_by_other.found || conflict.pending_other.found)`,
+		`conflict.held_by_other.probability >= 0.95`, 1))
+	named := func(name, city string) deal.Customer { return deal.Customer{Name: name, Country: "DE", City: city} }
+	holds, _ := b.file(by("P-1", named("Elbquell Schiffswerft GmbH", "Hamburg")))
+	r, _ := b.file(by("P-2", named("Elbquell Schiffswerft Holding SE", "Bremen"), custom("want", "review")))
+	far, _ := b.file(by("P-3", named("Zanzibar Orchestra Foundation", "Ulm"), custom("want", "review")))
+	if r.Status != deal.StatusEscalated || r.CustomerRef == holds.CustomerRef {
+		t.Fatalf("the second is %s on %v; the first on %v", r.Status, r.CustomerRef, holds.CustomerRef)
+	}
+	wait := Doing{Act: ActResolve, Text: "the holding signs for the yard", Ruling: deal.Ruling{Resolution: deal.ResolveRoute, Disposition: deal.Waitlisted, Of: holds.ID, ReasonCode: "ALREADY_REGISTERED"}}
+	if _, err := b.do("ada", far.CaseID, wait); err == nil || !strings.Contains(err.Error(), "of") {
+		t.Errorf("behind a claim of which nothing says that it may be on the same customer: %v", err)
+	}
+	if k := b.done("ada", r.CaseID, wait); k.Outcome != "waitlisted" {
+		t.Errorf("ruled to wait: %+v", k)
+	}
+	now, d, _, err := b.Registration(context.Background(), r.ID)
+	if err != nil || now.CustomerRef != holds.CustomerRef || d.Resolution.Ref != holds.CustomerRef || d.Route.Of != holds.ID || d.Route.Place != 1 {
+		t.Errorf("it waits on %v behind %+v; the claim ahead is on %v", now.CustomerRef, d.Route, holds.CustomerRef)
+	}
+	if _, err := b.move(asOps, holds.ID, deal.EventWithdraw); err != nil {
+		t.Fatal(err)
+	}
+	if s := b.status(r.ID); s == deal.StatusWaitlisted {
+		t.Error("nobody is ahead, and it was not decided again")
+	}
+	b.sound()
+}
+
+// silences is a policy under which every claim is decided by silence after eight days: granted, or declined when it asks for that.
+const silences = `apiVersion: dealreg/v1
+kind: Policy
+metadata: {name: silences, title: Silences}
+settings: {currency: EUR, timezone: Europe/Berlin, tiers: [gold], custom: {want: {type: string}}}
+precedence: [route, escalate, protect]
+reasons: {ALREADY_REGISTERED: {partner: Registered already., internal: Held.}}
+defaults: {escalate: {queue: desk, decide: 8d}}
+rules:
+  - {id: held, when: conflict.held_by_other.found || conflict.pending_other.found, then: {outcome: route, disposition: waitlisted, of: held_by_other, reason: ALREADY_REGISTERED}}
+  - {id: declined, when: custom.want == "declined", then: {outcome: escalate, reason: UNDER_REVIEW, on_silence: decline}}
+  - {id: granted, when: custom.want == "granted", then: {outcome: escalate, reason: UNDER_REVIEW, on_silence: grant, terms: {days: 20}}}
+  - {id: protect, when: "true", then: {outcome: protect, reason: PROTECTED, terms: {days: 30}}}
+`
+
+// Of thousands of cases whose time runs out in one instant a commit writes some. Whoever comes to one of which nothing is written yet, or
+// does something about it, finds it decided by silence.
+func TestManyClocks(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.people()
+	b.publish(deal.PolicyDocument, silences)
+	_, around := pick(0, 10_000)
+	crowd := world.NewCrowd(around)
+	at := func(i int) deal.Customer {
+		a := crowd.Account(i)
+		return deal.Customer{Name: a.Name, Country: a.Country, City: a.City, PostalCode: a.PostalCode, Domain: a.Domain, TaxID: a.TaxID}
+	}
+	n := 2_400
+	if underRace() {
+		n = 500
+	}
+	ids := make([]string, n)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				f := by("P-1", at(i), custom("want", []string{"granted", "declined"}[i%2]))
+				f.ExpectedCloseDate = deal.Date{}
+				got, err := b.Register(context.Background(), Request{Actor: asPortal}, f)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if a := b.answer(got); a.Status == deal.StatusEscalated {
+					ids[i] = a.ID
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+	var due time.Time
+	open := read(b.Engine, func(v *view) (out []deal.Case) { // those come last whose case is written last
+		for _, k := range v.cases {
+			out = append(out, *k)
+			due = k.DueAt
+		}
+		slices.SortFunc(out, func(x, y deal.Case) int { return strings.Compare(x.ID, y.ID) })
+		return out
+	})
+	if len(open) < n*8/10 {
+		t.Fatalf("of %d claims %d have a case", n, len(open))
+	}
+	// last returns the claim that of those with the wish is last in line to be written, and its customer.
+	last := func(want string) (deal.Case, deal.Customer) {
+		for _, k := range slices.Backward(open) {
+			if i := slices.Index(ids, k.RegistrationID); i >= 0 && []string{"granted", "declined"}[i%2] == want {
+				open = slices.DeleteFunc(open, func(x deal.Case) bool { return x.ID == k.ID })
+				return k, at(i)
+			}
+		}
+		t.Fatalf("nobody is to be %s", want)
+		return deal.Case{}, deal.Customer{}
+	}
+	b.clock.set(due.Add(-time.Hour))
+	for range 2*n/endsAtOnce + 2 {
+		b.put() // warnings
+	}
+	queued, where := last("declined")
+	waits, _ := b.file(by("P-2", where))
+	if waits.Status != deal.StatusWaitlisted {
+		t.Fatalf("behind a case: %s", waits.Status)
+	}
+	b.clock.set(due)
+
+	granted, at1 := last("granted")
+	f := by("P-3", at1)
+	f.Normalise()
+	if d, err := b.Foresee(context.Background(), f); err != nil || d.Route == nil || len(d.Conflicts) == 0 || d.Conflicts[0].Kind != deal.HeldByOther {
+		t.Errorf("foreseen: %+v, %v", d.Conflicts, err)
+	}
+	granted2, at2 := last("granted")
+	late, _ := b.file(by("P-3", at2))
+	_, d, _, err := b.Registration(context.Background(), late.ID)
+	if err != nil || late.Status != deal.StatusWaitlisted || d.Conflicts[0].Kind != deal.HeldByOther || d.Conflicts[0].With != granted2.RegistrationID {
+		t.Errorf("beside one that silence grants: %s, %+v, %v", late.Status, d.Conflicts, err)
+	}
+	_, _, entry := b.last(late.ID)
+	together := 0
+	for e, err := range b.Store().Entries(context.Background(), entry.Seq-uint64(n)/2) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Size == entry.Size {
+			together++
+		}
+	}
+	if together > 2*endsAtOnce+10 {
+		t.Errorf("%d entries in one commit", together)
+	}
+	_, at3 := last("declined")
+	if free, _ := b.file(by("P-3", at3)); free.Status != deal.StatusProtected {
+		t.Errorf("after one that silence declines: %s", free.Status)
+	}
+	if behind, _ := b.file(by("P-3", where)); behind.Status != deal.StatusWaitlisted || b.status(waits.ID) != deal.StatusProtected {
+		t.Errorf("a newcomer is %s, and who waited is %s", behind.Status, b.status(waits.ID))
+	}
+	for i, try := range []func(k deal.Case) error{
+		func(k deal.Case) error { _, err := b.do("ada", k.ID, routes(deal.Declined)); return err },
+		func(k deal.Case) error { _, err := b.do("ada", k.ID, Doing{Act: ActAcknowledge}); return err },
+		func(k deal.Case) error { _, err := b.move(asPortal, k.RegistrationID, deal.EventRespond); return err },
+	} {
+		k, _ := last("granted")
+		if err := try(k); !errors.Is(err, deal.ErrNotPossible) || b.status(k.RegistrationID) != deal.StatusProtected {
+			t.Errorf("%d: %v, and it is %s", i, err, b.status(k.RegistrationID))
+		}
+	}
+	ended, _ := last("granted")
+	if _, err := b.move(asOps, ended.RegistrationID, deal.EventLost); err != nil {
+		t.Error(err)
+	} else if h := b.kinds(ended.RegistrationID); !slices.Contains(h, deal.EntryResolved) {
+		t.Errorf("lost without the grant of an hour before: %v", h)
+	}
+	for range 2*n/endsAtOnce + 2 {
+		b.put()
+	}
+	for _, k := range append(open, granted, queued) {
+		want := deal.StatusProtected
+		if i := slices.Index(ids, k.RegistrationID); i%2 == 1 {
+			want = deal.StatusRouted
+		}
+		if got := b.status(k.RegistrationID); got != want {
+			t.Errorf("%s is %s, and silence makes it %s", k.RegistrationID, got, want)
+		}
+	}
+	read(b.Engine, func(v *view) any {
+		for id := range v.cases { // of some who waited
+			if v.lapsed(id, b.clock.now()) {
+				t.Errorf("%s is left", id)
+			}
+		}
+		return nil
+	})
+	b.sound()
+}
+
+// kinds lists the kinds of a subject's entries, oldest first.
+func (b *bench) kinds(subject string) (out []string) {
+	b.t.Helper()
+	h, err := b.Timeline(context.Background(), []string{subject})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, x := range h {
+		out = append(out, x.Kind)
+	}
+	return out
 }

@@ -43,6 +43,8 @@ type addition struct {
 type proposal struct {
 	ctx     context.Context
 	request Request
+	// about are the registration or case that is asked about: what is due of them is written before apply is asked.
+	about []string
 	// apply derives, from the view as it is under the lock, what is to be appended. It changes nothing.
 	apply func(now time.Time) ([]addition, error)
 
@@ -83,8 +85,8 @@ func (s *sealed) read(indexes []int64) ([]ledger.Hash, error) {
 
 // submit hands a proposal to the committer and waits for its end. A caller that stops waiting learns nothing of the
 // outcome; its request may still be committed, and a retry with the same key will find it.
-func (e *Engine) submit(ctx context.Context, q Request, apply func(now time.Time) ([]addition, error)) (*proposal, error) {
-	p, err := e.enqueue(ctx, q, apply)
+func (e *Engine) submit(ctx context.Context, q Request, apply func(now time.Time) ([]addition, error), about ...string) (*proposal, error) {
+	p, err := e.enqueue(ctx, q, apply, about...)
 	if err != nil {
 		return nil, err
 	}
@@ -92,8 +94,8 @@ func (e *Engine) submit(ctx context.Context, q Request, apply func(now time.Time
 }
 
 // enqueue hands a proposal to the committer. Proposals are taken in the order in which one caller enqueues them.
-func (e *Engine) enqueue(ctx context.Context, q Request, apply func(now time.Time) ([]addition, error)) (*proposal, error) {
-	p := &proposal{ctx: ctx, request: q, apply: apply, done: make(chan struct{})}
+func (e *Engine) enqueue(ctx context.Context, q Request, apply func(now time.Time) ([]addition, error), about ...string) (*proposal, error) {
+	p := &proposal{ctx: ctx, request: q, about: about, apply: apply, done: make(chan struct{})}
 	select {
 	case <-e.closing: // checked alone first: select picks at random among what is ready
 		return nil, deal.ErrUnavailable
@@ -469,23 +471,41 @@ func (e *Engine) applyOne(b *store.Batch, p *proposal, now time.Time) (entry sto
 	return entry, nil
 }
 
-// derive derives a proposal's entries, after the ends of windows on which they rest.
+// derive derives a proposal's entries, after what is due of that on which they rest.
 func (e *Engine) derive(b *store.Batch, p *proposal, now time.Time) ([]addition, error) {
+	if err := e.writeDue(b, e.view.dueOf(p.about, now), now); err != nil {
+		return nil, errors.Join(errBatch, err)
+	}
 	for {
 		additions, err := e.deriveOnce(p, now)
 		if err != nil {
 			return nil, err
 		}
-		rests := e.view.rests(additions)
-		if len(rests) == 0 {
+		rests := e.view.rests(additions, now)
+		if rests.none() {
 			return additions, nil
 		}
-		for _, key := range rests {
-			if err := e.writeEnds(b, e.view.takeLateOf(key, now), now); err != nil {
-				return nil, errors.Join(errBatch, err)
+		if err := e.writeDue(b, rests, now); err != nil {
+			return nil, errors.Join(errBatch, err)
+		}
+	}
+}
+
+// writeDue writes what is due, and what follows from it.
+func (e *Engine) writeDue(b *store.Batch, d due, now time.Time) error {
+	for _, key := range d.customers {
+		if err := e.writeEnds(b, e.view.takeLateOf(key, now), now); err != nil {
+			return err
+		}
+	}
+	for _, id := range d.cases {
+		for k := e.view.dueCase(id, now); k != nil; k = e.view.dueCase(id, now) {
+			if err := e.tick(b, *k, now); err != nil {
+				return err
 			}
 		}
 	}
+	return nil
 }
 
 func (e *Engine) deriveOnce(p *proposal, now time.Time) (_ []addition, err error) {
@@ -520,12 +540,14 @@ func (e *Engine) add(b *store.Batch, a addition) error {
 	return e.view.apply(a.change)
 }
 
-// endsAtOnce is about how many ends one commit writes. Many windows end together, at midnight, and whoever registers then must not wait
-// for all of them: the others are written by the commits after it.
+// endsAtOnce is about how many ends one commit writes, and of how many clocks of cases what follows. Many windows end together, at midnight,
+// and many clocks at the close of a business day, and whoever registers then must not wait for all of them: the others are written by the
+// commits after it.
 const endsAtOnce = 50
 
 // expire writes ends of windows that have ended and what follows from clocks of cases that have run out. An end that has not been written yet
-// holds nothing, and before anything is decided that rests on it (view.rests), it is written, with what follows from it for those in line.
+// holds nothing, and before anything is decided that rests on an end or on a case whose clock has run out (view.rests), it is written, with
+// what follows from it for others.
 func (e *Engine) expire(b *store.Batch, now time.Time) error {
 	e.view.fallDue(now)
 	if err := e.writeEnds(b, e.view.takeLate(endsAtOnce, now), now); err != nil {
@@ -541,9 +563,13 @@ func (e *Engine) writeEnds(b *store.Batch, due []*deal.Registration, now time.Ti
 	if err != nil {
 		return err
 	}
+	var returned []string
 	gone := make([]deal.Registration, len(due))
 	for i, r := range due {
-		gone[i] = *r
+		if gone[i] = *r; r.Status == deal.StatusReturned {
+			returned = append(returned, r.ID)
+			continue
+		}
 		a, err := e.ended(&gone[i], b.NextSeq(), now)
 		if err != nil {
 			return err
@@ -553,6 +579,11 @@ func (e *Engine) writeEnds(b *store.Batch, due []*deal.Registration, now time.Ti
 		}
 	}
 	promoted := map[string]bool{}
+	for _, id := range returned {
+		if err := e.uncompleted(b, id, now); err != nil {
+			return err
+		}
+	}
 	for i := range gone {
 		if key := gone[i].CustomerRef.Key(); !promoted[key] {
 			promoted[key] = true
@@ -592,7 +623,7 @@ const maxPromotions = 100
 // promote decides those again who wait in line for the customer, in the order the policy says. Who still has to wait is
 // left where it is.
 func (e *Engine) promote(b *store.Batch, customer string, now time.Time) error {
-	line := inLine(e.view, e.view.claimsOf[customer])
+	line := e.view.lineOf(customer)
 	for _, id := range line[:min(len(line), maxPromotions)] {
 		waiting := e.view.claims[id]
 		if waiting == nil || waiting.Status != deal.StatusWaitlisted || !waiting.ClaimAt(now) {

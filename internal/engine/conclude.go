@@ -19,9 +19,13 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 		d.Appeal = &deal.Appeal{Within: verdict.AppealWithin}
 	}
 	r.CustomerRef = d.Resolution.Ref
-	r.Protection, r.Hold, r.KeepsPlace = nil, nil, false
+	answerBy, review := r.AnswerBy, r.Review // of what this decision takes the place of: it gives no more time
+	r.Protection, r.Hold, r.KeepsPlace, r.Behind, r.AnswerBy, r.OnSilence = nil, nil, false, nil, time.Time{}, ""
 	if verdict.Outcome != deal.Protect {
-		r.NotAfter, r.Milestones = time.Time{}, nil
+		r.NotAfter, r.Milestones, r.Fulfil, r.Met = time.Time{}, nil, nil, ""
+	}
+	if verdict.Disposition != deal.Returned {
+		r.Review = nil
 	}
 	set := v.policy.Settings()
 	scope := scopeOf(v, r, r.CustomerRef, set)
@@ -34,13 +38,18 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 		if r.NotAfter.After(now) && r.Protection.EndsAt.After(r.NotAfter) {
 			r.Protection.EndsAt = r.NotAfter
 		}
-		if c := verdict.Terms.Condition; c != nil {
+		if c := verdict.Terms.Condition; c != nil && c.When == deal.WhenPromoted && !r.Promoted {
+			verdict.Terms.Condition = nil
+		}
+		if c := verdict.Terms.Condition; c != nil && r.Met != c.Need {
 			r.Status = deal.StatusConditional
-			if end := endOfDay(now, c.Days, zone); end.Before(r.Protection.EndsAt) {
+			if end := sooner(endOfDay(now, c.Days, zone), answerBy, now); end.Before(r.Protection.EndsAt) {
 				r.Protection.EndsAt = end
 			}
+			r.AnswerBy = r.Protection.EndsAt
 		}
 		r.Milestones = milestones(r.Milestones, verdict.Terms.Milestones, now, zone)
+		r.Fulfil = fulfilments(r.Fulfil, verdict.Terms.Fulfil)
 		if r.Protection.Shared {
 			r.Protection.Share = share(v, r, scope, now)
 		}
@@ -48,16 +57,59 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 	case deal.RouteTo:
 		d.Route = route(v, d, verdict, now)
 		r.Status, r.KeepsPlace = statusOf(verdict.Disposition), verdict.KeepsPlace
+		if by := after(set, now, verdict.AnswerWithin); r.Status == deal.StatusReturned && by.After(now) {
+			r.AnswerBy, r.OnSilence = sooner(by, answerBy, now), cmp.Or(verdict.OnSilence, deal.OnSilenceDecline)
+		}
+		if r.Status == deal.StatusWaitlisted {
+			r.Behind = behind(v, r, d.Conflicts)
+		}
 	case deal.Escalate:
 		r.Status = deal.StatusEscalated
 		d.Case = verdict.Case
-		if due, err := set.Calendar.Add(now, d.Case.Decide); d.Case.Decide != "" && err == nil {
-			d.DueAt = due.UTC()
+		if d.DueAt = after(set, now, d.Case.Decide); !d.DueAt.IsZero() {
+			if review != nil {
+				d.DueAt = sooner(d.DueAt, review.DueAt, now)
+			}
+			r.Review = &deal.ReviewClock{DueAt: d.DueAt, Decide: d.Case.Decide}
 		}
 		if h := verdict.Case.Hold; h.Provisional && len(holders(v, r, scope, now, true)) == 0 {
 			r.Hold = &deal.Protection{Scope: scope, StartsAt: now, EndsAt: endOfDay(now, h.Days, zone), Anchor: "submission"}
 		}
 	}
+}
+
+// sooner returns t, or before when that is sooner and still to come.
+func sooner(t, before, now time.Time) time.Time {
+	if before.After(now) && before.Before(t) {
+		return before
+	}
+	return t
+}
+
+// fulfilments are those of a protection that begins now. What was there under a decision that this one takes the place of, is there.
+func fulfilments(before []deal.Fulfilment, needs []string) (out []deal.Fulfilment) {
+	for _, need := range needs {
+		f := deal.Fulfilment{Need: need}
+		for _, b := range before {
+			if b.Need == need {
+				f.MetAt = b.MetAt
+			}
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// behind returns the keys of the customers other than r's own whose claims are among the conflicts: when one of them ends, r's turn may have
+// come.
+func behind(v *view, r *deal.Registration, cs []deal.Conflict) (keys []string) {
+	for _, c := range cs {
+		if claim := v.claims[c.With]; claim != nil && claim.CustomerRef != r.CustomerRef && !slices.Contains(keys, claim.CustomerRef.Key()) {
+			keys = append(keys, claim.CustomerRef.Key())
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // milestones are those of a protection that begins now. One that was met before, under a decision that this one takes the place of, is met.
@@ -125,8 +177,13 @@ func inTheWay(v *view, r *deal.Registration, d *deal.Decision, exclusive bool, n
 // holders returns the registrations that hold any part of the scope at now, by the customer both were resolved to; those
 // that share their protection only when shared is true.
 func holders(v *view, r *deal.Registration, scope deal.Scope, now time.Time, shared bool) []string {
+	return holdersOf(v, scope.Customer.Key(), r, scope, now, shared)
+}
+
+// holdersOf is holders of what a customer of another key holds.
+func holdersOf(v *view, customer string, r *deal.Registration, scope deal.Scope, now time.Time, shared bool) []string {
 	var out []string
-	for _, id := range v.claimsOf[scope.Customer.Key()] {
+	for _, id := range v.claimsOf[customer] {
 		c := v.claims[id]
 		if id == r.ID || !c.HoldsAt(now) {
 			continue
@@ -146,6 +203,11 @@ func share(v *view, r *deal.Registration, scope deal.Scope, now time.Time) strin
 		}
 	}
 	return "shr_" + strings.TrimPrefix(r.ID, deal.RegistrationID)
+}
+
+// lineOf returns the claims on the customer and those that wait for what it may be, by the policy's waitlist criteria, then by filing.
+func (v *view) lineOf(customer string) []string {
+	return inLine(v, slices.Concat(v.claimsOf[customer], v.waitsAt[customer]))
 }
 
 // inLine orders those who wait for what the customer's holder had, by the policy's waitlist criteria, then by filing.
@@ -285,7 +347,7 @@ func (v *view) present(id string, now time.Time) string {
 func (v *view) waiting(id string, now time.Time) int {
 	n := 0
 	if holder := v.claims[id]; holder != nil {
-		for _, other := range v.claimsOf[holder.CustomerRef.Key()] {
+		for _, other := range slices.Concat(v.claimsOf[holder.CustomerRef.Key()], v.waitsAt[holder.CustomerRef.Key()]) {
 			if c := v.claims[other]; c.Status == deal.StatusWaitlisted && c.ClaimAt(now) {
 				n++
 			}

@@ -199,7 +199,7 @@ func (f *finder) reckonsWith(claim *deal.Registration) bool {
 	case claim.HoldsAt(f.now):
 		return true
 	}
-	if self := f.v.claims[f.r.ID]; self != nil && self.Status == deal.StatusWaitlisted && claim.Status == deal.StatusWaitlisted && self.CustomerRef == claim.CustomerRef {
+	if self := f.v.claims[f.r.ID]; self != nil && self.Status == deal.StatusWaitlisted && claim.Status == deal.StatusWaitlisted {
 		return f.v.compareInLine(claim, self) < 0
 	}
 	return claim.Place() < f.r.Place()

@@ -47,7 +47,7 @@ func digest(body string) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(
 
 // SaveDocument checks a policy (kind deal.PolicyDocument) or a territory plan and keeps it as the next version, a
 // draft. A document that does not compile is an error that names line and column. The same bytes as the newest
-// version are that version.
+// version are that version, unless the holidays of its regions are known otherwise since.
 func (e *Engine) SaveDocument(ctx context.Context, q Request, kind string, body []byte) (deal.Document, error) {
 	d := deal.Document{Kind: kind, Body: string(body)}
 	switch kind {
@@ -56,7 +56,7 @@ func (e *Engine) SaveDocument(ctx context.Context, q Request, kind string, body 
 		if err != nil {
 			return deal.Document{}, err
 		}
-		d.Name, d.Title, d.Timezone = p.Ref().Name, p.Title(), p.Settings().Timezone.String()
+		d.Name, d.Title, d.Timezone, d.Holidays = p.Ref().Name, p.Title(), p.Settings().Timezone.String(), p.Holidays()
 	case deal.TerritoryDocument:
 		p, err := territory.Compile(body)
 		if err != nil {
@@ -68,7 +68,7 @@ func (e *Engine) SaveDocument(ctx context.Context, q Request, kind string, body 
 	}
 	var saved deal.Document
 	_, err := e.submit(ctx, q, func(now time.Time) ([]addition, error) {
-		if newest, ok := e.view.documents[kind][len(e.view.documents[kind])]; ok && newest.Body == string(body) {
+		if newest, ok := e.view.documents[kind][len(e.view.documents[kind])]; ok && newest.Body == string(body) && slices.Equal(newest.Holidays, d.Holidays) {
 			saved = newest
 			return nil, nil
 		}
@@ -180,7 +180,7 @@ func Zone(d *deal.Document) (*time.Location, error) {
 		}
 		return p.Timezone(), nil
 	}
-	p, err := policy.Compile([]byte(d.Body))
+	p, err := policy.CompileSaved([]byte(d.Body), d.Holidays)
 	if err != nil {
 		return nil, err
 	}
@@ -296,7 +296,7 @@ func (v *view) mayPublish(d deal.Document, by deal.Actor, from time.Time) error 
 		}
 	}
 	for _, body := range ask {
-		p, err := policy.Compile([]byte(body))
+		p, err := policy.CompileSaved([]byte(body), nil)
 		if err != nil {
 			return err
 		}

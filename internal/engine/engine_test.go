@@ -199,6 +199,13 @@ func firstDifference(a, b string) string {
 // accounts around them.
 func customers(t testing.TB, n, around int) (picked []*deal.Account, all []*deal.Account) {
 	t.Helper()
+	if picked, all = pick(n, around); len(picked) < n {
+		t.Fatalf("only %d customers in %d accounts", len(picked), len(all))
+	}
+	return picked, all
+}
+
+func pick(n, around int) (picked, all []*deal.Account) {
 	words := map[string]int{}
 	for a := range world.Accounts() {
 		if len(all) == around {
@@ -215,9 +222,6 @@ func customers(t testing.TB, n, around int) (picked []*deal.Account, all []*deal
 		if len(f) >= 3 && len(f) <= 5 && len(f[0]) >= 6 && words[f[0]] == 1 && !strings.ContainsAny(all[i].Name, "0123456789&'-.") {
 			picked = append(picked, all[i])
 		}
-	}
-	if len(picked) < n {
-		t.Fatalf("only %d customers in %d accounts", len(picked), len(all))
 	}
 	return picked, all
 }
@@ -613,6 +617,11 @@ func TestTamper(t *testing.T) {
 				t.Error("the audit found nothing")
 			} else {
 				t.Log(report.Problems[0])
+			}
+			for text, want := range map[string]string{"SET status = 'lost'": "changed: status", "UPDATE account SET name": "account acc-1: changed: name", "DELETE FROM holder": ": missing"} {
+				if strings.Contains(change, text) && !slices.ContainsFunc(report.Problems, func(p Problem) bool { return strings.HasSuffix(p.Detail, want) }) {
+					t.Errorf("nothing says %q: %v", want, report.Problems)
+				}
 			}
 		})
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"reflect"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -37,9 +39,13 @@ rules:
   - {id: referred, when: custom.want == "routed", then: {outcome: route, disposition: referred, to: queue, queue: desk, reason: NOT_ELIGIBLE}}
   - {id: merged, when: custom.want == "merged", then: {outcome: route, disposition: merged, of: own_duplicate, reason: ALREADY_YOURS}}
   - {id: returned, when: custom.want == "returned", then: {outcome: route, disposition: returned, reason: INCOMPLETE, needs: [customer.city]}}
+  - {id: incomplete, when: custom.want == "incomplete", then: {outcome: route, disposition: returned, reason: INCOMPLETE, needs: [customer.city], keeps_place: true, answer_within: 9d, on_silence: decline}}
+  - {id: unclear, when: custom.want == "unclear", then: {outcome: route, disposition: returned, reason: INCOMPLETE, needs: [customer.city], answer_within: 6d, on_silence: escalate}}
   - {id: held, when: conflict.held_by_other.found || conflict.pending_other.found, then: {outcome: route, disposition: waitlisted, of: held_by_other, reason: ALREADY_REGISTERED}}
   - {id: review, when: custom.want == "escalated", then: {outcome: escalate, reason: UNDER_REVIEW, on_silence: grant, terms: {days: 20}, hold: {provisional: true, days: 5}}}
   - {id: silent, when: custom.want == "silent", then: {outcome: escalate, reason: UNDER_REVIEW, on_silence: decline}}
+  - {id: accepted, when: custom.want == "accept", then: {outcome: protect, reason: PROTECTED, terms: {days: 30, condition: {days: 5, need: acceptance}}}}
+  - {id: offered, when: custom.want == "offered", then: {outcome: protect, reason: PROTECTED, terms: {days: 30, condition: {days: 4, need: acceptance, when: promoted}}}}
   - {id: conditional, when: custom.want == "conditional", then: {outcome: protect, reason: PROTECTED, terms: {days: 30, condition: {days: 5, need: meeting}}}}
   - {id: protect, when: 'custom.want == ""', then: {outcome: protect, reason: PROTECTED, terms: {days: 30, dwell: 72h, extensions: {max: 2, days: 10, needs: activity}}}}
   - {id: judged, when: 'custom.want == "judged"', then: {outcome: protect, reason: PROTECTED, terms: {months: 1, extensions: {max: 1, needs: the vendor's consent}}}}
@@ -81,7 +87,7 @@ func TestMoves(t *testing.T) {
 	b := newBench(t)
 	b.people()
 	b.publish(deal.PolicyDocument, lives)
-	names, _ := customers(t, 150, 30_000)
+	names, _ := customers(t, 300, 30_000)
 	next := 0
 	// reach makes a registration of the status, for a customer of its own.
 	reach := func(s deal.Status) string {
@@ -107,6 +113,9 @@ func TestMoves(t *testing.T) {
 					}
 				}
 			}
+		case "accept":
+			r, _ = b.file(by("P-1", who, custom("want", "accept")))
+			s = deal.StatusConditional
 		case deal.StatusExpired:
 			r, _ = b.file(by("P-1", who))
 			b.clock.set(r.Protection.EndsAt)
@@ -150,6 +159,8 @@ func TestMoves(t *testing.T) {
 					rule(deal.Waitlisted, "")
 					want = s.After(e)
 				}
+			case s == deal.StatusConditional && e == deal.EventAccept:
+				id = reach("accept")
 			default:
 				id = reach(s)
 				if s == deal.StatusEscalated && e == deal.EventRespond {
@@ -178,6 +189,11 @@ func TestMoves(t *testing.T) {
 				want = []deal.Status{s}
 				bring = func() (Answer, error) { return b.moveWith(asOps, id, Moving{Event: e, Reason: "because", To: "P-7"}) }
 			}
+			if e == deal.EventMerge && want != nil {
+				by = person("ada")
+				into := reach(deal.StatusProtected)
+				bring = func() (Answer, error) { return b.moveWith(by, id, Moving{Event: e, Reason: "because", To: into}) }
+			}
 			if e == deal.EventEvidence && want != nil {
 				bring = func() (Answer, error) {
 					return b.moveWith(asOps, id, Moving{Event: e, Reason: "because", Evidence: []deal.Evidence{{Kind: "letter", Text: "theirs"}}})
@@ -204,16 +220,17 @@ func TestMoves(t *testing.T) {
 				}
 				b.clock.advance(71 * time.Hour)
 			}
-			_, before, _ := b.last(id)
+			b.put() // writes down what time has brought about
+			before, _, _ := b.last(id)
 			got, err := bring()
-			after, n, entry := b.last(id)
+			after, _, entry := b.last(id)
 			if len(want) == 0 {
-				if !errors.Is(err, deal.ErrNotPossible) || n != before {
-					t.Errorf("%s of %s: %v, and %d entries more", e, s, err, n-before)
+				if !errors.Is(err, deal.ErrNotPossible) || !reflect.DeepEqual(after, before) {
+					t.Errorf("%s of %s: %v, and it is %+v", e, s, err, after)
 				}
 				continue
 			}
-			if err != nil || got.Status != want[0] || after.Status != want[0] || n == before {
+			if err != nil || got.Status != want[0] || after.Status != want[0] || after.Version == before.Version {
 				t.Errorf("%s of %s: %s, %s, %v", e, s, got.Status, after.Status, err)
 				continue
 			}
@@ -344,6 +361,122 @@ func TestPromotedByMove(t *testing.T) {
 	}
 }
 
+// Who waits behind a claim that was resolved to another customer, which it may be, is promoted when that claim ends, in one line with those
+// of that customer.
+func TestPromotedAcross(t *testing.T) {
+	t.Parallel()
+	testPromotedAcross(t, func() string { return "" })
+}
+
+func testPromotedAcross(t *testing.T, url func() string) {
+	// Two customers that share a web domain, or a tax number, with a third and nothing else.
+	hanse := deal.Customer{Name: "Hanseatic Trading GmbH", Country: "DE", City: "Hamburg", Domain: "hanseatic-trading.example"}
+	aurora := deal.Customer{Name: "Aurora Hydro ASA", Country: "NO", City: "Bergen", TaxID: "NO974760673MVA"}
+	both := deal.Customer{Name: "Kormoran Werft", Country: "DE", City: "Rostock", Domain: hanse.Domain, TaxID: aurora.TaxID}
+	start := func(t *testing.T) *bench {
+		b := newBenchAt(t, url())
+		b.people()
+		b.publish(deal.PolicyDocument, lives)
+		return b
+	}
+	is := func(b *bench, want deal.Status, ids ...string) {
+		b.t.Helper()
+		for _, id := range ids {
+			if got := b.status(id); got != want {
+				b.t.Errorf("%s is %s, not %s", id, got, want)
+			}
+		}
+	}
+	again := func(b *bench) { // who reads the world anew finds them too
+		b.close()
+		b.open()
+	}
+	end := func(b *bench, id string, e deal.Event) {
+		b.t.Helper()
+		if _, err := b.move(asOps, id, e); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	for _, e := range []deal.Event{deal.EventExpire, deal.EventWithdraw, deal.EventRevoke, deal.EventLost} {
+		t.Run(string(e), func(t *testing.T) {
+			b := start(t)
+			holds, _ := b.file(by("P-1", hanse, custom("want", "fixed")))
+			across, d := b.file(by("P-2", both))
+			beside, _ := b.file(by("P-3", hanse))
+			if across.CustomerRef == holds.CustomerRef || beside.CustomerRef != holds.CustomerRef || d.Route.Of != holds.ID {
+				t.Fatalf("%+v, %+v and %+v are of", holds.CustomerRef, across.CustomerRef, beside.CustomerRef)
+			}
+			is(b, deal.StatusWaitlisted, across.ID, beside.ID)
+			if _, d, _, _ := b.Registration(context.Background(), beside.ID); d.Route.Place != 2 {
+				t.Errorf("its place is %d", d.Route.Place)
+			}
+			again(b)
+			if b.clock.advance(73 * time.Hour); e == deal.EventExpire {
+				b.clock.set(holds.Protection.EndsAt)
+				b.put()
+			} else {
+				end(b, holds.ID, e)
+			}
+			is(b, deal.StatusProtected, across.ID)
+			is(b, deal.StatusWaitlisted, beside.ID)
+			_, _, at := b.last(holds.ID)
+			if r, _, next := b.last(across.ID); next.Seq != at.Seq+1 || next.Size != at.Size || !r.Protection.StartsAt.Equal(b.clock.now()) {
+				t.Errorf("entry %d follows entry %d", next.Seq, at.Seq)
+			}
+			late, _ := b.file(by("P-4", hanse))
+			end(b, across.ID, deal.EventWithdraw)
+			is(b, deal.StatusProtected, beside.ID)
+			is(b, deal.StatusWaitlisted, late.ID)
+			b.sound()
+		})
+	}
+	t.Run("won", func(t *testing.T) {
+		b := start(t)
+		holds, _ := b.file(by("P-1", hanse, custom("want", "fixed")))
+		other, _ := b.file(by("P-1", aurora, custom("want", "fixed")))
+		twice, _ := b.file(by("P-2", both))
+		once, _ := b.file(by("P-3", deal.Customer{Name: "Quarzwerk Lausitz", Country: "DE", City: "Cottbus", Domain: hanse.Domain}))
+		is(b, deal.StatusWaitlisted, twice.ID, once.ID)
+		end(b, holds.ID, deal.EventWon)
+		is(b, deal.StatusRouted, once.ID)
+		is(b, deal.StatusWaitlisted, twice.ID) // it may be the other's
+		end(b, other.ID, deal.EventWithdraw)
+		is(b, deal.StatusProtected, twice.ID)
+		b.sound()
+	})
+	t.Run("two", func(t *testing.T) {
+		b := start(t)
+		first, _ := b.file(by("P-1", hanse, custom("want", "fixed")))
+		second, _ := b.file(by("P-1", aurora, custom("want", "fixed")))
+		waits, _ := b.file(by("P-2", both))
+		is(b, deal.StatusWaitlisted, waits.ID)
+		end(b, first.ID, deal.EventWithdraw)
+		if r, _, _ := b.last(waits.ID); r.Version != waits.Version {
+			t.Error("one who waits on is told so")
+		}
+		again(b)
+		end(b, second.ID, deal.EventWithdraw)
+		is(b, deal.StatusProtected, waits.ID)
+		b.sound()
+	})
+	t.Run("later", func(t *testing.T) { // people let one come first who came later
+		b := start(t)
+		first, _ := b.file(by("P-1", hanse, custom("want", "fixed")))
+		waits, _ := b.file(by("P-2", both))
+		later, _ := b.file(by("P-3", aurora))
+		is(b, deal.StatusWaitlisted, waits.ID, later.ID)
+		end(b, later.ID, deal.EventAppeal)
+		b.done("ada", b.caseOf(later.ID).ID, Doing{Act: ActResolve, Text: "because", Ruling: deal.Ruling{Resolution: deal.ResolveProtect, Days: 20}})
+		is(b, deal.StatusProtected, later.ID)
+		end(b, first.ID, deal.EventWithdraw)
+		is(b, deal.StatusWaitlisted, waits.ID)
+		again(b)
+		end(b, later.ID, deal.EventWithdraw)
+		is(b, deal.StatusProtected, waits.ID)
+		b.sound()
+	})
+}
+
 // Of many who end one registration at once, through two replicas, one does; a retry with its key gets its answer.
 func TestMoveAtOnce(t *testing.T) {
 	t.Parallel()
@@ -393,18 +526,39 @@ func TestMoveAtOnce(t *testing.T) {
 	b.sound()
 }
 
-// TestHistories and its twin on PostgreSQL drive random histories; DIBS_SEED repeats those of a failure, DIBS_HISTORIES drives
-// more of them.
+// TestHistories and its twin on PostgreSQL drive random histories, here in several worlds side by side; DIBS_SEED repeats the world of a
+// failure, DIBS_HISTORIES drives more of them. The race detector sees the same goroutines in the first few hundred.
 func TestHistories(t *testing.T) {
 	t.Parallel()
-	n := 2_000
+	n := 10_000
+	if underRace() {
+		n = 500
+	}
 	if more := os.Getenv("DIBS_HISTORIES"); more != "" {
 		if _, err := fmt.Sscan(more, &n); err != nil {
 			t.Fatal(err)
 		}
 	}
-	testHistories(t, "", n)
+	worlds := 4
+	if os.Getenv("DIBS_SEED") != "" {
+		n, worlds = n/worlds, 1
+	}
+	for w := range worlds {
+		t.Run(fmt.Sprint(w), func(t *testing.T) {
+			t.Parallel()
+			testHistories(t, "", n/worlds)
+		})
+	}
 }
+
+// underRace reports whether the race detector watches, under which everything takes ten times as long.
+func underRace() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
+// worldly are customers for histories, read once.
+var worldly = sync.OnceValue(func() []*deal.Account { picked, _ := pick(100, 30_000); return picked })
 
 // testHistories drives n histories: one customer each at a time, filed for by several partners in one line, then extended,
 // withdrawn, revoked, won and lost at random while the clock jumps and nobody is at work meanwhile. After every round: nobody
@@ -420,7 +574,7 @@ func testHistories(t *testing.T, url string, n int) {
 		}
 	}
 	t.Logf("DIBS_SEED=%d", seed)
-	names, _ := customers(t, 100, 30_000)
+	names := worldly()
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	ctx := context.Background()
 	for done := 0; done < n; done += len(names) {
@@ -438,7 +592,7 @@ func testHistories(t *testing.T, url string, n int) {
 			if len(filed[i]) < 4 && (len(filed[i]) < 2 || r.IntN(3) == 0) {
 				a := names[i]
 				f := by(fmt.Sprintf("P-%d", 1+r.IntN(40)), deal.Customer{Name: a.Name, Country: a.Country, City: a.City, PostalCode: a.PostalCode})
-				if want := []string{"escalated", "conditional", "silent", "routed", "", "", "", ""}[r.IntN(8)]; want != "" {
+				if want := []string{"escalated", "conditional", "silent", "routed", "incomplete", "unclear", "offered", "offered", "accept", "", "", "", "", ""}[r.IntN(14)]; want != "" {
 					custom("want", want)(&f)
 				}
 				got, err := b.Register(ctx, Request{Actor: asPortal}, f)
@@ -450,7 +604,7 @@ func testHistories(t *testing.T, url string, n int) {
 				return
 			}
 			id := filed[i][r.IntN(len(filed[i]))]
-			events := []deal.Event{deal.EventExtend, deal.EventWithdraw, deal.EventRevoke, deal.EventWon, deal.EventLost, deal.EventAppeal, deal.EventResolve, deal.EventReopen, deal.EventRespond, deal.EventUpdate, deal.EventEvidence, deal.EventTransfer}
+			events := []deal.Event{deal.EventExtend, deal.EventWithdraw, deal.EventRevoke, deal.EventWon, deal.EventLost, deal.EventAppeal, deal.EventResolve, deal.EventReopen, deal.EventRespond, deal.EventUpdate, deal.EventEvidence, deal.EventTransfer, deal.EventAccept, deal.EventMerge}
 			e := events[r.IntN(len(events))]
 			do, works := map[deal.Event]Doing{
 				deal.EventResolve: []Doing{{Act: ActResolve, Text: "because", Ruling: deal.Ruling{Resolution: deal.ResolveProtect, Days: 20}}, routes(deal.Declined), routes(deal.Waitlisted)}[r.IntN(3)],
@@ -466,6 +620,13 @@ func testHistories(t *testing.T, url string, n int) {
 				if to := fmt.Sprintf("P-%d", 1+r.IntN(40)); to != reg.Filing.PartnerID {
 					_, err = b.moveWith(asOps, id, Moving{Event: e, Reason: "because", To: to})
 				}
+			case err == nil && e == deal.EventMerge:
+				if into := filed[i][r.IntN(len(filed[i]))]; into != id {
+					_, err = b.moveWith(person("dan"), id, Moving{Event: e, Reason: "because", To: into})
+				}
+				if errors.Is(err, deal.ErrForbidden) {
+					err = nil // dan is not of every queue
+				}
 			case err == nil && e == deal.EventEvidence:
 				_, err = b.moveWith(asPortal, id, Moving{Event: e, Evidence: []deal.Evidence{{Kind: "meeting", Date: deal.Date{Time: b.clock.now().Truncate(24 * time.Hour)}}}})
 				if wrong := (deal.FieldErrors)(nil); errors.As(err, &wrong) {
@@ -476,6 +637,9 @@ func testHistories(t *testing.T, url string, n int) {
 				_, err = b.moveWith(asOps, id, Moving{Event: e, Amend: func(f deal.Filing) (deal.Filing, error) {
 					f.Description += "."
 					f.Amount.Value = f.Amount.Value.Add(decimal.New(more, 0))
+					if reg.Status == deal.StatusReturned && more > 0 { // it is completed
+						f.Custom = nil
+					}
 					return f, nil
 				}})
 			case err == nil:
@@ -498,6 +662,9 @@ func testHistories(t *testing.T, url string, n int) {
 		b.lawful(seed)
 		each(func(i int, _ *rand.Rand) { // the customer is free for the next history
 			for _, id := range slices.Backward(filed[i]) {
+				if !read(b.Engine, func(v *view) bool { return v.runs(id) != nil }) {
+					continue
+				}
 				if _, err := b.move(asOps, id, deal.EventWithdraw); err != nil && !errors.Is(err, deal.ErrNotPossible) {
 					t.Error(err)
 				}
@@ -513,7 +680,9 @@ func testHistories(t *testing.T, url string, n int) {
 // lawful holds the world as it is to the promises: one holder of a customer, nobody promoted over one who waited before.
 func (b *bench) lawful(seed uint64) {
 	b.t.Helper()
-	b.put() // writes down what has ended
+	for range 10 { // writes down what has ended, some at a time
+		b.put()
+	}
 	now := b.clock.now()
 	breaches, err := b.Store().Breaches(context.Background(), now)
 	if err != nil || len(breaches) > 0 {
@@ -538,6 +707,16 @@ func (b *bench) lawful(seed uint64) {
 			}
 			if holder != nil && first != nil && first.Filing.PartnerID != holder.Filing.PartnerID && first.Place() < holder.Place() {
 				b.t.Errorf("seed %d: %s holds %s, and %s waited before it", seed, holder.ID, customer, first.ID)
+			}
+		}
+		for _, list := range []map[string]*deal.Registration{v.claims, v.returned} {
+			for id, c := range list {
+				if !c.AnswerBy.IsZero() && !now.Before(c.AnswerBy) {
+					b.t.Errorf("seed %d: %s, which is %s, had until %v", seed, id, c.Status, c.AnswerBy)
+				}
+				if (c.Status == deal.StatusConditional) != (c.Status != deal.StatusReturned && !c.AnswerBy.IsZero()) {
+					b.t.Errorf("seed %d: %s, which is %s, has until %v", seed, id, c.Status, c.AnswerBy)
+				}
 			}
 		}
 		for _, c := range v.claims {

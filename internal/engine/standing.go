@@ -26,6 +26,16 @@ func (v *view) standingCase(partner string) *deal.Case {
 // stands writes what follows for a partner whose status has changed.
 func (e *Engine) stands(b *store.Batch, partner string, now time.Time) error {
 	v := e.view
+	var cases []string // silence may give it more
+	for _, k := range v.cases {
+		if k.PartnerID == partner {
+			cases = append(cases, k.ID)
+		}
+	}
+	slices.Sort(cases)
+	if err := e.writeDue(b, v.dueOf(cases, now), now); err != nil {
+		return err
+	}
 	p, open := v.partners[partner], v.standingCase(partner)
 	if p == nil {
 		return nil

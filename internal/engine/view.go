@@ -45,18 +45,22 @@ type view struct {
 	rates    map[[2]string][]*deal.Rate        // by currency pair, oldest first
 
 	claims     map[string]*deal.Registration // registrations others must reckon with
+	returned   map[string]*deal.Registration // those that nobody must reckon with, and that are to be completed by an instant
 	claimIndex *match.Index
 	claimsOf   map[string][]string // customer key → registration ids, in order of filing
+	waitsAt    map[string][]string // customer key → those in line for it that were resolved to another, in order of filing
 	byPartner  map[string]int      // live claims per partner
 	byTender   map[string][]string // tender number → registration ids
 	history    map[string][]past   // customer key → registrations that are claims no more
+	pastOf     map[string]string   // and back, by their ids
 
-	ends   endHeap               // of windows
-	late   []late                // ends that have come and wait to be written
-	lateOf map[string][]string   // the claims they are of, by customer
-	cases  map[string]*deal.Case // open ones
-	clocks endHeap               // of theirs
-	taken  map[string]bool       // numbers of imported registrations that ours could come to be
+	ends    endHeap               // of windows
+	late    []late                // ends that have come and wait to be written
+	lateOf  map[string][]string   // the claims they are of, by customer
+	cases   map[string]*deal.Case // open ones
+	clocks  endHeap               // of theirs
+	ticking []string              // cases of which what follows from a clock is being written
+	taken   map[string]bool       // numbers of imported registrations that ours could come to be
 
 	generation generation // which decides; zero in a ledger that has none yet
 
@@ -78,7 +82,7 @@ func newView(m *match.Model) *view {
 		accounts: book.New(), accountIndex: match.NewIndex(m),
 		opportunities: map[string]*deal.Opportunity{}, oppsOf: map[string][]string{}, oppIndex: match.NewIndex(m),
 		partners: map[string]*deal.Partner{}, people: map[string]*deal.Person{}, products: map[string]*deal.CatalogueProduct{}, rates: map[[2]string][]*deal.Rate{},
-		claims: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, history: map[string][]past{}, cases: map[string]*deal.Case{}, lateOf: map[string][]string{}, taken: map[string]bool{},
+		claims: map[string]*deal.Registration{}, returned: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, waitsAt: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, history: map[string][]past{}, pastOf: map[string]string{}, cases: map[string]*deal.Case{}, lateOf: map[string][]string{}, taken: map[string]bool{},
 		documents: map[string]map[int]deal.Document{}, scheduled: map[documentKey]time.Time{}, keys: map[string]deal.Key{},
 	}
 }
@@ -232,25 +236,43 @@ func (v *view) keepClaim(r *deal.Registration) bool {
 	if old := v.claims[r.ID]; old != nil {
 		delete(v.claims, r.ID)
 		without(v.claimsOf, old.CustomerRef.Key(), r.ID)
+		for _, key := range old.Behind {
+			without(v.waitsAt, key, r.ID)
+		}
 		without(v.byTender, old.Filing.Tender.Number, r.ID)
 		if v.byPartner[old.Filing.PartnerID]--; v.byPartner[old.Filing.PartnerID] == 0 {
 			delete(v.byPartner, old.Filing.PartnerID)
 		}
 	}
+	delete(v.returned, r.ID)
 	v.remember(r)
+	if at := endOf(r); !at.IsZero() {
+		heap.Push(&v.ends, end{at, r.ID})
+	}
 	if !isClaim(r) {
+		if !endOf(r).IsZero() {
+			v.returned[r.ID] = r
+		}
 		return false
 	}
 	v.claims[r.ID] = r
 	v.claimsOf[r.CustomerRef.Key()] = v.inOrder(v.claimsOf[r.CustomerRef.Key()], r)
+	for _, key := range r.Behind {
+		v.waitsAt[key] = v.inOrder(v.waitsAt[key], r)
+	}
 	if n := r.Filing.Tender.Number; n != "" {
 		v.byTender[n] = v.inOrder(v.byTender[n], r)
 	}
 	v.byPartner[r.Filing.PartnerID]++
-	if at := endOf(r); !at.IsZero() {
-		heap.Push(&v.ends, end{at, r.ID})
-	}
 	return true
+}
+
+// runs returns the registration with the id if it is a claim, or is to be completed by an instant; else nil.
+func (v *view) runs(id string) *deal.Registration {
+	if c := v.claims[id]; c != nil {
+		return c
+	}
+	return v.returned[id]
 }
 
 // isClaim reports whether the registration's status makes it a claim while its window, if any, is open.
@@ -306,7 +328,7 @@ func (v *view) putDocument(d deal.Document) error {
 			return fmt.Errorf("generation version %d: %w", d.Version, err)
 		}
 	case deal.PolicyDocument:
-		p, err := policy.Compile([]byte(d.Body))
+		p, err := policy.CompileSaved([]byte(d.Body), d.Holidays)
 		if err != nil {
 			return fmt.Errorf("policy version %d: %w", d.Version, err)
 		}
@@ -332,11 +354,11 @@ func (v *view) live(kind string) (deal.Document, bool) {
 	return deal.Document{}, false
 }
 
-// fallDue notes the claims whose window has ended at now, earliest end first.
+// fallDue notes the registrations whose window has ended at now, earliest end first.
 func (v *view) fallDue(now time.Time) {
 	for len(v.ends) > 0 && !now.Before(v.ends[0].at) {
 		end := heap.Pop(&v.ends).(end)
-		r := v.claims[end.id]
+		r := v.runs(end.id)
 		if r == nil || !endOf(r).Equal(end.at) {
 			continue
 		}
@@ -370,7 +392,7 @@ func (v *view) takeLate(n int, now time.Time) (out []*deal.Registration) {
 // takeLateOf is takeLate for one customer.
 func (v *view) takeLateOf(key string, now time.Time) (out []*deal.Registration) {
 	for _, id := range v.lateOf[key] {
-		if r := v.claims[id]; r != nil && !endOf(r).IsZero() && !now.Before(endOf(r)) {
+		if r := v.runs(id); r != nil && !endOf(r).IsZero() && !now.Before(endOf(r)) {
 			out = append(out, r)
 		}
 	}
@@ -378,34 +400,69 @@ func (v *view) takeLateOf(key string, now time.Time) (out []*deal.Registration) 
 	return out
 }
 
-// rests returns the customers with ends that wait to be written on which the additions rest: whom they are about, and those in line with
-// whom they conflict.
-func (v *view) rests(additions []addition) (keys []string) {
-	if len(v.lateOf) == 0 {
-		return nil
+// due is what waits to be written before something that rests on it.
+type due struct {
+	customers []string // those with ends of windows
+	cases     []string // those of which a clock has run out
+}
+
+func (d due) none() bool { return len(d.customers)+len(d.cases) == 0 }
+
+func (d *due) note(v *view, r *deal.Registration, now time.Time) {
+	if key := r.CustomerRef.Key(); len(v.lateOf[key]) > 0 && !slices.Contains(d.customers, key) {
+		d.customers = append(d.customers, key)
 	}
-	note := func(key string) {
-		if len(v.lateOf[key]) > 0 && !slices.Contains(keys, key) {
-			keys = append(keys, key)
-		}
+	d.noteCase(v, r.CaseID, now)
+}
+
+func (d *due) noteCase(v *view, id string, now time.Time) {
+	if v.dueCase(id, now) != nil && !slices.Contains(d.cases, id) {
+		d.cases = append(d.cases, id)
 	}
+}
+
+// rests returns what is due on which the additions rest: of whom they are about, and of those with whom they conflict.
+func (v *view) rests(additions []addition, now time.Time) (d due) {
 	for i := range additions {
-		for r := range additions[i].change.Registrations {
-			reg := &additions[i].change.Registrations[r]
-			note(reg.CustomerRef.Key())
-			if was := v.claims[reg.ID]; was != nil {
-				note(was.CustomerRef.Key())
+		c := additions[i].change
+		for r := range c.Registrations {
+			reg := &c.Registrations[r]
+			d.note(v, reg, now)
+			if was := v.runs(reg.ID); was != nil {
+				d.note(v, was, now)
 			}
 		}
-		if d := additions[i].change.Decision; d != nil {
-			for _, c := range d.Conflicts {
-				if claim := v.claims[c.With]; claim != nil {
-					note(claim.CustomerRef.Key())
+		for k := range c.Cases {
+			d.noteCase(v, c.Cases[k].ID, now)
+		}
+		if c.Decision == nil {
+			continue
+		}
+		for _, x := range c.Decision.Conflicts {
+			if claim := v.claims[x.With]; claim != nil {
+				d.note(v, claim, now)
+			}
+		}
+	}
+	return d
+}
+
+// dueOf returns what is due of registrations and cases.
+func (v *view) dueOf(ids []string, now time.Time) (d due) {
+	for _, id := range ids {
+		if r := v.runs(id); r != nil {
+			d.note(v, r, now)
+		}
+		if k := v.cases[id]; k != nil {
+			d.noteCase(v, id, now)
+			for _, member := range k.Members() {
+				if claim := v.claims[member]; claim != nil {
+					d.note(v, claim, now)
 				}
 			}
 		}
 	}
-	return keys
+	return d
 }
 
 // nextEnd returns when the next window may end, or the next clock of a case run out; zero when none will.
@@ -444,8 +501,12 @@ func (h *endHeap) Pop() any {
 	return x
 }
 
-// endOf returns when the registration's window ends by itself, a milestone of it falls due, or its hold while its case is open.
+// endOf returns when the registration's window ends by itself, a milestone of it falls due, its hold ends while its case is open, or
+// the time to complete it when it was returned.
 func endOf(r *deal.Registration) time.Time {
+	if r.Status == deal.StatusReturned {
+		return r.AnswerBy
+	}
 	if r.Status == deal.StatusEscalated && r.Hold != nil {
 		return r.Hold.EndsAt
 	}

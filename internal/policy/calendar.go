@@ -12,10 +12,20 @@ import (
 // Calendar says when the programme's people work. Business hours are counted within working hours of working days;
 // a business day is one working day, whatever its hours.
 type Calendar struct {
-	zone     *time.Location
+	zone     *time.Location // the programme's
+	work     *time.Location // of the people who decide; nil: the programme's
 	days     [7]bool
 	from, to time.Duration // of the day
-	holidays []string      // YYYY-MM-DD, sorted
+	regional []string      // holidays of regions; these and all, YYYY-MM-DD, sorted
+	listed   []string      // holidays the document lists
+	holidays []string
+}
+
+// keep takes the regions' holidays, besides those the document lists.
+func (c *Calendar) keep(regional []string) {
+	c.regional = regional
+	c.holidays = slices.Concat(c.listed, regional)
+	slices.Sort(c.holidays)
 }
 
 // A term as policies write it: 4bh (business hours), 2bd (business days), 36h, 30d, 6m (calendar months).
@@ -25,8 +35,8 @@ const termHelp = "write a number and a unit: 4bh (business hours), 2bd (business
 
 // Add returns the instant a term after t: 4bh, 2bd, 36h, 30d or 6m. Hours are hours of the clock; days and months are
 // of the calendar in the programme's zone, and end at the same time of day (6m from 31 August is the end of
-// February). Business days end at the close of the last of them: a term that begins outside working hours begins
-// with the next working day.
+// February). Business hours and days are those of the zone of the people who decide. Business days end at the close of the last of them: a
+// term that begins outside working hours begins with the next working day.
 func (c Calendar) Add(t time.Time, term string) (time.Time, error) {
 	m := termForm.FindStringSubmatch(term)
 	if m == nil {
@@ -45,11 +55,14 @@ func (c Calendar) Add(t time.Time, term string) (time.Time, error) {
 		return local.AddDate(0, 0, n).UTC(), nil
 	case "m":
 		return addMonths(local, n).UTC(), nil
-	case "bh":
-		return c.addHours(local, time.Duration(n)*time.Hour).UTC(), nil
-	default:
-		return c.addDays(local, n).UTC(), nil
 	}
+	if c.work != nil {
+		local = t.In(c.work)
+	}
+	if m[2] == "bh" {
+		return c.addHours(local, time.Duration(n)*time.Hour).UTC(), nil
+	}
+	return c.addDays(local, n).UTC(), nil
 }
 
 // addMonths adds calendar months and stays within the month it lands in.
@@ -63,21 +76,29 @@ func addMonths(t time.Time, n int) time.Time {
 
 // hours returns the working hours of t's day, and whether there are any.
 func (c Calendar) hours(t time.Time) (open, shut time.Time, works bool) {
-	y, m, d := t.Date()
-	at := func(of time.Duration) time.Time {
-		return time.Date(y, m, d, int(of/time.Hour), int(of%time.Hour/time.Minute), 0, 0, t.Location())
-	}
 	_, holiday := slices.BinarySearch(c.holidays, t.Format(time.DateOnly))
-	return at(c.from), at(c.to), c.days[t.Weekday()] && !holiday && c.to > c.from
+	return onDay(t, 0, c.from), onDay(t, 0, c.to), c.days[t.Weekday()] && !holiday && c.to > c.from
+}
+
+// onDay returns the first instant at which the clock of t's zone shows the time of day, or a later one, on the day that lies n days after t's.
+func onDay(t time.Time, n int, of time.Duration) time.Time {
+	y, m, d := t.Date()
+	hour, minute := int(of/time.Hour), int(of%time.Hour/time.Minute)
+	at := time.Date(y, m, d+n, hour, minute, 0, 0, t.Location())
+	_, offset := at.Zone()
+	switch shows := at.Add(time.Duration(offset) * time.Second).UTC(); shows.Compare(time.Date(y, m, d+n, hour, minute, 0, 0, time.UTC)) {
+	case -1: // that time is skipped: clocks go forward
+		_, at = at.ZoneBounds()
+	case 1:
+		at, _ = at.ZoneBounds()
+	}
+	return at
 }
 
 // maxIdle bounds the search for the next working day in a calendar that is almost all holidays.
 const maxIdle = 1000
 
-func nextDay(t time.Time) time.Time {
-	y, m, d := t.Date()
-	return time.Date(y, m, d+1, 0, 0, 0, 0, t.Location())
-}
+func nextDay(t time.Time) time.Time { return onDay(t, 1, 0) }
 
 func (c Calendar) addHours(t time.Time, left time.Duration) time.Time {
 	for idle := 0; idle < maxIdle; t = nextDay(t) {
@@ -145,13 +166,28 @@ func (c *compiler) calendar() Calendar {
 			c.add(path("settings", "calendar", "hours"), "%q is not hours of a day such as 09:00..17:00", d.Hours)
 		}
 	}
+	if d.Timezone != "" {
+		var err error
+		if cal.work, err = time.LoadLocation(d.Timezone); err != nil || d.Timezone == "Local" {
+			c.add(path("settings", "calendar", "timezone"), "%q is not a time zone such as America/New_York; leave it out for settings.timezone", d.Timezone)
+			cal.work = nil
+		}
+	}
+	for i, r := range d.Regions {
+		if holidaysOf[r] == nil && !c.saved {
+			c.add(path("settings", "calendar", "regions", i), "%q is not a region whose holidays are known; list its holidays by date, or write one of %s", r, knownRegions(r))
+		}
+	}
 	for i, h := range d.Holidays {
 		if _, err := time.Parse(time.DateOnly, h); err != nil {
 			c.add(path("settings", "calendar", "holidays", i), "%q is not a date as YYYY-MM-DD", h)
 		}
 	}
-	cal.holidays = slices.Clone(d.Holidays)
-	slices.Sort(cal.holidays)
+	cal.listed = slices.Clone(d.Holidays)
+	if !c.saved {
+		c.dates = regionHolidays(d.Regions)
+	}
+	cal.keep(c.dates)
 	return cal
 }
 

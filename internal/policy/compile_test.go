@@ -146,6 +146,10 @@ var compileErrors = []struct{ name, old, new, want string }{
 	{"another kind", "kind: Policy", "kind: TerritoryPlan", `2:7: kind: "TerritoryPlan" is not kind: Policy`},
 	{"an API of the future", "dealreg/v1", "dibs/v9", `1:13: apiVersion: a policy begins with apiVersion: dealreg/v1`},
 	{"a second document", "rules:\n", "---\nrules:\n", `a second document begins here`},
+	{"a region of nowhere", "holidays: [2027-01-01]}", "regions: [FR, Bavaria]}", `13:84: settings.calendar.regions[1]: "Bavaria" is not a region whose holidays are known; list its holidays by date, or write one of AR, AT, AU-ACT,`},
+	{"a state of nowhere", "holidays: [2027-01-01]}", "regions: [DE-XX]}", `13:80: settings.calendar.regions[0]: "DE-XX" is not a region whose holidays are known; list its holidays by date, or write one of DE, DE-BB,`},
+	{"a day that is none", "holidays: [2027-01-01]}", "holidays: [2027-02-29]}", `13:81: settings.calendar.holidays[0]: "2027-02-29" is not a date`},
+	{"an office in no zone", "holidays: [2027-01-01]}", "timezone: EST5}", `13:80: settings.calendar.timezone: "EST5" is not a time zone`},
 	{"a custom type", "{type: int}", "{type: integer}", `"integer" is not one of bool, int, double, string, enum`},
 }
 
@@ -448,6 +452,51 @@ func TestCalendar(t *testing.T) {
 			t.Errorf("%s + %s = %s, want %s", c.from, c.term, s, c.want)
 		}
 	}
+	for _, c := range []struct{ calendar, zone, from, term, want string }{
+		// Over the end of a year: New Year's Day 2028 is a Saturday, which the United States keep on Friday, 31 December, and Germany not at all.
+		{`{regions: [US]}`, "Europe/Berlin", "2027-12-30 16:00", "2bh", "2028-01-03 10:00"},
+		{`{regions: [DE]}`, "Europe/Berlin", "2027-12-30 16:00", "2bh", "2027-12-31 10:00"},
+		{`{regions: [DE, US]}`, "Europe/Berlin", "2027-12-30 16:00", "2bh", "2028-01-03 10:00"},
+		{`{regions: [DE]}`, "Europe/Berlin", "2026-12-24 12:00", "1bd", "2026-12-28 17:00"},
+		{`{regions: [GB]}`, "Europe/London", "2026-12-24 12:00", "1bd", "2026-12-29 17:00"}, // Boxing Day, a Saturday, is kept on Monday
+		{`{regions: [FR], holidays: [2026-07-15]}`, "Europe/Paris", "2026-07-13 12:00", "1bd", "2026-07-16 17:00"},
+		{`{regions: [DE]}`, "Europe/Berlin", "2027-05-26 12:00", "1bd", "2027-05-27 17:00"},
+		{`{regions: [DE-BY]}`, "Europe/Berlin", "2027-05-26 12:00", "1bd", "2027-05-28 17:00"}, // Corpus Christi
+		{`{regions: [US]}`, "Europe/Berlin", "2061-07-01 12:00", "1bd", "2061-07-04 17:00"},    // no more than is known
+		// The people who decide work elsewhere: 9 to 17 in New York, which begins summer time two weeks before Berlin.
+		{`{timezone: America/New_York}`, "Europe/Berlin", "2027-03-12 09:00", "1bh", "2027-03-12 16:00"},
+		{`{timezone: America/New_York}`, "Europe/Berlin", "2027-03-15 09:00", "1bh", "2027-03-15 15:00"},
+		{`{timezone: America/New_York}`, "Europe/Berlin", "2027-03-29 09:00", "1bh", "2027-03-29 16:00"},
+		{`{timezone: America/New_York}`, "Europe/Berlin", "2027-03-27 12:00", "1d", "2027-03-28 12:00"},                 // the programme's days
+		{`{timezone: America/New_York, regions: [US]}`, "Europe/Berlin", "2027-11-25 18:00", "1bh", "2027-11-26 16:00"}, // Thanksgiving
+		{`{timezone: Asia/Tokyo, regions: [JP]}`, "Europe/Berlin", "2027-04-28 18:00", "1bd", "2027-04-30 10:00"},       // Thursday in Tokyo already, and a holiday
+		// Business days of 24 hours: 48 business hours are two days, and an hour more or less where the clocks change.
+		{`{hours: "00:00..24:00"}`, "Europe/Berlin", "2027-03-04 15:00", "48bh", "2027-03-08 15:00"},
+		{`{hours: "00:00..24:00"}`, "Europe/Berlin", "2027-03-05 12:00", "1bd", "2027-03-09 00:00"},
+		{`{hours: "00:00..24:00", regions: [DE]}`, "Europe/Berlin", "2026-12-30 12:00", "48bh", "2027-01-04 12:00"},
+		{`{hours: "00:00..24:00", days: [sat, sun, mon]}`, "Europe/Berlin", "2027-03-27 12:00", "24bh", "2027-03-28 13:00"},
+		{`{hours: "00:00..24:00", days: [sat, sun, mon]}`, "Europe/Berlin", "2027-10-30 12:00", "24bh", "2027-10-31 11:00"},
+		{`{hours: "02:30..04:00", days: [sun]}`, "Europe/Berlin", "2027-03-28 00:00", "30m", "2029-09-28 00:00"},
+		{`{hours: "02:30..04:00", days: [sun]}`, "Europe/Berlin", "2027-03-28 00:00", "1bh", "2027-03-28 04:00"}, // half past two does not come that day
+		// Where clocks go forward at midnight, a day begins at one.
+		{`{}`, "America/Santiago", "2027-09-03 16:00", "2bh", "2027-09-06 10:00"},
+		{`{hours: "00:00..24:00", days: [sat, sun, mon]}`, "America/Santiago", "2027-09-04 22:00", "4bh", "2027-09-05 03:00"},
+		{`{hours: "00:00..24:00", days: [sat, sun, mon]}`, "America/Santiago", "2027-09-03 22:00", "1bd", "2027-09-05 01:00"},
+	} {
+		doc := strings.Replace(strings.Replace(small, "Europe/Berlin", c.zone, 1), `{days: [mon, tue, wed, thu, fri], hours: "08:00..16:00", holidays: [2027-01-01]}`, c.calendar, 1)
+		zone, err := time.LoadLocation(c.zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		from, err := time.ParseInLocation("2006-01-02 15:04", c.from, zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := compile(t, []byte(doc)).Settings().Calendar.Add(from, c.term)
+		if s := got.In(zone).Format("2006-01-02 15:04"); err != nil || s != c.want {
+			t.Errorf("%s in %s: %s + %s = %s, want %s (%v)", c.calendar, c.zone, c.from, c.term, s, c.want, err)
+		}
+	}
 	for _, term := range []string{"", "4", "bh", "-1d", "4 bh", "99999d", "4w"} {
 		if _, err := cal.Add(now, term); err == nil {
 			t.Errorf("%q is a term", term)
@@ -455,6 +504,39 @@ func TestCalendar(t *testing.T) {
 	}
 	if _, err := (Calendar{}).Add(now, "4bh"); err != nil {
 		t.Error("a calendar without working days must still end")
+	}
+}
+
+// A version that was saved keeps the holidays it was saved with, and compiles also when its regions are known no more.
+func TestCompileSaved(t *testing.T) {
+	t.Parallel()
+	doc := []byte(strings.Replace(small, "holidays: [2027-01-01]}", "regions: [DE], holidays: [2027-03-02]}", 1))
+	p := compile(t, doc)
+	if h := p.Holidays(); !slices.Contains(h, "2027-12-25") || slices.Contains(h, "2027-03-02") || !slices.IsSorted(h) || h[0] < "2020" || h[len(h)-1] > "2061" {
+		t.Errorf("%d holidays: %v", len(h), h)
+	}
+	from := time.Date(2027, 3, 1, 14, 0, 0, 0, time.UTC)
+	due := func(p *Policy) string {
+		at, _ := p.Settings().Calendar.Add(from, "2bh")
+		return at.Format(time.RFC3339)
+	}
+	for _, c := range []struct {
+		doc      string
+		holidays []string
+		want     string
+	}{
+		{string(doc), p.Holidays(), "2027-03-03T08:00:00Z"},
+		{string(doc), []string{"2027-03-03"}, "2027-03-04T08:00:00Z"},
+		{string(doc), nil, "2027-03-03T08:00:00Z"},
+		{strings.Replace(string(doc), "[DE]", "[ATLANTIS]", 1), []string{"2027-03-03"}, "2027-03-04T08:00:00Z"},
+	} {
+		got, err := CompileSaved([]byte(c.doc), c.holidays)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if due(got) != c.want || !slices.Equal(got.Holidays(), c.holidays) {
+			t.Errorf("with %v: due at %s, want %s", c.holidays, due(got), c.want)
+		}
 	}
 }
 

@@ -98,8 +98,10 @@ type materialDoc struct {
 }
 
 type calendarDoc struct {
+	Timezone string   `yaml:"timezone"`
 	Days     []string `yaml:"days"`
 	Hours    string   `yaml:"hours"`
+	Regions  []string `yaml:"regions"`
 	Holidays []string `yaml:"holidays"`
 }
 
@@ -222,6 +224,7 @@ type extensionsDoc struct {
 
 type milestoneDoc struct {
 	OnMiss string          `yaml:"on_miss"`
+	When   string          `yaml:"when"` // of a condition
 	Days   document.Scalar `yaml:"days"`
 	Need   string          `yaml:"need"`
 }

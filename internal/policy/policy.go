@@ -23,6 +23,9 @@ func (p *Policy) WithVersion(v int) *Policy {
 	return &out
 }
 
+// Holidays returns the holidays of the calendar's regions, as days YYYY-MM-DD: what CompileSaved needs to come to the same policy.
+func (p *Policy) Holidays() []string { return slices.Clone(p.settings.Calendar.regional) }
+
 // Title returns the policy's title.
 func (p *Policy) Title() string { return p.title }
 
@@ -59,6 +62,16 @@ func (p *Policy) Rules() []RuleInfo {
 
 // Reasons returns the codes the policy can give, sorted.
 func (p *Policy) Reasons() []string { return slices.Clone(p.codes) }
+
+// Told returns what the partner reads of a reason, with … where a value of the case is put, and the code it reads: of a reason that
+// is shown as another, that other's. It reports false when the policy has no such reason.
+func (p *Policy) Told(code string) (text, public string, ok bool) {
+	re := p.reasons[code]
+	if re == nil {
+		return "", "", false
+	}
+	return re.partner.outline(), re.public, true
+}
 
 // Warnings returns what is most likely a slip, and keeps nobody from publishing: what the document declares and nothing uses,
 // and what the service will leave to people.

@@ -124,7 +124,11 @@ func (s handlers) GetCase(ctx context.Context, q api.GetCaseRequestObject) (api.
 	if err != nil {
 		return nil, err
 	}
-	a := engine.AnswerFor(&f.Registration, &f.Decision, &f.Case, s.engine.Now())
+	own := &f.Case
+	if f.Registration.CaseID != own.ID { // it is about the partner's standing, and none of the registration's
+		own = nil
+	}
+	a := engine.AnswerFor(&f.Registration, &f.Decision, own, s.engine.Now())
 	return tagged(caseFile{
 		Case: f.Case, Registration: staffView(&f.Registration, a, &a.Decision), Decision: f.Decision, Asked: f.Question, AlsoIn: all(f.Also), Waitlist: all(f.Waitlist),
 		Timeline: all(f.Timeline), Precedents: all(f.Precedents), YouMay: f.May,

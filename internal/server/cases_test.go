@@ -1,7 +1,9 @@
 package server
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -155,5 +157,143 @@ func TestCaseList(t *testing.T) {
 	next := w.want(200, w.get("ops", "/v1/cases?limit=1&cursor="+page.str(t, "next_cursor")))
 	if next.field(t, "items").([]any)[0].(map[string]any)["id"] != b {
 		t.Errorf("the second page %s", next)
+	}
+}
+
+// TestStandingCase works the case about what a partner holds that is suspended or terminated, as the desk and the portals see it.
+func TestStandingCase(t *testing.T) {
+	w := newWorld(t)
+	w.people()
+	w.want(201, w.put("/v1/people/U-1", `{"name":"Ada Desk","queues":["deal-desk"],"authority":{"value":"9000000.00","currency":"EUR"}}`))
+	w.key("U-1", deal.Key{Role: "ops", PersonID: "U-1"})
+	var partner map[string]any
+	if err := json.Unmarshal([]byte(example(t, "partner.json")), &partner); err != nil {
+		t.Fatal(err)
+	}
+	stand := func(status string) {
+		t.Helper()
+		partner["status"] = status
+		body, _ := json.Marshal(partner)
+		w.want(200, w.put("/v1/partners/P-001", string(body)))
+	}
+	file := func(who, partner, customer, city, want string) string {
+		t.Helper()
+		body := fmt.Sprintf(`{"partner_id":%q,"type":"new_business","customer":{"name":%q,"country":"DE","city":%q},"products":[{"line":"firewall"}],
+			"amount":{"value":"50000.00","currency":"EUR"},"evidence":[{"kind":"meeting","date":"2026-11-02"}]}`, partner, customer, city)
+		r := w.want(201, w.register(who, who+customer, body))
+		if got := r.str(t, "status"); got != want {
+			t.Fatalf("%s for %s is %s: %s", partner, customer, got, r)
+		}
+		return r.str(t, "id")
+	}
+	status := func(who, id string) string {
+		t.Helper()
+		return w.want(200, w.get(who, "/v1/registrations/"+id)).str(t, "status")
+	}
+	open := func() (path string, members []string) { // of the one there is
+		t.Helper()
+		items := w.want(200, w.get("U-1", "/v1/cases?status=open&kind=standing&partner_id=P-001")).field(t, "items").([]any)
+		if len(items) > 1 {
+			t.Fatalf("%d cases about one partner", len(items))
+		}
+		for _, k := range items {
+			k := k.(map[string]any)
+			members = append(members, k["registration_id"].(string))
+			also, _ := k["also"].([]any)
+			for _, id := range also {
+				members = append(members, id.(string))
+			}
+			path = "/v1/cases/" + k["id"].(string)
+		}
+		return path, members
+	}
+	is := func(path, want, outcome string) got {
+		t.Helper()
+		g := w.want(200, w.get("U-1", path))
+		if g.str(t, "status") != want || outcome != "" && g.str(t, "outcome") != outcome {
+			t.Errorf("the case is %s", g)
+		}
+		return g
+	}
+	const protect, declined = `{"resolution":"protect","reason":"they come back"}`, `{"resolution":"route","disposition":"declined","reason_code":"DECLINED_REVIEW","reason":"they do not come back"}`
+	resolve := func(who, path, body string) got {
+		t.Helper()
+		return w.call(who, "POST", path+"/resolve", body, "If-Match", etag(w.get(who, path)))
+	}
+	first, second := file("portal", "P-001", "Zanzibar Orchestra Foundation", "Ulm", "protected"), file("portal", "P-001", "Quarzwerk Lausitz", "Cottbus", "protected")
+	behind := file("rival", "P-009", "Quarzwerk Lausitz", "Cottbus", "waitlisted")
+	if path, _ := open(); path != "" {
+		t.Fatalf("there is %s about an active partner", path)
+	}
+
+	stand("suspended")
+	path, members := open()
+	if !slices.Equal(members, []string{first, second}) {
+		t.Fatalf("the case is about %v", members)
+	}
+	page := is(path, "open", "")
+	if !strings.Contains(page.str(t, "summary"), "suspended") || !strings.Contains(page.str(t, "summary"), "2 registrations") || page.str(t, "registration.id") != first {
+		t.Errorf("the page of the case: %s", page)
+	}
+	for _, who := range []string{"portal", "rival", "any"} {
+		w.want(403, w.get(who, path))
+		w.want(403, w.call(who, "POST", path+"/resolve", protect, "If-Match", etag(page)))
+	}
+	if got := w.want(200, w.get("portal", "/v1/registrations/"+first)); got.str(t, "status") != "protected" || got.field(t, "decision.case") != nil || strings.Contains(string(got.body), strings.TrimPrefix(path, "/v1/cases/")) {
+		t.Errorf("the partner reads of the case: %s", got)
+	}
+	w.want(428, w.call("U-1", "POST", path+"/resolve", protect))
+	w.want(422, resolve("U-1", path, `{"resolution":"co_sell","reason":"x"}`))
+	w.want(422, resolve("U-1", path, `{"resolution":"protect","days":30,"reason":"x"}`))
+	w.want(403, resolve("ops", path, protect))
+	w.want(403, resolve("U-7", path, protect))
+	w.want(409, w.call("U-1", "POST", path+"/ask", example(t, "case-ask.json")))
+	w.want(200, w.call("U-1", "POST", path+"/acknowledge", ""))
+	before := etag(page)
+	stand("active") // nobody has to decide any more
+	is(path, "resolved", "active")
+	w.want(412, w.call("U-1", "POST", path+"/resolve", declined, "If-Match", before))
+	if late := w.want(412, resolve("U-1", path, declined)); !strings.Contains(late.str(t, "detail"), "resolved: active") {
+		t.Errorf("too late: %s", late)
+	}
+	w.want(409, w.call("U-1", "POST", path+"/reopen", `{"reason":"again"}`, "If-Match", etag(w.get("U-1", path))))
+
+	stand("suspended")
+	path, _ = open()
+	w.want(200, w.call("U-7", "POST", path+"/comment", example(t, "case-comment.json")))
+	w.want(200, resolve("U-1", path, protect))
+	if done := is(path, "resolved", "kept"); done.str(t, "ruled_by") != "U-1" {
+		t.Errorf("kept by %s", done)
+	}
+	if status("portal", first) != "protected" || status("portal", second) != "protected" || status("rival", behind) != "waitlisted" {
+		t.Errorf("kept: %s, %s, behind %s", status("portal", first), status("portal", second), status("rival", behind))
+	}
+
+	stand("terminated")
+	path, _ = open()
+	w.want(200, w.call("portal", "POST", "/v1/registrations/"+first+"/withdraw", `{"reason":"given up"}`))
+	if _, members := open(); !slices.Equal(members, []string{second}) {
+		t.Errorf("one has gone, and it is about %v", members)
+	}
+	w.want(200, resolve("U-1", path, declined))
+	is(path, "resolved", "revoked")
+	if status("ops", first) != "withdrawn" || status("ops", second) != "revoked" || status("rival", behind) != "protected" {
+		t.Errorf("revoked: %s, %s, behind %s", status("ops", first), status("ops", second), status("rival", behind))
+	}
+	if got := w.want(200, w.get("portal", "/v1/registrations/"+second)); !strings.Contains(got.str(t, "decision.explanation"), "revoked") || strings.Contains(string(got.body), "do not come back") {
+		t.Errorf("the partner reads %s", got)
+	}
+	kinds := []string{}
+	for _, h := range w.want(200, w.get("U-1", path)).field(t, "timeline").([]any) {
+		kinds = append(kinds, fmt.Sprint(h.(map[string]any)["kind"]))
+	}
+	if got := strings.Join(kinds, " "); got != "registration.decided case.opened case.closed registration.revoked" {
+		t.Errorf("timeline %s", got)
+	}
+	if stand("suspended"); w.want(200, w.get("U-1", "/v1/cases?kind=standing&status=open")).field(t, "next_cursor") != nil {
+		t.Error("a second page of no cases")
+	}
+	if path, _ := open(); path != "" {
+		t.Errorf("%s is about a partner that holds nothing", path)
 	}
 }

@@ -25,7 +25,7 @@ func (s *Server) listDocuments(ctx context.Context, kind, at string) (reply, err
 	slices.SortFunc(docs, func(a, b deal.Document) int { return b.Version - a.Version })
 	items := make([]documentView, len(docs))
 	for i, d := range docs {
-		d.Body = "" // a plan is megabytes; a list is for choosing
+		d.Body, d.Holidays = "", nil // a plan is megabytes; a list is for choosing
 		items[i] = viewDocument(d)
 	}
 	return whole(items)

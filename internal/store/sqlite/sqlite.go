@@ -108,18 +108,27 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	return s, nil
 }
 
-func dsn(path string, pragmas ...string) string {
-	q := url.Values{"_pragma": append(pragmas, "busy_timeout(10000)", "foreign_keys(1)", "cache_size(-65536)", "temp_store(MEMORY)")}
-	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+func dsn(path string, own ...string) string {
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + pragmas(own...)
 }
 
-// asItIs opens the file to be read, and changes nothing. SQLite has files of its own beside it meanwhile; in a folder that cannot be
-// written to, where nobody else writes either, it goes without.
-func asItIs(ctx context.Context, cfg Config) (_ *readers, err error) {
-	at := dsn(cfg.Path, "query_only(1)") + "&mode=ro"
-	if _, err := os.Stat(cfg.Path + "-wal"); errors.Is(err, fs.ErrNotExist) && unix.Access(filepath.Dir(cfg.Path), unix.W_OK) != nil {
+func pragmas(own ...string) string {
+	return url.Values{"_pragma": append(own, "busy_timeout(10000)", "foreign_keys(1)", "cache_size(-65536)", "temp_store(MEMORY)")}.Encode()
+}
+
+// readOnly is the name under which SQLite opens the file to be read, and changes nothing. It has files of its own beside it meanwhile; in a
+// folder that cannot be written to, where nobody else writes either, it goes without.
+func readOnly(path string) string {
+	at := "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=ro"
+	if _, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) && unix.Access(filepath.Dir(path), unix.W_OK) != nil {
 		at += "&immutable=1"
 	}
+	return at
+}
+
+// asItIs opens the file to be read, if there is a ledger in it.
+func asItIs(ctx context.Context, cfg Config) (_ *readers, err error) {
+	at := readOnly(cfg.Path) + "&" + pragmas("query_only(1)")
 	probe, err := sql.Open("sqlite", at)
 	if err != nil {
 		return nil, err
