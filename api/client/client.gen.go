@@ -3550,6 +3550,8 @@ type ClientInterface interface {
 
 	// GetMetrics Metrics for Prometheus
 	//
+	// On an address of its own, and not here, where the operator has set one.
+	//
 	// Corresponds with GET /metrics (the `GetMetrics` operationId).
 	GetMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -3559,6 +3561,8 @@ type ClientInterface interface {
 	GetSpec(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetReadiness Whether a decision could be made now
+	//
+	// On an address of its own, and not here, where the operator has set one.
 	//
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
 	GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4536,6 +4540,8 @@ func (c *Client) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (
 
 // GetMetrics Metrics for Prometheus
 //
+// On an address of its own, and not here, where the operator has set one.
+//
 // Corresponds with GET /metrics (the `GetMetrics` operationId).
 func (c *Client) GetMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetMetricsRequest(c.Server)
@@ -4565,6 +4571,8 @@ func (c *Client) GetSpec(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 }
 
 // GetReadiness Whether a decision could be made now
+//
+// On an address of its own, and not here, where the operator has set one.
 //
 // Corresponds with GET /readyz (the `GetReadiness` operationId).
 func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -10838,6 +10846,8 @@ type ClientWithResponsesInterface interface {
 
 	// GetMetricsWithResponse Metrics for Prometheus
 	//
+	// On an address of its own, and not here, where the operator has set one.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /metrics (the `GetMetrics` operationId).
@@ -10851,6 +10861,8 @@ type ClientWithResponsesInterface interface {
 	GetSpecWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSpecResponse, error)
 
 	// GetReadinessWithResponse Whether a decision could be made now
+	//
+	// On an address of its own, and not here, where the operator has set one.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17218,6 +17230,8 @@ func (c *ClientWithResponses) GetHealthWithResponse(ctx context.Context, reqEdit
 
 // GetMetricsWithResponse Metrics for Prometheus
 //
+// On an address of its own, and not here, where the operator has set one.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /metrics (the `GetMetrics` operationId).
@@ -17243,6 +17257,8 @@ func (c *ClientWithResponses) GetSpecWithResponse(ctx context.Context, reqEditor
 }
 
 // GetReadinessWithResponse Whether a decision could be made now
+//
+// On an address of its own, and not here, where the operator has set one.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -80,16 +80,21 @@ type auditVerifyCmd struct {
 	databaseFlags
 	File       string   `arg:"" optional:"" type:"existingfile" help:"An answer with its receipt, or a receipt alone: verified offline, without a database."`
 	Checkpoint string   `type:"existingfile" placeholder:"FILE" help:"A checkpoint saved earlier (dibs audit checkpoint): the ledger must still begin with what it was then."`
-	Key        []string `placeholder:"VKEY" help:"Verification key to trust for FILE. Without one the receipt's own is used, which shows only that it agrees with itself."`
+	Key        []string `placeholder:"VKEY" help:"Verification key to trust for FILE, or for the checkpoint. Without one the receipt's own is used, which shows only that it agrees with itself, or those of the ledger."`
 	Format     string   `enum:"text,json" default:"text" help:"text or json."`
 }
 
 // Run verifies. It exits 1 when something is not as the ledger says.
 func (c *auditVerifyCmd) Run(ctx context.Context, std stdio) error {
-	if c.File != "" {
+	switch {
+	case c.File != "" && c.Checkpoint != "":
+		return errors.New("--checkpoint is compared with a ledger, and FILE is verified without one: give one of them")
+	case c.File != "":
 		return c.receipt(std)
+	case len(c.Key) > 0 && c.Checkpoint == "":
+		return errors.New("--key is a key to trust for FILE or for --checkpoint: give one of them")
 	}
-	st, err := c.openStore(ctx, false)
+	st, err := c.openEvidence(ctx)
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,22 @@ func (f *databaseFlags) openStore(ctx context.Context, create bool) (store.Store
 			return nil, fmt.Errorf("there is no database at %s: give --database, or make one with dibs serve", path)
 		}
 	}
-	return sqlite.Open(ctx, sqlite.Config{Path: path})
+	return sqlite.Open(ctx, sqlite.Config{Path: path, Existing: !create})
+}
+
+// openEvidence opens the database to be read, and leaves it as it is.
+func (f *databaseFlags) openEvidence(ctx context.Context) (store.Store, error) {
+	path, file, err := f.path()
+	switch {
+	case err != nil:
+		return nil, err
+	case !file:
+		return postgres.Open(ctx, postgres.Config{URL: f.Database, ReadOnly: true})
+	}
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("there is no database at %s: give --database", path)
+	}
+	return sqlite.Open(ctx, sqlite.Config{Path: path, ReadOnly: true})
 }
 
 // keyFile returns the file of the signing key.

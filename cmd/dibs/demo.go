@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -73,7 +74,7 @@ func (c *demoCmd) Run(ctx context.Context, std stdio) error {
 		return done()
 	}
 	here := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")} // a receiver on this machine can be tried
-	err = serveOn(ctx, log, tel, e, nil, pages, listener, 600, db.Origin, webhookFlags{WebhookAllow: here, Webhooks: true})
+	err = serveOn(ctx, log, tel, e, nil, pages, listener, nil, 600, db.Origin, webhookFlags{WebhookAllow: here, Webhooks: true})
 	return errors.Join(err, done())
 }
 
@@ -143,6 +144,7 @@ func (c *demoCmd) world(ctx context.Context, std stdio, e *engine.Engine, s *dem
 		{"opportunities, direct and through partners", func() (int, error) { return putAll(ctx, e, world.Opportunities(s.MadeAt)) }},
 		{"territory plan, published", func() (int, error) { return publishPlan(ctx, e, world.Territories()) }},
 		{"keys, one for each role", func() (int, error) { return c.keys(ctx, e, s) }},
+		{"registrations, of which four wait at the desk", func() (int, error) { return c.waiting(ctx, e, s) }},
 	}
 	for _, st := range steps {
 		if err := step(st.what, st.do); err != nil {
@@ -181,7 +183,7 @@ func publishPlan(ctx context.Context, e *engine.Engine, body []byte) (int, error
 
 // demoKeys are the demo's keys: one for each role, of a person where people act, and of a second one, since some cases take two.
 var demoKeys = []struct{ name, role, person string }{
-	{"portal", "portal", ""}, {"ops", "ops", "u-010"}, {"second", "ops", "u-001"}, {"policy", "policy", "u-020"}, {"auditor", "auditor", "u-040"}, {"admin", "admin", ""},
+	{"portal", "portal", ""}, {"ops", "ops", "u-010"}, {"second", "ops", "u-001"}, {"channel", "ops", "u-013"}, {"policy", "policy", "u-020"}, {"auditor", "auditor", "u-040"}, {"admin", "admin", ""},
 }
 
 func (c *demoCmd) keys(ctx context.Context, e *engine.Engine, s *demoState) (int, error) {
@@ -205,6 +207,32 @@ func (c *demoCmd) keys(ctx context.Context, e *engine.Engine, s *demoState) (int
 	return len(s.Keys), nil
 }
 
+// waiting files what waits at the desk, as the portal would.
+func (c *demoCmd) waiting(ctx context.Context, e *engine.Engine, s *demoState) (int, error) {
+	k, ok, err := e.Authenticate(ctx, s.Keys["portal"])
+	if err != nil || !ok {
+		return 0, errors.Join(err, errors.New("the portal's key is not known"))
+	}
+	list := world.Waiting(s.MadeAt)
+	for i, x := range list {
+		x.Filing.Normalise()
+		if err := x.Filing.Validate(e.Now()).Err(); err != nil {
+			return i, err
+		}
+		q := engine.Request{Actor: deal.Actor{KeyID: k.ID, Role: k.Role}, IdemKey: fmt.Sprintf("demo-desk-%d", i+1)}
+		body, err := json.Marshal(x.Filing)
+		if err != nil {
+			return i, err
+		}
+		sum := sha256.Sum256(body)
+		q.Hash = sum[:]
+		if _, err := e.Register(ctx, q, x.Filing); err != nil {
+			return i, err
+		}
+	}
+	return len(list), nil
+}
+
 // explain prints the URLs, the keys and requests that can be pasted.
 func (c *demoCmd) explain(std stdio, e *engine.Engine, s *demoState, pages *desk.Desk, l net.Listener, took time.Duration) {
 	base := "http://" + l.Addr().String()
@@ -213,17 +241,17 @@ func (c *demoCmd) explain(std stdio, e *engine.Engine, s *demoState, pages *desk
 	fmt.Fprintf(out, "\nReady after %.1f s: %d accounts, policy %s, territories %s, ledger at entry %d\n\n", took.Seconds(), ready.Accounts, ready.Policy, ready.Plan, ready.Head)
 	fmt.Fprintf(out, "  API      %s/v1\n  Docs     %s/docs\n  OpenAPI  %s/openapi.yaml\n  Health   %s/readyz\n  Metrics  %s/metrics\n\n", base, base, base, base, base)
 	if !c.Setup { // the links are this process's
-		fmt.Fprintln(out, "The review desk; each link signs in once:")
+		fmt.Fprintln(out, "The review desk, where four cases wait; each link signs in once. Begin with ops:")
 		for _, d := range demoKeys {
 			if k, ok, err := e.Authenticate(context.Background(), s.Keys[d.name]); err == nil && ok && d.role != "portal" {
 				fmt.Fprintf(out, "  %-8s %s%s\n", d.name, base, pages.Link(k.ID))
 			}
 		}
-		fmt.Fprintln(out, "  (second: another person of sales operations, for cases that take two)")
+		fmt.Fprintln(out, "  (second: a second person, for the case that takes two; channel: a channel manager, for the case of a rival's offer)")
 		fmt.Fprintln(out)
 	}
 	fmt.Fprintln(out, "Keys (of this demo only):")
-	for _, role := range deal.Roles {
+	for _, role := range deal.Roles { // the keys of second and channel are for their links
 		fmt.Fprintf(out, "  %-8s %s\n", role, s.Keys[role])
 	}
 	fmt.Fprintln(out, "\nTry, in this order; each can be pasted as it stands, and pasted again gives the same answer:")

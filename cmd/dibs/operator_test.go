@@ -21,7 +21,7 @@ func TestOperator(t *testing.T) {
 	text := script(t, "operator.md")
 	text = strings.ReplaceAll(text, "postgres://dibs@127.0.0.1/dibs", "'"+pg.URL("dibs")+"'")
 	text = strings.ReplaceAll(text, "redis://127.0.0.1:6379/0", redis.URL())
-	for _, port := range []string{"8081", "8082"} {
+	for _, port := range []string{"8081", "8082", "9081", "9082"} {
 		free, err := testserver.FreePort()
 		if err != nil {
 			t.Fatal(err)

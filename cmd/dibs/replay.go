@@ -21,7 +21,7 @@ type replayCmd struct {
 
 // Run derives decisions from the ledger before them and compares. It exits 1 when one comes out otherwise.
 func (c *replayCmd) Run(ctx context.Context, std stdio) (err error) {
-	st, err := c.openStore(ctx, false)
+	st, err := c.openEvidence(ctx)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ package check
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -86,6 +87,21 @@ func TestCompose(t *testing.T) {
 			}
 		}
 	}
+	scrapes, err := os.ReadFile("../prometheus/prometheus.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"dibs-1", "dibs-2"} {
+		_, port, _ := strings.Cut(*p.Services[name].Environment["DIBS_OPS_LISTEN"], ":")
+		if !strings.Contains(string(scrapes), name+":"+port) {
+			t.Errorf("Prometheus does not ask %s on port %s", name, port)
+		}
+		for _, published := range p.Services[name].Ports {
+			if fmt.Sprint(published.Target) == port {
+				t.Errorf("%s publishes metrics and readiness", name)
+			}
+		}
+	}
 	_, err = compose.LoadWithContext(t.Context(), types.ConfigDetails{WorkingDir: "..", ConfigFiles: []types.ConfigFile{{Filename: "../compose.yaml"}}}, func(o *compose.Options) { o.SetProjectName("dibs", true) })
 	if err == nil || !strings.Contains(err.Error(), "give a password") {
 		t.Errorf("without a password: %v", err)
@@ -138,7 +154,7 @@ func TestManifests(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "# The chart of ../helm/dibs with its defaults, for those without Helm: two replicas behind one service. Before it: a Secret \"dibs\"\n" +
-		"# with DIBS_DATABASE and DIBS_REDIS (URLs with their passwords), and a Secret \"dibs-ledger\" with ledger.key, made once by\n" +
+		"# with DIBS_DATABASE and DIBS_REDIS (URLs with their passwords) and DIBS_WEBHOOK_KEYS, and a Secret \"dibs-ledger\" with ledger.key, made once by\n" +
 		"# `dibs serve` anywhere and kept safe: the same key for all replicas.\n" + strings.Join(docs, "---\n")
 	if *update {
 		if err := os.WriteFile(manifests, []byte(want), 0o644); err != nil {
@@ -200,6 +216,9 @@ serviceMonitor: {enabled: true}
 					t.Error("the autoscaler and the deployment both say how many replicas there are, or neither")
 				}
 			}
+			if s, ok := object.(*corev1.Service); ok && (len(s.Spec.Ports) != 1 || s.Spec.Ports[0].TargetPort.StrVal != "http") {
+				t.Errorf("the service leads to %+v: metrics and readiness are not for those who call", s.Spec.Ports)
+			}
 			if i, ok := object.(*networkingv1.Ingress); ok {
 				var paths []string
 				for _, p := range i.Spec.Rules[0].HTTP.Paths {
@@ -233,6 +252,11 @@ func sound(t *testing.T, d *appsv1.Deployment) {
 	c := pod.Spec.Containers[0]
 	if c.LivenessProbe.HTTPGet.Path != "/healthz" || c.ReadinessProbe.HTTPGet.Path != "/readyz" || c.Lifecycle.PreStop.Sleep == nil || !*c.SecurityContext.ReadOnlyRootFilesystem || !*pod.Spec.SecurityContext.RunAsNonRoot {
 		t.Errorf("probes or security context: %+v", c)
+	}
+	for _, probe := range []*corev1.Probe{c.StartupProbe, c.LivenessProbe, c.ReadinessProbe} {
+		if probe.HTTPGet.Port.StrVal != "ops" {
+			t.Errorf("%s is asked on %s, where it is not answered", probe.HTTPGet.Path, &probe.HTTPGet.Port)
+		}
 	}
 	if *pod.Spec.TerminationGracePeriodSeconds < c.Lifecycle.PreStop.Sleep.Seconds+50 {
 		t.Error("pods are killed before they can have finished")

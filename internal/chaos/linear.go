@@ -1,6 +1,8 @@
 package chaos
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -59,6 +61,7 @@ func checkLinear(f *found, ops []placed, rec *record, budget time.Duration) (par
 	}
 	asked := map[string]placed{} // by registration
 	history := map[int][]porcupine.Operation{}
+	told := map[int][]string{} // what a person reads of it
 	const forever = int64(1<<63 - 1)
 	for i := range rec.entries {
 		e := &rec.entries[i]
@@ -86,6 +89,11 @@ func checkLinear(f *found, ops []placed, rec *record, budget time.Duration) (par
 				}
 			}
 			history[p.op.customer] = append(history[p.op.customer], porcupine.Operation{Input: in, Output: out, Call: int64(p.op.invoked), Return: until})
+			why := ""
+			if d := e.change.Decision; d != nil {
+				why = strings.Join(d.ReasonCodes, " ")
+			}
+			told[p.op.customer] = append(told[p.op.customer], fmt.Sprintf("entry %d: %s lines %b of %s, asked at %s: %s %s: %s", e.seq, in.what, in.lines, r.ID, p.op.invoked, r.Status, why, p.op.request))
 		}
 	}
 	end := time.Now().Add(budget)
@@ -98,7 +106,7 @@ func checkLinear(f *found, ops []placed, rec *record, budget time.Duration) (par
 		}
 		switch porcupine.CheckOperationsTimeout(oneClerk, ops, min(left, 5*time.Second)) {
 		case porcupine.Illegal:
-			f.add("linearizable", "no order of the %d operations on customer %d explains their answers", len(ops), who)
+			f.add("linearizable", "no order of the %d operations on customer %d explains their answers:\n\t%s", len(ops), who, strings.Join(told[who], "\n\t"))
 		case porcupine.Unknown:
 			unknown++
 		}

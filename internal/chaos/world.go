@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agnivade/levenshtein"
+
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/world"
 )
@@ -35,7 +37,7 @@ var everything = uint8(1<<len(products) - 1)
 var legal = []string{"limited", "company", "corporation", "incorporated"}
 
 // newVendor makes a world of n accounts and c customers, of which every third is unknown to the vendor. Customers are
-// chosen so that their names stand out, by a word nobody else has and a second one: whether two alike are told apart, and
+// chosen so that their names stand out, by a word nobody else has, nor one like it, and a second one: whether two alike are told apart, and
 // whether a name of one word is known again when two people misspell it in two ways, is the matcher's test, not this one's.
 func newVendor(n, c int) (*vendor, error) {
 	v := &vendor{plan: world.Territories()}
@@ -71,12 +73,23 @@ func newVendor(n, c int) (*vendor, error) {
 	}
 	// Customers come from all over the file, the unknown ones too; the other accounts fill up to n.
 	picked := map[string]bool{}
+	firsts := map[byte][]string{} // the first words of those picked, by their first letter
+	alike := func(w string) bool {
+		return slices.ContainsFunc(firsts[w[0]], func(x string) bool {
+			return strings.HasPrefix(w, x) || strings.HasPrefix(x, w) || levenshtein.ComputeDistance(w, x) <= 3
+		})
+	}
 	rng := rand.New(rand.NewPCG(1, uint64(c)))
 	for _, i := range rng.Perm(len(all)) {
 		if len(v.customers) == c {
 			break
 		}
 		if a := all[i]; stands(a) {
+			first, _, _ := strings.Cut(strings.ToLower(a.Name), " ")
+			if alike(first) {
+				continue
+			}
+			firsts[first[0]] = append(firsts[first[0]], first)
 			k := customer{account: a, known: len(v.customers)%3 != 0}
 			v.customers = append(v.customers, k)
 			picked[a.ID] = true

@@ -71,6 +71,7 @@ type opportunityRow struct {
 	owner    string
 	amount   string
 	activity string
+	closes   instant
 }
 
 func accountPage(v *visit) (view, error) {
@@ -140,7 +141,7 @@ func accountPage(v *visit) (view, error) {
 		if !ok {
 			continue
 		}
-		row := opportunityRow{o: o, by: "our own team", owner: v.person(o.Owner), amount: money(o.Amount)}
+		row := opportunityRow{o: o, by: "our own team", owner: v.person(o.Owner), amount: money(o.Amount), closes: v.date(o.CloseDate)}
 		if o.LedBy == "partner" {
 			row.by = v.partner(o.PartnerID)
 		}

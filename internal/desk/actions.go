@@ -50,7 +50,9 @@ type actions struct {
 
 	members   []choice // registrations a ruling can be for, when there are several
 	answers   []answer
-	reasons   []string
+	reasons   []choice // codes, and what partners read of them
+	grants    string   // how long the policy would protect
+	able      []string // who may decide it, when who looks may not
 	lines     []string // of a split scope
 	fields    []string // that can be asked for
 	fourEyes  bool
@@ -65,6 +67,8 @@ type actions struct {
 // answer is one way to resolve a case.
 type answer struct {
 	value, text, hint string
+	told              string // what the partner reads, unless another reason is chosen
+	key               int    // the number that chooses it, the same in every case; 0: none
 	checked           bool
 }
 
@@ -103,12 +107,18 @@ func (v *visit) actions(f *engine.CaseFile, failed attempt) (*actions, error) {
 		if slices.Contains(p.Queues, k.Terms.Queue) || slices.Contains(p.Queues, k.Terms.Authority) {
 			a.people = append(a.people, c)
 		}
+		if k.Status == deal.CaseOpen && !a.may[engine.ActResolve].May && v.d.engine.MayDecide(k, deal.Actor{Role: "ops", PersonID: p.ID}) {
+			a.able = append(a.able, c.name)
+		}
 	}
 	if k.Status != deal.CaseOpen {
 		return a, nil
 	}
 	if p := k.Proposal; p != nil {
-		a.proposal = &proposalView{by: v.doer(p.By), what: words(p.Ruling.String()), code: p.Ruling.ReasonCode, at: v.at(p.At), own: p.By.PersonID == v.key.PersonID}
+		a.proposal = &proposalView{by: v.doer(p.By), what: ruled(&p.Ruling), code: p.Ruling.ReasonCode, at: v.at(p.At), own: p.By.PersonID == v.key.PersonID}
+		if kind := cmp.Or(string(p.Ruling.Disposition), p.Ruling.Resolution); p.Ruling.ReasonCode == deal.ReasonProtected || p.Ruling.ReasonCode == usual[kind] {
+			a.proposal.code = "" // it says nothing more
+		}
 		for _, h := range slices.Backward(f.Timeline) {
 			if h.Kind == deal.EntryProposed {
 				a.proposal.words = h.Text
@@ -124,21 +134,32 @@ func (v *visit) actions(f *engine.CaseFile, failed attempt) (*actions, error) {
 		}
 	}
 	a.lines, a.fields = r.Filing.Lines(), returnable
+	p, err := v.d.livePolicy()
+	if err != nil {
+		return nil, err
+	}
 	add := func(value, text, hint string) {
-		a.answers = append(a.answers, answer{value, text, hint, failed.value("resolve", "answer") == value})
+		kind, _, _ := strings.Cut(value, ":")
+		x := answer{value: value, text: text, hint: hint, checked: failed.value("resolve", "answer") == value}
+		if !slices.ContainsFunc(a.answers, func(y answer) bool { return strings.HasPrefix(y.value, kind+":") }) { // of several, the first
+			x.key = answerKeys[kind]
+		}
+		if code := usual[kind]; code != "" {
+			x.told, _, _ = p.Told(code)
+		}
+		a.answers = append(a.answers, x)
 	}
 	protects := "Protect " + partner
 	if len(a.members) > 0 {
 		protects = "Protect the registration"
 	}
 	add("protect", protects, "It is another customer, or the claim is the better one.")
+	add("declined", "Decline", "Not one to protect.")
+	for _, c := range v.ahead(f) {
+		add("waitlisted:"+c.ID, "In line behind "+v.partner(c.Filing.PartnerID), "It is the same deal: it moves up when "+c.Number+" ends.")
+	}
 	if len(a.lines) > 1 {
 		add("split_scope", "Protect a part", "Only the product lines chosen below.")
-	}
-	for _, c := range v.d.engine.Claims(r.CustomerRef) {
-		if c.ID != r.ID && c.Place == 0 && (c.HoldsAt(v.now) || c.Sequence < r.Sequence) {
-			add("waitlisted:"+c.ID, "Waitlist behind "+v.partner(c.Filing.PartnerID), "It moves up when "+c.Number+" ends.")
-		}
 	}
 	for _, c := range f.Decision.Conflicts {
 		if c.Kind == deal.OwnDuplicate {
@@ -149,15 +170,20 @@ func (v *visit) actions(f *engine.CaseFile, failed attempt) (*actions, error) {
 			}
 		}
 	}
-	add("declined", "Decline", "It is the same deal, or not one to protect. The partner reads why in the words of the reason code.")
 	add("co_sell", "Sell together", "With our own team.")
 	add("referred", "Refer to the direct team", "The partner stays on record as the source.")
 	add("returned", "Return for completion", "Say below what is missing.")
-	p, err := v.d.livePolicy()
-	if err != nil {
-		return nil, err
+	slices.SortStableFunc(a.answers, func(x, y answer) int { return cmp.Compare(answerOrder(x), answerOrder(y)) })
+	_, reviewed, _ := p.Told(deal.ReasonUnderReview)
+	for _, code := range p.Reasons() {
+		// What a partner would read as "we are looking at it" is no answer, and what only the service says is not a person's.
+		if text, public, _ := p.Told(code); public != reviewed && !slices.Contains(notByPeople, code) {
+			a.reasons = append(a.reasons, choice{name: title(words(code)) + ": " + text, href: code})
+		}
 	}
-	a.reasons = p.Reasons()
+	if g := cmp.Or(k.Terms.Grant, p.Review().Grant); g != nil {
+		a.grants = length(&g.Terms)
+	}
 	y, m, d := v.now.In(v.zone).Date()
 	for _, n := range []int{1, 2, 7} {
 		day := time.Date(y, m, d+n, 8, 0, 0, 0, v.zone)
@@ -166,13 +192,60 @@ func (v *visit) actions(f *engine.CaseFile, failed attempt) (*actions, error) {
 	return a, nil
 }
 
+// answerKeys are the numbers that choose an answer: habits must not decline what was meant to be protected.
+var answerKeys = map[string]int{"protect": 1, "declined": 2, "waitlisted": 3, "split_scope": 4, "co_sell": 5, "referred": 6, "returned": 7, "merged": 8}
+
+// answerOrder is where an answer stands in the form.
+func answerOrder(x answer) int {
+	kind, _, _ := strings.Cut(x.value, ":")
+	return answerKeys[kind]
+}
+
+// notByPeople are the reasons of what only the service does, and of a protection, which needs none.
+var notByPeople = []string{deal.ReasonProtected, deal.ReasonRuleError, deal.ReasonNoRule, deal.ReasonDegraded, deal.ReasonNoRate, deal.ReasonImported, deal.ReasonGuard, deal.ReasonNotInTime, deal.ReasonClosedWon}
+
+// ahead are the claims the registration of a case can be put in line behind: those on its customer, and those of which the decision
+// found that they may be, that hold or were filed before.
+func (v *visit) ahead(f *engine.CaseFile) []engine.Claim {
+	r := &f.Registration
+	refs := []deal.CustomerRef{r.CustomerRef}
+	for _, c := range f.Decision.Conflicts {
+		if c.Kind == deal.HeldByOther || c.Kind == deal.PendingOther {
+			if x, err := v.store().Registration(v.ctx(), c.With); err == nil && !slices.Contains(refs, x.CustomerRef) {
+				refs = append(refs, x.CustomerRef)
+			}
+		}
+	}
+	var out []engine.Claim
+	for i, ref := range refs {
+		for _, c := range v.d.engine.Claims(ref) {
+			may := i == 0 || slices.ContainsFunc(f.Decision.Conflicts, func(x deal.Conflict) bool { return x.With == c.ID })
+			if may && c.ID != r.ID && c.Place == 0 && (c.HoldsAt(v.now) || c.Sequence < r.Sequence) {
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
+// length is how long terms protect.
+func length(t *deal.Terms) string {
+	switch {
+	case t.Months > 0:
+		return count(t.Months, "month", "months")
+	case t.Days > 0:
+		return count(t.Days, "day", "days")
+	}
+	return ""
+}
+
 // doneWords say what has been done, after the page was loaded anew.
 var doneWords = map[string]string{"assign": "It is assigned.", "acknowledge": "It is acknowledged.", "comment": "Your comment is in the timeline.", "snooze": "It is put off.", "ask": "The partner is asked; the clock stands still meanwhile.",
-	"consult": "They are asked for their view.", "resolve": "It is resolved. The partner can read the answer now.", "propose": "It is proposed: a second person confirms it.", "reopen": "It is open again.",
+	"consult": "They are asked for their view.", "resolve": "It is resolved, and the partner can read the answer.", "propose": "It is proposed: a second person confirms it.", "reopen": "It is open again.",
 	"extend": "It is extended.", "withdraw": "It is withdrawn.", "revoke": "It is revoked.", "won": "It is recorded as won.", "lost": "It is recorded as lost."}
 
 // usual is the reason code of an answer when nobody chooses another.
-var usual = map[string]string{"declined": deal.ReasonDeclinedReview, "waitlisted": deal.ReasonAlreadyRegistered, "merged": deal.ReasonAlreadyYours, "returned": deal.ReasonIncomplete, "referred": deal.ReasonDirectEngaged}
+var usual = map[string]string{"co_sell": deal.ReasonCoSell, "declined": deal.ReasonDeclinedReview, "waitlisted": deal.ReasonAlreadyRegistered, "merged": deal.ReasonAlreadyYours, "returned": deal.ReasonIncomplete, "referred": deal.ReasonNamedAccount}
 
 // ruling reads the answer of a form.
 func ruling(form url.Values) deal.Ruling {
@@ -262,9 +335,9 @@ func act(what engine.Act) func(*visit) (view, error) {
 				if ferr != nil {
 					return view{}, ferr
 				}
-				a.since = v.timeline(slices.DeleteFunc(f.Timeline, func(h engine.Happening) bool { return h.Sequence <= d.Version }))
+				a.since = v.timeline(slices.DeleteFunc(f.Timeline, func(h engine.Happening) bool { return h.Sequence <= d.Version }), nil)
 				if a.wrong = "Somebody changed this case meanwhile. Nothing of yours was sent; it is still in the form."; f.Case.Status == deal.CaseResolved {
-					a.wrong = "Somebody resolved this meanwhile: " + cmp.Or(v.person(f.Case.RuledBy), "without a ruling") + ", " + words(f.Case.Outcome) + "."
+					a.wrong = "Somebody resolved this meanwhile: " + cmp.Or(v.person(f.Case.RuledBy), "without a ruling") + ", " + came(&f.Case) + "."
 				}
 			}
 			return v.showCase(a)

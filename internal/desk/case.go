@@ -25,7 +25,7 @@ type caseView struct {
 	partner      string
 	distributor  string
 	amount       string
-	close        string
+	close        instant
 	clock        clock
 	opened       instant
 	assignee     string
@@ -43,8 +43,9 @@ type caseView struct {
 	answerBy     instant
 	snoozed      instant
 	consulted    []string
-	also         []claimRow // who else is in the dispute
 	precedents   []precedentRow
+	told         string // of a resolved case: what the partner reads
+	holds        string // and has
 	resolved     instant
 	ruledBy      string
 	actions      *actions // nil: this key only reads
@@ -72,9 +73,12 @@ func (v *visit) caseView(a attempt) (*caseView, error) {
 		return nil, err
 	}
 	out := &caseView{c: c, r: r, d: d, registration: Root + "/registrations/" + r.ID, partner: v.partner(r.Filing.PartnerID), distributor: v.partner(r.Filing.DistributorID),
-		amount: money(r.Filing.Amount), close: r.Filing.ExpectedCloseDate.String(), clock: v.clock(c.OpenedAt, c.DueAt), opened: v.at(c.OpenedAt), assignee: v.person(c.Assignee), policySays: c.Summary}
+		amount: money(r.Filing.Amount), close: v.date(r.Filing.ExpectedCloseDate), clock: v.clock(c.OpenedAt, c.DueAt), opened: v.at(c.OpenedAt), assignee: v.person(c.Assignee), policySays: c.Summary}
 	if out.why, err = v.why(&r, &d); err != nil {
 		return nil, err
+	}
+	if len(d.Conflicts) == 0 { // the sentence is the policy's
+		out.policySays = ""
 	}
 	if out.evidence, err = v.comparisons(&r, &d); err != nil {
 		return nil, err
@@ -82,32 +86,42 @@ func (v *visit) caseView(a attempt) (*caseView, error) {
 	if out.claims, err = v.claimsAround(&r, &d); err != nil {
 		return nil, err
 	}
-	out.timeline = v.timeline(f.Timeline)
+	var names map[string]string
+	if len(f.Also) > 0 {
+		names = map[string]string{r.ID: v.partner(r.Filing.PartnerID)}
+	}
+	for _, m := range f.Also {
+		names[m.ID] = v.partner(m.PartnerID)
+		at := slices.IndexFunc(out.claims, func(c claimRow) bool { return c.number == m.Number })
+		if at < 0 {
+			at = len(out.claims)
+			out.claims = append(out.claims, claimRow{customer: m.Customer, partner: v.partner(m.PartnerID), number: m.Number, href: Root + "/registrations/" + m.ID, status: words(string(m.Status)), tone: tone(m.Status),
+				filed: v.at(m.ReceivedAt), lines: lines(m.Lines)})
+		}
+		out.claims[at].also = true
+	}
+	out.timeline = v.timeline(f.Timeline, names)
 	out.question, out.snoozed, out.answerBy = f.Question, v.at(c.SnoozedUntil), v.at(c.AnswerBy)
 	for _, id := range c.Consulted {
 		out.consulted = append(out.consulted, v.person(id))
-	}
-	for _, m := range f.Also {
-		out.also = append(out.also, claimRow{customer: m.Customer, partner: v.partner(m.PartnerID), number: m.Number, href: Root + "/registrations/" + m.ID, status: words(string(m.Status)), tone: tone(m.Status),
-			filed: v.at(m.ReceivedAt), lines: lines(m.Lines)})
 	}
 	for _, p := range f.Precedents {
 		out.precedents = append(out.precedents, v.precedent(p))
 	}
 	if c.Status == deal.CaseResolved {
 		out.resolved, out.ruledBy = v.at(c.ResolvedAt), v.person(c.RuledBy)
+		out.told = f.Decision.Texts.Partner
+		if p := r.Protection; p != nil && r.HoldsAt(v.now) {
+			out.holds = "For " + lines(p.Scope.Lines) + ", until " + v.lastDay(p.EndsAt).text + "."
+		}
 	}
 	out.rules, out.territory = v.rules(&d), v.territory(d.Territory, d.Plan)
 	out.filed, out.words = v.filed(&r), v.filedWords(&r)
 	if out.actions, err = v.actions(&f, a); err != nil {
 		return nil, err
 	}
-	if c.Status == deal.CaseOpen {
-		if out.prev, out.next, err = v.neighbours(c); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
+	out.prev, out.next, err = v.neighbours(c)
+	return out, err
 }
 
 // escalation returns the decision that opened the case: the last that escalated, when the current one did not.
@@ -127,19 +141,25 @@ func (v *visit) escalation(r *deal.Registration, current deal.Decision) (deal.De
 	return current, nil
 }
 
-// neighbours are the cases before and after in the order of the queue the case is in.
+// neighbours are the open cases before and after in the order of the queue, also of one that is not in it any more.
 func (v *visit) neighbours(c deal.Case) (prev, next string, err error) {
 	all, _, err := v.cases(v.ctx(), store.CaseFilter{Status: "open"})
 	if err != nil {
 		return "", "", err
 	}
 	slices.SortFunc(all, dueFirst)
-	i := slices.IndexFunc(all, func(x deal.Case) bool { return x.ID == c.ID })
+	i, in := slices.BinarySearchFunc(all, c, dueFirst)
 	if i > 0 {
 		prev = Root + "/cases/" + all[i-1].ID
 	}
-	if i >= 0 && i+1 < len(all) {
-		next = Root + "/cases/" + all[i+1].ID
+	if in {
+		i++
+	}
+	switch {
+	case i < len(all):
+		next = Root + "/cases/" + all[i].ID
+	case !in && len(all) > 0: // it was the last: the first is next
+		next = Root + "/cases/" + all[0].ID
 	}
 	return prev, next, nil
 }
@@ -201,7 +221,7 @@ func (v *visit) comparisons(r *deal.Registration, d *deal.Decision) ([]compariso
 		return slices.Index(deal.ConflictKinds, a.Kind) - slices.Index(deal.ConflictKinds, b.Kind)
 	})
 	for _, c := range conflicts {
-		if c.With == "" || strings.HasPrefix(string(c.Kind), "territory_") {
+		if c.With == "" || c.With == r.ID || c.Kind == deal.CompetingOffer || strings.HasPrefix(string(c.Kind), "territory_") {
 			continue
 		}
 		s := at(c.With)
@@ -212,6 +232,9 @@ func (v *visit) comparisons(r *deal.Registration, d *deal.Decision) ([]compariso
 	}
 	for _, corpus := range []string{"registrations", "accounts", "opportunities"} {
 		for _, m := range d.Candidates[corpus] {
+			if m.ID == r.ID { // decided again, it found itself
+				continue
+			}
 			known := slices.ContainsFunc(list, func(s subject) bool { return s.id == m.ID })
 			if !known && (m.Verdict == deal.Different || corpus == "opportunities") && m.ID != d.Resolution.Ref.AccountID {
 				continue
@@ -344,7 +367,7 @@ func (v *visit) claimFacts(r *deal.Registration) []string {
 	if p := r.Protection; p != nil && r.HoldsAt(v.now) {
 		out[0] += " until " + v.lastDay(p.EndsAt).text
 	}
-	out = append(out, "filed "+v.day(r.ReceivedAt).text, lines(r.Filing.Lines()))
+	out = append(out, "filed "+v.day(r.ReceivedAt).text, lines(v.claimed(r)))
 	if a := money(r.Filing.Amount); a != "" {
 		out = append(out, a)
 	}
@@ -419,6 +442,14 @@ func (v *visit) rules(d *deal.Decision) ruleList {
 			}
 		}
 	}
+	if d.Ruling != nil {
+		out.rules = slices.Clone(out.rules)
+		for i := range out.rules {
+			if t := &out.rules[i]; t.Result == "decided" { // in the place of a rule
+				t.Title, t.Detail = "In place of the rules", title(ruled(d.Ruling))
+			}
+		}
+	}
 	for _, k := range slices.Sorted(maps.Keys(d.Facts)) {
 		out.facts = append(out.facts, fact{k, plain(d.Facts[k])})
 	}
@@ -475,6 +506,8 @@ type claimRow struct {
 	filed, until                                  instant
 	place                                         int
 	self                                          bool
+	also                                          bool // in the same dispute
+	kept                                          bool // until then its place is kept, while it is decided
 	lines                                         string
 }
 
@@ -509,13 +542,24 @@ func (v *visit) claimsAround(r *deal.Registration, d *deal.Decision) ([]claimRow
 func (v *visit) claimRow(c engine.Claim) claimRow {
 	status := c.StatusAt(v.now)
 	row := claimRow{customer: c.Filing.Customer.Name, partner: v.partner(c.Filing.PartnerID), number: c.Number, href: Root + "/registrations/" + c.ID,
-		status: words(string(status)), tone: tone(status), filed: v.at(c.ReceivedAt), place: c.Place, lines: lines(c.Filing.Lines())}
+		status: words(string(status)), tone: tone(status), filed: v.at(c.ReceivedAt), place: c.Place, lines: lines(v.claimed(&c.Registration))}
 	if p := c.Protection; p != nil {
 		row.until = v.lastDay(p.EndsAt)
 	} else if c.Hold != nil {
-		row.until = v.lastDay(c.Hold.EndsAt)
+		row.until, row.kept = v.lastDay(c.Hold.EndsAt), true
 	}
 	return row
+}
+
+// claimed are the product lines a claim is for now: of what was filed, what was granted, or what it is limited to.
+func (v *visit) claimed(r *deal.Registration) []string {
+	switch {
+	case r.Protection != nil:
+		return r.Protection.Scope.Lines
+	case r.Limit != nil && len(r.Limit.Lines) > 0:
+		return r.Limit.Lines
+	}
+	return r.Filing.Lines()
 }
 
 // eventLine is one line of a history.
@@ -528,8 +572,8 @@ type eventLine struct {
 	href  string
 }
 
-// timeline words what the ledger says of subjects.
-func (v *visit) timeline(list []engine.Happening) []eventLine {
+// timeline words what the ledger says of subjects. names are those of the partners, where it is about the registrations of several.
+func (v *visit) timeline(list []engine.Happening, names map[string]string) []eventLine {
 	out := make([]eventLine, 0, len(list))
 	for i := range list {
 		h := &list[i]
@@ -537,12 +581,14 @@ func (v *visit) timeline(list []engine.Happening) []eventLine {
 		if v.may(auditors...) {
 			l.href = Root + "/audit/" + strconv.FormatUint(h.Sequence, 10)
 		}
-		l.what = v.happened(h)
+		if l.what = v.happened(h); names[h.Subject] != "" {
+			l.what += " (" + names[h.Subject] + ")"
+		}
 		if l.words == "" {
 			l.words = reasons(h.ReasonCodes)
 		}
 		for _, e := range h.Evidence {
-			l.words = strings.TrimSpace(l.words + "\n" + words(e.Kind) + " " + joined(e.Date.String(), e.By, e.Text))
+			l.words = strings.TrimSpace(l.words + "\n" + words(e.Kind) + " " + joined(v.date(e.Date).text, e.By, e.Text))
 		}
 		out = append(out, l)
 	}
@@ -555,11 +601,11 @@ func (v *visit) happened(h *engine.Happening) string {
 	switch h.Kind {
 	case deal.EntryDecided:
 		if h.By.Role == "portal" {
-			return "Filed, and " + words(string(h.To))
+			return "Filed, and " + decided(h)
 		}
-		return "Decided: " + words(string(h.To))
+		return "Decided again: " + decided(h)
 	case deal.EntryResolved:
-		return "Resolved: " + words(string(h.To))
+		return "Resolved: " + decided(h)
 	case deal.EntryReleased:
 		return "The hold of its case ended"
 	case deal.EntryRegistration:
@@ -594,6 +640,57 @@ func (v *visit) happened(h *engine.Happening) string {
 	return title(words(verb))
 }
 
+// decided says what an entry made of its registration.
+func decided(h *engine.Happening) string {
+	switch d := h.Decision; {
+	case d == nil:
+	case d.Ruling != nil:
+		return ruled(d.Ruling)
+	case d.Route != nil:
+		return disposed(d.Route.Disposition)
+	}
+	return words(string(h.To))
+}
+
+// ruled says what a ruling made of a registration.
+func ruled(r *deal.Ruling) string {
+	switch r.Resolution {
+	case deal.ResolveProtect:
+		return "protected"
+	case deal.ResolveSplit:
+		if r.Limit == nil {
+			return "protected in part"
+		}
+		return "protected in part, for " + joined(append(slices.Clone(r.Limit.Lines), r.Limit.Sites...)...)
+	case deal.ResolveCoSell:
+		return disposed(deal.CoSell)
+	}
+	return disposed(r.Disposition)
+}
+
+// disposed says what a route made of a registration.
+func disposed(d deal.Disposition) string {
+	switch d {
+	case deal.CoSell:
+		return "sold together with our team"
+	case deal.Referred:
+		return "referred"
+	case deal.Waitlisted:
+		return "put in line"
+	case deal.Returned:
+		return "returned for completion"
+	}
+	return words(string(d))
+}
+
+// came says what a resolved case came to.
+func came(k *deal.Case) string {
+	if k.Ruling != nil {
+		return ruled(k.Ruling)
+	}
+	return words(k.Outcome)
+}
+
 // precedentRow is a resolved case alike in facts.
 type precedentRow struct {
 	href, what, by, why string
@@ -604,7 +701,7 @@ type precedentRow struct {
 func (v *visit) precedent(p engine.Precedent) precedentRow {
 	row := precedentRow{href: Root + "/cases/" + p.CaseID, what: words(p.Outcome), by: v.person(p.RuledBy), at: v.day(p.ResolvedAt), likeness: percent(p.Likeness)}
 	if p.Ruling != nil {
-		row.what, row.why = words(p.Ruling.String()), p.Ruling.ReasonCode
+		row.what, row.why = ruled(p.Ruling), p.Ruling.ReasonCode
 	}
 	return row
 }
@@ -633,7 +730,7 @@ func (v *visit) filed(r *deal.Registration) []fact {
 		add("Site", s.Label())
 	}
 	add("Amount", money(f.Amount))
-	add("Expected close", f.ExpectedCloseDate.String())
+	add("Expected close", v.date(f.ExpectedCloseDate).text)
 	add("Contact", joined(f.Contact.Name, f.Contact.Title, f.Contact.Email))
 	add("Tender", joined(f.Tender.Number, f.Tender.ContractVehicle))
 	add("Competing offers", strings.Join(f.Competing, ", "))
@@ -653,7 +750,7 @@ func (v *visit) filedWords(r *deal.Registration) []filedWords {
 		out = append(out, filedWords{"Description", t})
 	}
 	for _, e := range r.Filing.Evidence {
-		out = append(out, filedWords{title(words(e.Kind)) + " " + joined(e.Date.String(), e.By), cmp.Or(e.Text, e.FileRef)})
+		out = append(out, filedWords{title(words(e.Kind)) + " " + joined(v.date(e.Date).text, e.By), cmp.Or(e.Text, e.FileRef)})
 	}
 	return out
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,8 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	cdpage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+
+	"github.com/dibs-deals/dibs/internal/world"
 )
 
 var screenshots = flag.String("screenshots", "", "write every page at three widths, light and dark, into this folder")
@@ -194,6 +197,21 @@ func (c *chromium) picture(path string) {
 func places(s *stage) [][3]string {
 	registration, escalated := s.story()
 	s.more()
+	var waits []string
+	for i, x := range world.Waiting(now) {
+		_, id := s.file(fmt.Sprintf("waits-%d", i), x.Filing)
+		waits = append(waits, id)
+	}
+	for id, answer := range map[string]string{waits[3]: "split_scope", waits[4]: "protect"} {
+		b, page := s.as("u-010"), "/desk/cases/"+id
+		f := b.get(page).hidden(s.t, page+"/resolve")
+		f.Set("answer", answer)
+		f.Set("text", "The endpoints are free; the firewalls are not.")
+		f.Set("lines", "endpoint")
+		if r := b.post(page+"/resolve", f); r.status != http.StatusSeeOther {
+			s.t.Fatal(r.status, r.body)
+		}
+	}
 	return [][3]string{
 		{"sign-in", "", "/desk/sign-in"},
 		{"queue", "u-011", "/desk/cases"},
@@ -208,6 +226,9 @@ func places(s *stage) [][3]string {
 		{"policy", "policy", "/desk/policy"},
 		{"audit", "auditor", "/desk/audit"},
 		{"entry", "auditor", "/desk/audit/8"},
+		{"case-resolved", "u-010", "/desk/cases/" + waits[3] + "?done=resolve"},
+		{"case-of-others", "u-010", "/desk/cases/" + waits[5]},
+		{"case-proposed", "u-001", "/desk/cases/" + waits[4]},
 		{"not-found", "auditor", "/desk/cases/case_none"},
 	}
 }

@@ -108,6 +108,14 @@ func (v *visit) day(t time.Time) instant {
 	return i
 }
 
+// date is a day of the calendar.
+func (v *visit) date(d deal.Date) instant {
+	if d.IsZero() {
+		return instant{}
+	}
+	return instant{d.Format("2 Jan 2006"), d.Format("Monday 2 January 2006"), d.String()}
+}
+
 // span is a length of time in its largest unit that says something.
 func spanWords(d time.Duration) string {
 	if d < 0 {

@@ -58,6 +58,8 @@ type caseRow struct {
 	clock    clock
 	why      sentence
 	outcome  string
+	waits    string // for whom it waits, but for a decision
+	others   bool   // others decide it than who looks
 }
 
 // cases reads the cases of a filter, at most maxCases.
@@ -268,8 +270,20 @@ func (v *visit) caseRow(c deal.Case) (caseRow, error) {
 	if err != nil {
 		return caseRow{}, err
 	}
-	return caseRow{c: c, href: Root + "/cases/" + c.ID, customer: r.Filing.Customer.Name, place: place(&r.Filing.Customer), partner: v.partner(r.Filing.PartnerID),
-		amount: money(r.Filing.Amount), lines: lines(r.Filing.Lines()), assignee: v.person(c.Assignee), clock: v.clock(c.OpenedAt, c.DueAt), why: why, outcome: words(c.Outcome)}, nil
+	row := caseRow{c: c, href: Root + "/cases/" + c.ID, customer: r.Filing.Customer.Name, place: place(&r.Filing.Customer), partner: v.partner(r.Filing.PartnerID),
+		amount: money(r.Filing.Amount), lines: lines(r.Filing.Lines()), assignee: v.person(c.Assignee), clock: v.clock(c.OpenedAt, c.DueAt), why: why, outcome: title(came(&c))}
+	switch {
+	case c.Status != deal.CaseOpen:
+		return row, nil
+	case c.Proposal != nil:
+		row.waits = "proposed: a second person confirms"
+	case !c.PausedAt.IsZero():
+		row.waits = "the partner was asked"
+	case !c.SnoozedUntil.IsZero():
+		row.waits = "put off until " + v.at(c.SnoozedUntil).text
+	}
+	row.others = v.key.PersonID != "" && v.may(doers...) && !v.d.engine.MayDecide(&c, v.actor())
+	return row, nil
 }
 
 // place says where a customer is.

@@ -59,15 +59,32 @@ func registrationsPage(v *visit) (view, error) {
 		out.next = to("after", rs[len(rs)-1].ID)
 	}
 	for i := range rs {
-		out.rows = append(out.rows, v.registrationRow(&rs[i]))
+		row := v.registrationRow(&rs[i])
+		if rs[i].Status == deal.StatusRouted {
+			_, d, _, err := v.d.engine.Registration(v.ctx(), rs[i].ID)
+			if err != nil {
+				return view{}, err
+			}
+			row.status = statusWords(&rs[i], &d)
+		}
+		out.rows = append(out.rows, row)
 	}
 	return view{title: "Registrations", nav: "Registrations", body: registrationsBody(out)}, nil
+}
+
+// statusWords is the status of a registration, of a routed one with what became of it.
+func statusWords(r *deal.Registration, d *deal.Decision) string {
+	s := words(string(r.Status))
+	if r.Status == deal.StatusRouted && d.Route != nil {
+		s += ": " + strings.ReplaceAll(string(d.Route.Disposition), "_", "-")
+	}
+	return s
 }
 
 func (v *visit) registrationRow(r *deal.Registration) registrationRow {
 	status := r.StatusAt(v.now)
 	row := registrationRow{href: Root + "/registrations/" + r.ID, number: r.Number, customer: r.Filing.Customer.Name, place: place(&r.Filing.Customer), partner: v.partner(r.Filing.PartnerID),
-		amount: money(r.Filing.Amount), lines: lines(r.Filing.Lines()), status: words(string(status)), tone: tone(status), received: v.at(r.ReceivedAt)}
+		amount: money(r.Filing.Amount), lines: lines(v.claimed(r)), status: words(string(status)), tone: tone(status), received: v.at(r.ReceivedAt)}
 	if p := r.Protection; p != nil {
 		row.until = v.lastDay(p.EndsAt)
 	}
@@ -85,6 +102,7 @@ type registrationView struct {
 	received    instant
 	from, until instant
 	held        bool
+	lines       string // that it is for now
 	account     string // whom it was resolved to, with its page
 	accountHref string
 	resolution  string
@@ -108,6 +126,7 @@ type decisionView struct {
 	territory territoryView
 	evidence  []comparison
 	current   bool
+	said      string // why, for staff
 }
 
 func registrationPage(v *visit) (view, error) { return v.showRegistration(attempt{}) }
@@ -120,7 +139,8 @@ func (v *visit) showRegistration(a attempt) (view, error) {
 		return view{}, err
 	}
 	out := registrationView{r: r, status: words(string(r.Status)), tone: tone(r.Status), partner: v.partner(r.Filing.PartnerID), distributor: v.partner(r.Filing.DistributorID),
-		amount: money(r.Filing.Amount), received: v.at(r.ReceivedAt), told: d.Texts.Partner, filed: v.filed(&r), words: v.filedWords(&r)}
+		amount: money(r.Filing.Amount), received: v.at(r.ReceivedAt), told: d.Texts.Partner, lines: lines(v.claimed(&r)), filed: v.filed(&r), words: v.filedWords(&r)}
+	out.status = statusWords(&r, &d)
 	if p := cmp.Or(r.Protection, r.Hold); p != nil {
 		out.from, out.until, out.held = v.at(p.StartsAt), v.lastDay(p.EndsAt), r.HoldsAt(v.now)
 	}
@@ -141,18 +161,6 @@ func (v *visit) showRegistration(a attempt) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	for i := len(all) - 1; i >= 0; i-- {
-		x := decisionView{d: all[i], at: v.at(all[i].At), outcome: title(outcome(&all[i])), rules: v.rules(&all[i]), territory: v.territory(all[i].Territory, all[i].Plan), current: all[i].ID == d.ID}
-		if x.current {
-			if x.evidence, err = v.comparisons(&r, &all[i]); err != nil {
-				return view{}, err
-			}
-		}
-		out.decisions = append(out.decisions, x)
-	}
-	if out.claims, err = v.claimsAround(&r, &d); err != nil {
-		return view{}, err
-	}
 	subjects := []string{r.ID}
 	if r.CaseID != "" {
 		subjects = append(subjects, r.CaseID)
@@ -161,7 +169,28 @@ func (v *visit) showRegistration(a attempt) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	out.timeline = v.timeline(events)
+	out.timeline = v.timeline(events, nil)
+	for i := len(all) - 1; i >= 0; i-- {
+		x := decisionView{d: all[i], at: v.at(all[i].At), outcome: title(outcome(&all[i])), rules: v.rules(&all[i]), territory: v.territory(all[i].Territory, all[i].Plan), current: all[i].ID == d.ID}
+		if x.current {
+			if x.evidence, err = v.comparisons(&r, &all[i]); err != nil {
+				return view{}, err
+			}
+		}
+		x.said = x.d.Texts.Internal
+		if rl := x.d.Ruling; rl != nil {
+			x.outcome, x.said = title(ruled(rl)), "Decided in place of the rules."
+			for k := range events {
+				if h := &events[k]; h.Decision != nil && h.Decision.ID == x.d.ID {
+					x.said = "Decided by " + v.doer(h.By) + ", in place of the rules: " + cmp.Or(h.Text, words(rl.Cause))
+				}
+			}
+		}
+		out.decisions = append(out.decisions, x)
+	}
+	if out.claims, err = v.claimsAround(&r, &d); err != nil {
+		return view{}, err
+	}
 	out.moves = v.moves(&r, a)
 	return view{status: a.status, title: r.Filing.Customer.Name + ", " + r.Number, nav: "Registrations", body: registrationBody(out)}, nil
 }

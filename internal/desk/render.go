@@ -62,10 +62,21 @@ func text(list []span) string {
 	return b.String()
 }
 
+// keyOf is a number key as an attribute; 0: none.
+func keyOf(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return number(n)
+}
+
 // ruleBy says what the other rule did to this one.
 func ruleBy(result string) string {
-	if result == "overridden" {
+	switch result {
+	case "overridden":
 		return "overridden by"
+	case "decided":
+		return "by"
 	}
 	return "lost to"
 }

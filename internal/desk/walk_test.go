@@ -12,6 +12,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/engine"
 	"github.com/dibs-deals/dibs/internal/world"
 )
 
@@ -229,7 +230,7 @@ func TestForms(t *testing.T) {
 		}
 	}
 	after := b.get(page).body
-	for _, want := range []string{"Assigned to Tomás Ferreira", "Asked Ingrid Falk for a view", "Who is the buyer?", "Resolved: routed", "Reopened", "&lt;b&gt;twice"} {
+	for _, want := range []string{"Assigned to Tomás Ferreira", "Asked Ingrid Falk for a view", "Who is the buyer?", "Resolved: returned for completion", "Resolved: referred", "Reopened", "&lt;b&gt;twice"} {
 		if !strings.Contains(after, want) {
 			t.Errorf("the timeline does not have %q", want)
 		}
@@ -263,5 +264,118 @@ func TestForms(t *testing.T) {
 		if r := s.as("auditor").post(page+"/"+act, url.Values{"version": {"1"}, "text": {"x"}}); r.status != http.StatusForbidden {
 			t.Errorf("an auditor's %s: %d", act, r.status)
 		}
+	}
+}
+
+// The cases that wait in the demo can each be answered as what was filed says, by who is told to, and the pages then say what came of it.
+func TestWaiting(t *testing.T) {
+	s := newStage(t)
+	key, token, err := s.engine.CreateKey(t.Context(), engine.Request{Actor: deal.System}, deal.Key{Role: "ops", PersonID: "u-013"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.tokens["u-013"], s.keys["u-013"] = token, key
+	var reg, cases []string
+	for i, x := range world.Waiting(now) {
+		r, c := s.file("waiting-"+string(rune('1'+i)), x.Filing)
+		reg, cases = append(reg, r), append(cases, c)
+	}
+	if row := s.as("u-010").get("/desk/cases").body; strings.Count(row, "others decide<") != 1 {
+		t.Errorf("the queue marks %d cases as for others, want that of the channel managers", strings.Count(row, "others decide<"))
+	}
+	has := func(page string, want ...string) {
+		t.Helper()
+		text := html.UnescapeString(regexp.MustCompile(`<[^>]*>|\s+`).ReplaceAllString(page, " "))
+		text = strings.Join(strings.Fields(text), " ")
+		for _, w := range want {
+			if no, not := strings.CutPrefix(w, "!"); strings.Contains(text, no) == not {
+				t.Errorf("%q: the page has it: %v\n%s", no, not, text)
+			}
+		}
+	}
+	resolve := func(who, id string, fields ...string) string {
+		t.Helper()
+		b, page := s.as(who), "/desk/cases/"+id
+		f := b.get(page).hidden(t, page+"/resolve")
+		f.Set("text", "Looked at.")
+		for i := 0; i < len(fields); i += 2 {
+			f.Set(fields[i], fields[i+1])
+		}
+		r := b.post(page+"/resolve", f)
+		if r.status != http.StatusSeeOther {
+			t.Fatalf("%s by %s: %d\n%s", fields, who, r.status, regexp.MustCompile(`(?s)<div class="failed".*?</div>`).FindString(r.body))
+		}
+		return b.get(r.header.Get("Location")).body
+	}
+
+	holding := resolve("u-010", cases[1], "answer", "waitlisted:"+reg[0])
+	has(holding, "Resolved: put in line", "You are in line behind it", "Next case", "!Resolved: routed")
+	if got := s.status(reg[1]); got != "waitlisted" {
+		t.Errorf("the holding's registration is %s", got)
+	}
+
+	part := resolve("u-010", cases[3], "answer", "split_scope", "lines", "endpoint")
+	has(part, "Resolved: protected in part, for endpoint", "For endpoint, until")
+	page := s.as("u-010").get("/desk/registrations/" + reg[3]).body
+	has(page, "For endpoint Held", "protected endpoint today", "Decided by Tomás Ferreira, in place of the rules: Looked at.", "!Nothing stands against it. Rules")
+	has(s.as("u-010").get("/desk/registrations").body, "protected Marschner Feinmechanik AG Jena, DE Nordlicht Systemhaus GmbH EUR 32 000 endpoint today")
+
+	has(resolve("u-010", cases[4], "answer", "protect"), "a second person confirms")
+	has(s.as("u-001").get("/desk/cases").body, "proposed: a second person confirms")
+	resolve("u-001", cases[4], "confirm", "1")
+	if got := s.status(reg[4]); got != "protected" {
+		t.Errorf("the hospitals' registration is %s", got)
+	}
+
+	rival := s.as("u-010").get("/desk/cases/" + cases[5]).body
+	has(rival, "You cannot decide this case", "Clara Jensen", "sells a rival", "!It is not there any more", "!Record")
+	resolve("u-013", cases[5], "answer", "protect")
+}
+
+// A number chooses the same answer in every case, whatever else can be answered.
+func TestAnswerKeys(t *testing.T) {
+	s := newStage(t)
+	_, first := s.story()
+	_, other := s.strategic()
+	want := map[string]string{}
+	for _, id := range []string{first, other} {
+		body := s.as("u-010").get("/desk/cases/" + id).body
+		found := regexp.MustCompile(`name="answer" value="([a-z_]+)[^"]*" data-key="(\d)"`).FindAllStringSubmatch(body, -1)
+		if len(found) < 5 {
+			t.Fatalf("the form has %d answers with keys", len(found))
+		}
+		for _, m := range found {
+			if want[m[2]] != "" && want[m[2]] != m[1] {
+				t.Errorf("%s is %s in one case and %s in another", m[2], want[m[2]], m[1])
+			}
+			want[m[2]] = m[1]
+		}
+	}
+	// Decided again, a registration is no evidence of itself; and what the service alone says cannot be chosen.
+	s.more()
+	b := s.as("u-010")
+	page := "/desk/cases/" + first
+	f := b.get(page).hidden(t, page+"/resolve")
+	f.Set("text", "x")
+	f.Set("answer", "declined")
+	if r := b.post(page+"/resolve", f); r.status != http.StatusSeeOther {
+		t.Fatal(r.status)
+	}
+	again := 0
+	for _, link := range regexp.MustCompile(`/desk/cases/case_[0-9a-z]+`).FindAllString(b.get("/desk/cases").body, -1) {
+		body := b.get(link).body
+		number := regexp.MustCompile(`href="/desk/registrations/reg_[0-9a-z]+">(DR-2026-\d+)<`).FindStringSubmatch(body)
+		if strings.Contains(body, "Registration "+number[1]) {
+			t.Errorf("%s has itself for evidence", number[1])
+		}
+		if strings.Contains(body, "Decided again") {
+			again++
+		}
+		if strings.Contains(body, `<option value="RULE_ERROR"`) || strings.Contains(body, `<option value="POSSIBLE_DUPLICATE"`) {
+			t.Error("the form offers what is no answer")
+		}
+	}
+	if again == 0 {
+		t.Error("no case was decided again: the test shows nothing")
 	}
 }

@@ -473,6 +473,12 @@ type May struct {
 	Also string `json:"also,omitempty"` // what else is needed
 }
 
+// MayDecide reports whether the actor may decide the case now, as far as may says: a queue marks what is for others.
+func (e *Engine) MayDecide(k *deal.Case, by deal.Actor) bool {
+	now := e.now()
+	return read(e, func(v *view) bool { return v.mayRule(k, by, now) == nil })
+}
+
 // may lists what the key may do to the case.
 func (v *view) may(k *deal.Case, by deal.Actor, now time.Time) []May {
 	out := make([]May, len(Acts))

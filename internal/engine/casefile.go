@@ -52,6 +52,8 @@ type Happening struct {
 	Mentions    []string        `json:"mentions,omitempty"`
 	PersonID    string          `json:"person_id,omitempty"`
 	Until       time.Time       `json:"until,omitzero"`
+
+	Decision *deal.Decision `json:"-"` // what was decided, if anything was
 }
 
 // Precedent is a resolved case alike in facts.
@@ -134,7 +136,7 @@ func (e *Engine) Timeline(ctx context.Context, subjects []string) ([]Happening, 
 		}
 		h := Happening{Sequence: x.Seq, At: x.At, Kind: x.Kind, Subject: x.Subject, By: x.Actor}
 		if c.Decision != nil {
-			h.ReasonCodes = c.Decision.ReasonCodes
+			h.ReasonCodes, h.Decision = c.Decision.ReasonCodes, c.Decision
 		}
 		if m := c.Move; m != nil {
 			h.From, h.To, h.Text, h.Evidence = m.From, m.To, m.Reason, m.Evidence

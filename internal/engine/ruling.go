@@ -43,6 +43,9 @@ func rule(v *view, r *deal.Registration, m matches, ruling deal.Ruling, now time
 			verdict.OwnerOf = "opportunity"
 		}
 	}
+	if ahead := v.claims[ruling.Of]; ruling.Disposition == deal.Waitlisted && ahead != nil && mayBe(&d, ahead.ID) {
+		d.Resolution.Ref, d.Resolution.NewProspect = ahead.CustomerRef, false // whoever rules so says that it is one customer
+	}
 	d.Ruling = &ruling
 	conclude(v, r, &d, verdict, now)
 	if d.Route == nil {
@@ -63,7 +66,7 @@ func rule(v *view, r *deal.Registration, m matches, ruling deal.Ruling, now time
 			}
 		}
 		ahead := v.claims[of]
-		if ahead == nil || of == r.ID || ahead.CustomerRef != r.CustomerRef && !slices.Contains(r.Behind, ahead.CustomerRef.Key()) || !ahead.HoldsAt(now) && (!ahead.ClaimAt(now) || ahead.Place() > r.Place()) {
+		if ahead == nil || of == r.ID || ahead.CustomerRef != r.CustomerRef || !ahead.HoldsAt(now) && (!ahead.ClaimAt(now) || ahead.Place() > r.Place()) {
 			return d, deal.FieldErrors{{Field: "of", Detail: "no claim on this customer that holds, or was filed before, is there to wait behind: nobody would ever move it up"}}
 		}
 		d.Route.Of, d.Route.Place = of, v.waiting(of, now)+1
@@ -75,6 +78,13 @@ func rule(v *view, r *deal.Registration, m matches, ruling deal.Ruling, now time
 		d.Route.Of = ruling.Of
 	}
 	return d, nil
+}
+
+// mayBe reports whether the claim is one that the registration is likely enough to be about the same customer as.
+func mayBe(d *deal.Decision, claim string) bool {
+	return slices.ContainsFunc(d.Conflicts, func(c deal.Conflict) bool {
+		return c.With == claim && (c.Kind == deal.HeldByOther || c.Kind == deal.PendingOther)
+	})
 }
 
 // describe names claims for staff: what they hold, of whom, and until when.

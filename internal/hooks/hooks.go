@@ -55,6 +55,7 @@ type Config struct {
 	Position func() uint64
 	Source   string           // of the events, in their envelope: the ledger's name
 	Allow    []netip.Prefix   // private networks that webhooks may be in; in them plain http is allowed
+	Vault    *Vault           // seals their secrets; nil: they are stored as they are
 	Clock    func() time.Time // nil: the system clock
 	Log      *slog.Logger     // nil: discard
 

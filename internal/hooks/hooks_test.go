@@ -1,6 +1,7 @@
 package hooks_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -697,4 +698,122 @@ func FuzzDelivery(f *testing.F) {
 		d := hooks.DeliveryOf(&store.Job{Payload: payload, Log: log})
 		_, _ = json.Marshal(d)
 	})
+}
+
+// Under a key, no secret can be read in the database, and deliveries are signed as ever: also while the key is changed, and of webhooks
+// that were there before there was one. Without the key that sealed them, secrets do not sign.
+func TestVault(t *testing.T) {
+	t.Parallel()
+	key := func(b byte) string { return base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{b}, 32)) }
+	b, rec := newBench(t), newReceiver(t)
+	old := b.webhook(rec.URL + "/old")
+	with := func(keys string) {
+		t.Helper()
+		v, err := hooks.NewVault(keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.cfg.Vault = v
+		b.Hooks = hooks.New(b.cfg)
+	}
+	secret := map[string]string{old.ID: old.Secrets[0].Text}
+	told := func(when string, ok bool) {
+		t.Helper()
+		n := len(rec.all())
+		for id := range secret {
+			if _, err := b.Ping(ctx, id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.work()
+		got := rec.all()[n:]
+		if ok != (len(got) == len(secret)) || !ok && len(got) > 0 {
+			t.Errorf("%s: %d of %d were told", when, len(got), len(secret))
+		}
+		for _, g := range got {
+			if err := verify(secret[g.event.Subject], g); err != nil {
+				t.Errorf("%s: %v", when, err)
+			}
+		}
+	}
+	stored := func() (texts []string) {
+		t.Helper()
+		all, err := b.Store().Webhooks(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range all {
+			for _, s := range w.Secrets {
+				texts = append(texts, s.Text)
+			}
+		}
+		return texts
+	}
+	sealed := func(when string, want bool) {
+		t.Helper()
+		for _, s := range stored() {
+			if strings.Contains(s, "whsec_") == want {
+				t.Errorf("%s the database has %s", when, s)
+			}
+			for _, plain := range secret {
+				if raw := strings.TrimPrefix(plain, "whsec_"); strings.Contains(s, raw) == want {
+					t.Errorf("%s the database has %s", when, s)
+				}
+			}
+		}
+	}
+	told("without a key", true)
+	sealed("without a key", false)
+
+	with(key(1))
+	if err := b.Seal(ctx); err != nil {
+		t.Fatal(err)
+	}
+	w := b.webhook(rec.URL + "/new")
+	secret[w.ID] = w.Secrets[0].Text
+	r, err := b.Rotate(ctx, old.ID)
+	if err != nil || !strings.HasPrefix(r.Secrets[0].Text, "whsec_") {
+		t.Fatal(r.Secrets, err)
+	}
+	secret[old.ID] = r.Secrets[0].Text
+	sealed("with a key", true)
+	told("with a key", true)
+	if first := stored(); b.Seal(ctx) != nil || !slices.Equal(first, stored()) {
+		t.Error("sealing again changed what was sealed")
+	}
+
+	with(key(2) + ", " + key(1))
+	told("with a second key", true)
+	if err := b.Seal(ctx); err != nil {
+		t.Fatal(err)
+	}
+	with(key(2))
+	told("with the second key alone", true)
+	sealed("with the second key", true)
+
+	for name, keys := range map[string]string{"with another key": key(3), "without the key": ""} {
+		with(keys)
+		told(name, false)
+		if err := b.Seal(ctx); err == nil || !strings.Contains(err.Error(), "DIBS_WEBHOOK_KEYS") {
+			t.Errorf("%s it starts: %v", name, err)
+		}
+	}
+	with(key(2))
+	b.advance(time.Hour)
+	b.work()
+
+	// What is sealed for one webhook is no other's.
+	mine := stored()
+	if _, err := b.Store().ChangeWebhook(ctx, w.ID, func(w *store.Webhook) error { w.Secrets[0].Text = mine[0]; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Seal(ctx); err == nil || !strings.Contains(err.Error(), "not sealed for this webhook") {
+		t.Errorf("another's secret: %v", err)
+	}
+
+	for _, bad := range []string{"x", key(1)[:20], key(1) + ",", base64.StdEncoding.EncodeToString(make([]byte, 16))} {
+		if v, err := hooks.NewVault(bad); err == nil || strings.Contains(err.Error(), bad) && len(bad) > 3 {
+			t.Errorf("%q is a key: %v, %v", bad, v, err)
+		}
+	}
 }

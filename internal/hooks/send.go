@@ -122,6 +122,10 @@ func (h *Hooks) deliver(ctx context.Context, j store.Job) store.Job {
 	case w.Status != store.WebhookEnabled:
 		return h.end(h.gaveUp(j, "the webhook is disabled: enable it and send again"), store.JobDead)
 	}
+	if err := each(&w, h.cfg.Vault.open); err != nil { // nothing is wrong with the receiver
+		h.log.Error("a webhook cannot be told", "webhook", w.ID, "error", err)
+		return h.again(j, err.Error(), 0)
+	}
 	body := envelope{SpecVersion: "1.0", ID: m.Event, Source: h.cfg.Source, Type: m.Type, Subject: m.Subject, Time: j.CreatedAt, DataContentType: "application/json", Data: m.Data}
 	if m.Data == nil {
 		e, err := h.cfg.Store.Event(ctx, m.Event)

@@ -62,7 +62,11 @@ func (h *Hooks) Create(ctx context.Context, by deal.Actor, s Settings) (store.We
 	if err := h.check(ctx, &w); err != nil {
 		return store.Webhook{}, err
 	}
-	return w, h.cfg.Store.AddWebhook(ctx, w)
+	stored := w
+	if err := each(&stored, h.cfg.Vault.seal); err != nil {
+		return store.Webhook{}, err
+	}
+	return w, h.cfg.Store.AddWebhook(ctx, stored)
 }
 
 // Change sets what s names. One that is disabled is told again of what happens after it is enabled; what it missed meanwhile
@@ -88,19 +92,27 @@ func (h *Hooks) Change(ctx context.Context, id string, s Settings) (store.Webhoo
 	})
 }
 
-// Rotate gives the webhook a new secret. The one before signs for a day more, beside it; older ones no longer do.
+// Rotate gives the webhook a new secret, which the first of what is returned is. The one before signs for a day more, beside it; older ones no longer do.
 func (h *Hooks) Rotate(ctx context.Context, id string) (store.Webhook, error) {
 	secret, err := newSecret()
 	if err != nil {
 		return store.Webhook{}, err
 	}
 	now := h.now()
-	return h.cfg.Store.ChangeWebhook(ctx, id, func(w *store.Webhook) error {
+	w, err := h.cfg.Store.ChangeWebhook(ctx, id, func(w *store.Webhook) error {
 		before := w.Secrets[0]
 		before.Until = now.Add(keepSecret)
-		w.Secrets, w.ChangedAt = []store.Secret{secret, before}, now
+		w.Secrets, w.ChangedAt = []store.Secret{secret}, now
+		if err := each(w, h.cfg.Vault.seal); err != nil {
+			return err
+		}
+		w.Secrets = append(w.Secrets, before) // as it was sealed: it need not be opened to be left behind
 		return nil
 	})
+	if err == nil {
+		w.Secrets[0] = secret // shown this once
+	}
+	return w, err
 }
 
 func newSecret() (store.Secret, error) {

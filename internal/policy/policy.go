@@ -63,6 +63,16 @@ func (p *Policy) Rules() []RuleInfo {
 // Reasons returns the codes the policy can give, sorted.
 func (p *Policy) Reasons() []string { return slices.Clone(p.codes) }
 
+// Told returns what the partner reads of a reason, with … where a value of the case is put, and the code it reads: of a reason that
+// is shown as another, that other's. It reports false when the policy has no such reason.
+func (p *Policy) Told(code string) (text, public string, ok bool) {
+	re := p.reasons[code]
+	if re == nil {
+		return "", "", false
+	}
+	return re.partner.outline(), re.public, true
+}
+
 // Warnings returns what is most likely a slip, and keeps nobody from publishing: what the document declares and nothing uses,
 // and what the service will leave to people.
 func (p *Policy) Warnings() Errors { return slices.Clone(p.warnings) }

@@ -57,6 +57,22 @@ func (t *text) render(f *Facts, needs []string) string {
 	return b.String()
 }
 
+// outline is the text with … in the place of its values.
+func (t *text) outline() string {
+	if t.parts == nil {
+		return t.fixed
+	}
+	var b strings.Builder
+	for _, p := range t.parts {
+		if p.needs || p.custom != "" || p.derived != nil || p.fact >= 0 {
+			b.WriteString("…")
+		} else {
+			b.WriteString(p.lit)
+		}
+	}
+	return b.String()
+}
+
 // words writes a value as a sentence shows it.
 func words(v ref.Val) string {
 	switch x := v.(type) {

@@ -136,10 +136,40 @@ func (s *Server) Handler() http.Handler { return s.handler }
 
 // Run serves on l until ctx is done. It then says not ready, takes no new connections, and returns when the requests
 // that were running have been answered, or with an error when they were not within drainTimeout. The engine can be
-// closed after it.
-func (s *Server) Run(ctx context.Context, l net.Listener) error {
-	srv := &http.Server{
-		Handler:           s.handler,
+// closed after it. With ops, what is for operators alone is answered there and not on l, until the last request on l is.
+func (s *Server) Run(ctx context.Context, l, ops net.Listener) error {
+	main, beside := s.serve(s.handler), s.serve(s.only(true))
+	if ops != nil {
+		main = s.serve(s.only(false))
+	}
+	failed, opsFailed := make(chan error, 1), make(chan error, 1)
+	go func() { failed <- main.Serve(l) }()
+	if ops != nil {
+		go func() { opsFailed <- beside.Serve(ops) }()
+		defer func() { _ = beside.Close() }()
+	}
+	select {
+	case err := <-failed:
+		return err
+	case err := <-opsFailed:
+		return errors.Join(err, main.Close())
+	case <-ctx.Done():
+	}
+	s.draining.Store(true)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	if err := main.Shutdown(drain); err != nil {
+		return errors.Join(fmt.Errorf("requests were still running after %s: %w", drainTimeout, err), main.Close())
+	}
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func (s *Server) serve(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -147,21 +177,16 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(l) }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	s.draining.Store(true)
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-	defer cancel()
-	if err := srv.Shutdown(drain); err != nil {
-		return errors.Join(fmt.Errorf("requests were still running after %s: %w", drainTimeout, err), srv.Close())
-	}
-	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+}
+
+// only answers for operators alone, or for everybody else alone: what the other answers is not there. That the process runs, both say.
+func (s *Server) only(operators bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		theirs := r.URL.Path == "/metrics" || r.URL.Path == "/readyz"
+		if theirs != operators && r.URL.Path != "/healthz" {
+			r = r.Clone(r.Context())
+			r.URL.Path, r.URL.RawPath = "/-", "" // no path of the API's
+		}
+		s.handler.ServeHTTP(w, r)
+	})
 }

@@ -202,6 +202,86 @@ func TestChecksAreCommon(t *testing.T) {
 	}
 }
 
+// TestOpsListener: with an address of their own, metrics and readiness are answered there alone, and nothing else is; while the
+// service is told to stop and a request still runs, it says not ready there.
+func TestOpsListener(t *testing.T) {
+	w := newWorld(t)
+	var at [2]net.Listener
+	for i := range at {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		at[i] = l
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.server.Run(ctx, at[0], at[1]) }()
+	status := func(l net.Listener, method, path string) int {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, "http://"+l.Addr().String()+path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+w.keys["admin"])
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		_ = res.Body.Close()
+		return res.StatusCode
+	}
+	for path, want := range map[string][2]int{
+		"/metrics": {404, 200}, "/readyz": {404, 200}, "/healthz": {200, 200}, "/v1/accounts": {200, 404}, "/openapi.yaml": {200, 404}, "/docs": {200, 404}, "/-": {404, 404},
+		"/%6detrics": {404, 404}, "//metrics": {404, 404}, "/metrics/": {404, 404}, "/readyz?x=1": {404, 400}, "/v1/../metrics": {404, 404},
+	} {
+		for i, l := range at {
+			if got := status(l, "GET", path); got != want[i] {
+				t.Errorf("%s on %s: %d, want %d", path, []string{"--listen", "--ops-listen"}[i], got, want[i])
+			}
+		}
+	}
+	if got := status(at[0], "HEAD", "/metrics"); got != 404 {
+		t.Errorf("HEAD /metrics: %d", got)
+	}
+	body, rows := io.Pipe()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+at[0].Addr().String()+"/v1/accounts/import", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", mediaCSV)
+	r.Header.Set("Authorization", "Bearer "+w.keys["ops"])
+	go func() {
+		if res, err := http.DefaultTransport.RoundTrip(r); err == nil {
+			_ = res.Body.Close()
+		}
+	}()
+	if _, err := io.WriteString(rows, "id,name\nA-0,"+strings.Repeat("x", 100)+"\n"+strings.Repeat("A-1,Alpha\n", engine.MaxRows)); err != nil {
+		t.Fatal(err)
+	}
+	for w.get("ops", "/v1/accounts/A-0").status != 200 { // it runs
+		time.Sleep(5 * time.Millisecond)
+	}
+	stop()
+	for !w.server.draining.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	if got := status(at[1], "GET", "/readyz"); got != 503 {
+		t.Errorf("ready while it shuts down: %d", got)
+	}
+	if err := rows.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if c, err := net.Dial("tcp", at[1].Addr().String()); err == nil {
+		_ = c.Close()
+		t.Error("the operators' address is open after the end")
+	}
+}
+
 // TestShutdown: a request that runs when the service is told to stop is answered; one that comes later is not taken.
 func TestShutdown(t *testing.T) {
 	w := newWorld(t)
@@ -211,7 +291,7 @@ func TestShutdown(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- w.server.Run(ctx, l) }()
+	go func() { ended <- w.server.Run(ctx, l, nil) }()
 
 	body, rows := io.Pipe()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+l.Addr().String()+"/v1/accounts/import", body)

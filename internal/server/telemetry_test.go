@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,10 +11,8 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -260,51 +257,5 @@ func TestServerTiming(t *testing.T) {
 	}
 	if got := w.register("ops", "2", filing("P-001", "Kraftwerk Nord GmbH")).header.Get("Server-Timing"); !strings.HasPrefix(got, "admit;dur=") {
 		t.Errorf("ops read %q", got)
-	}
-}
-
-// BenchmarkTelemetry is the CPU of a registration, filed and committed, by what watches it.
-func BenchmarkTelemetry(b *testing.B) {
-	discard := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
-	defer discard.Close()
-	for _, c := range []struct {
-		name, sampled string
-		watched       bool
-	}{{"off", "", false}, {"metrics", "", true}, {"sampled=0", "0", true}, {"sampled=0.1", "0.1", true}, {"sampled=1", "1", true}} {
-		b.Run(c.name, func(b *testing.B) {
-			if c.sampled != "" {
-				b.Setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", discard.URL)
-				b.Setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
-				b.Setenv("OTEL_TRACES_SAMPLER_ARG", c.sampled)
-			}
-			tel, err := OpenTelemetry(b.Context(), "test")
-			if err != nil {
-				b.Fatal(err)
-			}
-			w := newWatchedWorld(b, tel, c.watched)
-			h := w.server.Handler()
-			var before, after syscall.Rusage
-			if err := syscall.Getrusage(syscall.RUSAGE_SELF, &before); err != nil {
-				b.Fatal(err)
-			}
-			n := 0
-			for b.Loop() {
-				n++
-				q := httptest.NewRequest(http.MethodPost, "/v1/registrations", strings.NewReader(filing("P-001", "Kraftwerk Nord GmbH")))
-				q.Header.Set("Authorization", "Bearer "+w.keys["portal"])
-				q.Header.Set("Content-Type", "application/json")
-				q.Header.Set("Idempotency-Key", strconv.Itoa(n))
-				rec := httptest.NewRecorder()
-				h.ServeHTTP(rec, q)
-				if rec.Code != http.StatusCreated {
-					b.Fatal(rec.Body)
-				}
-			}
-			if err := errors.Join(syscall.Getrusage(syscall.RUSAGE_SELF, &after), tel.Close(b.Context())); err != nil {
-				b.Fatal(err)
-			}
-			cpu := time.Duration(after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano())
-			b.ReportMetric(float64(cpu.Microseconds())/float64(n), "cpu-µs/op")
-		})
 	}
 }

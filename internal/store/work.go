@@ -59,7 +59,7 @@ type Backlog struct {
 }
 
 // Webhook is an address that is told of events. It is settings, not a part of the ledger. Whoever reads the database reads
-// its secrets, which only sign.
+// its secrets, which only sign, unless they are sealed: what they are is for who puts them there.
 type Webhook struct {
 	ID         string    `json:"id"` // wh_ and a ULID
 	URL        string    `json:"url"`
@@ -77,7 +77,7 @@ type Webhook struct {
 
 // Secret signs what is sent to a webhook.
 type Secret struct {
-	Text  string    `json:"text"`           // whsec_ and base64
+	Text  string    `json:"text"`           // whsec_ and base64, or that sealed
 	Until time.Time `json:"until,omitzero"` // when it ceases to sign; zero: it does not
 }
 

@@ -49,7 +49,7 @@ func main() {
 	out := flag.String("out", "BENCHMARKS.md", "file whose tables are written")
 	accounts := flag.Int("accounts", 1_000_000, "accounts of the world of the replicas")
 	live := flag.Int("live", 100_000, "live protections, of which a twentieth ends in one instant")
-	only := flag.String("only", "", "registration, commit, due or replicas: write that table alone")
+	only := flag.String("only", "", "registration, commit, due, telemetry or replicas: write that table alone")
 	flag.Parse()
 	if *child != "" {
 		if err := serve(*child, *dir); err != nil {
@@ -65,6 +65,7 @@ func main() {
 		{"registration", func() (string, error) { return measure(ctx, 50, *last) }},
 		{"commit", func() (string, error) { return measureCommits(ctx) }},
 		{"due", func() (string, error) { return measureDue(ctx, *live, *live/20) }},
+		{"telemetry", func() (string, error) { return measureTelemetry(ctx) }},
 		{"replicas", func() (string, error) { return measureReplicas(ctx, *accounts, *last) }},
 	} {
 		if *only != "" && *only != t.name {
@@ -108,6 +109,8 @@ func serve(kind, dir string) error {
 			return err
 		}
 		h = server.New(server.Config{Engine: e}).Handler()
+	case "sink":
+		h = sink()
 	case "no-op":
 		e := echo.New()
 		e.POST("/v1/registrations", func(c echo.Context) error {

@@ -41,8 +41,7 @@
 
   // Choosing with a number marks a radio button and opens what belongs to it.
   function choose(n) {
-    const all = document.querySelectorAll("[data-choices] input[type=radio]");
-    const one = all[n - 1];
+    const one = document.querySelector(`[data-choices] input[type=radio][data-key="${n}"]`);
     if (!one) return false;
     one.checked = true;
     one.focus();

@@ -68,8 +68,9 @@ type Config struct {
 	// (4 for each CPU); and the limits of commits: idle_in_transaction_session_timeout (400ms), lock_timeout (3s),
 	// statement_timeout (20s).
 	URL string
-	// Existing refuses a database that has no tables of dibs, instead of making them.
-	Existing bool
+	// Existing refuses a database that has no tables of dibs, instead of making them, and ReadOnly also one whose tables are of an older
+	// version, instead of changing them.
+	Existing, ReadOnly bool
 	// CommitLimit is how long the writing of a commit may take until its outcome counts as unknown; 0: 30 s.
 	CommitLimit time.Duration
 	// Hook, if not nil, is called at named points of a commit: locked, written, committed; and before work beside the
@@ -229,7 +230,7 @@ func (s *Store) migrate(ctx context.Context, cfg *pgx.ConnConfig) error {
 	if err != nil && !missing {
 		return err
 	}
-	if missing && s.cfg.Existing {
+	if missing && (s.cfg.Existing || s.cfg.ReadOnly) {
 		return errors.New("there is nothing of dibs in it: check the address, or make it with dibs serve")
 	}
 	dir, err := fs.Sub(migrations, "migrations")
@@ -252,6 +253,9 @@ func (s *Store) migrate(ctx context.Context, cfg *pgx.ConnConfig) error {
 	sources := p.ListSources()
 	if !missing && version >= sources[len(sources)-1].Version {
 		return nil
+	}
+	if newest := sources[len(sources)-1].Version; s.cfg.ReadOnly {
+		return fmt.Errorf("its schema has version %d, and this program reads version %d: start dibs serve on it once", version, newest)
 	}
 	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("migrating the schema: %w", err)

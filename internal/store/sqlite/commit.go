@@ -16,7 +16,7 @@ func (s *Store) Commit(ctx context.Context, decide func(context.Context, store.L
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.conn == nil {
-		return errors.New("the database is closed")
+		return s.unwritable()
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -86,7 +86,7 @@ func (s *Store) aside(ctx context.Context, write func(context.Context, tables.Ex
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.conn == nil {
-		return errors.New("the database is closed")
+		return s.unwritable()
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -109,6 +109,14 @@ func (s *Store) aside(ctx context.Context, write func(context.Context, tables.Ex
 	}
 	end = "COMMIT"
 	return nil
+}
+
+// unwritable says why there is no connection that writes.
+func (s *Store) unwritable() error {
+	if s.cfg.ReadOnly {
+		return errors.New("the database is open to be read only")
+	}
+	return errors.New("the database is closed")
 }
 
 // Settle implements store.Store: what can be read is on disk.

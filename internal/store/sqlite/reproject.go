@@ -24,7 +24,7 @@ func (s *Store) Reproject(ctx context.Context) (out []store.Difference, err erro
 	}
 	defer func() { _ = again.Close() }()
 	// The copy is thrown away: neither its disk nor its references to entries it does not hold matter.
-	for _, q := range []string{"PRAGMA synchronous = OFF", "PRAGMA foreign_keys = OFF", "ATTACH DATABASE " + quote(s.cfg.Path) + " AS kept", "BEGIN"} {
+	for _, q := range []string{"PRAGMA synchronous = OFF", "PRAGMA foreign_keys = OFF", "ATTACH DATABASE " + quote(readOnly(s.cfg.Path)) + " AS kept", "BEGIN"} {
 		if _, err := again.conn.ExecContext(ctx, q); err != nil {
 			return nil, fmt.Errorf("%s: %w", q, err)
 		}

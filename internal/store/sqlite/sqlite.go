@@ -14,10 +14,13 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/url"
+	"os"
+	"path/filepath"
 	"runtime"
 	"sync"
 
 	"github.com/pressly/goose/v3"
+	"golang.org/x/sys/unix"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -31,6 +34,9 @@ var migrations embed.FS
 // Config says where the database is.
 type Config struct {
 	Path string
+	// Existing refuses a file that holds no ledger, and ReadOnly also leaves one as it is: it may be a copy kept as evidence, in a folder
+	// that cannot be written to. Every write fails.
+	Existing, ReadOnly bool
 	// Hook, if not nil, is called at named points of a commit: locked, written, committed; and before work beside the
 	// ledger is committed: beside. An error it returns is
 	// treated as the failure of that step. Tests break commits with it.
@@ -65,15 +71,28 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	s.Beside = &tables.Beside{Do: func(ctx context.Context, write func(context.Context, tables.Work) error) error {
 		return s.aside(ctx, func(tx context.Context, db tables.Execer) error { return write(tx, tables.Work{DB: db}) })
 	}}
-	if s.write, err = sql.Open("sqlite", dsn(cfg.Path, "journal_mode(WAL)", "synchronous(FULL)")); err != nil {
-		return nil, err
-	}
-	s.write.SetMaxOpenConns(1)
 	defer func() {
 		if err != nil {
 			_ = s.Close()
 		}
 	}()
+	if cfg.Existing || cfg.ReadOnly {
+		at, err := asItIs(ctx, cfg)
+		if err != nil || cfg.ReadOnly {
+			s.read = at
+			if at != nil {
+				s.DB = at
+			}
+			return s, err
+		}
+		if err := at.Close(); err != nil {
+			return nil, err
+		}
+	}
+	if s.write, err = sql.Open("sqlite", dsn(cfg.Path, "journal_mode(WAL)", "synchronous(FULL)")); err != nil {
+		return nil, err
+	}
+	s.write.SetMaxOpenConns(1)
 	if err := migrate(ctx, s.write); err != nil {
 		return nil, err
 	}
@@ -89,9 +108,53 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	return s, nil
 }
 
-func dsn(path string, pragmas ...string) string {
-	q := url.Values{"_pragma": append(pragmas, "busy_timeout(10000)", "foreign_keys(1)", "cache_size(-65536)", "temp_store(MEMORY)")}
-	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+func dsn(path string, own ...string) string {
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + pragmas(own...)
+}
+
+func pragmas(own ...string) string {
+	return url.Values{"_pragma": append(own, "busy_timeout(10000)", "foreign_keys(1)", "cache_size(-65536)", "temp_store(MEMORY)")}.Encode()
+}
+
+// readOnly is the name under which SQLite opens the file to be read, and changes nothing. It has files of its own beside it meanwhile; in a
+// folder that cannot be written to, where nobody else writes either, it goes without.
+func readOnly(path string) string {
+	at := "file:" + (&url.URL{Path: path}).EscapedPath() + "?mode=ro"
+	if _, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) && unix.Access(filepath.Dir(path), unix.W_OK) != nil {
+		at += "&immutable=1"
+	}
+	return at
+}
+
+// asItIs opens the file to be read, if there is a ledger in it.
+func asItIs(ctx context.Context, cfg Config) (_ *readers, err error) {
+	at := readOnly(cfg.Path) + "&" + pragmas("query_only(1)")
+	probe, err := sql.Open("sqlite", at)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, probe.Close()) }()
+	var tables, version int
+	if err := probe.QueryRowContext(ctx, "SELECT COUNT(*) FROM sqlite_master WHERE name = 'goose_db_version'").Scan(&tables); err != nil {
+		return nil, err
+	}
+	if tables == 0 {
+		return nil, errors.New("there is no ledger in it: check the path, or make one with dibs serve")
+	}
+	if !cfg.ReadOnly {
+		return openReaders(ctx, at, 1)
+	}
+	if err := probe.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version WHERE is_applied").Scan(&version); err != nil {
+		return nil, err
+	}
+	all, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	if version != len(all) {
+		return nil, fmt.Errorf("its schema has version %d, and this program reads version %d: verify a copy with the program that wrote it, or start dibs serve on it once", version, len(all))
+	}
+	return openReaders(ctx, at, 2*runtime.GOMAXPROCS(0))
 }
 
 func migrate(ctx context.Context, db *sql.DB) error {

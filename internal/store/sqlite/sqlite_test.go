@@ -1,10 +1,14 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -101,5 +105,73 @@ func TestReadsEnd(t *testing.T) {
 	}
 	if _, err := s.Answered(ctx, store.IdemKey{KeyID: "key_1", Key: "1"}); err == nil || errors.Is(err, deal.ErrNotFound) {
 		t.Errorf("a closed database says %v", err)
+	}
+}
+
+// TestEvidence: what is opened as evidence is read and never written, and what is no ledger is refused as it is.
+func TestEvidence(t *testing.T) {
+	ctx := t.Context()
+	dir := t.TempDir()
+	nothing := filepath.Join(dir, "empty.db")
+	if err := os.WriteFile(nothing, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, cfg := range []Config{{Path: nothing, Existing: true}, {Path: nothing, ReadOnly: true}} {
+		if _, err := Open(ctx, cfg); err == nil || !strings.Contains(err.Error(), "there is no ledger in it") {
+			t.Errorf("%+v: %v", cfg, err)
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("%v, %v", entries, err)
+	}
+	if i, err := os.Stat(nothing); err != nil || i.Size() != 0 {
+		t.Errorf("%v, %v", i, err)
+	}
+
+	path := filepath.Join(dir, "x.db")
+	made, err := Open(ctx, Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := made.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(ctx, Config{Path: path, ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h, err := s.Head(ctx); err != nil || h.Seq != 0 {
+		t.Errorf("%+v, %v", h, err)
+	}
+	err = s.Commit(ctx, func(context.Context, store.Locked) (store.Append, error) { return store.Append{}, nil })
+	if err == nil || !strings.Contains(err.Error(), "read only") {
+		t.Errorf("a commit: %v", err)
+	}
+	if err := s.DropWebhook(ctx, "wh_1"); err == nil || !strings.Contains(err.Error(), "read only") {
+		t.Errorf("a write beside the ledger: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the file has changed: %v", err)
+	}
+
+	old, err := sql.Open("sqlite", dsn(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := old.Exec("DELETE FROM goose_db_version WHERE version_id = (SELECT MAX(version_id) FROM goose_db_version)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(ctx, Config{Path: path, ReadOnly: true}); err == nil || !strings.Contains(err.Error(), "its schema has version") {
+		t.Errorf("of an older version: %v", err)
 	}
 }
