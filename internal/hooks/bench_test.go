@@ -202,7 +202,6 @@ func (b *bench) deliveries(id string) (out []hooks.Delivery) {
 // received is a delivery as it came.
 type received struct {
 	path   string
-	url    string // of the PostgreSQL database, if it is one
 	header http.Header
 	body   []byte
 	event  struct {
