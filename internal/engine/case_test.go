@@ -932,6 +932,14 @@ func TestManyClocks(t *testing.T) {
 			t.Errorf("%d: %v, and it is %s", i, err, b.status(k.RegistrationID))
 		}
 	}
+	read1, _ := last("granted")
+	if r, d, k, err := b.Registration(context.Background(), read1.RegistrationID); err != nil || r.Status != deal.StatusProtected || d.Outcome != deal.Protect || k != nil && k.Status == deal.CaseOpen {
+		t.Errorf("read: %s, %s, %+v, %v", r.Status, d.Outcome, k, err)
+	}
+	read2, _ := last("declined")
+	if f, err := b.File(context.Background(), read2.ID, person("ada")); err != nil || f.Case.Status != deal.CaseResolved || f.Registration.Status != deal.StatusRouted {
+		t.Errorf("read: %+v, %v", f.Case, err)
+	}
 	ended, _ := last("granted")
 	if _, err := b.move(asOps, ended.RegistrationID, deal.EventLost); err != nil {
 		t.Error(err)
