@@ -120,7 +120,11 @@ func dueOn(ctx context.Context, st store.Store, live, due int) (string, error) {
 			f.Custom = map[string]string{"long": "true"}
 		}
 		var answer engine.Answer
-		got, err := e.Register(ctx, engine.Request{Actor: deal.Actor{KeyID: "bench", Role: "portal"}}, f)
+		q := engine.Request{Actor: deal.Actor{KeyID: "bench", Role: "portal"}, IdemKey: fmt.Sprint(partner, " ", i)}
+		got, err := e.Register(ctx, q, f)
+		for tries := 0; errors.Is(err, deal.ErrUnavailable) && tries < 10; tries++ { // as a portal does: on a busy machine the database may end a session
+			got, err = e.Register(ctx, q, f)
+		}
 		if err == nil {
 			err = json.Unmarshal(got.Body, &answer)
 		}
