@@ -289,27 +289,39 @@ func (e DocumentStatus) Valid() bool {
 
 // Defines values for EvidenceKind.
 const (
-	EvidenceKindEmail     EvidenceKind = "email"
-	EvidenceKindLetter    EvidenceKind = "letter"
-	EvidenceKindMeeting   EvidenceKind = "meeting"
-	EvidenceKindOther     EvidenceKind = "other"
-	EvidenceKindPoc       EvidenceKind = "poc"
-	EvidenceKindQuote     EvidenceKind = "quote"
-	EvidenceKindSiteVisit EvidenceKind = "site_visit"
+	EvidenceKindAccountCreated EvidenceKind = "account_created"
+	EvidenceKindContract       EvidenceKind = "contract"
+	EvidenceKindEmail          EvidenceKind = "email"
+	EvidenceKindLetter         EvidenceKind = "letter"
+	EvidenceKindMeeting        EvidenceKind = "meeting"
+	EvidenceKindOrder          EvidenceKind = "order"
+	EvidenceKindOther          EvidenceKind = "other"
+	EvidenceKindPoc            EvidenceKind = "poc"
+	EvidenceKindPurchaseOrder  EvidenceKind = "purchase_order"
+	EvidenceKindQuote          EvidenceKind = "quote"
+	EvidenceKindSiteVisit      EvidenceKind = "site_visit"
 )
 
 // Valid indicates whether the value is a known member of the EvidenceKind enum.
 func (e EvidenceKind) Valid() bool {
 	switch e {
+	case EvidenceKindAccountCreated:
+		return true
+	case EvidenceKindContract:
+		return true
 	case EvidenceKindEmail:
 		return true
 	case EvidenceKindLetter:
 		return true
 	case EvidenceKindMeeting:
 		return true
+	case EvidenceKindOrder:
+		return true
 	case EvidenceKindOther:
 		return true
 	case EvidenceKindPoc:
+		return true
+	case EvidenceKindPurchaseOrder:
 		return true
 	case EvidenceKindQuote:
 		return true
@@ -499,12 +511,14 @@ func (e MayAct) Valid() bool {
 
 // Defines values for MovedEvent.
 const (
+	MovedEventAccept   MovedEvent = "accept"
 	MovedEventAppeal   MovedEvent = "appeal"
 	MovedEventClose    MovedEvent = "close"
 	MovedEventEvidence MovedEvent = "evidence"
 	MovedEventExpire   MovedEvent = "expire"
 	MovedEventExtend   MovedEvent = "extend"
 	MovedEventLost     MovedEvent = "lost"
+	MovedEventMerge    MovedEvent = "merge"
 	MovedEventMiss     MovedEvent = "miss"
 	MovedEventRelease  MovedEvent = "release"
 	MovedEventReopen   MovedEvent = "reopen"
@@ -521,6 +535,8 @@ const (
 // Valid indicates whether the value is a known member of the MovedEvent enum.
 func (e MovedEvent) Valid() bool {
 	switch e {
+	case MovedEventAccept:
+		return true
 	case MovedEventAppeal:
 		return true
 	case MovedEventClose:
@@ -532,6 +548,8 @@ func (e MovedEvent) Valid() bool {
 	case MovedEventExtend:
 		return true
 	case MovedEventLost:
+		return true
+	case MovedEventMerge:
 		return true
 	case MovedEventMiss:
 		return true
@@ -704,6 +722,30 @@ func (e PersonRoles) Valid() bool {
 	case PersonRolesPolicy:
 		return true
 	case PersonRolesPortal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ProtectionAnswerFulfilNeed.
+const (
+	ProtectionAnswerFulfilNeedAccountCreated ProtectionAnswerFulfilNeed = "account_created"
+	ProtectionAnswerFulfilNeedContract       ProtectionAnswerFulfilNeed = "contract"
+	ProtectionAnswerFulfilNeedOrder          ProtectionAnswerFulfilNeed = "order"
+	ProtectionAnswerFulfilNeedPurchaseOrder  ProtectionAnswerFulfilNeed = "purchase_order"
+)
+
+// Valid indicates whether the value is a known member of the ProtectionAnswerFulfilNeed enum.
+func (e ProtectionAnswerFulfilNeed) Valid() bool {
+	switch e {
+	case ProtectionAnswerFulfilNeedAccountCreated:
+		return true
+	case ProtectionAnswerFulfilNeedContract:
+		return true
+	case ProtectionAnswerFulfilNeedOrder:
+		return true
+	case ProtectionAnswerFulfilNeedPurchaseOrder:
 		return true
 	default:
 		return false
@@ -1034,6 +1076,21 @@ func (e Status) Valid() bool {
 	case StatusWithdrawn:
 		return true
 	case StatusWon:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TermsConditionWhen.
+const (
+	Promoted TermsConditionWhen = "promoted"
+)
+
+// Valid indicates whether the value is a known member of the TermsConditionWhen enum.
+func (e TermsConditionWhen) Valid() bool {
+	switch e {
+	case Promoted:
 		return true
 	default:
 		return false
@@ -2079,6 +2136,13 @@ type May struct {
 // MayAct defines model for May.Act.
 type MayAct string
 
+// MergeInput defines model for MergeInput.
+type MergeInput struct {
+	// Into id of the registration that stands for both
+	Into   string `json:"into"`
+	Reason string `json:"reason"`
+}
+
 // Money defines model for Money.
 type Money struct {
 	// Currency ISO 4217
@@ -2107,12 +2171,18 @@ type Moved struct {
 	} `json:"by"`
 
 	// Changed of an update: the fields of what was filed
-	Changed  []string   `json:"changed,omitempty,omitzero"`
+	Changed []string `json:"changed,omitempty,omitzero"`
+
+	// Earned of an end: whether what the terms ask for, for the benefits to be paid, was there
+	Earned   bool       `json:"earned,omitempty,omitzero"`
 	Event    MovedEvent `json:"event"`
 	Evidence []Evidence `json:"evidence,omitempty,omitzero"`
 	From     Status     `json:"from"`
 
-	// Met of evidence: the condition and milestones it met
+	// Into of a merge: the registration that stands for both
+	Into string `json:"into,omitempty,omitzero"`
+
+	// Met the condition, milestones and fulfilments it met
 	Met []string `json:"met,omitempty,omitzero"`
 
 	// Missed the milestone that was not met
@@ -2329,8 +2399,24 @@ type Protection struct {
 
 // ProtectionAnswer defines model for ProtectionAnswer.
 type ProtectionAnswer struct {
+	// Condition what a conditional protection waits for, and ends without: `acceptance` is met by /accept, anything else by evidence
+	Condition struct {
+		// DueAt before this instant
+		DueAt time.Time `json:"due_at"`
+		Need  string    `json:"need"`
+	} `json:"condition,omitempty,omitzero"`
+
+	// Earned of one that is won or expired: whether that was there
+	Earned bool `json:"earned,omitempty,omitzero"`
+
 	// EndsAt the first instant at which it no longer holds
 	EndsAt time.Time `json:"ends_at"`
+
+	// Fulfil what has to be there, as evidence, before it ends, for the benefits to be paid
+	Fulfil []struct {
+		MetAt time.Time                  `json:"met_at,omitempty,omitzero"`
+		Need  ProtectionAnswerFulfilNeed `json:"need"`
+	} `json:"fulfil,omitempty,omitzero"`
 
 	// Milestones what has to be shown while it runs
 	Milestones []struct {
@@ -2342,6 +2428,9 @@ type ProtectionAnswer struct {
 	Scope    ScopeAnswer `json:"scope"`
 	StartsAt time.Time   `json:"starts_at"`
 }
+
+// ProtectionAnswerFulfilNeed defines model for ProtectionAnswer.Fulfil.Need.
+type ProtectionAnswerFulfilNeed string
 
 // Rate Converts one unit of `from` into `to` from its date on.
 type Rate struct {
@@ -2416,7 +2505,7 @@ type Registration struct {
 	DecisionID  string         `json:"decision_id,omitempty,omitzero"`
 	EmailDomain string         `json:"email_domain,omitempty,omitzero"`
 
-	// EndedAt when it was withdrawn, revoked, won or lost
+	// EndedAt when it was withdrawn, revoked, won, lost or merged by staff
 	EndedAt time.Time `json:"ended_at,omitempty,omitzero"`
 
 	// Extensions of the present protection
@@ -2430,10 +2519,16 @@ type Registration struct {
 	Imported   bool                   `json:"imported,omitempty,omitzero"`
 	KeepsPlace bool                   `json:"keeps_place,omitempty,omitzero"`
 
+	// MergedInto the partner's own registration that stands for both
+	MergedInto string `json:"merged_into,omitempty,omitzero"`
+
 	// Moved The last thing that happened to it after it was decided.
-	Moved      Moved      `json:"moved,omitempty,omitzero"`
-	Number     string     `json:"number"`
-	PartnerID  string     `json:"partner_id"`
+	Moved     Moved  `json:"moved,omitempty,omitzero"`
+	Number    string `json:"number"`
+	PartnerID string `json:"partner_id"`
+
+	// Promoted the line moved up to it
+	Promoted   bool       `json:"promoted,omitempty,omitzero"`
 	Protection Protection `json:"protection,omitempty,omitzero"`
 	ReceivedAt time.Time  `json:"received_at"`
 	Sequence   int64      `json:"sequence"`
@@ -2447,6 +2542,9 @@ type RegistrationAnswer struct {
 	Decision   DecisionAnswer `json:"decision"`
 	ExternalID string         `json:"external_id,omitempty,omitzero"`
 	ID         string         `json:"id"`
+
+	// MergedInto the partner's own registration that stands for both
+	MergedInto string `json:"merged_into,omitempty,omitzero"`
 
 	// Number the token a purchase order quotes
 	Number    string `json:"number"`
@@ -2541,7 +2639,7 @@ type ResolveInput struct {
 	// Needs fields to complete of one that is returned
 	Needs []string `json:"needs,omitempty,omitzero"`
 
-	// Of the registration it waits behind or is merged into
+	// Of The registration it waits behind or is merged into. One it waits behind may be of another customer, if the decision found that the two may be one; the ruling then says that they are.
 	Of        string `json:"of,omitempty,omitzero"`
 	PartnerID ID     `json:"partner_id,omitempty,omitzero"`
 	PersonID  ID     `json:"person_id,omitempty,omitzero"`
@@ -2595,6 +2693,8 @@ type Route struct {
 
 // RouteAnswer defines model for RouteAnswer.
 type RouteAnswer struct {
+	// AnswerBy of what was returned: until when it can be completed, and no place is kept after
+	AnswerBy    time.Time              `json:"answer_by,omitempty,omitzero"`
 	Disposition RouteAnswerDisposition `json:"disposition"`
 
 	// Needs fields to complete
@@ -2724,8 +2824,9 @@ type Tender struct {
 type Terms struct {
 	Anchor    string `json:"anchor,omitempty,omitzero"`
 	Condition struct {
-		Days int    `json:"days,omitempty,omitzero"`
-		Need string `json:"need,omitempty,omitzero"`
+		Days int                `json:"days,omitempty,omitzero"`
+		Need string             `json:"need,omitempty,omitzero"`
+		When TermsConditionWhen `json:"when,omitempty,omitzero"`
 	} `json:"condition,omitempty,omitzero"`
 	Days       int    `json:"days,omitempty,omitzero"`
 	Dwell      string `json:"dwell,omitempty,omitzero"`
@@ -2744,6 +2845,9 @@ type Terms struct {
 	} `json:"milestones,omitempty,omitzero"`
 	Months int `json:"months,omitempty,omitzero"`
 }
+
+// TermsConditionWhen defines model for Terms.Condition.When.
+type TermsConditionWhen string
 
 // TerritoryResult defines model for TerritoryResult.
 type TerritoryResult struct {
@@ -2827,6 +2931,14 @@ type WebhookInput struct {
 type WebhookPage struct {
 	Items      []Webhook `json:"items"`
 	NextCursor string    `json:"next_cursor"`
+}
+
+// WinInput defines model for WinInput.
+type WinInput struct {
+	Evidence []Evidence `json:"evidence,omitempty,omitzero"`
+
+	// Reason in words
+	Reason string `json:"reason,omitempty,omitzero"`
 }
 
 // CaseID defines model for CaseID.
@@ -3291,6 +3403,12 @@ type UpdateRegistrationParams struct {
 	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// AcceptRegistrationParams defines parameters for AcceptRegistration.
+type AcceptRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // AppealRegistrationParams defines parameters for AppealRegistration.
 type AppealRegistrationParams struct {
 	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
@@ -3311,6 +3429,12 @@ type ExtendRegistrationParams struct {
 
 // LoseRegistrationParams defines parameters for LoseRegistration.
 type LoseRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// MergeRegistrationParams defines parameters for MergeRegistration.
+type MergeRegistrationParams struct {
 	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
 	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -3420,6 +3544,9 @@ type CreateRegistrationJSONRequestBody = RegistrationInput
 // UpdateRegistrationJSONRequestBody defines body for UpdateRegistration for application/json ContentType.
 type UpdateRegistrationJSONRequestBody = RegistrationPatch
 
+// AcceptRegistrationJSONRequestBody defines body for AcceptRegistration for application/json ContentType.
+type AcceptRegistrationJSONRequestBody = MoveInput
+
 // AppealRegistrationJSONRequestBody defines body for AppealRegistration for application/json ContentType.
 type AppealRegistrationJSONRequestBody = AppealInput
 
@@ -3431,6 +3558,9 @@ type ExtendRegistrationJSONRequestBody = ExtensionInput
 
 // LoseRegistrationJSONRequestBody defines body for LoseRegistration for application/json ContentType.
 type LoseRegistrationJSONRequestBody = MoveInput
+
+// MergeRegistrationJSONRequestBody defines body for MergeRegistration for application/json ContentType.
+type MergeRegistrationJSONRequestBody = MergeInput
 
 // RespondToQuestionJSONRequestBody defines body for RespondToQuestion for application/json ContentType.
 type RespondToQuestionJSONRequestBody = AnswerInput
@@ -3445,7 +3575,7 @@ type TransferRegistrationJSONRequestBody = TransferInput
 type WithdrawRegistrationJSONRequestBody = MoveInput
 
 // WinRegistrationJSONRequestBody defines body for WinRegistration for application/json ContentType.
-type WinRegistrationJSONRequestBody = MoveInput
+type WinRegistrationJSONRequestBody = WinInput
 
 // CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
 type CreateWebhookJSONRequestBody = WebhookInput
@@ -3650,6 +3780,9 @@ type ServerInterface interface {
 	// UpdateRegistration Change what was filed
 	// (PATCH /v1/registrations/{id})
 	UpdateRegistration(ctx echo.Context, id RegistrationID, params UpdateRegistrationParams) error
+	// AcceptRegistration Accept a registration
+	// (POST /v1/registrations/{id}/accept)
+	AcceptRegistration(ctx echo.Context, id RegistrationID, params AcceptRegistrationParams) error
 	// AppealRegistration Appeal
 	// (POST /v1/registrations/{id}/appeal)
 	AppealRegistration(ctx echo.Context, id RegistrationID, params AppealRegistrationParams) error
@@ -3665,6 +3798,9 @@ type ServerInterface interface {
 	// LoseRegistration Report a deal lost
 	// (POST /v1/registrations/{id}/lost)
 	LoseRegistration(ctx echo.Context, id RegistrationID, params LoseRegistrationParams) error
+	// MergeRegistration Merge a registration into another
+	// (POST /v1/registrations/{id}/merge)
+	MergeRegistration(ctx echo.Context, id RegistrationID, params MergeRegistrationParams) error
 	// GetReceipt Read the receipt
 	// (GET /v1/registrations/{id}/receipt)
 	GetReceipt(ctx echo.Context, id RegistrationID) error
@@ -5232,6 +5368,42 @@ func (w *ServerInterfaceWrapper) UpdateRegistration(ctx echo.Context) error {
 	return err
 }
 
+// AcceptRegistration converts echo context to params.
+func (w *ServerInterfaceWrapper) AcceptRegistration(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AcceptRegistrationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AcceptRegistration(ctx, id, params)
+	return err
+}
+
 // AppealRegistration converts echo context to params.
 func (w *ServerInterfaceWrapper) AppealRegistration(ctx echo.Context) error {
 	var err error
@@ -5389,6 +5561,42 @@ func (w *ServerInterfaceWrapper) LoseRegistration(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.LoseRegistration(ctx, id, params)
+	return err
+}
+
+// MergeRegistration converts echo context to params.
+func (w *ServerInterfaceWrapper) MergeRegistration(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RegistrationID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params MergeRegistrationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.MergeRegistration(ctx, id, params)
 	return err
 }
 
@@ -5936,11 +6144,13 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/registrations", wrapper.CreateRegistration, options.OperationMiddlewares["createRegistration"]...)
 	router.GET(options.BaseURL+"/v1/registrations/:id", wrapper.GetRegistration, options.OperationMiddlewares["getRegistration"]...)
 	router.PATCH(options.BaseURL+"/v1/registrations/:id", wrapper.UpdateRegistration, options.OperationMiddlewares["updateRegistration"]...)
+	router.POST(options.BaseURL+"/v1/registrations/:id/accept", wrapper.AcceptRegistration, options.OperationMiddlewares["acceptRegistration"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/appeal", wrapper.AppealRegistration, options.OperationMiddlewares["appealRegistration"]...)
 	router.GET(options.BaseURL+"/v1/registrations/:id/decision", wrapper.GetDecision, options.OperationMiddlewares["getDecision"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/evidence", wrapper.AddEvidence, options.OperationMiddlewares["addEvidence"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/extend", wrapper.ExtendRegistration, options.OperationMiddlewares["extendRegistration"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/lost", wrapper.LoseRegistration, options.OperationMiddlewares["loseRegistration"]...)
+	router.POST(options.BaseURL+"/v1/registrations/:id/merge", wrapper.MergeRegistration, options.OperationMiddlewares["mergeRegistration"]...)
 	router.GET(options.BaseURL+"/v1/registrations/:id/receipt", wrapper.GetReceipt, options.OperationMiddlewares["getReceipt"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/respond", wrapper.RespondToQuestion, options.OperationMiddlewares["respondToQuestion"]...)
 	router.POST(options.BaseURL+"/v1/registrations/:id/revoke", wrapper.RevokeRegistration, options.OperationMiddlewares["revokeRegistration"]...)
@@ -10651,6 +10861,96 @@ func (response UpdateRegistrationdefaultApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
+type AcceptRegistrationRequestObject struct {
+	ID     RegistrationID `json:"id"`
+	Params AcceptRegistrationParams
+	Body   *AcceptRegistrationJSONRequestBody
+}
+
+type AcceptRegistrationResponseObject interface {
+	VisitAcceptRegistrationResponse(w http.ResponseWriter) error
+}
+
+type AcceptRegistration200JSONResponse struct{ MovedReplyJSONResponse }
+
+func (response AcceptRegistration200JSONResponse) VisitAcceptRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Idempotent-Replayed", fmt.Sprint(response.Headers.IdempotentReplayed))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptRegistration404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptRegistration404ApplicationProblemPlusJSONResponse) VisitAcceptRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptRegistration409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptRegistration409ApplicationProblemPlusJSONResponse) VisitAcceptRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptRegistration422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response AcceptRegistration422ApplicationProblemPlusJSONResponse) VisitAcceptRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptRegistrationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AcceptRegistrationdefaultApplicationProblemPlusJSONResponse) VisitAcceptRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type AppealRegistrationRequestObject struct {
 	ID     RegistrationID `json:"id"`
 	Params AppealRegistrationParams
@@ -11074,6 +11374,96 @@ type LoseRegistrationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response LoseRegistrationdefaultApplicationProblemPlusJSONResponse) VisitLoseRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MergeRegistrationRequestObject struct {
+	ID     RegistrationID `json:"id"`
+	Params MergeRegistrationParams
+	Body   *MergeRegistrationJSONRequestBody
+}
+
+type MergeRegistrationResponseObject interface {
+	VisitMergeRegistrationResponse(w http.ResponseWriter) error
+}
+
+type MergeRegistration200JSONResponse struct{ MovedReplyJSONResponse }
+
+func (response MergeRegistration200JSONResponse) VisitMergeRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Idempotent-Replayed", fmt.Sprint(response.Headers.IdempotentReplayed))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MergeRegistration404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response MergeRegistration404ApplicationProblemPlusJSONResponse) VisitMergeRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MergeRegistration409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response MergeRegistration409ApplicationProblemPlusJSONResponse) VisitMergeRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MergeRegistration422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response MergeRegistration422ApplicationProblemPlusJSONResponse) VisitMergeRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type MergeRegistrationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response MergeRegistrationdefaultApplicationProblemPlusJSONResponse) VisitMergeRegistrationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -12676,6 +13066,9 @@ type StrictServerInterface interface {
 	// UpdateRegistration Change what was filed
 	// (PATCH /v1/registrations/{id})
 	UpdateRegistration(ctx context.Context, request UpdateRegistrationRequestObject) (UpdateRegistrationResponseObject, error)
+	// AcceptRegistration Accept a registration
+	// (POST /v1/registrations/{id}/accept)
+	AcceptRegistration(ctx context.Context, request AcceptRegistrationRequestObject) (AcceptRegistrationResponseObject, error)
 	// AppealRegistration Appeal
 	// (POST /v1/registrations/{id}/appeal)
 	AppealRegistration(ctx context.Context, request AppealRegistrationRequestObject) (AppealRegistrationResponseObject, error)
@@ -12691,6 +13084,9 @@ type StrictServerInterface interface {
 	// LoseRegistration Report a deal lost
 	// (POST /v1/registrations/{id}/lost)
 	LoseRegistration(ctx context.Context, request LoseRegistrationRequestObject) (LoseRegistrationResponseObject, error)
+	// MergeRegistration Merge a registration into another
+	// (POST /v1/registrations/{id}/merge)
+	MergeRegistration(ctx context.Context, request MergeRegistrationRequestObject) (MergeRegistrationResponseObject, error)
 	// GetReceipt Read the receipt
 	// (GET /v1/registrations/{id}/receipt)
 	GetReceipt(ctx context.Context, request GetReceiptRequestObject) (GetReceiptResponseObject, error)
@@ -14748,6 +15144,55 @@ func (sh *strictHandler) UpdateRegistration(ctx echo.Context, id RegistrationID,
 	return nil
 }
 
+// AcceptRegistration operation middleware
+func (sh *strictHandler) AcceptRegistration(ctx echo.Context, id RegistrationID, params AcceptRegistrationParams) error {
+	var request AcceptRegistrationRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body AcceptRegistrationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AcceptRegistration(ctx.Request().Context(), request.(AcceptRegistrationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AcceptRegistration")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AcceptRegistrationResponseObject); ok {
+		return validResponse.VisitAcceptRegistrationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // AppealRegistration operation middleware
 func (sh *strictHandler) AppealRegistration(ctx echo.Context, id RegistrationID, params AppealRegistrationParams) error {
 	var request AppealRegistrationRequestObject
@@ -14963,6 +15408,55 @@ func (sh *strictHandler) LoseRegistration(ctx echo.Context, id RegistrationID, p
 		return err
 	} else if validResponse, ok := response.(LoseRegistrationResponseObject); ok {
 		return validResponse.VisitLoseRegistrationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// MergeRegistration operation middleware
+func (sh *strictHandler) MergeRegistration(ctx echo.Context, id RegistrationID, params MergeRegistrationParams) error {
+	var request MergeRegistrationRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body MergeRegistrationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.MergeRegistration(ctx.Request().Context(), request.(MergeRegistrationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "MergeRegistration")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(MergeRegistrationResponseObject); ok {
+		return validResponse.VisitMergeRegistrationResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

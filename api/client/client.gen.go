@@ -292,27 +292,39 @@ func (e DocumentStatus) Valid() bool {
 
 // Defines values for EvidenceKind.
 const (
-	EvidenceKindEmail     EvidenceKind = "email"
-	EvidenceKindLetter    EvidenceKind = "letter"
-	EvidenceKindMeeting   EvidenceKind = "meeting"
-	EvidenceKindOther     EvidenceKind = "other"
-	EvidenceKindPoc       EvidenceKind = "poc"
-	EvidenceKindQuote     EvidenceKind = "quote"
-	EvidenceKindSiteVisit EvidenceKind = "site_visit"
+	EvidenceKindAccountCreated EvidenceKind = "account_created"
+	EvidenceKindContract       EvidenceKind = "contract"
+	EvidenceKindEmail          EvidenceKind = "email"
+	EvidenceKindLetter         EvidenceKind = "letter"
+	EvidenceKindMeeting        EvidenceKind = "meeting"
+	EvidenceKindOrder          EvidenceKind = "order"
+	EvidenceKindOther          EvidenceKind = "other"
+	EvidenceKindPoc            EvidenceKind = "poc"
+	EvidenceKindPurchaseOrder  EvidenceKind = "purchase_order"
+	EvidenceKindQuote          EvidenceKind = "quote"
+	EvidenceKindSiteVisit      EvidenceKind = "site_visit"
 )
 
 // Valid indicates whether the value is a known member of the EvidenceKind enum.
 func (e EvidenceKind) Valid() bool {
 	switch e {
+	case EvidenceKindAccountCreated:
+		return true
+	case EvidenceKindContract:
+		return true
 	case EvidenceKindEmail:
 		return true
 	case EvidenceKindLetter:
 		return true
 	case EvidenceKindMeeting:
 		return true
+	case EvidenceKindOrder:
+		return true
 	case EvidenceKindOther:
 		return true
 	case EvidenceKindPoc:
+		return true
+	case EvidenceKindPurchaseOrder:
 		return true
 	case EvidenceKindQuote:
 		return true
@@ -502,12 +514,14 @@ func (e MayAct) Valid() bool {
 
 // Defines values for MovedEvent.
 const (
+	MovedEventAccept   MovedEvent = "accept"
 	MovedEventAppeal   MovedEvent = "appeal"
 	MovedEventClose    MovedEvent = "close"
 	MovedEventEvidence MovedEvent = "evidence"
 	MovedEventExpire   MovedEvent = "expire"
 	MovedEventExtend   MovedEvent = "extend"
 	MovedEventLost     MovedEvent = "lost"
+	MovedEventMerge    MovedEvent = "merge"
 	MovedEventMiss     MovedEvent = "miss"
 	MovedEventRelease  MovedEvent = "release"
 	MovedEventReopen   MovedEvent = "reopen"
@@ -524,6 +538,8 @@ const (
 // Valid indicates whether the value is a known member of the MovedEvent enum.
 func (e MovedEvent) Valid() bool {
 	switch e {
+	case MovedEventAccept:
+		return true
 	case MovedEventAppeal:
 		return true
 	case MovedEventClose:
@@ -535,6 +551,8 @@ func (e MovedEvent) Valid() bool {
 	case MovedEventExtend:
 		return true
 	case MovedEventLost:
+		return true
+	case MovedEventMerge:
 		return true
 	case MovedEventMiss:
 		return true
@@ -707,6 +725,30 @@ func (e PersonRoles) Valid() bool {
 	case PersonRolesPolicy:
 		return true
 	case PersonRolesPortal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ProtectionAnswerFulfilNeed.
+const (
+	ProtectionAnswerFulfilNeedAccountCreated ProtectionAnswerFulfilNeed = "account_created"
+	ProtectionAnswerFulfilNeedContract       ProtectionAnswerFulfilNeed = "contract"
+	ProtectionAnswerFulfilNeedOrder          ProtectionAnswerFulfilNeed = "order"
+	ProtectionAnswerFulfilNeedPurchaseOrder  ProtectionAnswerFulfilNeed = "purchase_order"
+)
+
+// Valid indicates whether the value is a known member of the ProtectionAnswerFulfilNeed enum.
+func (e ProtectionAnswerFulfilNeed) Valid() bool {
+	switch e {
+	case ProtectionAnswerFulfilNeedAccountCreated:
+		return true
+	case ProtectionAnswerFulfilNeedContract:
+		return true
+	case ProtectionAnswerFulfilNeedOrder:
+		return true
+	case ProtectionAnswerFulfilNeedPurchaseOrder:
 		return true
 	default:
 		return false
@@ -1037,6 +1079,21 @@ func (e Status) Valid() bool {
 	case StatusWithdrawn:
 		return true
 	case StatusWon:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TermsConditionWhen.
+const (
+	Promoted TermsConditionWhen = "promoted"
+)
+
+// Valid indicates whether the value is a known member of the TermsConditionWhen enum.
+func (e TermsConditionWhen) Valid() bool {
+	switch e {
+	case Promoted:
 		return true
 	default:
 		return false
@@ -2082,6 +2139,13 @@ type May struct {
 // MayAct defines model for May.Act.
 type MayAct string
 
+// MergeInput defines model for MergeInput.
+type MergeInput struct {
+	// Into id of the registration that stands for both
+	Into   string `json:"into"`
+	Reason string `json:"reason"`
+}
+
 // Money defines model for Money.
 type Money struct {
 	// Currency ISO 4217
@@ -2110,12 +2174,18 @@ type Moved struct {
 	} `json:"by"`
 
 	// Changed of an update: the fields of what was filed
-	Changed  []string   `json:"changed,omitempty,omitzero"`
+	Changed []string `json:"changed,omitempty,omitzero"`
+
+	// Earned of an end: whether what the terms ask for, for the benefits to be paid, was there
+	Earned   bool       `json:"earned,omitempty,omitzero"`
 	Event    MovedEvent `json:"event"`
 	Evidence []Evidence `json:"evidence,omitempty,omitzero"`
 	From     Status     `json:"from"`
 
-	// Met of evidence: the condition and milestones it met
+	// Into of a merge: the registration that stands for both
+	Into string `json:"into,omitempty,omitzero"`
+
+	// Met the condition, milestones and fulfilments it met
 	Met []string `json:"met,omitempty,omitzero"`
 
 	// Missed the milestone that was not met
@@ -2332,8 +2402,24 @@ type Protection struct {
 
 // ProtectionAnswer defines model for ProtectionAnswer.
 type ProtectionAnswer struct {
+	// Condition what a conditional protection waits for, and ends without: `acceptance` is met by /accept, anything else by evidence
+	Condition struct {
+		// DueAt before this instant
+		DueAt time.Time `json:"due_at"`
+		Need  string    `json:"need"`
+	} `json:"condition,omitempty,omitzero"`
+
+	// Earned of one that is won or expired: whether that was there
+	Earned bool `json:"earned,omitempty,omitzero"`
+
 	// EndsAt the first instant at which it no longer holds
 	EndsAt time.Time `json:"ends_at"`
+
+	// Fulfil what has to be there, as evidence, before it ends, for the benefits to be paid
+	Fulfil []struct {
+		MetAt time.Time                  `json:"met_at,omitempty,omitzero"`
+		Need  ProtectionAnswerFulfilNeed `json:"need"`
+	} `json:"fulfil,omitempty,omitzero"`
 
 	// Milestones what has to be shown while it runs
 	Milestones []struct {
@@ -2345,6 +2431,9 @@ type ProtectionAnswer struct {
 	Scope    ScopeAnswer `json:"scope"`
 	StartsAt time.Time   `json:"starts_at"`
 }
+
+// ProtectionAnswerFulfilNeed defines model for ProtectionAnswer.Fulfil.Need.
+type ProtectionAnswerFulfilNeed string
 
 // Rate Converts one unit of `from` into `to` from its date on.
 type Rate struct {
@@ -2419,7 +2508,7 @@ type Registration struct {
 	DecisionID  string         `json:"decision_id,omitempty,omitzero"`
 	EmailDomain string         `json:"email_domain,omitempty,omitzero"`
 
-	// EndedAt when it was withdrawn, revoked, won or lost
+	// EndedAt when it was withdrawn, revoked, won, lost or merged by staff
 	EndedAt time.Time `json:"ended_at,omitempty,omitzero"`
 
 	// Extensions of the present protection
@@ -2433,10 +2522,16 @@ type Registration struct {
 	Imported   bool                   `json:"imported,omitempty,omitzero"`
 	KeepsPlace bool                   `json:"keeps_place,omitempty,omitzero"`
 
+	// MergedInto the partner's own registration that stands for both
+	MergedInto string `json:"merged_into,omitempty,omitzero"`
+
 	// Moved The last thing that happened to it after it was decided.
-	Moved      Moved      `json:"moved,omitempty,omitzero"`
-	Number     string     `json:"number"`
-	PartnerID  string     `json:"partner_id"`
+	Moved     Moved  `json:"moved,omitempty,omitzero"`
+	Number    string `json:"number"`
+	PartnerID string `json:"partner_id"`
+
+	// Promoted the line moved up to it
+	Promoted   bool       `json:"promoted,omitempty,omitzero"`
 	Protection Protection `json:"protection,omitempty,omitzero"`
 	ReceivedAt time.Time  `json:"received_at"`
 	Sequence   int64      `json:"sequence"`
@@ -2450,6 +2545,9 @@ type RegistrationAnswer struct {
 	Decision   DecisionAnswer `json:"decision"`
 	ExternalID string         `json:"external_id,omitempty,omitzero"`
 	ID         string         `json:"id"`
+
+	// MergedInto the partner's own registration that stands for both
+	MergedInto string `json:"merged_into,omitempty,omitzero"`
 
 	// Number the token a purchase order quotes
 	Number    string `json:"number"`
@@ -2544,7 +2642,7 @@ type ResolveInput struct {
 	// Needs fields to complete of one that is returned
 	Needs []string `json:"needs,omitempty,omitzero"`
 
-	// Of the registration it waits behind or is merged into
+	// Of The registration it waits behind or is merged into. One it waits behind may be of another customer, if the decision found that the two may be one; the ruling then says that they are.
 	Of        string `json:"of,omitempty,omitzero"`
 	PartnerID ID     `json:"partner_id,omitempty,omitzero"`
 	PersonID  ID     `json:"person_id,omitempty,omitzero"`
@@ -2598,6 +2696,8 @@ type Route struct {
 
 // RouteAnswer defines model for RouteAnswer.
 type RouteAnswer struct {
+	// AnswerBy of what was returned: until when it can be completed, and no place is kept after
+	AnswerBy    time.Time              `json:"answer_by,omitempty,omitzero"`
 	Disposition RouteAnswerDisposition `json:"disposition"`
 
 	// Needs fields to complete
@@ -2727,8 +2827,9 @@ type Tender struct {
 type Terms struct {
 	Anchor    string `json:"anchor,omitempty,omitzero"`
 	Condition struct {
-		Days int    `json:"days,omitempty,omitzero"`
-		Need string `json:"need,omitempty,omitzero"`
+		Days int                `json:"days,omitempty,omitzero"`
+		Need string             `json:"need,omitempty,omitzero"`
+		When TermsConditionWhen `json:"when,omitempty,omitzero"`
 	} `json:"condition,omitempty,omitzero"`
 	Days       int    `json:"days,omitempty,omitzero"`
 	Dwell      string `json:"dwell,omitempty,omitzero"`
@@ -2747,6 +2848,9 @@ type Terms struct {
 	} `json:"milestones,omitempty,omitzero"`
 	Months int `json:"months,omitempty,omitzero"`
 }
+
+// TermsConditionWhen defines model for Terms.Condition.When.
+type TermsConditionWhen string
 
 // TerritoryResult defines model for TerritoryResult.
 type TerritoryResult struct {
@@ -2830,6 +2934,14 @@ type WebhookInput struct {
 type WebhookPage struct {
 	Items      []Webhook `json:"items"`
 	NextCursor string    `json:"next_cursor"`
+}
+
+// WinInput defines model for WinInput.
+type WinInput struct {
+	Evidence []Evidence `json:"evidence,omitempty,omitzero"`
+
+	// Reason in words
+	Reason string `json:"reason,omitempty,omitzero"`
 }
 
 // CaseID defines model for CaseID.
@@ -3294,6 +3406,12 @@ type UpdateRegistrationParams struct {
 	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
 
+// AcceptRegistrationParams defines parameters for AcceptRegistration.
+type AcceptRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
 // AppealRegistrationParams defines parameters for AppealRegistration.
 type AppealRegistrationParams struct {
 	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
@@ -3314,6 +3432,12 @@ type ExtendRegistrationParams struct {
 
 // LoseRegistrationParams defines parameters for LoseRegistration.
 type LoseRegistrationParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// MergeRegistrationParams defines parameters for MergeRegistration.
+type MergeRegistrationParams struct {
 	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
 	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -3423,6 +3547,9 @@ type CreateRegistrationJSONRequestBody = RegistrationInput
 // UpdateRegistrationJSONRequestBody defines body for UpdateRegistration for application/json ContentType.
 type UpdateRegistrationJSONRequestBody = RegistrationPatch
 
+// AcceptRegistrationJSONRequestBody defines body for AcceptRegistration for application/json ContentType.
+type AcceptRegistrationJSONRequestBody = MoveInput
+
 // AppealRegistrationJSONRequestBody defines body for AppealRegistration for application/json ContentType.
 type AppealRegistrationJSONRequestBody = AppealInput
 
@@ -3434,6 +3561,9 @@ type ExtendRegistrationJSONRequestBody = ExtensionInput
 
 // LoseRegistrationJSONRequestBody defines body for LoseRegistration for application/json ContentType.
 type LoseRegistrationJSONRequestBody = MoveInput
+
+// MergeRegistrationJSONRequestBody defines body for MergeRegistration for application/json ContentType.
+type MergeRegistrationJSONRequestBody = MergeInput
 
 // RespondToQuestionJSONRequestBody defines body for RespondToQuestion for application/json ContentType.
 type RespondToQuestionJSONRequestBody = AnswerInput
@@ -3448,7 +3578,7 @@ type TransferRegistrationJSONRequestBody = TransferInput
 type WithdrawRegistrationJSONRequestBody = MoveInput
 
 // WinRegistrationJSONRequestBody defines body for WinRegistration for application/json ContentType.
-type WinRegistrationJSONRequestBody = MoveInput
+type WinRegistrationJSONRequestBody = WinInput
 
 // CreateWebhookJSONRequestBody defines body for CreateWebhook for application/json ContentType.
 type CreateWebhookJSONRequestBody = WebhookInput
@@ -4153,6 +4283,26 @@ type ClientInterface interface {
 	// Corresponds with PATCH /v1/registrations/{id} (the `UpdateRegistration` operationId).
 	UpdateRegistration(ctx context.Context, id RegistrationID, params *UpdateRegistrationParams, body UpdateRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// AcceptRegistrationWithBody Accept a registration
+	//
+	// Where a conditional protection waits for acceptance (`decision.protection.condition`). What the line moved up to, the partner accepts before
+	// the condition is due, or who is next in line gets it; an event `dibs.registration.offered.v1` says so. What a partner filed, staff accept.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/accept (the `AcceptRegistration` operationId).
+	AcceptRegistrationWithBody(ctx context.Context, id RegistrationID, params *AcceptRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AcceptRegistration Accept a registration
+	//
+	// Where a conditional protection waits for acceptance (`decision.protection.condition`). What the line moved up to, the partner accepts before
+	// the condition is due, or who is next in line gets it; an event `dibs.registration.offered.v1` says so. What a partner filed, staff accept.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/accept (the `AcceptRegistration` operationId).
+	AcceptRegistration(ctx context.Context, id RegistrationID, params *AcceptRegistrationParams, body AcceptRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// AppealRegistrationWithBody Appeal
 	//
 	// The partner asks for another look, where the decision says that it can be appealed (`decision.appeal`) and within the time it
@@ -4185,7 +4335,7 @@ type ClientInterface interface {
 	// AddEvidenceWithBody Add evidence
 	//
 	// It is kept with the filing. Where it is what a conditional protection waits for, that becomes a whole one at once; where it is what a
-	// milestone asks for, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
+	// milestone asks for, or what has to be there before the protection ends for its benefits to be paid, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4195,7 +4345,7 @@ type ClientInterface interface {
 	// AddEvidence Add evidence
 	//
 	// It is kept with the filing. Where it is what a conditional protection waits for, that becomes a whole one at once; where it is what a
-	// milestone asks for, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
+	// milestone asks for, or what has to be there before the protection ends for its benefits to be paid, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4239,6 +4389,28 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/registrations/{id}/lost (the `LoseRegistration` operationId).
 	LoseRegistration(ctx context.Context, id RegistrationID, params *LoseRegistrationParams, body LoseRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// MergeRegistrationWithBody Merge a registration into another
+	//
+	// Staff find that it is the same deal as another registration, which stands for both and stays as it is. A person does, with the authority
+	// for the amount; where the registration has a case, with that for the case, which is resolved. Who is next in line is decided again in the same
+	// commit, so what holds is not merged into what waits behind it: a 409 says what is possible.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/merge (the `MergeRegistration` operationId).
+	MergeRegistrationWithBody(ctx context.Context, id RegistrationID, params *MergeRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// MergeRegistration Merge a registration into another
+	//
+	// Staff find that it is the same deal as another registration, which stands for both and stays as it is. A person does, with the authority
+	// for the amount; where the registration has a case, with that for the case, which is resolved. Who is next in line is decided again in the same
+	// commit, so what holds is not merged into what waits behind it: a 409 says what is possible.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/registrations/{id}/merge (the `MergeRegistration` operationId).
+	MergeRegistration(ctx context.Context, id RegistrationID, params *MergeRegistrationParams, body MergeRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetReceipt Read the receipt
 	//
@@ -4325,7 +4497,8 @@ type ClientInterface interface {
 
 	// WinRegistrationWithBody Report a deal won
 	//
-	// A protected deal is won. The protection ends; who waited for this deal is not promoted by its win.
+	// A protected deal is won. The protection ends; who waited for this deal is not promoted by its win. Where the terms ask for a contract or an
+	// order before the protection ends, send it as evidence, now or before: `decision.protection.earned` says whether the benefits are earned.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4334,7 +4507,8 @@ type ClientInterface interface {
 
 	// WinRegistration Report a deal won
 	//
-	// A protected deal is won. The protection ends; who waited for this deal is not promoted by its win.
+	// A protected deal is won. The protection ends; who waited for this deal is not promoted by its win. Where the terms ask for a contract or an
+	// order before the protection ends, send it as evidence, now or before: `decision.protection.earned` says whether the benefits are earned.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5923,6 +6097,46 @@ func (c *Client) UpdateRegistration(ctx context.Context, id RegistrationID, para
 	return c.Client.Do(req)
 }
 
+// AcceptRegistrationWithBody Accept a registration
+//
+// Where a conditional protection waits for acceptance (`decision.protection.condition`). What the line moved up to, the partner accepts before
+// the condition is due, or who is next in line gets it; an event `dibs.registration.offered.v1` says so. What a partner filed, staff accept.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/registrations/{id}/accept (the `AcceptRegistration` operationId).
+func (c *Client) AcceptRegistrationWithBody(ctx context.Context, id RegistrationID, params *AcceptRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcceptRegistrationRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AcceptRegistration Accept a registration
+//
+// Where a conditional protection waits for acceptance (`decision.protection.condition`). What the line moved up to, the partner accepts before
+// the condition is due, or who is next in line gets it; an event `dibs.registration.offered.v1` says so. What a partner filed, staff accept.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/registrations/{id}/accept (the `AcceptRegistration` operationId).
+func (c *Client) AcceptRegistration(ctx context.Context, id RegistrationID, params *AcceptRegistrationParams, body AcceptRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcceptRegistrationRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // AppealRegistrationWithBody Appeal
 //
 // The partner asks for another look, where the decision says that it can be appealed (`decision.appeal`) and within the time it
@@ -5985,7 +6199,7 @@ func (c *Client) GetDecision(ctx context.Context, id RegistrationID, reqEditors 
 // AddEvidenceWithBody Add evidence
 //
 // It is kept with the filing. Where it is what a conditional protection waits for, that becomes a whole one at once; where it is what a
-// milestone asks for, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
+// milestone asks for, or what has to be there before the protection ends for its benefits to be paid, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6005,7 +6219,7 @@ func (c *Client) AddEvidenceWithBody(ctx context.Context, id RegistrationID, par
 // AddEvidence Add evidence
 //
 // It is kept with the filing. Where it is what a conditional protection waits for, that becomes a whole one at once; where it is what a
-// milestone asks for, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
+// milestone asks for, or what has to be there before the protection ends for its benefits to be paid, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6090,6 +6304,48 @@ func (c *Client) LoseRegistrationWithBody(ctx context.Context, id RegistrationID
 // Corresponds with POST /v1/registrations/{id}/lost (the `LoseRegistration` operationId).
 func (c *Client) LoseRegistration(ctx context.Context, id RegistrationID, params *LoseRegistrationParams, body LoseRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewLoseRegistrationRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// MergeRegistrationWithBody Merge a registration into another
+//
+// Staff find that it is the same deal as another registration, which stands for both and stays as it is. A person does, with the authority
+// for the amount; where the registration has a case, with that for the case, which is resolved. Who is next in line is decided again in the same
+// commit, so what holds is not merged into what waits behind it: a 409 says what is possible.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/registrations/{id}/merge (the `MergeRegistration` operationId).
+func (c *Client) MergeRegistrationWithBody(ctx context.Context, id RegistrationID, params *MergeRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewMergeRegistrationRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// MergeRegistration Merge a registration into another
+//
+// Staff find that it is the same deal as another registration, which stands for both and stays as it is. A person does, with the authority
+// for the amount; where the registration has a case, with that for the case, which is resolved. Who is next in line is decided again in the same
+// commit, so what holds is not merged into what waits behind it: a 409 says what is possible.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/registrations/{id}/merge (the `MergeRegistration` operationId).
+func (c *Client) MergeRegistration(ctx context.Context, id RegistrationID, params *MergeRegistrationParams, body MergeRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewMergeRegistrationRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -6275,7 +6531,8 @@ func (c *Client) WithdrawRegistration(ctx context.Context, id RegistrationID, pa
 
 // WinRegistrationWithBody Report a deal won
 //
-// A protected deal is won. The protection ends; who waited for this deal is not promoted by its win.
+// A protected deal is won. The protection ends; who waited for this deal is not promoted by its win. Where the terms ask for a contract or an
+// order before the protection ends, send it as evidence, now or before: `decision.protection.earned` says whether the benefits are earned.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6294,7 +6551,8 @@ func (c *Client) WinRegistrationWithBody(ctx context.Context, id RegistrationID,
 
 // WinRegistration Report a deal won
 //
-// A protected deal is won. The protection ends; who waited for this deal is not promoted by its win.
+// A protected deal is won. The protection ends; who waited for this deal is not promoted by its win. Where the terms ask for a contract or an
+// order before the protection ends, send it as evidence, now or before: `decision.protection.earned` says whether the benefits are earned.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -9597,6 +9855,66 @@ func NewUpdateRegistrationRequestWithBody(server string, id RegistrationID, para
 	return req, nil
 }
 
+// NewAcceptRegistrationRequest calls the generic AcceptRegistration builder with application/json body
+func NewAcceptRegistrationRequest(server string, id RegistrationID, params *AcceptRegistrationParams, body AcceptRegistrationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAcceptRegistrationRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewAcceptRegistrationRequestWithBody constructs an http.Request for the AcceptRegistration method, with any body, and a specified content type
+func NewAcceptRegistrationRequestWithBody(server string, id RegistrationID, params *AcceptRegistrationParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/registrations/%s/accept", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewAppealRegistrationRequest calls the generic AppealRegistration builder with application/json body
 func NewAppealRegistrationRequest(server string, id RegistrationID, params *AppealRegistrationParams, body AppealRegistrationJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -9839,6 +10157,66 @@ func NewLoseRegistrationRequestWithBody(server string, id RegistrationID, params
 	}
 
 	operationPath := fmt.Sprintf("/v1/registrations/%s/lost", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewMergeRegistrationRequest calls the generic MergeRegistration builder with application/json body
+func NewMergeRegistrationRequest(server string, id RegistrationID, params *MergeRegistrationParams, body MergeRegistrationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewMergeRegistrationRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewMergeRegistrationRequestWithBody constructs an http.Request for the MergeRegistration method, with any body, and a specified content type
+func NewMergeRegistrationRequestWithBody(server string, id RegistrationID, params *MergeRegistrationParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/registrations/%s/merge", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -11523,6 +11901,26 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /v1/registrations/{id} (the `UpdateRegistration` operationId).
 	UpdateRegistrationWithResponse(ctx context.Context, id RegistrationID, params *UpdateRegistrationParams, body UpdateRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRegistrationResponse, error)
 
+	// AcceptRegistrationWithBodyWithResponse Accept a registration
+	//
+	// Where a conditional protection waits for acceptance (`decision.protection.condition`). What the line moved up to, the partner accepts before
+	// the condition is due, or who is next in line gets it; an event `dibs.registration.offered.v1` says so. What a partner filed, staff accept.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/accept (the `AcceptRegistration` operationId).
+	AcceptRegistrationWithBodyWithResponse(ctx context.Context, id RegistrationID, params *AcceptRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AcceptRegistrationResponse, error)
+
+	// AcceptRegistrationWithResponse Accept a registration
+	//
+	// Where a conditional protection waits for acceptance (`decision.protection.condition`). What the line moved up to, the partner accepts before
+	// the condition is due, or who is next in line gets it; an event `dibs.registration.offered.v1` says so. What a partner filed, staff accept.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/accept (the `AcceptRegistration` operationId).
+	AcceptRegistrationWithResponse(ctx context.Context, id RegistrationID, params *AcceptRegistrationParams, body AcceptRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*AcceptRegistrationResponse, error)
+
 	// AppealRegistrationWithBodyWithResponse Appeal
 	//
 	// The partner asks for another look, where the decision says that it can be appealed (`decision.appeal`) and within the time it
@@ -11557,7 +11955,7 @@ type ClientWithResponsesInterface interface {
 	// AddEvidenceWithBodyWithResponse Add evidence
 	//
 	// It is kept with the filing. Where it is what a conditional protection waits for, that becomes a whole one at once; where it is what a
-	// milestone asks for, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
+	// milestone asks for, or what has to be there before the protection ends for its benefits to be paid, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -11567,7 +11965,7 @@ type ClientWithResponsesInterface interface {
 	// AddEvidenceWithResponse Add evidence
 	//
 	// It is kept with the filing. Where it is what a conditional protection waits for, that becomes a whole one at once; where it is what a
-	// milestone asks for, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
+	// milestone asks for, or what has to be there before the protection ends for its benefits to be paid, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -11611,6 +12009,28 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/registrations/{id}/lost (the `LoseRegistration` operationId).
 	LoseRegistrationWithResponse(ctx context.Context, id RegistrationID, params *LoseRegistrationParams, body LoseRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*LoseRegistrationResponse, error)
+
+	// MergeRegistrationWithBodyWithResponse Merge a registration into another
+	//
+	// Staff find that it is the same deal as another registration, which stands for both and stays as it is. A person does, with the authority
+	// for the amount; where the registration has a case, with that for the case, which is resolved. Who is next in line is decided again in the same
+	// commit, so what holds is not merged into what waits behind it: a 409 says what is possible.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/merge (the `MergeRegistration` operationId).
+	MergeRegistrationWithBodyWithResponse(ctx context.Context, id RegistrationID, params *MergeRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*MergeRegistrationResponse, error)
+
+	// MergeRegistrationWithResponse Merge a registration into another
+	//
+	// Staff find that it is the same deal as another registration, which stands for both and stays as it is. A person does, with the authority
+	// for the amount; where the registration has a case, with that for the case, which is resolved. Who is next in line is decided again in the same
+	// commit, so what holds is not merged into what waits behind it: a 409 says what is possible.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/registrations/{id}/merge (the `MergeRegistration` operationId).
+	MergeRegistrationWithResponse(ctx context.Context, id RegistrationID, params *MergeRegistrationParams, body MergeRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*MergeRegistrationResponse, error)
 
 	// GetReceiptWithResponse Read the receipt
 	//
@@ -11699,7 +12119,8 @@ type ClientWithResponsesInterface interface {
 
 	// WinRegistrationWithBodyWithResponse Report a deal won
 	//
-	// A protected deal is won. The protection ends; who waited for this deal is not promoted by its win.
+	// A protected deal is won. The protection ends; who waited for this deal is not promoted by its win. Where the terms ask for a contract or an
+	// order before the protection ends, send it as evidence, now or before: `decision.protection.earned` says whether the benefits are earned.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -11708,7 +12129,8 @@ type ClientWithResponsesInterface interface {
 
 	// WinRegistrationWithResponse Report a deal won
 	//
-	// A protected deal is won. The protection ends; who waited for this deal is not promoted by its win.
+	// A protected deal is won. The protection ends; who waited for this deal is not promoted by its win. Where the terms ask for a contract or an
+	// order before the protection ends, send it as evidence, now or before: `decision.protection.earned` says whether the benefits are earned.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -15590,6 +16012,82 @@ func (r UpdateRegistrationResponse) ContentType() string {
 	return ""
 }
 
+// AcceptRegistrationResponse200Headers the declared response headers of an HTTP 200 response for AcceptRegistration
+type AcceptRegistrationResponse200Headers struct {
+	IdempotentReplayed string
+}
+
+type AcceptRegistrationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MovedReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *AcceptRegistrationResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AcceptRegistrationResponse) GetJSON200() *MovedReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r AcceptRegistrationResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r AcceptRegistrationResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r AcceptRegistrationResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r AcceptRegistrationResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r AcceptRegistrationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AcceptRegistrationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AcceptRegistrationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AcceptRegistrationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // AppealRegistrationResponse200Headers the declared response headers of an HTTP 200 response for AppealRegistration
 type AppealRegistrationResponse200Headers struct {
 	IdempotentReplayed string
@@ -15950,6 +16448,82 @@ func (r LoseRegistrationResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r LoseRegistrationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// MergeRegistrationResponse200Headers the declared response headers of an HTTP 200 response for MergeRegistration
+type MergeRegistrationResponse200Headers struct {
+	IdempotentReplayed string
+}
+
+type MergeRegistrationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MovedReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *MergeRegistrationResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r MergeRegistrationResponse) GetJSON200() *MovedReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r MergeRegistrationResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r MergeRegistrationResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r MergeRegistrationResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r MergeRegistrationResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r MergeRegistrationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r MergeRegistrationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r MergeRegistrationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r MergeRegistrationResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -18375,6 +18949,38 @@ func (c *ClientWithResponses) UpdateRegistrationWithResponse(ctx context.Context
 	return ParseUpdateRegistrationResponse(rsp)
 }
 
+// AcceptRegistrationWithBodyWithResponse Accept a registration
+//
+// Where a conditional protection waits for acceptance (`decision.protection.condition`). What the line moved up to, the partner accepts before
+// the condition is due, or who is next in line gets it; an event `dibs.registration.offered.v1` says so. What a partner filed, staff accept.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/accept (the `AcceptRegistration` operationId).
+func (c *ClientWithResponses) AcceptRegistrationWithBodyWithResponse(ctx context.Context, id RegistrationID, params *AcceptRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AcceptRegistrationResponse, error) {
+	rsp, err := c.AcceptRegistrationWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcceptRegistrationResponse(rsp)
+}
+
+// AcceptRegistrationWithResponse Accept a registration
+//
+// Where a conditional protection waits for acceptance (`decision.protection.condition`). What the line moved up to, the partner accepts before
+// the condition is due, or who is next in line gets it; an event `dibs.registration.offered.v1` says so. What a partner filed, staff accept.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/accept (the `AcceptRegistration` operationId).
+func (c *ClientWithResponses) AcceptRegistrationWithResponse(ctx context.Context, id RegistrationID, params *AcceptRegistrationParams, body AcceptRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*AcceptRegistrationResponse, error) {
+	rsp, err := c.AcceptRegistration(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcceptRegistrationResponse(rsp)
+}
+
 // AppealRegistrationWithBodyWithResponse Appeal
 //
 // The partner asks for another look, where the decision says that it can be appealed (`decision.appeal`) and within the time it
@@ -18427,7 +19033,7 @@ func (c *ClientWithResponses) GetDecisionWithResponse(ctx context.Context, id Re
 // AddEvidenceWithBodyWithResponse Add evidence
 //
 // It is kept with the filing. Where it is what a conditional protection waits for, that becomes a whole one at once; where it is what a
-// milestone asks for, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
+// milestone asks for, or what has to be there before the protection ends for its benefits to be paid, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18443,7 +19049,7 @@ func (c *ClientWithResponses) AddEvidenceWithBodyWithResponse(ctx context.Contex
 // AddEvidenceWithResponse Add evidence
 //
 // It is kept with the filing. Where it is what a conditional protection waits for, that becomes a whole one at once; where it is what a
-// milestone asks for, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
+// milestone asks for, or what has to be there before the protection ends for its benefits to be paid, that is met. What the service cannot judge by kind and date, staff judge: they add the evidence.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18516,6 +19122,40 @@ func (c *ClientWithResponses) LoseRegistrationWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseLoseRegistrationResponse(rsp)
+}
+
+// MergeRegistrationWithBodyWithResponse Merge a registration into another
+//
+// Staff find that it is the same deal as another registration, which stands for both and stays as it is. A person does, with the authority
+// for the amount; where the registration has a case, with that for the case, which is resolved. Who is next in line is decided again in the same
+// commit, so what holds is not merged into what waits behind it: a 409 says what is possible.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/merge (the `MergeRegistration` operationId).
+func (c *ClientWithResponses) MergeRegistrationWithBodyWithResponse(ctx context.Context, id RegistrationID, params *MergeRegistrationParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*MergeRegistrationResponse, error) {
+	rsp, err := c.MergeRegistrationWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseMergeRegistrationResponse(rsp)
+}
+
+// MergeRegistrationWithResponse Merge a registration into another
+//
+// Staff find that it is the same deal as another registration, which stands for both and stays as it is. A person does, with the authority
+// for the amount; where the registration has a case, with that for the case, which is resolved. Who is next in line is decided again in the same
+// commit, so what holds is not merged into what waits behind it: a 409 says what is possible.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/registrations/{id}/merge (the `MergeRegistration` operationId).
+func (c *ClientWithResponses) MergeRegistrationWithResponse(ctx context.Context, id RegistrationID, params *MergeRegistrationParams, body MergeRegistrationJSONRequestBody, reqEditors ...RequestEditorFn) (*MergeRegistrationResponse, error) {
+	rsp, err := c.MergeRegistration(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseMergeRegistrationResponse(rsp)
 }
 
 // GetReceiptWithResponse Read the receipt
@@ -18659,7 +19299,8 @@ func (c *ClientWithResponses) WithdrawRegistrationWithResponse(ctx context.Conte
 
 // WinRegistrationWithBodyWithResponse Report a deal won
 //
-// A protected deal is won. The protection ends; who waited for this deal is not promoted by its win.
+// A protected deal is won. The protection ends; who waited for this deal is not promoted by its win. Where the terms ask for a contract or an
+// order before the protection ends, send it as evidence, now or before: `decision.protection.earned` says whether the benefits are earned.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -18674,7 +19315,8 @@ func (c *ClientWithResponses) WinRegistrationWithBodyWithResponse(ctx context.Co
 
 // WinRegistrationWithResponse Report a deal won
 //
-// A protected deal is won. The protection ends; who waited for this deal is not promoted by its win.
+// A protected deal is won. The protection ends; who waited for this deal is not promoted by its win. Where the terms ask for a contract or an
+// order before the protection ends, send it as evidence, now or before: `decision.protection.earned` says whether the benefits are earned.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -21835,6 +22477,73 @@ func ParseUpdateRegistrationResponse(rsp *http.Response) (*UpdateRegistrationRes
 	return response, nil
 }
 
+// ParseAcceptRegistrationResponse parses an HTTP response from a AcceptRegistrationWithResponse call
+func ParseAcceptRegistrationResponse(rsp *http.Response) (*AcceptRegistrationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AcceptRegistrationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MovedReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers AcceptRegistrationResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseAppealRegistrationResponse parses an HTTP response from a AppealRegistrationWithResponse call
 func ParseAppealRegistrationResponse(rsp *http.Response) (*AppealRegistrationResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -22137,6 +22846,73 @@ func ParseLoseRegistrationResponse(rsp *http.Response) (*LoseRegistrationRespons
 	switch {
 	case rsp.StatusCode == 200:
 		var headers LoseRegistrationResponse200Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseMergeRegistrationResponse parses an HTTP response from a MergeRegistrationWithResponse call
+func ParseMergeRegistrationResponse(rsp *http.Response) (*MergeRegistrationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &MergeRegistrationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MovedReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers MergeRegistrationResponse200Headers
 		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

@@ -121,10 +121,16 @@ func (c *policyPublishCmd) Run(ctx context.Context, std stdio) (err error) {
 		writeErrors(std.out, file, errs)
 		return errFound
 	}
-	if err == nil {
-		fmt.Fprintf(std.out, "%s version %d %s: %s\n", d.Name, d.Version, standing(d), d.Digest)
+	if err != nil {
+		return err
 	}
-	return err
+	if p, err := policy.Compile([]byte(d.Body)); err == nil && d.Kind == deal.PolicyDocument {
+		for _, w := range p.Warnings() {
+			fmt.Fprintf(std.err, "%d:%d: warn: %s\n", w.Line, w.Column, where(w))
+		}
+	}
+	fmt.Fprintf(std.out, "%s version %d %s: %s\n", d.Name, d.Version, standing(d), d.Digest)
+	return nil
 }
 
 func (c *policyPublishCmd) publish(ctx context.Context, e *engine.Engine, body []byte) (deal.Document, error) {

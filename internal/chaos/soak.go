@@ -117,6 +117,9 @@ func Soak(ctx context.Context, cfg Config, file string, rounds int, limit time.D
 		seed++
 		cfg.Seed = seed
 		res, err := Run(ctx, cfg)
+		if ctx.Err() != nil { // what was not waited for was not lost
+			return total, nil
+		}
 		if err != nil {
 			return total, fmt.Errorf("round %d: %w", seed, err)
 		}

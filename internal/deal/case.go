@@ -83,14 +83,15 @@ func (k *Case) NextClock() time.Time {
 	return next
 }
 
-// Resume lets the clocks of a case that waited for the partner run on: they have lost the time it waited.
-func (k *Case) Resume(now time.Time) {
+// Resume lets the clocks of a case that waited for the partner run on. later puts off what would have run out at an instant by the time
+// the case waited.
+func (k *Case) Resume(later func(t time.Time) time.Time) {
 	if k.PausedAt.IsZero() {
 		return
 	}
 	for _, t := range []*time.Time{&k.WarnAt, &k.DueAt} {
 		if !t.IsZero() {
-			*t = t.Add(now.Sub(k.PausedAt))
+			*t = later(*t)
 		}
 	}
 	k.PausedAt, k.AnswerBy = time.Time{}, time.Time{}
@@ -118,12 +119,20 @@ type Ruling struct {
 	Limit          *ScopeLimit `json:"limit,omitempty"`      // of a split scope: what is granted
 	Days           int         `json:"days,omitempty"`       // how long it protects, in place of what the policy gives
 	Grant          *Grant      `json:"grant,omitempty"`      // of a protection: its terms, recorded when it is decided
+	Return         *Returning  `json:"return,omitempty"`     // of a return: its terms, likewise
 	Cause          string      `json:"cause,omitempty"`      // empty: people; CauseSilence or CauseWon
+}
+
+// Returning says how long there is to complete what was returned, and what follows when nobody does.
+type Returning struct {
+	KeepsPlace bool   `json:"keeps_place,omitempty"`
+	Within     string `json:"answer_within,omitempty"`
+	OnSilence  string `json:"on_silence,omitempty"`
 }
 
 // What rules without people.
 const (
-	CauseSilence = "silence" // nobody decided in time, so the policy does
+	CauseSilence = "silence" // nobody decided, or completed what was returned, in time, so the policy does
 	CauseWon     = "won"     // what the registration waited behind is won
 )
 
@@ -139,9 +148,11 @@ const (
 	ResolveSplit   = "split_scope"
 	ResolveCoSell  = "co_sell"
 	ResolveRoute   = "route"
+
+	ResolveEscalate = "escalate" // by silence alone: people look at what was not completed
 )
 
-// Resolutions lists every resolution.
+// Resolutions lists every resolution that people have.
 var Resolutions = []string{ResolveProtect, ResolveSplit, ResolveCoSell, ResolveRoute}
 
 // MaxDays is the longest a ruling can protect.

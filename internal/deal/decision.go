@@ -144,8 +144,24 @@ type Milestone struct {
 // MilestoneTerms is something that must happen within days of the start.
 type MilestoneTerms struct {
 	OnMiss string `json:"on_miss,omitempty"` // expire or tell; empty: tell
+	When   string `json:"when,omitempty"`    // of a condition: WhenPromoted; empty: always
 	Days   int    `json:"days"`
 	Need   string `json:"need"`
+}
+
+// WhenPromoted is the When of a condition that holds only for what the line moved up to. NeedAcceptance is a condition that /accept meets:
+// by the partner when it was promoted, else by the vendor.
+const (
+	WhenPromoted   = "promoted"
+	NeedAcceptance = "acceptance"
+)
+
+// Offered returns the condition of what the line moved up to that the partner has to accept; else nil.
+func (t *Terms) Offered() *MilestoneTerms {
+	if t == nil || t.Condition == nil || t.Condition.When != WhenPromoted || t.Condition.Need != NeedAcceptance {
+		return nil
+	}
+	return t.Condition
 }
 
 // Benefit is a named value the policy grants: a margin class, a discount.

@@ -106,6 +106,7 @@ var ConflictKinds = []ConflictKind{HeldByOther, PendingOther, OwnDuplicate, Part
 var (
 	RegistrationTypes   = []string{"new_business", "expansion", "renewal", "service", "design", "project"}
 	EvidenceKinds       = []string{"meeting", "letter", "poc", "quote", "email", "site_visit", "other"}
+	Fulfilments         = []string{"contract", "order", "purchase_order", "account_created"} // kinds of evidence of business that came of it
 	AccountStatuses     = []string{"prospect", "customer", "former", "partner", "closed"}
 	PartnerTypes        = []string{"distributor", "reseller", "var", "si", "msp", "consultant", "marketplace", "referral", "isv", "other"}
 	PartnerStatuses     = []string{"active", "suspended", "terminated"}

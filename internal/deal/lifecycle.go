@@ -21,7 +21,7 @@ const (
 	EventWon      Event = "won"
 	EventLost     Event = "lost"
 	EventResolve  Event = "resolve" // people decide its case
-	EventSilence  Event = "silence" // nobody has decided its case in time, so the policy does
+	EventSilence  Event = "silence" // nobody has decided its case, or completed it, in time, so the policy decides
 	EventReopen   Event = "reopen"  // its case is looked at once more
 	EventAppeal   Event = "appeal"
 	EventClose    Event = "close"    // what it waits behind is won
@@ -30,11 +30,14 @@ const (
 	EventEvidence Event = "evidence" // evidence is added, which may meet a condition or milestones
 	EventMiss     Event = "miss"     // a milestone was not met in time, and the policy only tells of it
 	EventUpdate   Event = "update"   // the partner changes what it filed; what was returned, and a material change, is decided again
+	EventAccept   Event = "accept"   // the partner accepts what the line gave it, or the vendor what a partner filed
+	EventMerge    Event = "merge"    // staff find that it is the same deal as another registration, which stands for both
 )
 
 // Events lists every Event.
 var Events = []Event{EventDecide, EventExpire, EventRelease, EventExtend, EventWithdraw, EventRevoke, EventWon, EventLost, EventResolve, EventSilence,
-	EventReopen, EventAppeal, EventClose, EventRespond, EventUpdate, EventEvidence, EventMiss, EventTransfer}
+	EventReopen, EventAppeal, EventClose, EventRespond, EventUpdate, EventEvidence, EventMiss, EventTransfer, EventAccept,
+	EventMerge}
 
 // EventRule says of an event who may bring it about, what it needs, and what becomes of the line behind.
 type EventRule struct {
@@ -64,6 +67,8 @@ var EventRules = map[Event]EventRule{
 	EventTransfer: {Roles: []string{"ops", "admin"}, Reason: true, Promotes: true, Entry: EntryDecided},
 	EventMiss:     {Entry: "registration.milestone_missed"},
 	EventUpdate:   {Roles: []string{"portal", "ops", "admin"}, Promotes: true, Entry: EntryUpdated},
+	EventAccept:   {Roles: []string{"portal", "ops", "admin"}, Entry: "registration.accepted"},
+	EventMerge:    {Roles: []string{"ops", "admin"}, Reason: true, Promotes: true, Entry: "registration.merged"},
 }
 
 // decided are the statuses a decision can lead to.
@@ -74,21 +79,22 @@ var decided = []Status{StatusProtected, StatusConditional, StatusEscalated, Stat
 var lifecycle = map[Status]map[Event][]Status{
 	StatusReceived: {EventDecide: decided},
 	StatusReturned: {EventWithdraw: {StatusWithdrawn}, EventRevoke: {StatusRevoked}, EventLost: {StatusLost}, EventReopen: {StatusEscalated},
-		EventUpdate: decided},
+		EventUpdate: decided, EventSilence: {StatusRouted, StatusEscalated}, EventMerge: {StatusMerged}},
 	StatusWaitlisted: {EventDecide: decided, EventWithdraw: {StatusWithdrawn}, EventRevoke: {StatusRevoked},
 		EventLost: {StatusLost}, EventResolve: decided, EventReopen: {StatusEscalated}, EventAppeal: {StatusWaitlisted}, EventClose: {StatusRouted},
-		EventUpdate: decided, EventEvidence: {StatusWaitlisted}, EventTransfer: decided},
+		EventUpdate: decided, EventEvidence: {StatusWaitlisted}, EventTransfer: decided, EventMerge: {StatusMerged}},
 	StatusEscalated: {EventDecide: decided, EventRelease: {StatusEscalated}, EventWithdraw: {StatusWithdrawn}, EventRevoke: {StatusRevoked},
 		EventLost: {StatusLost}, EventResolve: decided, EventSilence: decided, EventRespond: {StatusEscalated}, EventUpdate: decided,
-		EventEvidence: {StatusEscalated}},
+		EventEvidence: {StatusEscalated}, EventMerge: {StatusMerged}},
 	StatusRouted: {EventReopen: {StatusEscalated}, EventAppeal: {StatusEscalated}},
 	StatusMerged: {EventReopen: {StatusEscalated}, EventAppeal: {StatusEscalated}},
 	StatusConditional: {EventExpire: {StatusExpired}, EventWithdraw: {StatusWithdrawn}, EventRevoke: {StatusRevoked},
 		EventLost: {StatusLost}, EventUpdate: decided, EventEvidence: {StatusConditional, StatusProtected}, EventMiss: {StatusConditional},
-		EventTransfer: decided},
+		EventTransfer: decided, EventAccept: {StatusProtected}, EventMerge: {StatusMerged}},
 	StatusProtected: {EventExpire: {StatusExpired}, EventExtend: {StatusProtected}, EventWithdraw: {StatusWithdrawn},
 		EventRevoke: {StatusRevoked}, EventWon: {StatusWon}, EventLost: {StatusLost}, EventUpdate: decided,
-		EventEvidence: {StatusProtected}, EventMiss: {StatusProtected}, EventTransfer: decided},
+		EventEvidence: {StatusProtected}, EventMiss: {StatusProtected}, EventTransfer: decided,
+		EventMerge: {StatusMerged}},
 }
 
 // After returns the statuses the event can lead to in s; none when it is impossible.
@@ -132,9 +138,11 @@ type Move struct {
 	From     Status      `json:"from"`
 	To       Status      `json:"to"`
 	Reason   string      `json:"reason,omitempty"`   // in words; personal, as every free text
-	Evidence []Evidence  `json:"evidence,omitempty"` // what an extension, an appeal or an answer rests on
+	Evidence []Evidence  `json:"evidence,omitempty"` // what an extension, an appeal, an answer or a win rests on
 	Missed   string      `json:"missed,omitempty"`   // the milestone that was not met, when that ended it or is told of
-	Met      []string    `json:"met,omitempty"`      // of evidence: the condition and the milestones it met
+	Met      []string    `json:"met,omitempty"`      // the condition, the milestones and the fulfilments that were met
+	Earned   *bool       `json:"earned,omitempty"`   // of an end: whether all that the terms asked for, for the benefits to be paid, was there
+	Into     string      `json:"into,omitempty"`     // of a merge: the registration that stands for both
 	Before   string      `json:"before,omitempty"`   // of a transfer: the partner it was of
 	Changed  []string    `json:"changed,omitempty"`  // of an update: the fields of the filing
 	Policy   DocumentRef `json:"policy"`             // for what a protection's terms allow, the policy that granted it; else the live one
@@ -156,8 +164,8 @@ func (m *Move) Validate(now time.Time) FieldErrors {
 		e.Add("reason", "is required: say why, in words")
 	}
 	e.text("reason", m.Reason, MaxText)
-	if len(m.Evidence) > 0 && m.Event != EventExtend && m.Event != EventAppeal && m.Event != EventRespond && m.Event != EventEvidence {
-		e.Add("evidence", "only an extension, an appeal or an answer rests on evidence; add it with /evidence")
+	if len(m.Evidence) > 0 && !slices.Contains([]Event{EventExtend, EventAppeal, EventRespond, EventEvidence, EventWon}, m.Event) {
+		e.Add("evidence", "only an extension, an appeal, an answer or a win rests on evidence; add it with /evidence")
 	}
 	if len(m.Evidence) == 0 && m.Event == EventEvidence {
 		e.Add("evidence", "is required: say what there is")

@@ -10,21 +10,21 @@ import (
 
 // The state machine, every status by every event, as ARCHITECTURE.md draws it: D is any status a decision leads to.
 const lifecycleTable = `
-              decide  expire   release    extend     withdraw   revoke   won  lost  resolve  silence  reopen     appeal      close   respond  update  evidence               miss  transfer
-received      D       -        -          -          -          -        -    -     -        -        -          -           -       -  -  -                      -         -
-returned      -       -        -          -          withdrawn  revoked  -    lost  -        -        escalated  -           -       -  D  -                      -         -
-waitlisted    D       -        -          -          withdrawn  revoked  -    lost  D        -        escalated  waitlisted  routed  -  D  waitlisted             -         D
-escalated     D       -        escalated  -          withdrawn  revoked  -    lost  D        D        -          -           -       escalated  D  escalated              -  -
-conditional   -       expired  -          -          withdrawn  revoked  -    lost  -        -        -          -           -       -  D  conditional,protected  conditional  D
-protected     -       expired  -          protected  withdrawn  revoked  won  lost  -        -        -          -           -       -  D  protected              protected  D
-routed        -       -        -          -          -          -        -    -     -        -        escalated  escalated   -       -  -  -                      -         -
-merged        -       -        -          -          -          -        -    -     -        -        escalated  escalated   -       -  -  -                      -         -
-expired       -       -        -          -          -          -        -    -     -        -        -          -           -       -  -  -                      -         -
-withdrawn     -       -        -          -          -          -        -    -     -        -        -          -           -       -  -  -                      -         -
-revoked       -       -        -          -          -          -        -    -     -        -        -          -           -       -  -  -                      -         -
-won           -       -        -          -          -          -        -    -     -        -        -          -           -       -  -  -                      -         -
-lost          -       -        -          -          -          -        -    -     -        -        -          -           -       -  -  -                      -         -
-transferred   -       -        -          -          -          -        -    -     -        -        -          -           -       -  -  -                      -         -`
+             decide  expire   release    extend     withdraw   revoke   won  lost  resolve  silence           reopen     appeal      close   respond    update  evidence               miss         transfer  accept     merge
+received     D       -        -          -          -          -        -    -     -        -                 -          -           -       -          -       -                      -            -         -          -
+returned     -       -        -          -          withdrawn  revoked  -    lost  -        routed,escalated  escalated  -           -       -          D       -                      -            -         -          merged
+waitlisted   D       -        -          -          withdrawn  revoked  -    lost  D        -                 escalated  waitlisted  routed  -          D       waitlisted             -            D         -          merged
+escalated    D       -        escalated  -          withdrawn  revoked  -    lost  D        D                 -          -           -       escalated  D       escalated              -            -         -          merged
+conditional  -       expired  -          -          withdrawn  revoked  -    lost  -        -                 -          -           -       -          D       conditional,protected  conditional  D         protected  merged
+protected    -       expired  -          protected  withdrawn  revoked  won  lost  -        -                 -          -           -       -          D       protected              protected    D         -          merged
+routed       -       -        -          -          -          -        -    -     -        -                 escalated  escalated   -       -          -       -                      -            -         -          -
+merged       -       -        -          -          -          -        -    -     -        -                 escalated  escalated   -       -          -       -                      -            -         -          -
+expired      -       -        -          -          -          -        -    -     -        -                 -          -           -       -          -       -                      -            -         -          -
+withdrawn    -       -        -          -          -          -        -    -     -        -                 -          -           -       -          -       -                      -            -         -          -
+revoked      -       -        -          -          -          -        -    -     -        -                 -          -           -       -          -       -                      -            -         -          -
+won          -       -        -          -          -          -        -    -     -        -                 -          -           -       -          -       -                      -            -         -          -
+lost         -       -        -          -          -          -        -    -     -        -                 -          -           -       -          -       -                      -            -         -          -
+transferred  -       -        -          -          -          -        -    -     -        -                 -          -           -       -          -       -                      -            -         -          -`
 
 func TestLifecycle(t *testing.T) {
 	t.Parallel()
@@ -96,7 +96,8 @@ func TestMoveValidate(t *testing.T) {
 		{Move{Event: EventRevoke, Reason: " \n"}, "reason"},
 		{Move{Event: EventRevoke, Reason: "no meeting"}, ""},
 		{Move{Event: EventLost, Reason: strings.Repeat("x", MaxText+1)}, "reason"},
-		{Move{Event: EventWon, Evidence: []Evidence{{Kind: "meeting"}}}, "evidence"},
+		{Move{Event: EventLost, Evidence: []Evidence{{Kind: "meeting"}}}, "evidence"},
+		{Move{Event: EventWon, Evidence: []Evidence{{Kind: "purchase_order"}}}, ""},
 		{Move{Event: EventExtend, Evidence: []Evidence{{Kind: "meeting"}}}, ""},
 		{Move{Event: EventExtend, Evidence: []Evidence{{Kind: "rumour"}}}, "evidence[0].kind"},
 		{Move{Event: EventExtend, Evidence: []Evidence{{Kind: "meeting", Date: tomorrow}}}, "evidence[0].date"},

@@ -35,7 +35,8 @@ const (
 	ReasonStrategic         = "STRATEGIC"
 	ReasonSuspiciousName    = "SUSPICIOUS_NAME"
 	ReasonDeclinedReview    = "DECLINED_ON_REVIEW"
-	ReasonNotInTime         = "NOT_DECIDED_IN_TIME" // nobody decided an escalation in time, and the policy declines then
+	ReasonNotInTime         = "NOT_DECIDED_IN_TIME"   // nobody decided an escalation in time, and the policy declines then
+	ReasonNotCompleted      = "NOT_COMPLETED_IN_TIME" // it was returned, the partner did not complete it in time, and the policy declines then
 	ReasonCoSell            = "CO_SELL"
 	ReasonClosedWon         = "CLOSED_WON" // the deal it waited behind is won
 )
@@ -47,4 +48,4 @@ var CoreReasons = []string{ReasonProtected, ReasonRuleError, ReasonNoRule, Reaso
 	ReasonPartialOverlap, ReasonPossibleDuplicate, ReasonCustomerLetter, ReasonFamilyHeld, ReasonDirectEngaged, ReasonDirectUnclear,
 	ReasonPartnerEngaged, ReasonNamedAccount, ReasonNamedPossible, ReasonTerritoryDirect, ReasonTerritoryPartner, ReasonTerritoryOpen,
 	ReasonExistingCustomer, ReasonIncumbent, ReasonTender, ReasonCompetingOffer, ReasonStrategic, ReasonSuspiciousName,
-	ReasonDeclinedReview, ReasonNotInTime, ReasonCoSell, ReasonClosedWon}
+	ReasonDeclinedReview, ReasonNotInTime, ReasonNotCompleted, ReasonCoSell, ReasonClosedWon}

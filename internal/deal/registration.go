@@ -158,7 +158,7 @@ type Tender struct {
 
 // Evidence is one proof of the partner's work.
 type Evidence struct {
-	Kind    string `json:"kind"` // one of EvidenceKinds
+	Kind    string `json:"kind"` // one of EvidenceKinds or Fulfilments
 	Date    Date   `json:"date,omitzero"`
 	By      string `json:"by,omitempty"`
 	Text    string `json:"text,omitempty"`
@@ -277,12 +277,13 @@ func (f *Filing) Validate(now time.Time) FieldErrors {
 
 func (e *FieldErrors) evidence(list []Evidence, now time.Time) {
 	e.count("evidence", len(list), MaxEvidence)
+	kinds := append(slices.Clone(EvidenceKinds), Fulfilments...)
 	for i, v := range list {
 		at := fmt.Sprintf("evidence[%d].", i)
 		if v.Kind == "" {
-			e.Add(at+"kind", "is required; one of %s", strings.Join(EvidenceKinds, ", "))
+			e.Add(at+"kind", "is required; one of %s", strings.Join(kinds, ", "))
 		}
-		e.oneOf(at+"kind", v.Kind, EvidenceKinds)
+		e.oneOf(at+"kind", v.Kind, kinds)
 		e.text(at+"text", v.Text, MaxText)
 		e.text(at+"by", v.By, MaxName)
 		e.text(at+"file_ref", v.FileRef, MaxText)
@@ -494,7 +495,38 @@ type Registration struct {
 	Limit       *ScopeLimit `json:"limit,omitempty"`       // the part of the filing the claim is for, when a ruling split it
 	Extensions  int         `json:"extensions,omitempty"`  // of the present protection
 	Milestones  []Milestone `json:"milestones,omitempty"`  // of the present protection
-	EndedAt     time.Time   `json:"ended_at,omitzero"`     // when it was withdrawn, revoked, won or lost
+	EndedAt     time.Time   `json:"ended_at,omitzero"`     // when it was withdrawn, revoked, won, lost or merged by staff
+
+	// By when its partner has to act: to complete what was returned, to meet the condition of a protection. What follows for a
+	// returned one when the partner does not: decline or escalate.
+	AnswerBy  time.Time `json:"answer_by,omitzero"`
+	OnSilence string    `json:"on_silence,omitempty"`
+
+	Promoted   bool         `json:"promoted,omitempty"`    // the line moved up to it
+	Met        string       `json:"met,omitempty"`         // the condition that was met, of the present protection or the one it takes the place of
+	Review     *ReviewClock `json:"review,omitempty"`      // the clock of its case; of a returned one, that of the case it had
+	Fulfil     []Fulfilment `json:"fulfil,omitempty"`      // what has to be there before the present protection ends
+	MergedInto string       `json:"merged_into,omitempty"` // the partner's own registration that staff merged it into
+}
+
+// ReviewClock is the clock of a registration's case as its partner may know it: a case that it joined has one of its own.
+type ReviewClock struct {
+	DueAt  time.Time `json:"due_at"`
+	Decide string    `json:"decide"` // how long there was, as the policy says it
+}
+
+// Fulfilment is business that has to come of a protection before it ends, for its benefits to be paid.
+type Fulfilment struct {
+	Need  string    `json:"need"` // one of Fulfilments
+	MetAt time.Time `json:"met_at,omitzero"`
+}
+
+// Earned reports whether all that has to be there for the benefits to be paid is there; nil when the terms ask for nothing.
+func (r *Registration) Earned() *bool {
+	if len(r.Fulfil) == 0 {
+		return nil
+	}
+	return new(!slices.ContainsFunc(r.Fulfil, func(f Fulfilment) bool { return f.MetAt.IsZero() }))
 }
 
 // CustomerRef is whom a registration's customer was resolved to: one of the vendor's accounts, or a prospect that
@@ -612,7 +644,7 @@ func (r *Registration) ClaimAt(t time.Time) bool {
 	case StatusReceived, StatusEscalated, StatusWaitlisted:
 		return true
 	case StatusReturned:
-		return r.KeepsPlace
+		return r.KeepsPlace && (r.AnswerBy.IsZero() || t.Before(r.AnswerBy) || r.OnSilence == OnSilenceEscalate)
 	}
 	return r.HoldsAt(t)
 }
@@ -642,6 +674,12 @@ func (r *Registration) lapsedAt(t time.Time) bool {
 		return m.OnMiss == OnMissExpire && m.MetAt.IsZero() && m.MissedAt.IsZero() && !t.Before(m.DueAt)
 	})
 }
+
+// What follows when what was returned is not completed in time.
+const (
+	OnSilenceDecline  = "decline"
+	OnSilenceEscalate = "escalate"
+)
 
 // What becomes of a protection whose milestone is missed.
 const (

@@ -242,7 +242,7 @@ func length(t *deal.Terms) string {
 // doneWords say what has been done, after the page was loaded anew.
 var doneWords = map[string]string{"assign": "It is assigned.", "acknowledge": "It is acknowledged.", "comment": "Your comment is in the timeline.", "snooze": "It is put off.", "ask": "The partner is asked; the clock stands still meanwhile.",
 	"consult": "They are asked for their view.", "resolve": "It is resolved, and the partner can read the answer.", "propose": "It is proposed: a second person confirms it.", "reopen": "It is open again.",
-	"extend": "It is extended.", "withdraw": "It is withdrawn.", "revoke": "It is revoked.", "won": "It is recorded as won.", "lost": "It is recorded as lost."}
+	"extend": "It is extended.", "withdraw": "It is withdrawn.", "revoke": "It is revoked.", "accept": "It is accepted.", "merge": "It is merged.", "won": "It is recorded as won.", "lost": "It is recorded as lost."}
 
 // usual is the reason code of an answer when nobody chooses another.
 var usual = map[string]string{"co_sell": deal.ReasonCoSell, "declined": deal.ReasonDeclinedReview, "waitlisted": deal.ReasonAlreadyRegistered, "merged": deal.ReasonAlreadyYours, "returned": deal.ReasonIncomplete, "referred": deal.ReasonNamedAccount}
@@ -379,7 +379,7 @@ func (v *visit) failed(act string, err error) (attempt, bool) {
 }
 
 // fieldNames are the fields of forms as people see them.
-var fieldNames = map[string]string{"answer": "the answer:", "reason": "the note", "text": "the text", "reason_code": "the reason:", "person_id": "the person:", "until": "the day", "lines": "the lines:", "needs": "what is missing:", "of": "the answer:"}
+var fieldNames = map[string]string{"answer": "the answer:", "reason": "the note", "text": "the text", "reason_code": "the reason:", "person_id": "the person:", "until": "the day", "lines": "the lines:", "needs": "what is missing:", "of": "the answer:", "into": "the other registration:"}
 
 var (
 	ids    = regexp.MustCompile(`\b(?:reg|case|key)_[0-9a-z]{26}\b|\b[A-Za-z]{1,4}-\d{2,}\b`)
@@ -420,7 +420,9 @@ type moves struct {
 
 type moveForm struct {
 	event, name, hint string
-	reason            bool // it needs a reason
+	reason            bool     // it needs a reason
+	into              []choice // of a merge: what it may be merged into
+	evidence          []string // of a win: what the terms ask for and is not there
 }
 
 // byStaff are the events people bring about here, in the order of the page.
@@ -429,22 +431,55 @@ var byStaff = []struct {
 	name, hint string
 }{
 	{deal.EventExtend, "Extend", "By what its terms allow."},
+	{deal.EventAccept, "Accept", ""}, // acceptHint
 	{deal.EventWon, "Won", "The deal is done: the protection ends, and those in line are told."},
 	{deal.EventLost, "Lost", "The deal is lost: who is next in line moves up."},
 	{deal.EventWithdraw, "Withdraw", "On the partner's behalf: who is next in line moves up."},
+	{deal.EventMerge, "Merge", "It is the same deal as another registration, which stands for both: who is next in line moves up."},
 	{deal.EventRevoke, "Revoke", "The vendor takes it back: the partner reads that, and who is next in line moves up."},
 }
 
-func (v *visit) moves(r *deal.Registration, failed attempt) *moves {
+// acceptHint says who accepts what; empty: nothing waits for that.
+func acceptHint(t *deal.Terms) string {
+	switch {
+	case t.Offered() != nil:
+		return "On the partner's behalf: what the line gave it is its own for the whole window."
+	case t != nil && t.Condition != nil && deal.Fold(t.Condition.Need) == deal.NeedAcceptance:
+		return "For the vendor: the protection holds for its whole window."
+	}
+	return ""
+}
+
+func (v *visit) moves(r *deal.Registration, t *deal.Terms, around []claimRow, failed attempt) *moves {
 	if !v.may(doers...) {
 		return nil
 	}
 	m := &moves{base: Root + "/registrations/" + r.ID + "/", once: rand.Text(), failed: failed, done: doneWords[v.r.URL.Query().Get("done")]}
 	possible := r.Status.Possible(v.key.Role)
 	for _, e := range byStaff {
-		if slices.Contains(possible, e.event) {
-			m.list = append(m.list, moveForm{string(e.event), e.name, e.hint, deal.EventRules[e.event].Reason})
+		if !slices.Contains(possible, e.event) {
+			continue
 		}
+		f := moveForm{event: string(e.event), name: e.name, hint: e.hint, reason: deal.EventRules[e.event].Reason}
+		switch e.event {
+		case deal.EventAccept:
+			if f.hint = acceptHint(t); f.hint == "" {
+				continue
+			}
+		case deal.EventMerge:
+			for _, c := range around {
+				if id := strings.TrimPrefix(c.href, Root+"/registrations/"); id != r.ID && c.number != "" {
+					f.into = append(f.into, choice{name: c.partner + ", " + c.status, href: c.number})
+				}
+			}
+		case deal.EventWon:
+			for _, x := range r.Fulfil {
+				if x.MetAt.IsZero() {
+					f.evidence = append(f.evidence, x.Need)
+				}
+			}
+		}
+		m.list = append(m.list, f)
 	}
 	return m
 }
@@ -454,7 +489,21 @@ func move(event deal.Event) func(*visit) (view, error) {
 	return func(v *visit) (view, error) {
 		id := v.r.PathValue("id")
 		reason := strings.TrimSpace(strings.ReplaceAll(v.r.PostForm.Get("text"), "\r\n", "\n"))
-		if _, err := v.d.engine.Move(v.ctx(), v.request(), id, engine.Moving{Event: event, Reason: reason}); err != nil {
+		m := engine.Moving{Event: event, Reason: reason}
+		if event == deal.EventWon {
+			y, month, d := v.now.In(v.zone).Date()
+			for _, kind := range v.r.PostForm["evidence"] {
+				m.Evidence = append(m.Evidence, deal.Evidence{Kind: kind, Date: deal.Date{Time: time.Date(y, month, d, 0, 0, 0, 0, time.UTC)}})
+			}
+		}
+		var err error
+		if event == deal.EventMerge {
+			m.To, err = v.registrationOf(strings.TrimSpace(v.r.PostForm.Get("into")))
+		}
+		if err == nil {
+			_, err = v.d.engine.Move(v.ctx(), v.request(), id, m)
+		}
+		if err != nil {
 			a, failed := v.failed(string(event), err)
 			if !failed {
 				return view{}, err
@@ -463,4 +512,16 @@ func move(event deal.Event) func(*visit) (view, error) {
 		}
 		return view{to: fmt.Sprintf("%s/registrations/%s?done=%s", Root, id, event)}, nil
 	}
+}
+
+// registrationOf returns the id of the registration that somebody names by its id or its number; what is neither as it is.
+func (v *visit) registrationOf(name string) (string, error) {
+	if name == "" || strings.HasPrefix(name, deal.RegistrationID) {
+		return name, nil
+	}
+	rs, err := v.store().Registrations(v.ctx(), store.RegistrationFilter{Number: name, AsOf: v.now, Page: store.Page{Limit: 1}})
+	if err != nil || len(rs) == 0 {
+		return name, err
+	}
+	return rs[0].ID, nil
 }

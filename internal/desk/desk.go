@@ -130,6 +130,8 @@ func init() {
 		{pattern: "GET " + Root + "/registrations", like: "listRegistrations", roles: reviewers, handler: registrationsPage},
 		{pattern: "GET " + Root + "/registrations/{id}", like: "getRegistration", roles: reviewers, handler: registrationPage},
 		{pattern: "POST " + Root + "/registrations/{id}/extend", like: "extendRegistration", roles: doers, handler: move(deal.EventExtend)},
+		{pattern: "POST " + Root + "/registrations/{id}/accept", like: "acceptRegistration", roles: doers, handler: move(deal.EventAccept)},
+		{pattern: "POST " + Root + "/registrations/{id}/merge", like: "mergeRegistration", roles: doers, handler: move(deal.EventMerge)},
 		{pattern: "POST " + Root + "/registrations/{id}/withdraw", like: "withdrawRegistration", roles: doers, handler: move(deal.EventWithdraw)},
 		{pattern: "POST " + Root + "/registrations/{id}/revoke", like: "revokeRegistration", roles: doers, handler: move(deal.EventRevoke)},
 		{pattern: "POST " + Root + "/registrations/{id}/won", like: "winRegistration", roles: doers, handler: move(deal.EventWon)},

@@ -157,6 +157,11 @@ func (v *visit) showRegistration(a attempt) (view, error) {
 	for _, b := range d.Benefits {
 		out.terms = append(out.terms, fact{title(words(b.Name)), b.Value})
 	}
+	due, err := v.due(&r, &d)
+	if err != nil {
+		return view{}, err
+	}
+	out.terms = append(out.terms, due...)
 	all, err := v.d.engine.Decisions(ctx, r.ID)
 	if err != nil {
 		return view{}, err
@@ -191,8 +196,37 @@ func (v *visit) showRegistration(a attempt) (view, error) {
 	if out.claims, err = v.claimsAround(&r, &d); err != nil {
 		return view{}, err
 	}
-	out.moves = v.moves(&r, a)
+	out.moves = v.moves(&r, d.Terms, out.claims, a)
 	return view{status: a.status, title: r.Filing.Customer.Name + ", " + r.Number, nav: "Registrations", body: registrationBody(out)}, nil
+}
+
+// due says what is waited for, what has come of it, and into what the registration was merged.
+func (v *visit) due(r *deal.Registration, d *deal.Decision) (out []fact, err error) {
+	switch {
+	case r.Status == deal.StatusReturned && !r.AnswerBy.IsZero():
+		out = append(out, fact{"To be completed by", v.at(r.AnswerBy).text + map[string]string{"escalate": ", else people look at it"}[r.OnSilence]})
+	case r.Status == deal.StatusConditional && d.Terms.Offered() != nil:
+		out = append(out, fact{"To be accepted by", v.at(r.Protection.EndsAt).text + ", else who is next in line gets it"})
+	}
+	for _, f := range r.Fulfil {
+		text := "not there"
+		if !f.MetAt.IsZero() {
+			text = "there since " + v.day(f.MetAt).text
+		}
+		out = append(out, fact{title(words(f.Need)), text})
+	}
+	if earned := r.Earned(); earned != nil && (r.Status == deal.StatusWon || r.Status == deal.StatusExpired) {
+		out = append(out, fact{"Benefits", map[bool]string{true: "earned", false: "not earned"}[*earned]})
+	}
+	if r.Status != deal.StatusMerged {
+		return out, nil
+	}
+	m, err := v.d.engine.LastMove(v.ctx(), r)
+	if err != nil || m == nil || m.Into == "" {
+		return out, err
+	}
+	into, err := v.store().Registration(v.ctx(), m.Into)
+	return append(out, fact{"Merged into", into.Number + " of " + v.partner(into.Filing.PartnerID)}), err
 }
 
 // terms says what a protection promises.
@@ -224,10 +258,11 @@ func terms(t *deal.Terms) []fact {
 		out = append(out, fact{"Within " + count(m.Days, "day", "days"), words(m.Need)})
 	}
 	if c := t.Condition; c != nil {
-		out = append(out, fact{"Conditional on", words(c.Need) + " within " + count(c.Days, "day", "days")})
+		when := map[string]string{deal.WhenPromoted: ", as the line moved up to it"}[c.When]
+		out = append(out, fact{"Conditional on", words(c.Need) + " within " + count(c.Days, "day", "days") + when})
 	}
 	if len(t.Fulfil) > 0 {
-		out = append(out, fact{"Before it ends", strings.Join(t.Fulfil, ", ")})
+		out = append(out, fact{"Before it ends", words(strings.Join(t.Fulfil, ", "))})
 	}
 	if t.Dwell != "" {
 		out = append(out, fact{"Least time to a win", t.Dwell})

@@ -250,6 +250,27 @@ func TestForms(t *testing.T) {
 	if r := b.post(at+"/revoke", f); r.status != http.StatusSeeOther || s.status(reg) != "revoked" {
 		t.Errorf("%d, %s", r.status, s.status(reg))
 	}
+	// Merged by its number, which the page of the merged one then names.
+	one := world.Examples(now)[0].Filing
+	stands, _ := s.file("stands", one)
+	one.Customer = deal.Customer{Name: "Zanzibar Orchestra Foundation", Country: "DE", City: "Ulm"}
+	twin, _ := s.file("twin", one)
+	at = "/desk/registrations/" + twin
+	f = b.get(at).hidden(t, at+"/merge")
+	f.Set("text", "The same tender.")
+	f.Set("into", "DR-1999-000001")
+	if r := b.post(at+"/merge", f); r.status != http.StatusConflict || !strings.Contains(r.body, "no live registration") || !strings.Contains(r.body, "DR-1999-000001") {
+		t.Errorf("merged into nothing: %d", r.status)
+	}
+	number := regexp.MustCompile(`DR-\d{4}-\d{6}`).FindString(b.get("/desk/registrations/" + stands).body)
+	f.Set("once", f.Get("once")+"2")
+	f.Set("into", number)
+	if r := b.post(at+"/merge", f); r.status != http.StatusSeeOther || s.status(twin) != "merged" {
+		t.Errorf("%d, %s", r.status, s.status(twin))
+	}
+	if r := b.get(at); !strings.Contains(r.body, "Merged into") || !strings.Contains(r.body, number) {
+		t.Errorf("the page does not say into what it was merged")
+	}
 	// Whoever may not decide is told why, and has no form.
 	s.strategic()
 	if r := b.get("/desk/cases"); !strings.Contains(r.body, "Fährhaus") {
@@ -282,6 +303,9 @@ func TestWaiting(t *testing.T) {
 	}
 	if row := s.as("u-010").get("/desk/cases").body; strings.Count(row, "others decide<") != 1 {
 		t.Errorf("the queue marks %d cases as for others, want that of the channel managers", strings.Count(row, "others decide<"))
+	}
+	if row := s.as("u-010").get("/desk/cases?assignee=able").body; strings.Count(row, "<tr data-row") != 3 || strings.Contains(row, "others decide<") || !strings.Contains(row, "For me to decide") {
+		t.Errorf("of four cases %d are for Tomás Ferreira to decide, want three", strings.Count(row, "<tr data-row"))
 	}
 	has := func(page string, want ...string) {
 		t.Helper()

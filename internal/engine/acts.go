@@ -309,9 +309,10 @@ func (e *Engine) reopening(ctx context.Context, k deal.Case, do Doing, by deal.A
 		again, reg := k, r
 		m := &deal.Move{Event: deal.EventReopen, From: r.Status, To: deal.StatusEscalated, Reason: do.Text, Policy: v.policy.Ref()}
 		reg.Status, reg.Version, reg.EndedAt, reg.KeepsPlace = m.To, v.head.Seq+1, time.Time{}, false
+		reg.AnswerBy, reg.OnSilence, reg.Review, reg.MergedInto = time.Time{}, "", nil, ""
 		again.Status, again.Outcome, again.ResolvedAt, again.RuledBy, again.Ruling, again.Also, again.Version = deal.CaseOpen, "", time.Time{}, "", nil, nil, reg.Version
 		again.AcknowledgedAt, again.AcknowledgeBy = time.Time{}, after(set, now, k.Terms.Acknowledge)
-		startClock(&again, set, now)
+		startClock(&again, after(set, now, again.Terms.Decide), now)
 		answer, err := canonical(AnswerFor(&reg, &d, &again, now))
 		if err != nil {
 			return nil, err
@@ -358,9 +359,26 @@ func orAuthority(k *deal.Case) string {
 // mayRule reports why a key may not decide the case: deal.ErrForbidden, in words. Roles and queues say who works a case, the
 // authority who decides it, the amount up to what; nobody decides on their own business, or twice.
 func (v *view) mayRule(k *deal.Case, by deal.Actor, now time.Time) error {
-	no := func(format string, args ...any) error {
-		return fmt.Errorf("%w: %s", deal.ErrForbidden, fmt.Sprintf(format, args...))
+	if err := v.mayDecide(k, by, now); err != nil || by.Role == "admin" {
+		return err
 	}
+	need := k.Terms.Queue
+	if k.Terms.Authority != "" {
+		need = k.Terms.Authority
+	}
+	if !slices.ContainsFunc(v.stands(by.PersonID, now), func(p *deal.Person) bool { return slices.Contains(p.Queues, need) }) {
+		return no("this case needs the authority %s, and the queues of %s do not have it", need, by.PersonID)
+	}
+	return nil
+}
+
+func no(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", deal.ErrForbidden, fmt.Sprintf(format, args...))
+}
+
+// mayDecide is mayRule without the queue: whoever decides on a claim is a person, decides neither on their own business nor twice, and
+// has the authority for the amount.
+func (v *view) mayDecide(k *deal.Case, by deal.Actor, now time.Time) error {
 	if !slices.Contains(deal.EventRules[deal.EventResolve].Roles, by.Role) {
 		return no("a key of role %s cannot decide a case", by.Role)
 	}
@@ -380,15 +398,8 @@ func (v *view) mayRule(k *deal.Case, by deal.Actor, now time.Time) error {
 		return nil
 	}
 	stands := v.stands(by.PersonID, now)
-	need := k.Terms.Queue
-	if k.Terms.Authority != "" {
-		need = k.Terms.Authority
-	}
-	if !slices.ContainsFunc(stands, func(p *deal.Person) bool { return slices.Contains(p.Queues, need) }) {
-		return no("this case needs the authority %s, and the queues of %s do not have it", need, by.PersonID)
-	}
 	for _, id := range k.Members() {
-		r := v.claims[id]
+		r := v.runs(id)
 		if r == nil {
 			continue
 		}
@@ -415,7 +426,7 @@ func (v *view) covers(limit, amount deal.Money, now time.Time) bool {
 // interest returns what the person owns that competes with a registration of the case, or nothing.
 func (v *view) interest(k *deal.Case, person string) string {
 	for _, id := range k.Members() {
-		if r := v.claims[id]; r != nil {
+		if r := v.runs(id); r != nil {
 			for _, c := range v.competes(r) {
 				if c.owner == person {
 					return c.what

@@ -90,9 +90,12 @@ func (e *Engine) update(r deal.Registration, d *deal.Decision, file *deal.Case, 
 		return a, err
 	}
 	r.DecisionID, r.Status = deal.NewID(deal.DecisionID), deal.StatusReceived
-	r.NotAfter = time.Time{}
+	r.NotAfter, r.Review = time.Time{}, nil
 	if before.HoldsAt(now) && before.Status != deal.StatusEscalated {
-		r.NotAfter = before.Protection.EndsAt
+		r.NotAfter = v.whole(&before, d, now).EndsAt
+	}
+	if c := before.Review; before.Status == deal.StatusReturned && c != nil && c.DueAt.After(d.At) { // the case it had goes on
+		r.Review = &deal.ReviewClock{DueAt: set.Calendar.Later(c.DueAt, d.At, now, c.Decide).Truncate(time.Microsecond), Decide: c.Decide}
 	}
 	keeps := set.KeepsPlace
 	if before.Status == deal.StatusReturned {
@@ -107,6 +110,11 @@ func (e *Engine) update(r deal.Registration, d *deal.Decision, file *deal.Case, 
 		r.PlaceAt, r.DecisionID = v.head.Seq+1, deal.NewID(deal.DecisionID)
 		a, err = e.decided(r, search(v, ask(v, &r)), now)
 	}
+	if err == nil && before.Status == deal.StatusReturned && a.change.Registrations[0].Status == deal.StatusReturned && asksMore(d, a.change.Decision) {
+		// Whoever leaves it incomplete gets no more time; whoever is asked for something else does.
+		r.AnswerBy, r.DecisionID = time.Time{}, deal.NewID(deal.DecisionID)
+		a, err = e.decided(r, search(v, ask(v, &r)), now)
+	}
 	if err != nil {
 		return addition{}, err
 	}
@@ -116,6 +124,46 @@ func (e *Engine) update(r deal.Registration, d *deal.Decision, file *deal.Case, 
 	a.entry.Personal = am.secrets
 	a.frees = before.CustomerRef.Key()
 	return a, nil
+}
+
+// asksMore reports whether a decision asks for a field that the one before did not ask for.
+func asksMore(before, d *deal.Decision) bool {
+	return slices.ContainsFunc(d.Route.Needs, func(need string) bool { return before.Route == nil || !slices.Contains(before.Route.Needs, need) })
+}
+
+// whole returns the protection of r as it is once its condition is met: as long as it was granted by d.
+func (v *view) whole(r *deal.Registration, d *deal.Decision, now time.Time) *deal.Protection {
+	p := *r.Protection
+	if r.Status == deal.StatusConditional && d.Terms != nil {
+		p.EndsAt = windowEnd(*d.Terms, r.ReceivedAt, d.At, r.Filing.ExpectedCloseDate, v.policy.Settings().Timezone)
+		if r.NotAfter.After(now) && p.EndsAt.After(r.NotAfter) {
+			p.EndsAt = r.NotAfter
+		}
+	}
+	return &p
+}
+
+// fulfils makes of a conditional protection a whole one.
+func (v *view) fulfils(r *deal.Registration, d *deal.Decision, m *deal.Move, now time.Time) {
+	r.Protection, r.Status, r.Met, r.AnswerBy = v.whole(r, d, now), deal.StatusProtected, d.Terms.Condition.Need, time.Time{}
+	m.Met, m.Policy = append(m.Met, r.Met), d.Policy
+}
+
+// accept meets the condition that is acceptance: the partner accepts what the line gave it, the vendor what a partner filed.
+func (v *view) accept(r *deal.Registration, d *deal.Decision, m *deal.Move, by deal.Actor, now time.Time) error {
+	switch {
+	case d.Terms == nil || d.Terms.Condition == nil || deal.Fold(d.Terms.Condition.Need) != deal.NeedAcceptance:
+		need := "what its terms ask for"
+		if d.Terms != nil && d.Terms.Condition != nil {
+			need = d.Terms.Condition.Need
+		}
+		return fmt.Errorf("%w: it does not wait for acceptance but for %s: add evidence of it", deal.ErrNotPossible, need)
+	case d.Terms.Offered() == nil && by.Role == "portal":
+		return fmt.Errorf("%w: the vendor accepts it, not the partner that filed it", deal.ErrForbidden)
+	}
+	r.Status = m.From
+	v.fulfils(r, d, m, now)
+	return nil
 }
 
 // recordedMove is the entry of a move after which the decision stands.
@@ -152,44 +200,56 @@ func material(v *view, set policy.Settings, am *amended) bool {
 }
 
 // evidence makes the entry of evidence that is added to a filing. Its words stay in the entry. A condition that it meets is met: the
-// protection is as long as it was granted; so are milestones.
+// protection is as long as it was granted; so are milestones, and what has to be there before it ends.
 func (e *Engine) evidence(r deal.Registration, d *deal.Decision, file *deal.Case, m *deal.Move, by deal.Actor, now time.Time) (addition, error) {
 	v := e.view
+	r.Version = v.head.Seq + 1
+	if err := v.shown(&r, d, m, by, now); err != nil {
+		return addition{}, err
+	}
+	was := m.From
+	m.To = r.Status
+	a, err := e.recordedMove(r, d, file, m, now)
+	if err == nil && r.Status != was {
+		a.happens(&r, string(r.Status), a.entry.Answer)
+	}
+	return a, err
+}
+
+// shown adds the evidence of a move to the filing, and what it meets.
+func (v *view) shown(r *deal.Registration, d *deal.Decision, m *deal.Move, by deal.Actor, now time.Time) error {
 	r.Filing.Evidence = slices.Clone(r.Filing.Evidence)
 	for _, x := range m.Evidence {
 		x.By, x.Text = "", ""
 		r.Filing.Evidence = append(r.Filing.Evidence, x)
 	}
 	if n := len(r.Filing.Evidence); n > deal.MaxEvidence {
-		return addition{}, deal.FieldErrors{{Field: "evidence", Detail: fmt.Sprintf("the registration would have %d pieces of evidence; at most %d are kept", n, deal.MaxEvidence)}}
+		return deal.FieldErrors{{Field: "evidence", Detail: fmt.Sprintf("the registration would have %d pieces of evidence; at most %d are kept", n, deal.MaxEvidence)}}
 	}
-	r.Version = v.head.Seq + 1
-	staff := by.Role != "portal"
-	if p := r.Protection; p != nil && d.Terms != nil {
-		if c := d.Terms.Condition; c != nil && r.Status == deal.StatusConditional && meets(c.Need, m.Evidence, p.StartsAt, staff) {
-			whole := *p
-			whole.EndsAt = windowEnd(*d.Terms, r.ReceivedAt, d.At, r.Filing.ExpectedCloseDate, v.policy.Settings().Timezone)
-			if r.NotAfter.After(now) && whole.EndsAt.After(r.NotAfter) {
-				whole.EndsAt = r.NotAfter
-			}
-			r.Protection, r.Status = &whole, deal.StatusProtected
-			m.Met, m.Policy = append(m.Met, c.Need), d.Policy
-		}
-		r.Milestones = slices.Clone(r.Milestones)
-		for i := range r.Milestones {
-			if x := &r.Milestones[i]; x.MetAt.IsZero() && x.MissedAt.IsZero() && meets(x.Need, m.Evidence, p.StartsAt, staff) {
-				x.MetAt = now
-				m.Met = append(m.Met, x.Need)
-			}
+	p, staff := r.Protection, by.Role != "portal"
+	if p == nil || d.Terms == nil {
+		return nil
+	}
+	if c := d.Terms.Condition; c != nil && r.Status == deal.StatusConditional && meets(c.Need, m.Evidence, p.StartsAt, staff) {
+		v.fulfils(r, d, m, now)
+	}
+	r.Milestones = slices.Clone(r.Milestones)
+	for i := range r.Milestones {
+		if x := &r.Milestones[i]; x.MetAt.IsZero() && x.MissedAt.IsZero() && meets(x.Need, m.Evidence, p.StartsAt, staff) {
+			x.MetAt = now
+			m.Met = append(m.Met, x.Need)
 		}
 	}
-	was := m.From
-	m.To = r.Status
-	a, err := e.recordedMove(r, d, file, m, now)
-	if err == nil && r.Status != was {
-		a.events = append(a.events, store.Event{ID: deal.NewID(deal.EventID), Type: "dibs.registration." + string(r.Status) + ".v1", Subject: r.ID, Body: a.entry.Answer})
+	r.Fulfil = slices.Clone(r.Fulfil)
+	first := p.StartsAt.AddDate(0, 0, -1) // a day begins earlier elsewhere on earth
+	for i := range r.Fulfil {
+		x := &r.Fulfil[i]
+		if x.MetAt.IsZero() && slices.ContainsFunc(m.Evidence, func(e deal.Evidence) bool { return e.Kind == x.Need && (staff || e.Date.After(first)) }) {
+			x.MetAt = now
+			m.Met = append(m.Met, x.Need)
+		}
 	}
-	return a, err
+	return nil
 }
 
 // meets reports whether the evidence is what is needed: a kind of evidence that the need names, of since the protection began. What the service
@@ -213,7 +273,7 @@ func meets(need string, evidence []deal.Evidence, since time.Time, staff bool) b
 
 // transfer makes the entry by which a claim becomes another partner's, in the place and the window it has. The rules are asked for that partner, and
 // what they would refuse is refused.
-func (e *Engine) transfer(r deal.Registration, to string, m *deal.Move, now time.Time) (addition, error) {
+func (e *Engine) transfer(r deal.Registration, d *deal.Decision, to string, m *deal.Move, now time.Time) (addition, error) {
 	v := e.view
 	before := r
 	if to == "" || to == r.Filing.PartnerID {
@@ -225,7 +285,7 @@ func (e *Engine) transfer(r deal.Registration, to string, m *deal.Move, now time
 	}
 	r.DecisionID, r.Status, r.NotAfter = deal.NewID(deal.DecisionID), deal.StatusReceived, time.Time{}
 	if before.HoldsAt(now) {
-		r.NotAfter = before.Protection.EndsAt
+		r.NotAfter = v.whole(&before, d, now).EndsAt
 	}
 	a, err := e.decided(r, search(v, ask(v, &r)), now)
 	if err != nil {

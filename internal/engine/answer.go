@@ -16,6 +16,7 @@ type Answer struct {
 	ReceivedAt time.Time      `json:"received_at"`
 	Sequence   uint64         `json:"sequence"`
 	Status     deal.Status    `json:"status"`
+	MergedInto string         `json:"merged_into,omitempty"` // a registration of the same partner that stands for both
 	Decision   AnswerDecision `json:"decision"`
 }
 
@@ -40,7 +41,10 @@ type AnswerProtection struct {
 	StartsAt time.Time   `json:"starts_at"`
 	EndsAt   time.Time   `json:"ends_at"`
 
+	Condition  *AnswerMilestone  `json:"condition,omitempty"` // what it waits for: without that it ends then
 	Milestones []AnswerMilestone `json:"milestones,omitempty"`
+	Fulfil     []deal.Fulfilment `json:"fulfil,omitempty"` // what has to be there before it ends, for the benefits to be paid
+	Earned     *bool             `json:"earned,omitempty"` // whether that was there when it ended
 }
 
 // AnswerMilestone is what the partner has to show while the protection runs, and by when.
@@ -64,6 +68,7 @@ type AnswerRoute struct {
 	Disposition   deal.Disposition `json:"disposition"`
 	Needs         []string         `json:"needs,omitempty"`
 	ResubmitAfter string           `json:"resubmit_after,omitempty"`
+	AnswerBy      time.Time        `json:"answer_by,omitzero"` // of what was returned: when the time to complete it is over
 }
 
 // AnswerCase is the partner's view of a case: that there is one, by when it is to be decided, and what the partner is asked. That
@@ -83,6 +88,7 @@ var present = map[deal.Status]struct{ code, text string }{
 	deal.StatusRevoked:   {"REVOKED", "Your registration was revoked. Your channel manager can tell you why."},
 	deal.StatusWon:       {"WON", "This deal is recorded as won."},
 	deal.StatusLost:      {"LOST", "This deal is recorded as lost."},
+	deal.StatusMerged:    {"MERGED", "This registration is the same deal as another and was joined with it. Your channel manager can tell you more."},
 	deal.StatusEscalated: {deal.ReasonUnderReview, "We are looking at your registration again. Your place in line is kept."},
 }
 
@@ -101,14 +107,15 @@ func led(d *deal.Decision, s deal.Status) bool {
 func AnswerFor(r *deal.Registration, d *deal.Decision, c *deal.Case, now time.Time) Answer {
 	a := Answer{
 		ID: r.ID, Number: r.Number, ExternalID: r.Filing.ExternalID, PartnerID: r.Filing.PartnerID, ReceivedAt: r.ReceivedAt,
-		Sequence: r.Sequence, Status: r.StatusAt(now),
+		Sequence: r.Sequence, Status: r.StatusAt(now), MergedInto: r.MergedInto,
 		Decision: AnswerDecision{
 			ID: d.ID, At: d.At, Outcome: d.Outcome, ReasonCodes: d.PartnerCodes, Explanation: d.Texts.Partner, Benefits: d.Benefits, Appeal: d.Appeal, Policy: d.Policy,
 		},
 	}
 	if now, ok := present[a.Status]; ok && !led(d, a.Status) {
 		a.Decision.ReasonCodes, a.Decision.Explanation, a.Decision.Appeal = []string{now.code}, now.text, nil
-		if a.Status != deal.StatusWon {
+		earned := r.Earned()
+		if a.Status == deal.StatusWon && earned != nil && !*earned || a.Status == deal.StatusExpired && (earned == nil || !*earned) || a.Status != deal.StatusWon && a.Status != deal.StatusExpired {
 			a.Decision.Benefits = nil
 		}
 	}
@@ -121,9 +128,18 @@ func AnswerFor(r *deal.Registration, d *deal.Decision, c *deal.Case, now time.Ti
 		for _, m := range r.Milestones {
 			a.Decision.Protection.Milestones = append(a.Decision.Protection.Milestones, AnswerMilestone{Need: m.Need, DueAt: m.DueAt, MetAt: m.MetAt})
 		}
+		if a.Decision.Protection.Fulfil = r.Fulfil; a.Status == deal.StatusWon || a.Status == deal.StatusExpired {
+			a.Decision.Protection.Earned = r.Earned()
+		}
+		if a.Status == deal.StatusConditional && d.Terms != nil && d.Terms.Condition != nil {
+			a.Decision.Protection.Condition = &AnswerMilestone{Need: d.Terms.Condition.Need, DueAt: p.EndsAt}
+		}
 	}
 	if t := d.Route; t != nil {
 		a.Decision.Route = &AnswerRoute{To: t.To, Disposition: t.Disposition, Needs: t.Needs, ResubmitAfter: t.Resubmit}
+		if a.Status == deal.StatusReturned {
+			a.Decision.Route.AnswerBy = r.AnswerBy
+		}
 	}
 	if c != nil && c.Status == deal.CaseOpen {
 		a.Decision.Case = &AnswerCase{ID: c.ID, Kind: c.Kind, DueAt: c.DueAt, AnswerBy: c.AnswerBy}

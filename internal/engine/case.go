@@ -2,8 +2,8 @@ package engine
 
 import (
 	"cmp"
-	"context"
 	"container/heap"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,7 +23,7 @@ import (
 func newCase(id, kind string, r *deal.Registration, terms deal.CaseTerms, set policy.Settings, now time.Time, seq uint64) deal.Case {
 	k := deal.Case{ID: id, Kind: kind, RegistrationID: r.ID, PartnerID: r.Filing.PartnerID, Status: deal.CaseOpen, Terms: terms, OpenedAt: now, Version: seq}
 	k.AcknowledgeBy = after(set, now, terms.Acknowledge)
-	startClock(&k, set, now)
+	startClock(&k, after(set, now, terms.Decide), now)
 	return k
 }
 
@@ -39,14 +39,38 @@ func after(set policy.Settings, now time.Time, term string) time.Time {
 	return t.UTC()
 }
 
-// startClock gives a case its time to decide, from now. A term of no length is none.
-func startClock(k *deal.Case, set policy.Settings, now time.Time) {
-	k.DueAt, k.WarnAt, k.Overdue = after(set, now, k.Terms.Decide), time.Time{}, false
+// startClock gives a case its time to decide, from now until due. A term of no length is none.
+func startClock(k *deal.Case, due, now time.Time) {
+	k.DueAt, k.WarnAt, k.Overdue = due, time.Time{}, false
 	if !k.DueAt.After(now) {
 		k.DueAt = time.Time{}
 		return
 	}
 	k.WarnAt = now.Add(k.DueAt.Sub(now) * 3 / 4).Truncate(time.Microsecond)
+}
+
+// resume lets the clocks of a case that waited for the partner run on, as of an instant.
+func (v *view) resume(k *deal.Case, at time.Time) {
+	cal := v.policy.Settings().Calendar
+	k.Resume(func(t time.Time) time.Time {
+		return cal.Later(t, k.PausedAt, at, k.Terms.Decide).Truncate(time.Microsecond)
+	})
+}
+
+// paused returns the clock of the case of r, which stands still from now on because r is returned; nil when it has none, or it has run out.
+func (v *view) paused(r *deal.Registration, now time.Time) *deal.ReviewClock {
+	k := v.cases[r.CaseID]
+	switch {
+	case k == nil || k.Kind != deal.CaseEscalation:
+		return nil
+	case k.RegistrationID != r.ID:
+		return r.Review
+	}
+	own := *k
+	if v.resume(&own, now); own.Overdue || !own.DueAt.After(now) {
+		return nil
+	}
+	return &deal.ReviewClock{DueAt: own.DueAt, Decide: own.Terms.Decide}
 }
 
 // caseID names the case that a decision opens. A partner whose registration joined another's case reads the name its own would
@@ -74,6 +98,7 @@ func (v *view) file(r *deal.Registration, d *deal.Decision, now time.Time) (k de
 		return k, true
 	}
 	k = newCase(caseID(d.ID), deal.CaseEscalation, r, *d.Case, v.policy.Settings(), now, d.Sequence)
+	startClock(&k, d.DueAt, now) // which may be sooner: what was returned out of a case comes back with the time it had
 	k.ReasonCodes, k.Conflicts, k.Summary = d.ReasonCodes, kindsOf(d.Conflicts), d.Texts.Internal
 	return k, false
 }
@@ -101,7 +126,7 @@ func (v *view) left(r *deal.Registration, outcome deal.Status, now time.Time, se
 		k.Also = slices.DeleteFunc(slices.Clone(k.Also), func(id string) bool { return id == r.ID })
 		return k, nil
 	}
-	k.Resume(now) // nobody waits for the partner's answer any more
+	v.resume(k, now) // nobody waits for the partner's answer any more
 	k.Status, k.Outcome, k.ResolvedAt, k.Proposal = deal.CaseResolved, string(outcome), now, nil
 	return k, k.Also
 }
@@ -186,7 +211,7 @@ func (e *Engine) tick(b *store.Batch, k deal.Case, now time.Time) error {
 		kind, k.SnoozedUntil = deal.EntryWoken, time.Time{}
 	case !k.PausedAt.IsZero():
 		kind = deal.EntryUnanswered
-		k.Resume(at) // not now: whoever is late to notice gives nobody more time
+		e.view.resume(&k, at) // not now: whoever is late to notice gives nobody more time
 	case at.Equal(k.AcknowledgeBy):
 		kind, k.AcknowledgeBy = deal.EntryUnacknowledged, time.Time{}
 	case at.Equal(k.WarnAt):
@@ -206,7 +231,7 @@ func (e *Engine) tick(b *store.Batch, k deal.Case, now time.Time) error {
 			kind = deal.EntryRaised
 			k.Terms.Queue, k.Terms.Authority, k.Assignee, k.Proposal = up, up, "", nil
 			k.Raised++
-			startClock(&k, set, now)
+			startClock(&k, after(set, now, k.Terms.Decide), now)
 		} else {
 			kind, k.Overdue = deal.EntryOverdue, true
 		}
@@ -263,6 +288,29 @@ func (e *Engine) byItself(b *store.Batch, now time.Time, write func(now time.Tim
 	return a, nil
 }
 
+// uncompleted decides what was returned and was not completed in time, as the policy says of silence.
+func (e *Engine) uncompleted(b *store.Batch, id string, now time.Time) error {
+	r := e.view.runs(id)
+	if r == nil || r.Status != deal.StatusReturned || now.Before(r.AnswerBy) {
+		return nil // completed by what came before it in the batch
+	}
+	ruling := deal.Ruling{RegistrationID: id, Cause: deal.CauseSilence, Resolution: deal.ResolveRoute, Disposition: deal.Declined, To: deal.ToSubmitter, ReasonCode: deal.ReasonNotCompleted}
+	if r.OnSilence == deal.OnSilenceEscalate {
+		ruling = deal.Ruling{RegistrationID: id, Cause: deal.CauseSilence, Resolution: deal.ResolveEscalate, ReasonCode: deal.ReasonUnderReview}
+	}
+	a, err := e.byItself(b, now, func(now time.Time) (addition, error) {
+		return e.ruled(nil, ruling, &deal.Move{Event: deal.EventSilence}, deal.System, now)
+	})
+	if errors.Is(err, errBatch) {
+		return err
+	}
+	if err != nil { // it stays returned; the others are not made to wait for it
+		e.log.Error("what was returned and not completed could not be decided as the policy says of silence", "registration", id, "error", err)
+		return nil
+	}
+	return e.append(b, a, now)
+}
+
 // caseEntry makes the entry of something that happened to a case and leaves its registrations as they are.
 func caseEntry(kind string, k deal.Case, n *deal.Note) (addition, error) {
 	body, err := json.Marshal(k)
@@ -313,7 +361,7 @@ func (v *view) partnerActs(r *deal.Registration, d *deal.Decision, file *deal.Ca
 			return deal.Case{}, fmt.Errorf("%w: nobody waits for an answer to this registration", deal.ErrNotPossible)
 		}
 		k := *open
-		k.Resume(now)
+		v.resume(&k, now)
 		k.Version = r.Version
 		return k, nil
 	}
@@ -367,7 +415,8 @@ func (e *Engine) again(b *store.Batch, ids []string, now time.Time) error {
 // wait on.
 func (e *Engine) decideAgain(b *store.Batch, claim *deal.Registration, now time.Time) error {
 	r := *claim
-	r.DecisionID, r.Status = deal.NewID(deal.DecisionID), deal.StatusReceived
+	r.DecisionID, r.Status, r.Review = deal.NewID(deal.DecisionID), deal.StatusReceived, nil
+	r.Promoted = r.Promoted || claim.Status == deal.StatusWaitlisted
 	a, err := e.byItself(b, now, func(now time.Time) (addition, error) {
 		if c := e.view.claims[r.ID]; c == nil || c.Version != claim.Version {
 			return addition{}, errMoved

@@ -563,9 +563,13 @@ func (e *Engine) writeEnds(b *store.Batch, due []*deal.Registration, now time.Ti
 	if err != nil {
 		return err
 	}
+	var returned []string
 	gone := make([]deal.Registration, len(due))
 	for i, r := range due {
-		gone[i] = *r
+		if gone[i] = *r; r.Status == deal.StatusReturned {
+			returned = append(returned, r.ID)
+			continue
+		}
 		a, err := e.ended(&gone[i], b.NextSeq(), now)
 		if err != nil {
 			return err
@@ -575,6 +579,11 @@ func (e *Engine) writeEnds(b *store.Batch, due []*deal.Registration, now time.Ti
 		}
 	}
 	promoted := map[string]bool{}
+	for _, id := range returned {
+		if err := e.uncompleted(b, id, now); err != nil {
+			return err
+		}
+	}
 	for i := range gone {
 		if key := gone[i].CustomerRef.Key(); !promoted[key] {
 			promoted[key] = true

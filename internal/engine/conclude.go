@@ -19,9 +19,13 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 		d.Appeal = &deal.Appeal{Within: verdict.AppealWithin}
 	}
 	r.CustomerRef = d.Resolution.Ref
-	r.Protection, r.Hold, r.KeepsPlace, r.Behind = nil, nil, false, nil
+	answerBy, review := r.AnswerBy, r.Review // of what this decision takes the place of: it gives no more time
+	r.Protection, r.Hold, r.KeepsPlace, r.Behind, r.AnswerBy, r.OnSilence = nil, nil, false, nil, time.Time{}, ""
 	if verdict.Outcome != deal.Protect {
-		r.NotAfter, r.Milestones = time.Time{}, nil
+		r.NotAfter, r.Milestones, r.Fulfil, r.Met = time.Time{}, nil, nil, ""
+	}
+	if verdict.Disposition != deal.Returned {
+		r.Review = nil
 	}
 	set := v.policy.Settings()
 	scope := scopeOf(v, r, r.CustomerRef, set)
@@ -34,13 +38,18 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 		if r.NotAfter.After(now) && r.Protection.EndsAt.After(r.NotAfter) {
 			r.Protection.EndsAt = r.NotAfter
 		}
-		if c := verdict.Terms.Condition; c != nil {
+		if c := verdict.Terms.Condition; c != nil && c.When == deal.WhenPromoted && !r.Promoted {
+			verdict.Terms.Condition = nil
+		}
+		if c := verdict.Terms.Condition; c != nil && r.Met != c.Need {
 			r.Status = deal.StatusConditional
-			if end := endOfDay(now, c.Days, zone); end.Before(r.Protection.EndsAt) {
+			if end := sooner(endOfDay(now, c.Days, zone), answerBy, now); end.Before(r.Protection.EndsAt) {
 				r.Protection.EndsAt = end
 			}
+			r.AnswerBy = r.Protection.EndsAt
 		}
 		r.Milestones = milestones(r.Milestones, verdict.Terms.Milestones, now, zone)
+		r.Fulfil = fulfilments(r.Fulfil, verdict.Terms.Fulfil)
 		if r.Protection.Shared {
 			r.Protection.Share = share(v, r, scope, now)
 		}
@@ -48,19 +57,47 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 	case deal.RouteTo:
 		d.Route = route(v, d, verdict, now)
 		r.Status, r.KeepsPlace = statusOf(verdict.Disposition), verdict.KeepsPlace
+		if by := after(set, now, verdict.AnswerWithin); r.Status == deal.StatusReturned && by.After(now) {
+			r.AnswerBy, r.OnSilence = sooner(by, answerBy, now), cmp.Or(verdict.OnSilence, deal.OnSilenceDecline)
+		}
 		if r.Status == deal.StatusWaitlisted {
 			r.Behind = behind(v, r, d.Conflicts)
 		}
 	case deal.Escalate:
 		r.Status = deal.StatusEscalated
 		d.Case = verdict.Case
-		if due, err := set.Calendar.Add(now, d.Case.Decide); d.Case.Decide != "" && err == nil {
-			d.DueAt = due.UTC()
+		if d.DueAt = after(set, now, d.Case.Decide); !d.DueAt.IsZero() {
+			if review != nil {
+				d.DueAt = sooner(d.DueAt, review.DueAt, now)
+			}
+			r.Review = &deal.ReviewClock{DueAt: d.DueAt, Decide: d.Case.Decide}
 		}
 		if h := verdict.Case.Hold; h.Provisional && len(holders(v, r, scope, now, true)) == 0 {
 			r.Hold = &deal.Protection{Scope: scope, StartsAt: now, EndsAt: endOfDay(now, h.Days, zone), Anchor: "submission"}
 		}
 	}
+}
+
+// sooner returns t, or before when that is sooner and still to come.
+func sooner(t, before, now time.Time) time.Time {
+	if before.After(now) && before.Before(t) {
+		return before
+	}
+	return t
+}
+
+// fulfilments are those of a protection that begins now. What was there under a decision that this one takes the place of, is there.
+func fulfilments(before []deal.Fulfilment, needs []string) (out []deal.Fulfilment) {
+	for _, need := range needs {
+		f := deal.Fulfilment{Need: need}
+		for _, b := range before {
+			if b.Need == need {
+				f.MetAt = b.MetAt
+			}
+		}
+		out = append(out, f)
+	}
+	return out
 }
 
 // behind returns the keys of the customers other than r's own whose claims are among the conflicts: when one of them ends, r's turn may have

@@ -342,41 +342,57 @@ func (e *Engine) register(r deal.Registration, seen *view, m matches, now time.T
 func (e *Engine) decided(r deal.Registration, m matches, now time.Time) (addition, error) {
 	v := e.view
 	r.Version = v.head.Seq + 1
+	paused := v.paused(&r, now)
 	d := decide(v, &r, m, now)
 	d.Sequence = r.Version
-	a := addition{change: &deal.Change{Decision: &d}}
+	if r.Status == deal.StatusReturned && paused != nil {
+		r.Review = paused
+	}
+	a := addition{entry: store.Entry{Kind: deal.EntryDecided, Subject: r.ID}, change: &deal.Change{Decision: &d}}
 	if err := v.closed(&a, &r, deal.System, now); err != nil { // of the case it had, if this is not its first decision
 		return addition{}, err
 	}
+	r.CaseID = ""
+	err := v.answered(&a, r, &d, now)
+	return a, err
+}
+
+// answered completes the entry of a decision on r: the case it opens or joins, the answer, and the events.
+func (v *view) answered(a *addition, r deal.Registration, d *deal.Decision, now time.Time) error {
 	var file *deal.Case
 	joined := false
-	r.CaseID = ""
 	if d.Case != nil {
 		var k deal.Case
-		k, joined = v.file(&r, &d, now)
+		k, joined = v.file(&r, d, now)
 		file, r.CaseID = &k, k.ID
 		a.change.Cases = append(a.change.Cases, k)
 	}
 	a.change.Registrations = []deal.Registration{r}
-	answer, err := canonical(AnswerFor(&r, &d, file, now))
-	if err != nil {
-		return addition{}, err
+	var err error
+	if a.entry.Answer, err = canonical(AnswerFor(&r, d, file, now)); err != nil {
+		return err
 	}
-	a.entry = store.Entry{Kind: deal.EntryDecided, Subject: r.ID, Answer: answer}
-	a.events = append(a.events, store.Event{ID: deal.NewID(deal.EventID), Type: "dibs.registration." + string(r.Status) + ".v1", Subject: r.ID, Body: answer})
+	a.happens(&r, string(r.Status), a.entry.Answer)
+	if c := d.Terms.Offered(); c != nil && r.Status == deal.StatusConditional {
+		a.happens(&r, "offered", a.entry.Answer)
+	}
 	if file != nil {
-		body, err := json.Marshal(file)
-		if err != nil {
-			return addition{}, err
-		}
-		kind := map[bool]string{false: "dibs.case.opened.v1", true: "dibs.case.joined.v1"}[joined]
-		a.events = append(a.events, store.Event{ID: deal.NewID(deal.EventID), Type: kind, Subject: file.ID, Body: body})
+		return a.tells(file, map[bool]string{false: "opened", true: "joined"}[joined])
 	}
-	return a, nil
+	return nil
+}
+
+// happens adds the event that something has happened to a registration.
+func (a *addition) happens(r *deal.Registration, what string, body []byte) {
+	a.events = append(a.events, store.Event{ID: deal.NewID(deal.EventID), Type: "dibs.registration." + what + ".v1", Subject: r.ID, Body: body})
 }
 
 func eventBody(r *deal.Registration) ([]byte, error) {
-	return json.Marshal(map[string]any{"id": r.ID, "number": r.Number, "partner_id": r.Filing.PartnerID, "status": r.Status})
+	body := map[string]any{"id": r.ID, "number": r.Number, "partner_id": r.Filing.PartnerID, "status": r.Status}
+	if earned := r.Earned(); earned != nil && r.Status == deal.StatusExpired {
+		body["earned"] = *earned
+	}
+	return json.Marshal(body)
 }
 
 // salted gives each piece of personal data its own random salt.
@@ -425,8 +441,8 @@ func (v *view) admit(f *deal.Filing) deal.FieldErrors {
 	if v.partners[f.PartnerID] == nil {
 		errs.Add("partner_id", "no such partner")
 	}
-	if f.DistributorID != "" && v.partners[f.DistributorID] == nil {
-		errs.Add("distributor_id", "no such partner")
+	if d := v.partners[f.DistributorID]; f.DistributorID != "" && (d == nil || d.Type != "" && d.Type != "distributor") {
+		errs.Add("distributor_id", "no such distributor") // who is one reads what is filed; a partner who is none does not, nor is it told of
 	}
 	if !v.model.Names(f.Customer.Name) && !v.knows(f.Customer.Name) {
 		errs.Add("customer.name", "%q names nobody; give the name of the end customer", f.Customer.Name)

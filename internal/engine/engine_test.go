@@ -618,6 +618,11 @@ func TestTamper(t *testing.T) {
 			} else {
 				t.Log(report.Problems[0])
 			}
+			for text, want := range map[string]string{"SET status = 'lost'": "changed: status", "UPDATE account SET name": "account acc-1: changed: name", "DELETE FROM holder": ": missing"} {
+				if strings.Contains(change, text) && !slices.ContainsFunc(report.Problems, func(p Problem) bool { return strings.HasSuffix(p.Detail, want) }) {
+					t.Errorf("nothing says %q: %v", want, report.Problems)
+				}
+			}
 		})
 	}
 	b.open()

@@ -72,7 +72,9 @@ func registrationFacts(f *policy.Facts, v *view, r *deal.Registration, set polic
 		f.Set("reg.close_in_days", days(time.Date(y, m, day, 0, 0, 0, 0, time.UTC), d.Time))
 	}
 	for _, e := range g.Evidence {
-		f.Set("reg.has_"+e.Kind, true)
+		if slices.Contains(deal.EvidenceKinds, e.Kind) {
+			f.Set("reg.has_"+e.Kind, true)
+		}
 	}
 	for kind, fact := range map[string]string{"meeting": "reg.meeting_days", "letter": "reg.letter_days"} {
 		var latest time.Time

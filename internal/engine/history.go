@@ -16,19 +16,21 @@ type past struct {
 	version     uint64
 }
 
-// remember keeps the registration's end, or forgets it when it is a claim again. It does not know customers that only
-// ended registrations were of: those are new prospects when somebody files for them again.
+// remember keeps the registration's end, or forgets it when it is a claim again, perhaps of another customer. It does not know customers
+// that only ended registrations were of: those are new prospects when somebody files for them again.
 func (v *view) remember(r *deal.Registration) {
-	key := r.CustomerRef.Key()
-	list := slices.DeleteFunc(v.history[key], func(p past) bool { return p.id == r.ID })
-	if !isClaim(r) {
-		list = append(list, past{r.ID, r.Filing.PartnerID, r.Status, endedAt(r), r.Version})
+	if key, ok := v.pastOf[r.ID]; ok {
+		delete(v.pastOf, r.ID)
+		if v.history[key] = slices.DeleteFunc(v.history[key], func(p past) bool { return p.id == r.ID }); len(v.history[key]) == 0 {
+			delete(v.history, key)
+		}
 	}
-	if len(list) == 0 {
-		delete(v.history, key)
+	if isClaim(r) {
 		return
 	}
-	v.history[key] = list
+	key := r.CustomerRef.Key()
+	v.pastOf[r.ID] = key
+	v.history[key] = append(v.history[key], past{r.ID, r.Filing.PartnerID, r.Status, endedAt(r), r.Version})
 }
 
 // endedAt returns when the registration ceased to be a claim: when somebody ended it, or its window did, else when it was

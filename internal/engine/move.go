@@ -26,7 +26,7 @@ type Moving struct {
 	Event    deal.Event
 	Reason   string
 	Evidence []deal.Evidence
-	To       string `json:",omitempty"` // of a transfer: the partner it is given to
+	To       string `json:",omitempty"` // of a transfer: the partner it is given to; of a merge: the registration that stands for both
 	// Amend, of an update, returns the filing as it is to be, normalised and valid. It is asked again when the registration changes
 	// meanwhile, and knows nothing else.
 	Amend func(deal.Filing) (deal.Filing, error) `json:"-"`
@@ -88,7 +88,12 @@ func (e *Engine) moving(r deal.Registration, d *deal.Decision, file *deal.Case, 
 		return addition{}, err
 	}
 	if m.Event == deal.EventTransfer {
-		return e.transfer(r, ask.To, m, now)
+		return e.transfer(r, d, ask.To, m, now)
+	}
+	if m.Event == deal.EventMerge {
+		if err := v.merges(&r, ask.To, m, by, now); err != nil {
+			return addition{}, err
+		}
 	}
 	if m.Event == deal.EventEvidence {
 		return e.evidence(r, d, file, m, by, now)
@@ -115,6 +120,10 @@ func (e *Engine) moving(r deal.Registration, d *deal.Decision, file *deal.Case, 
 			return addition{}, err
 		}
 		change.Cases, file = []deal.Case{k}, &k
+	case deal.EventAccept:
+		if err := v.accept(&r, d, m, by, now); err != nil {
+			return addition{}, err
+		}
 	case deal.EventExtend:
 		if err := extend(&r, d, m, by, v.policy.Settings().Timezone); err != nil {
 			return addition{}, err
@@ -125,7 +134,10 @@ func (e *Engine) moving(r deal.Registration, d *deal.Decision, file *deal.Case, 
 			if err := dwelt(&r, d, v.policy.Settings(), now); err != nil {
 				return addition{}, err
 			}
-			m.Policy = d.Policy
+			if err := v.shown(&r, d, m, by, now); err != nil {
+				return addition{}, err
+			}
+			m.Policy, m.Earned = d.Policy, r.Earned()
 		}
 		finish(&r, now)
 	}
@@ -148,6 +160,9 @@ func (e *Engine) moving(r deal.Registration, d *deal.Decision, file *deal.Case, 
 	}
 	a.entry.Answer = answer
 	a.events = append(a.events, store.Event{ID: deal.NewID(deal.EventID), Type: "dibs." + rule.Entry + ".v1", Subject: r.ID, Body: answer})
+	if m.Event == deal.EventAccept {
+		a.happens(&r, string(r.Status), answer)
+	}
 	if rule.Promotes {
 		a.frees = r.CustomerRef.Key()
 	}
@@ -164,7 +179,7 @@ func finish(r *deal.Registration, now time.Time) {
 		ended.EndsAt = now
 		r.Protection = &ended
 	}
-	r.Hold, r.KeepsPlace, r.EndedAt = nil, false, now
+	r.Hold, r.KeepsPlace, r.EndedAt, r.AnswerBy, r.OnSilence = nil, false, now, time.Time{}, ""
 }
 
 // extend lengthens the window as the terms it was granted under allow. Nobody else can hold any of its scope meanwhile: it is
@@ -268,7 +283,9 @@ func (e *Engine) ended(r *deal.Registration, seq uint64, now time.Time) (additio
 		}
 	}
 	r.Status, r.Version = r.Status.After(m.Event)[0], seq
-	m.To = r.Status
+	if m.To = r.Status; m.To == deal.StatusExpired {
+		m.Earned, r.AnswerBy = r.Earned(), time.Time{}
+	}
 	kind := deal.EventRules[m.Event].Entry
 	body, err := eventBody(r)
 	a := addition{

@@ -37,7 +37,12 @@ func rule(v *view, r *deal.Registration, m matches, ruling deal.Ruling, now time
 		if held := inTheWay(v, r, &d, verdict.Terms.Exclusive, now); len(held) > 0 {
 			return d, fmt.Errorf("%w: what would be granted is held: %s; grant a part of it, route it, or end what stands in the way", deal.ErrNotPossible, v.describe(held))
 		}
+	case deal.ResolveEscalate:
+		verdict.Outcome, verdict.Case = deal.Escalate, new(v.policy.Review())
 	default:
+		if t := ruling.Return; t != nil {
+			verdict.KeepsPlace, verdict.AnswerWithin, verdict.OnSilence = t.KeepsPlace, t.Within, t.OnSilence
+		}
 		verdict.Outcome, verdict.Disposition, verdict.To, verdict.Queue, verdict.Of = deal.RouteTo, ruling.Disposition, ruling.To, ruling.Queue, ""
 		if ruling.Disposition == deal.CoSell && ruling.PersonID == "" && ruling.PartnerID == "" {
 			verdict.OwnerOf = "opportunity"
@@ -103,8 +108,14 @@ func (v *view) describe(ids []string) string {
 	return strings.Join(parts, "; ")
 }
 
-// terms completes a ruling with what it grants: what the case's terms say, for as long as the ruling says.
+// completed completes a ruling with what it grants: what the case's terms say, for as long as the ruling says; or with how long there is
+// to complete what it returns.
 func completed(v *view, k *deal.Case, ruling deal.Ruling) (deal.Ruling, error) {
+	if ruling.Disposition == deal.Returned {
+		if back := v.policy.Returning(); back != (deal.Returning{}) {
+			ruling.Return = &back
+		}
+	}
 	if ruling.Resolution != deal.ResolveProtect && ruling.Resolution != deal.ResolveSplit {
 		return ruling, nil
 	}
@@ -163,7 +174,7 @@ func limited(r *deal.Registration, ruling *deal.Ruling) error {
 // by what it came about, and in which words.
 func (e *Engine) ruled(k *deal.Case, ruling deal.Ruling, m *deal.Move, by deal.Actor, now time.Time) (addition, error) {
 	v := e.view
-	claim := v.claims[ruling.RegistrationID]
+	claim := v.runs(ruling.RegistrationID)
 	if claim == nil {
 		return addition{}, fmt.Errorf("%w: registration %s is over", deal.ErrNotPossible, ruling.RegistrationID)
 	}
@@ -176,7 +187,11 @@ func (e *Engine) ruled(k *deal.Case, ruling deal.Ruling, m *deal.Move, by deal.A
 		}
 	}
 	was := r.CustomerRef.Key()
-	r.Extensions, r.EndedAt = 0, time.Time{}
+	paused := v.paused(&r, now)
+	if r.Status == deal.StatusReturned && !r.KeepsPlace {
+		r.PlaceAt = v.head.Seq + 1
+	}
+	r.Extensions, r.EndedAt, r.AnswerBy, r.Review = 0, time.Time{}, time.Time{}, nil
 	r.DecisionID, r.Version, r.Status = deal.NewID(deal.DecisionID), v.head.Seq+1, deal.StatusReceived
 	d, err := rule(v, &r, search(v, ask(v, &r)), ruling, now)
 	if err != nil {
@@ -189,9 +204,12 @@ func (e *Engine) ruled(k *deal.Case, ruling deal.Ruling, m *deal.Move, by deal.A
 	if !slices.Contains(m.From.After(m.Event), m.To) {
 		return addition{}, fmt.Errorf("%w: %s cannot make of a registration that is %s one that is %s", deal.ErrNotPossible, m.Event, m.From, m.To)
 	}
+	if r.Status == deal.StatusReturned {
+		r.Review = paused
+	}
 	a := addition{
 		entry:  store.Entry{Kind: deal.EntryResolved, Subject: r.ID},
-		change: &deal.Change{Registrations: []deal.Registration{r}, Decision: &d, Move: m},
+		change: &deal.Change{Decision: &d, Move: m},
 	}
 	if deal.EventRules[m.Event].Promotes {
 		a.frees = was
@@ -199,11 +217,8 @@ func (e *Engine) ruled(k *deal.Case, ruling deal.Ruling, m *deal.Move, by deal.A
 	if err := v.resolved(&a, k, &r, by, now); err != nil {
 		return addition{}, err
 	}
-	if a.entry.Answer, err = canonical(AnswerFor(&r, &d, nil, now)); err != nil {
-		return addition{}, err
-	}
-	a.events = append(a.events, store.Event{ID: deal.NewID(deal.EventID), Type: "dibs.registration." + string(r.Status) + ".v1", Subject: r.ID, Body: a.entry.Answer})
-	return a, nil
+	err = v.answered(&a, r, &d, now)
+	return a, err
 }
 
 // owns returns what the person owns of what competes with a registration, or nothing.

@@ -45,12 +45,14 @@ type view struct {
 	rates    map[[2]string][]*deal.Rate        // by currency pair, oldest first
 
 	claims     map[string]*deal.Registration // registrations others must reckon with
+	returned   map[string]*deal.Registration // those that nobody must reckon with, and that are to be completed by an instant
 	claimIndex *match.Index
 	claimsOf   map[string][]string // customer key → registration ids, in order of filing
 	waitsAt    map[string][]string // customer key → those in line for it that were resolved to another, in order of filing
 	byPartner  map[string]int      // live claims per partner
 	byTender   map[string][]string // tender number → registration ids
 	history    map[string][]past   // customer key → registrations that are claims no more
+	pastOf     map[string]string   // and back, by their ids
 
 	ends    endHeap               // of windows
 	late    []late                // ends that have come and wait to be written
@@ -80,7 +82,7 @@ func newView(m *match.Model) *view {
 		accounts: book.New(), accountIndex: match.NewIndex(m),
 		opportunities: map[string]*deal.Opportunity{}, oppsOf: map[string][]string{}, oppIndex: match.NewIndex(m),
 		partners: map[string]*deal.Partner{}, people: map[string]*deal.Person{}, products: map[string]*deal.CatalogueProduct{}, rates: map[[2]string][]*deal.Rate{},
-		claims: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, waitsAt: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, history: map[string][]past{}, cases: map[string]*deal.Case{}, lateOf: map[string][]string{}, taken: map[string]bool{},
+		claims: map[string]*deal.Registration{}, returned: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, waitsAt: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, history: map[string][]past{}, pastOf: map[string]string{}, cases: map[string]*deal.Case{}, lateOf: map[string][]string{}, taken: map[string]bool{},
 		documents: map[string]map[int]deal.Document{}, scheduled: map[documentKey]time.Time{}, keys: map[string]deal.Key{},
 	}
 }
@@ -242,8 +244,15 @@ func (v *view) keepClaim(r *deal.Registration) bool {
 			delete(v.byPartner, old.Filing.PartnerID)
 		}
 	}
+	delete(v.returned, r.ID)
 	v.remember(r)
+	if at := endOf(r); !at.IsZero() {
+		heap.Push(&v.ends, end{at, r.ID})
+	}
 	if !isClaim(r) {
+		if !endOf(r).IsZero() {
+			v.returned[r.ID] = r
+		}
 		return false
 	}
 	v.claims[r.ID] = r
@@ -255,10 +264,15 @@ func (v *view) keepClaim(r *deal.Registration) bool {
 		v.byTender[n] = v.inOrder(v.byTender[n], r)
 	}
 	v.byPartner[r.Filing.PartnerID]++
-	if at := endOf(r); !at.IsZero() {
-		heap.Push(&v.ends, end{at, r.ID})
-	}
 	return true
+}
+
+// runs returns the registration with the id if it is a claim, or is to be completed by an instant; else nil.
+func (v *view) runs(id string) *deal.Registration {
+	if c := v.claims[id]; c != nil {
+		return c
+	}
+	return v.returned[id]
 }
 
 // isClaim reports whether the registration's status makes it a claim while its window, if any, is open.
@@ -340,11 +354,11 @@ func (v *view) live(kind string) (deal.Document, bool) {
 	return deal.Document{}, false
 }
 
-// fallDue notes the claims whose window has ended at now, earliest end first.
+// fallDue notes the registrations whose window has ended at now, earliest end first.
 func (v *view) fallDue(now time.Time) {
 	for len(v.ends) > 0 && !now.Before(v.ends[0].at) {
 		end := heap.Pop(&v.ends).(end)
-		r := v.claims[end.id]
+		r := v.runs(end.id)
 		if r == nil || !endOf(r).Equal(end.at) {
 			continue
 		}
@@ -378,7 +392,7 @@ func (v *view) takeLate(n int, now time.Time) (out []*deal.Registration) {
 // takeLateOf is takeLate for one customer.
 func (v *view) takeLateOf(key string, now time.Time) (out []*deal.Registration) {
 	for _, id := range v.lateOf[key] {
-		if r := v.claims[id]; r != nil && !endOf(r).IsZero() && !now.Before(endOf(r)) {
+		if r := v.runs(id); r != nil && !endOf(r).IsZero() && !now.Before(endOf(r)) {
 			out = append(out, r)
 		}
 	}
@@ -414,7 +428,7 @@ func (v *view) rests(additions []addition, now time.Time) (d due) {
 		for r := range c.Registrations {
 			reg := &c.Registrations[r]
 			d.note(v, reg, now)
-			if was := v.claims[reg.ID]; was != nil {
+			if was := v.runs(reg.ID); was != nil {
 				d.note(v, was, now)
 			}
 		}
@@ -436,8 +450,8 @@ func (v *view) rests(additions []addition, now time.Time) (d due) {
 // dueOf returns what is due of registrations and cases.
 func (v *view) dueOf(ids []string, now time.Time) (d due) {
 	for _, id := range ids {
-		if claim := v.claims[id]; claim != nil {
-			d.note(v, claim, now)
+		if r := v.runs(id); r != nil {
+			d.note(v, r, now)
 		}
 		if k := v.cases[id]; k != nil {
 			d.noteCase(v, id, now)
@@ -487,8 +501,12 @@ func (h *endHeap) Pop() any {
 	return x
 }
 
-// endOf returns when the registration's window ends by itself, a milestone of it falls due, or its hold while its case is open.
+// endOf returns when the registration's window ends by itself, a milestone of it falls due, its hold ends while its case is open, or
+// the time to complete it when it was returned.
 func endOf(r *deal.Registration) time.Time {
+	if r.Status == deal.StatusReturned {
+		return r.AnswerBy
+	}
 	if r.Status == deal.StatusEscalated && r.Hold != nil {
 		return r.Hold.EndsAt
 	}

@@ -266,9 +266,6 @@ func (c *compiler) caseTerms(at document.Path, d thenDoc) *deal.CaseTerms {
 		Hold: deal.HoldTerms{Provisional: d.Hold.Provisional, Days: c.number(at.Of("hold", "days"), d.Hold.Days, 0, 366)}}
 }
 
-// fulfilments are what can have to happen before a protection ends, for its benefits to be paid.
-var fulfilments = []string{"contract", "order", "purchase_order", "account_created"}
-
 // Ceilings of terms, above any real programme's.
 const (
 	maxDays   = 3660
@@ -305,10 +302,13 @@ func (c *compiler) terms(at document.Path, d termsDoc) *deal.Terms {
 		if m.OnMiss != "" {
 			c.add(at.Of("condition", "on_miss"), "a condition that is not met ends the protection; on_miss is for milestones")
 		}
-		t.Condition = &deal.MilestoneTerms{Days: c.number(at.Of("condition", "days"), m.Days, 1, maxDays), Need: m.Need}
+		if m.When != "" {
+			oneOf(c, at.Of("condition", "when"), m.When, []string{deal.WhenPromoted})
+		}
+		t.Condition = &deal.MilestoneTerms{When: m.When, Days: c.number(at.Of("condition", "days"), m.Days, 1, maxDays), Need: m.Need}
 	}
 	for i, f := range d.Fulfil {
-		oneOf(c, at.Of("fulfil", i), f, fulfilments)
+		oneOf(c, at.Of("fulfil", i), f, deal.Fulfilments)
 	}
 	t.Fulfil = d.Fulfil
 	c.term(at.Of("dwell"), d.Dwell)
@@ -319,6 +319,9 @@ func (c *compiler) terms(at document.Path, d termsDoc) *deal.Terms {
 		}
 		if m.Days.Value == nil {
 			c.add(at.Of("milestones", i), "say within how many days: days:")
+		}
+		if m.When != "" {
+			c.add(at.Of("milestones", i, "when"), "a milestone is of every protection; when is for a condition")
 		}
 		if m.OnMiss != "" {
 			oneOf(c, at.Of("milestones", i, "on_miss"), m.OnMiss, []string{deal.OnMissExpire, deal.OnMissTell})

@@ -113,6 +113,8 @@ func TestDerivedErrors(t *testing.T) {
 		{"resubmit_after: 30d", "on_silence: decline", `say when silence is over: answer_within:`},
 		{"resubmit_after: 30d", "answer_within: 5bd, on_silence: grant", `"grant" is not one of decline, escalate`},
 		{"terms: {days: params.days}", "terms: {days: 1, condition: {days: 5}}", `say what must happen first`},
+		{"terms: {days: params.days}", "terms: {days: 1, condition: {days: 5, need: acceptance, when: asked}}", `"asked" is not one of promoted`},
+		{"terms: {days: params.days}", "terms: {days: 1, milestones: [{days: 5, need: meeting, when: promoted}]}", `when is for a condition`},
 		{"terms: {days: params.days}", "terms: {days: 1, fulfil: [handshake]}", `"handshake" is not one of contract, order, purchase_order, account_created`},
 		{"terms: {days: params.days}", "terms: {days: 1, dwell: 3}", `"3" is not a term`},
 		{"terms: {days: params.days}", "terms: {days: 1, extensions: {max: 1, months: 1, ask: late}}", `"late" is not one of before_end, any_time`},
@@ -284,7 +286,7 @@ func TestBoundaries(t *testing.T) {
 // What is most likely a slip, and can be published all the same.
 func TestWarnings(t *testing.T) {
 	t.Parallel()
-	base := strings.NewReplacer("  custom:\n", "  benefits: {margin: [a, b], rebate: [\"5 %\"], discount: number}\n  custom:\n").Replace(small)
+	base := strings.NewReplacer("  custom:\n", "  benefits: {margin: [a, b], rebate: [\"5 %\"], discount: number}\n  custom:\n").Replace(small) + "\ntests: {}\n"
 	warned := func(pairs ...string) string {
 		t.Helper()
 		for i := 0; i < len(pairs); i += 2 {
@@ -303,6 +305,11 @@ func TestWarnings(t *testing.T) {
 		{"precedence:", "tables:\n  t: {rows: [{value: 1}]}\nprecedence:", "tables.t: nothing uses table.t"},
 		{"  ACME_HELD:", "  ACME_HELDD: {shown_as: UNDER_REVIEW, internal: x}\n  ACME_HELD:", "reasons.ACME_HELDD: nothing gives the reason ACME_HELDD"},
 		{"  benefits: {margin: [a, b], rebate: [\"5 %\"], discount: number}\n", "", "then.benefits: declare them, so that a misspelt one is found"},
+		{"\ntests: {}\n", "\n", "there are no tests"},
+		{"&& conflict.held_by_other.probability >= params.certain'\n    then: {outcome: escalate, reason: ACME_HELD, hold: {days: 3}}", "'\n    then: {outcome: route, disposition: waitlisted, of: held_by_other, reason: ACME_HELD}",
+			"rules[1].when: conflict.held_by_other.found begins at params.possible_claim (0.2): what is only perhaps"},
+		{"then: {outcome: escalate, reason: ACME_HELD, hold: {days: 3}}", "then: {outcome: route, disposition: waitlisted, of: pending_other, reason: ACME_HELD}",
+			"rules[1].then.of: the condition does not ask for conflict.pending_other"},
 		{"days: 10}}, benefits", "days: 10, needs: [activity, metting]}}, benefits", `the service cannot see "metting" for itself`},
 		{"days: 10}}, benefits", "days: 10, needs: [activity, metting]}}, benefits", `did you mean meeting?`},
 		{"days: 10}}, benefits", "days: 10, needs: \"activity, the vendor's consent\"}}, benefits", `the service cannot see "the vendor's consent" for itself`},

@@ -44,6 +44,7 @@ type Policy struct {
 	codes      []string // of the reasons, sorted
 	reasons    map[string]*reason
 	review     deal.CaseTerms // of a case that no rule opened
+	returning  deal.Returning // of what people return
 	grant      *deal.Grant    // the default terms of a protection; nil: there are none
 	boundaries []Boundary
 }
@@ -199,12 +200,14 @@ func (c *compiler) draft(doc []byte) (*Policy, error) {
 	return c.p, c.r.Err()
 }
 
-// cases reads what holds for cases that no rule opened, and what a grant gives where no rule says: the defaults.
+// cases reads what holds for cases that no rule opened, for what people return, and what a grant gives where no rule says: the defaults.
 func (c *compiler) cases() {
 	c.p.review = deal.CaseTerms{Queue: "policy-desk", OnSilence: "escalate"}
 	if d := c.doc.Defaults.Escalate; d.Queue != "" {
 		c.p.review = *c.caseTerms(path("defaults", "escalate"), d)
 	}
+	back := c.doc.Defaults.Required
+	c.p.returning = deal.Returning{KeepsPlace: back.KeepsPlace, Within: back.Within, OnSilence: back.OnSilence}
 	d := c.doc.Defaults.Protect.Terms
 	if at := path("defaults", "protect", "terms"); (d.Days.Value == nil) != (d.Months.Value == nil) { // else they are only a part of terms
 		if c.lookedUpDays(at.Of("days"), &d) == nil {
@@ -401,7 +404,30 @@ func (c *compiler) idle() {
 			break
 		}
 	}
+	for i, r := range c.doc.Rules {
+		c.unasked(warn, path("rules", i), r)
+	}
+	if !c.r.Has("tests") {
+		warn(nil, "there are no tests: nobody has seen it decide anything")
+	}
 	c.p.warnings = document.Join(c.p.warnings, c.judged)
+}
+
+// unasked warns of a rule that answers without asking what its answer rests on: how likely a claim is to be on this customer, or
+// whether there is one to wait behind.
+func (c *compiler) unasked(warn func(document.Path, string, ...any), at document.Path, r ruleDoc) {
+	asks := func(kind deal.ConflictKind, field string) bool {
+		return strings.Contains(string(r.When), "conflict."+string(kind)+"."+field)
+	}
+	claims := []deal.ConflictKind{deal.HeldByOther, deal.PendingOther, deal.OwnDuplicate}
+	for _, kind := range claims {
+		if r.Then.Outcome != string(deal.Escalate) && asks(kind, "found") && !asks(kind, "probability") {
+			warn(at.Of("when"), "conflict.%s.found begins at params.possible_claim (%v): what is only perhaps the same customer is answered without a person; ask for conflict.%[1]s.probability >= params.certain here, and escalate what is less", kind, c.p.settings.PossibleClaim)
+		}
+	}
+	if of := deal.ConflictKind(r.Then.Of); slices.Contains(claims, of) && !asks(of, "") && slices.ContainsFunc(claims, func(k deal.ConflictKind) bool { return asks(k, "") }) {
+		warn(at.Of("then", "of"), "the condition does not ask for conflict.%s: there may be none to wait behind", of)
+	}
 }
 
 // words checks a list of distinct, non-empty words; they differ by more than case, since imports may spell them so.
@@ -569,6 +595,7 @@ var builtIn = func() map[string]reasonDoc {
 		deal.ReasonImported:          told("Taken over from earlier records.", "Imported."),
 		deal.ReasonDeclinedReview:    told("Our team has reviewed your registration and cannot protect it. Your channel manager can tell you more.", "Declined on review."),
 		deal.ReasonNotInTime:         told("We did not come to a decision in time, and your registration is not protected. You may register again.", "Nobody decided in time; the policy declines then."),
+		deal.ReasonNotCompleted:      told("Your registration was not completed in time and has ended. You may register again.", "It was returned, and the partner did not complete it in time; the policy declines then."),
 		deal.ReasonCoSell:            told("You and others work on this together. Your contact here will suggest how.", "To be sold together."),
 		deal.ReasonClosedWon:         told("This opportunity is closed, and your place in line has ended.", "The deal it waited behind is won."),
 		deal.ReasonIncomplete:        told("Complete these fields and send the registration again: {{needs}}.", "Fields are missing: {{needs}}."),

@@ -256,6 +256,9 @@ func (p *Policy) Review() deal.CaseTerms {
 	return t
 }
 
+// Returning returns how long there is to complete what people return: as for what lacks a required field.
+func (p *Policy) Returning() deal.Returning { return p.returning }
+
 // Say gives a decision that somebody made in place of the rules its reason: the code, its texts, and whether it can be
 // appealed. It reports false, and changes nothing, when the policy has no such reason.
 func (p *Policy) Say(v *Verdict, code string, f *Facts) bool {

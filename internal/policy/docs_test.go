@@ -24,7 +24,7 @@ func factTable() string {
 			field := strings.TrimPrefix(name, first)
 			name = "conflict.KIND." + field
 			if field == "found" {
-				doc = "there is such a conflict, with at least params.possible"
+				doc = "there is such a conflict, with at least params.possible; of claims (held_by_other, pending_other, own_duplicate) already with params.possible_claim"
 			}
 			source = strings.Replace(source, string(deal.ConflictKinds[0]), "KIND", 1)
 		}

@@ -224,6 +224,7 @@ type extensionsDoc struct {
 
 type milestoneDoc struct {
 	OnMiss string          `yaml:"on_miss"`
+	When   string          `yaml:"when"` // of a condition
 	Days   document.Scalar `yaml:"days"`
 	Need   string          `yaml:"need"`
 }

@@ -35,6 +35,7 @@ type expectDoc struct {
 	Starts         string                     `yaml:"starts_at"`
 	Ends           string                     `yaml:"ends_at"`
 	LastDay        string                     `yaml:"last_day"`
+	Earned         *bool                      `yaml:"earned"` // of one that is over: whether its benefits are
 	Terms          map[string]document.Scalar `yaml:"terms"`
 	Case           map[string]document.Scalar `yaml:"case"`
 	Benefits       map[string]document.Scalar `yaml:"benefits"`
@@ -162,6 +163,7 @@ type observation struct {
 	file        *deal.CaseTerms
 	benefits    []deal.Benefit
 	window      *deal.Protection
+	earned      *bool
 	facts       *policy.Facts
 	read        string // all a partner reads of it
 }
@@ -242,6 +244,13 @@ func (e *expectation) compare(o *observation, zone *time.Location) (out []Mismat
 			day = o.window.EndsAt.Add(-time.Microsecond).In(zone).Format(time.DateOnly)
 		}
 		differ("last_day", e.LastDay, day)
+	}
+	if e.Earned != nil {
+		got := "not asked for"
+		if o.earned != nil {
+			got = strconv.FormatBool(*o.earned)
+		}
+		differ("earned", strconv.FormatBool(*e.Earned), got)
 	}
 	out = append(out, flat("terms", e.Terms, o.terms)...)
 	out = append(out, flat("case", e.Case, o.file)...)

@@ -62,6 +62,7 @@ type step struct {
 	file   *deal.Filing
 	as     string // the name of what is filed
 	act    *actDoc
+	amend  []func(f *deal.Filing) // what an update changes
 	expect *expectation
 	see    []seen
 }
@@ -124,6 +125,12 @@ type actDoc struct {
 	To   string `yaml:"to"`
 	By   string `yaml:"by"`
 	Text string `yaml:"text"`
+
+	Evidence []string      `yaml:"evidence"` // kinds, of today
+	Partner  string        `yaml:"partner"`  // of a transfer: to whom
+	Into     string        `yaml:"into"`     // of a merge: the filing that stands for both
+	Set      document.Part `yaml:"set"`      // of an update: the fields of the filing that change
+	Refused  bool          `yaml:"refused"`  // it is not possible, or not for this key
 }
 
 type filingDoc struct {
@@ -328,16 +335,16 @@ func (r *reader) one(d *caseDoc, p document.Path, name string, place document.Pa
 			r.Add(at.Of("times"), "%d is not 1 to %d", s.Times, maxCases/10)
 			return
 		}
-		c.steps = append(c.steps, r.step(s, at, w, names, &now, c.pending != "", 1))
+		c.steps = append(c.steps, r.step(s, at, w, names, &now, 1))
 		for n := 2; n <= s.Times; n++ {
 			again := *s
 			again.At, again.After, again.Act, again.See, again.Put = "", "", nil, nil, document.Part{}
-			c.steps = append(c.steps, r.step(&again, at, w, names, &now, c.pending != "", n))
+			c.steps = append(c.steps, r.step(&again, at, w, names, &now, n))
 		}
 	}
 }
 
-func (r *reader) step(d *stepDoc, p document.Path, w *worldDoc, names map[string]bool, now *time.Time, pending bool, n int) step {
+func (r *reader) step(d *stepDoc, p document.Path, w *worldDoc, names map[string]bool, now *time.Time, n int) step {
 	line, _ := r.Place(p)
 	s := step{line: line, after: d.After, act: d.Act}
 	if d.At != "" {
@@ -377,8 +384,24 @@ func (r *reader) step(d *stepDoc, p document.Path, w *worldDoc, names map[string
 		switch {
 		case !slices.Contains(actions, a.Do):
 			r.Add(p.Of("act", "do"), "%q is not one of %s", a.Do, strings.Join(actions, ", "))
-		case !pending && !slices.Contains(able, a.Do):
-			r.Add(p.Of("act"), "the service cannot %s a registration yet: mark the case pending: with this as the reason", a.Do)
+		case a.Do == string(deal.EventTransfer) && a.Partner == "":
+			r.Add(p.Of("act"), "say to whom: partner:")
+		case a.Do == string(deal.EventMerge) && !names[a.Into]:
+			r.Add(p.Of("act"), "say which filing stands for both: into:")
+		case a.Do == string(deal.EventEvidence) && len(a.Evidence) == 0:
+			r.Add(p.Of("act"), "say what there is: evidence: [meeting]")
+		case a.Do == string(deal.EventUpdate) && len(r.Keys(p.Of("act", "set")...)) == 0:
+			r.Add(p.Of("act"), "say what changes: set: {amount: 5000 EUR}")
+		}
+		kinds := append(slices.Clone(deal.EvidenceKinds), deal.Fulfilments...)
+		for i, kind := range a.Evidence {
+			if !slices.Contains(kinds, kind) {
+				r.Add(p.Of("act", "evidence", i), "%q is not one of %s", kind, strings.Join(kinds, ", "))
+			}
+		}
+		for _, field := range r.Keys(p.Of("act", "set")...) {
+			s.amend = append(s.amend, func(f *deal.Filing) { r.ReadField(p.Of("act", "set", field), f, field) })
+			r.ReadField(p.Of("act", "set", field), &deal.Filing{}, field) // says now what is wrong with it
 		}
 		if !names[a.To] {
 			r.Add(p.Of("act", "to"), "no step before this one files %q", a.To)
@@ -396,12 +419,8 @@ func (r *reader) step(d *stepDoc, p document.Path, w *worldDoc, names map[string
 	return s
 }
 
-// able are those of actions that the service can do.
-var able = []string{"extend", "withdraw", "revoke", "won", "lost", "appeal", "respond", "grant", "decline"}
-
-// actions are what can happen to a registration after it was filed, named as in the API. A case that has one is
-// pending until the service can do it.
-var actions = []string{"extend", "withdraw", "revoke", "won", "lost", "transfer", "evidence", "respond", "accept", "appeal", "update", "grant", "decline"}
+// actions are what can happen to a registration after it was filed, named as in the API.
+var actions = []string{"extend", "withdraw", "revoke", "won", "lost", "transfer", "evidence", "respond", "accept", "appeal", "update", "merge", "grant", "decline"}
 
 func (r *reader) setFacts(f *policy.Facts, p document.Path, values map[string]document.Scalar) {
 	for _, name := range slices.Sorted(maps.Keys(values)) {

@@ -31,6 +31,8 @@ var accessRows = []struct {
 	{op: "getDecision", method: "GET", path: "/v1/registrations/%s/decision", own: "reg"},
 	{op: "extendRegistration", method: "POST", path: "/v1/registrations/%s/extend", own: "reg", body: `{"reason":"x"}`},
 	{op: "addEvidence", method: "POST", path: "/v1/registrations/%s/evidence", own: "reg", body: `{"evidence":[{"kind":"letter"}]}`},
+	{op: "acceptRegistration", method: "POST", path: "/v1/registrations/%s/accept", own: "reg", body: `{}`},
+	{op: "mergeRegistration", method: "POST", path: "/v1/registrations/%s/merge", own: "reg", body: `{"into":"reg_none","reason":"x"}`},
 	{op: "transferRegistration", method: "POST", path: "/v1/registrations/%s/transfer", own: "reg", body: `{"partner_id":"P-001","reason":"x"}`},
 	{op: "updateRegistration", method: "PATCH", path: "/v1/registrations/%s", own: "reg", body: `{"description":"x"}`},
 	{op: "withdrawRegistration", method: "POST", path: "/v1/registrations/%s/withdraw", own: "reg", body: `{"reason":"x"}`},
@@ -110,7 +112,7 @@ var accessRows = []struct {
 }
 
 // moves are the operations that are not possible in every state of a registration or a case: the status of one that is not.
-var moves = map[string]int{"extendRegistration": 409, "updateRegistration": 409, "addEvidence": 409, "transferRegistration": 409, "withdrawRegistration": 409, "revokeRegistration": 409, "winRegistration": 409, "loseRegistration": 409,
+var moves = map[string]int{"extendRegistration": 409, "updateRegistration": 409, "addEvidence": 409, "transferRegistration": 409, "acceptRegistration": 409, "mergeRegistration": 409, "withdrawRegistration": 409, "revokeRegistration": 409, "winRegistration": 409, "loseRegistration": 409,
 	"appealRegistration": 409, "respondToQuestion": 409, "acknowledgeCase": 409, "askPartner": 409, "resolveCase": 412, "reopenCase": 412,
 	"resendDelivery": 409, "retryJob": 409}
 
@@ -283,6 +285,7 @@ func TestListsShowOwn(t *testing.T) {
 	w := newWorld(t)
 	w.want(201, w.register("portal", "1", filing("P-001", "Kraftwerk Nord GmbH")))
 	w.want(201, w.register("rival", "1", filing("P-009", "Stadtwerke Süd AG")))
+	w.distributes("P-001")
 	w.want(201, w.register("rival", "2", `{"partner_id":"P-009","distributor_id":"P-001","type":"new_business","customer":{"name":"Aurora Hydro ASA"}}`))
 	for who, want := range map[string]int{"portal": 2, "rival": 2, "any": 3, "ops": 3} {
 		if n := len(w.get(who, "/v1/registrations").field(t, "items").([]any)); n != want {
@@ -301,11 +304,12 @@ func TestListsShowOwn(t *testing.T) {
 // partnerFields is everything a partner may read of a registration. A field is added here after asking what it tells
 // about others.
 var partnerFields = []string{
-	"id", "number", "external_id", "partner_id", "received_at", "sequence", "status",
+	"id", "number", "external_id", "partner_id", "received_at", "sequence", "status", "merged_into",
 	"decision.id", "decision.at", "decision.outcome", "decision.reason_codes", "decision.explanation",
 	"decision.protection.scope.customer", "decision.protection.scope.lines", "decision.protection.scope.classes", "decision.protection.scope.sites",
-	"decision.protection.milestones.need", "decision.protection.milestones.due_at", "decision.protection.milestones.met_at", "decision.protection.starts_at", "decision.protection.ends_at",
-	"decision.route.to", "decision.route.disposition", "decision.route.needs", "decision.route.resubmit_after",
+	"decision.protection.milestones.need", "decision.protection.milestones.due_at", "decision.protection.milestones.met_at", "decision.protection.condition.need", "decision.protection.condition.due_at", "decision.protection.condition.met_at",
+	"decision.protection.fulfil.need", "decision.protection.fulfil.met_at", "decision.protection.earned", "decision.protection.starts_at", "decision.protection.ends_at",
+	"decision.route.to", "decision.route.disposition", "decision.route.needs", "decision.route.resubmit_after", "decision.route.answer_by",
 	"decision.case.id", "decision.case.kind", "decision.case.due_at", "decision.case.answer_by", "decision.case.question", "decision.benefits.name", "decision.benefits.value", "decision.appeal.within",
 	"decision.policy.name", "decision.policy.version", "decision.policy.digest",
 }

@@ -66,6 +66,16 @@ func (s handlers) TransferRegistration(ctx context.Context, q api.TransferRegist
 	return s.move(ctx, q.ID, q.Params.IdempotencyKey, engine.Moving{Event: deal.EventTransfer, Reason: q.Body.Reason, To: q.Body.PartnerID})
 }
 
+// AcceptRegistration accepts what the line moved up to, or, for the vendor, what a partner filed.
+func (s handlers) AcceptRegistration(ctx context.Context, q api.AcceptRegistrationRequestObject) (api.AcceptRegistrationResponseObject, error) {
+	return s.move(ctx, q.ID, q.Params.IdempotencyKey, engine.Moving{Event: deal.EventAccept, Reason: q.Body.Reason})
+}
+
+// MergeRegistration merges a registration into another.
+func (s handlers) MergeRegistration(ctx context.Context, q api.MergeRegistrationRequestObject) (api.MergeRegistrationResponseObject, error) {
+	return s.move(ctx, q.ID, q.Params.IdempotencyKey, engine.Moving{Event: deal.EventMerge, Reason: q.Body.Reason, To: q.Body.Into})
+}
+
 // WithdrawRegistration gives a claim up.
 func (s handlers) WithdrawRegistration(ctx context.Context, q api.WithdrawRegistrationRequestObject) (api.WithdrawRegistrationResponseObject, error) {
 	return s.move(ctx, q.ID, q.Params.IdempotencyKey, engine.Moving{Event: deal.EventWithdraw, Reason: q.Body.Reason})
@@ -78,7 +88,11 @@ func (s handlers) RevokeRegistration(ctx context.Context, q api.RevokeRegistrati
 
 // WinRegistration records that the deal is won.
 func (s handlers) WinRegistration(ctx context.Context, q api.WinRegistrationRequestObject) (api.WinRegistrationResponseObject, error) {
-	return s.move(ctx, q.ID, q.Params.IdempotencyKey, engine.Moving{Event: deal.EventWon, Reason: q.Body.Reason})
+	list, wrong := toEvidence(q.Body.Evidence)
+	if err := wrong.Err(); err != nil {
+		return nil, err
+	}
+	return s.move(ctx, q.ID, q.Params.IdempotencyKey, engine.Moving{Event: deal.EventWon, Reason: q.Body.Reason, Evidence: list})
 }
 
 // LoseRegistration records that the deal is lost.

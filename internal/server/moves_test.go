@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/engine"
 )
 
 // complete is a registration the default policy protects.
@@ -138,17 +139,85 @@ func TestMoves(t *testing.T) {
 	})
 	t.Run("a distributor reads, and does not decide for its partner", func(t *testing.T) {
 		body := strings.Replace(complete("P-009", "Aurora Hydro ASA", "aurora.example"), `"type"`, `"distributor_id":"P-001","type"`, 1)
+		if g := w.register("any", "no dist", body); g.status != 422 || !strings.Contains(string(g.body), "no such distributor") {
+			t.Errorf("a partner that distributes nothing: %s", g)
+		}
+		w.distributes("P-001")
 		g := w.want(201, w.register("any", "dist", body))
 		w.want(200, w.get("portal", "/v1/registrations/"+g.str(t, "id")))
 		w.want(403, w.call("portal", "POST", at(g, "withdraw"), `{}`))
 	})
 }
 
+// TestOffers accepts, fulfils and merges over the API, under a policy that asks for it.
+func TestOffers(t *testing.T) {
+	w := newWorld(t)
+	w.people()
+	body := `apiVersion: dealreg/v1
+kind: Policy
+metadata: {name: offers, title: Offers}
+settings: {currency: EUR, timezone: Europe/Berlin}
+required: [{field: amount}]
+defaults: {required: {reason: INCOMPLETE, answer_within: 5bd}}
+precedence: [returned, route, escalate, protect]
+rules:
+  - {id: held, when: conflict.held_by_other.found, then: {outcome: route, disposition: waitlisted, of: held_by_other, reason: ALREADY_REGISTERED}}
+  - {id: protect, when: 'true', then: {outcome: protect, reason: PROTECTED, benefits: {margin: raised}, terms: {days: 60, fulfil: [contract], condition: {days: 5, need: acceptance, when: promoted}}}}
+`
+	d, err := w.engine.SaveDocument(t.Context(), engine.Request{Actor: deal.System}, deal.PolicyDocument, []byte(body))
+	if err == nil {
+		_, err = w.engine.Publish(t.Context(), engine.Request{Actor: deal.System}, deal.PolicyDocument, d.Version)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(g got, what string) string { return "/v1/registrations/" + g.str(t, "id") + "/" + what }
+	file := func(who, partner, customer string) got {
+		t.Helper()
+		return w.want(201, w.register(who, customer, complete(partner, customer, strings.ToLower(customer[:6])+".example")))
+	}
+	first, second := file("portal", "P-001", "Zanzibar Orchestra Foundation"), file("rival", "P-009", "Zanzibar Orchestra Foundation")
+	w.want(409, w.call("portal", "POST", at(first, "accept"), `{}`))
+	won := w.want(200, w.call("portal", "POST", at(file("portal", "P-001", "Quarzwerk Lausitz"), "won"), `{"evidence":[{"kind":"contract","date":"2026-11-22"}]}`))
+	if won.field(t, "decision.protection.earned") != true || !strings.Contains(string(won.body), `"value":"raised"`) {
+		t.Errorf("%s", won)
+	}
+	w.want(200, w.call("portal", "POST", at(first, "lost"), `{}`))
+	offered := w.want(200, w.get("rival", "/v1/registrations/"+second.str(t, "id")))
+	if offered.str(t, "status") != "conditional" || offered.str(t, "decision.protection.condition.need") != "acceptance" || offered.str(t, "decision.protection.condition.due_at") != offered.str(t, "decision.protection.ends_at") {
+		t.Errorf("%s", offered)
+	}
+	w.want(404, w.call("portal", "POST", at(second, "accept"), `{}`))
+	accepted := w.want(200, w.call("rival", "POST", at(second, "accept"), `{"reason":"Gladly"}`, "Idempotency-Key", "a1"))
+	again := w.want(200, w.call("rival", "POST", at(second, "accept"), `{"reason":"Gladly"}`, "Idempotency-Key", "a1"))
+	if accepted.str(t, "status") != "protected" || string(again.body) != string(accepted.body) || accepted.str(t, "decision.protection.ends_at") <= offered.str(t, "decision.protection.ends_at") {
+		t.Errorf("%s\n%s", accepted, again)
+	}
+	open := w.want(201, w.register("portal", "open", `{"partner_id":"P-001","type":"new_business","customer":{"name":"Kormoran Werft","country":"DE","city":"Kiel"}}`))
+	if by := open.str(t, "decision.route.answer_by"); open.str(t, "status") != "returned" || by == "" {
+		t.Errorf("%s", open)
+	}
+	into := fmt.Sprintf(`{"into":%q,"reason":"One deal"}`, second.str(t, "id"))
+	w.want(403, w.call("portal", "POST", at(open, "merge"), into))
+	w.want(403, w.call("ops", "POST", at(open, "merge"), into)) // a program decides nothing
+	w.want(422, w.call("U-7", "POST", at(open, "merge"), `{"into":"x"}`))
+	w.want(409, w.call("U-7", "POST", at(open, "merge"), `{"into":"reg_none","reason":"x"}`))
+	merged := w.want(200, w.call("U-7", "POST", at(open, "merge"), into))
+	read := w.get("portal", "/v1/registrations/"+open.str(t, "id"))
+	if merged.str(t, "status") != "merged" || strings.Contains(string(read.body), second.str(t, "id")) || !strings.Contains(string(read.body), `["MERGED"]`) {
+		t.Errorf("%s\n%s", merged, read) // whose the other is, the partner does not read
+	}
+	if g := w.get("ops", "/v1/registrations/"+open.str(t, "id")); g.str(t, "moved.into") != second.str(t, "id") || g.str(t, "moved.by.person_id") != "U-7" {
+		t.Errorf("%s", g)
+	}
+}
+
 // Who may do what is said once in the state machine and once in the specification.
 func TestMovesAgree(t *testing.T) {
 	w := newWorld(t)
 	for op, e := range map[string]deal.Event{"extendRegistration": deal.EventExtend, "withdrawRegistration": deal.EventWithdraw,
-		"revokeRegistration": deal.EventRevoke, "winRegistration": deal.EventWon, "loseRegistration": deal.EventLost} {
+		"revokeRegistration": deal.EventRevoke, "acceptRegistration": deal.EventAccept, "mergeRegistration": deal.EventMerge,
+		"transferRegistration": deal.EventTransfer, "addEvidence": deal.EventEvidence, "updateRegistration": deal.EventUpdate, "winRegistration": deal.EventWon, "loseRegistration": deal.EventLost} {
 		found := false
 		for _, o := range w.server.ops {
 			if o.id == op {

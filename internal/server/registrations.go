@@ -150,6 +150,7 @@ type staffRegistration struct {
 	Imported    bool                   `json:"imported,omitempty"`
 	Extensions  int                    `json:"extensions,omitempty"`
 	EndedAt     time.Time              `json:"ended_at,omitzero"`
+	Promoted    bool                   `json:"promoted,omitempty"`
 	Moved       *engine.Moved          `json:"moved,omitempty"` // left out of lists
 }
 
@@ -157,7 +158,7 @@ func staffView(r *deal.Registration, a engine.Answer, d *engine.AnswerDecision) 
 	return staffRegistration{
 		Answer: a, Decision: d, Filing: r.Filing, EmailDomain: r.EmailDomain, CustomerRef: r.CustomerRef, Protection: r.Protection,
 		Hold: r.Hold, DecisionID: r.DecisionID, CaseID: r.CaseID, Version: r.Version, Imported: r.Imported,
-		Extensions: r.Extensions, EndedAt: r.EndedAt,
+		Extensions: r.Extensions, EndedAt: r.EndedAt, Promoted: r.Promoted,
 	}
 }
 

@@ -92,4 +92,6 @@ func (r reply) VisitListJobsResponse(w http.ResponseWriter) error             { 
 func (r reply) VisitRetryJobResponse(w http.ResponseWriter) error             { return r.write(w) }
 func (r reply) VisitUpdateRegistrationResponse(w http.ResponseWriter) error   { return r.write(w) }
 func (r reply) VisitAddEvidenceResponse(w http.ResponseWriter) error          { return r.write(w) }
+func (r reply) VisitAcceptRegistrationResponse(w http.ResponseWriter) error   { return r.write(w) }
+func (r reply) VisitMergeRegistrationResponse(w http.ResponseWriter) error    { return r.write(w) }
 func (r reply) VisitTransferRegistrationResponse(w http.ResponseWriter) error { return r.write(w) }

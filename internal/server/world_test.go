@@ -183,6 +183,14 @@ func (w *world) get(who, path string) got { w.t.Helper(); return w.call(who, "GE
 
 func (w *world) put(path, body string) got { w.t.Helper(); return w.call("ops", "PUT", path, body) }
 
+// distributes makes a partner a distributor.
+func (w *world) distributes(partner string) {
+	w.t.Helper()
+	if g := w.put("/v1/partners/"+partner, `{"name":"Distribution","type":"distributor","tier":"gold","status":"active","agreement_signed_at":"2026-01-01","trained_staff":9}`); g.status/100 != 2 {
+		w.t.Fatal(g)
+	}
+}
+
 // register files with an Idempotency-Key.
 func (w *world) register(who, key, body string) got {
 	w.t.Helper()

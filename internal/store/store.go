@@ -320,7 +320,7 @@ const KeptSnapshots = 8
 type Difference struct {
 	Table string
 	Row   string // its key
-	What  string // missing, extra or changed
+	What  string // missing; extra; or changed: and the columns
 }
 
 // Breach is two registrations that hold overlapping scope of one customer at one instant.

@@ -2,7 +2,10 @@ package tables
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/dibs-deals/dibs/internal/store"
@@ -44,30 +47,59 @@ func (r *Reader) Reproject(ctx context.Context, w Writer, after func() error) er
 // query, again what the entries lead to.
 func Compare(ctx context.Context, q Querier, kept, again string) (out []store.Difference, err error) {
 	for _, t := range Projected {
-		columns := make([]string, len(t.Columns))
-		for i, c := range t.Columns {
-			columns[i] = c.Name
-			if c.Type == Doc {
-				columns[i] = "CAST(" + c.Name + " AS text) AS " + c.Name // byte by byte
-			}
+		there, err := only(ctx, q, t, kept, again)
+		if err != nil {
+			return nil, fmt.Errorf("comparing %s: %w", t.Name, err)
 		}
-		key := make([]string, len(t.Key))
-		for i, c := range t.Key {
-			key[i] = "CAST(" + c + " AS text)"
+		wanted, err := only(ctx, q, t, again, kept)
+		if err != nil {
+			return nil, fmt.Errorf("comparing %s: %w", t.Name, err)
 		}
-		for _, d := range []struct{ what, rows, others string }{{"changed or extra", kept, again}, {"changed or missing", again, kept}} {
-			query := fmt.Sprintf("SELECT %[1]s FROM (SELECT %[2]s FROM %[3]s.%[4]s EXCEPT SELECT %[2]s FROM %[5]s.%[4]s) AS d LIMIT %[6]d",
-				strings.Join(key, " || ' ' || "), strings.Join(columns, ", "), d.rows, t.Name, d.others, maxDifferences)
-			err := each(ctx, q, query, nil, func(scan func(...any) error) error {
-				var row string
-				err := scan(&row)
-				out = append(out, store.Difference{Table: t.Name, Row: row, What: d.what})
-				return err
-			})
-			if err != nil {
-				return nil, fmt.Errorf("comparing %s: %w", t.Name, err)
+		for _, row := range slices.Sorted(maps.Keys(there)) {
+			d := store.Difference{Table: t.Name, Row: row, What: "extra"}
+			if want, both := wanted[row]; both {
+				var changed []string
+				for i, c := range t.Columns {
+					if there[row][i] != want[i] {
+						changed = append(changed, c.Name)
+					}
+				}
+				d.What = "changed: " + strings.Join(changed, ", ")
+				delete(wanted, row)
 			}
+			out = append(out, d)
+		}
+		for _, row := range slices.Sorted(maps.Keys(wanted)) {
+			out = append(out, store.Difference{Table: t.Name, Row: row, What: "missing"})
 		}
 	}
 	return out, nil
+}
+
+// only returns the rows of a table, column by column as text, that one schema has and the other has not, by their keys.
+func only(ctx context.Context, q Querier, t *Table, in, not string) (map[string][]sql.NullString, error) {
+	columns, texts, key := make([]string, len(t.Columns)), make([]string, len(t.Columns)), make([]string, len(t.Key))
+	for i, c := range t.Columns {
+		columns[i], texts[i] = c.Name, "CAST("+c.Name+" AS text)"
+		if c.Type == Doc {
+			columns[i] = "CAST(" + c.Name + " AS text) AS " + c.Name // byte by byte
+		}
+	}
+	for i, c := range t.Key {
+		key[i] = "CAST(" + c + " AS text)"
+	}
+	list := strings.Join(columns, ", ")
+	out := map[string][]sql.NullString{}
+	return out, each(ctx, q, fmt.Sprintf("SELECT %s AS row_key, %s FROM (SELECT %s FROM %s.%s EXCEPT SELECT %[3]s FROM %[6]s.%[5]s) AS d ORDER BY 1 LIMIT %[7]d",
+		strings.Join(key, " || ' ' || "), strings.Join(texts, ", "), list, in, t.Name, not, maxDifferences), nil, func(scan func(...any) error) error {
+		var row string
+		values := make([]sql.NullString, len(t.Columns))
+		to := []any{&row}
+		for i := range values {
+			to = append(to, &values[i])
+		}
+		err := scan(to...)
+		out[row] = values
+		return err
+	})
 }
