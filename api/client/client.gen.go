@@ -1067,6 +1067,7 @@ func (e RulingCause) Valid() bool {
 // Defines values for RulingResolution.
 const (
 	RulingResolutionCoSell     RulingResolution = "co_sell"
+	RulingResolutionEscalate   RulingResolution = "escalate"
 	RulingResolutionProtect    RulingResolution = "protect"
 	RulingResolutionRoute      RulingResolution = "route"
 	RulingResolutionSplitScope RulingResolution = "split_scope"
@@ -1076,6 +1077,8 @@ const (
 func (e RulingResolution) Valid() bool {
 	switch e {
 	case RulingResolutionCoSell:
+		return true
+	case RulingResolutionEscalate:
 		return true
 	case RulingResolutionProtect:
 		return true
@@ -2147,6 +2150,9 @@ type Happening struct {
 	Evidence []Evidence `json:"evidence,omitempty,omitzero"`
 	From     string     `json:"from,omitempty,omitzero"`
 
+	// Into of a merge: the registration that stands for both
+	Into string `json:"into,omitempty,omitzero"`
+
 	// Kind of the entry, such as case.commented
 	Kind        string   `json:"kind"`
 	Mentions    []string `json:"mentions,omitempty,omitzero"`
@@ -2914,21 +2920,30 @@ type Ruling struct {
 		Lines []string `json:"lines,omitempty,omitzero"`
 		Sites []string `json:"sites,omitempty,omitzero"`
 	} `json:"limit,omitempty,omitzero"`
-	Needs          []string         `json:"needs,omitempty,omitzero"`
-	Of             string           `json:"of,omitempty,omitzero"`
-	PartnerID      string           `json:"partner_id,omitempty,omitzero"`
-	PersonID       string           `json:"person_id,omitempty,omitzero"`
-	Queue          string           `json:"queue,omitempty,omitzero"`
-	ReasonCode     string           `json:"reason_code"`
-	RegistrationID string           `json:"registration_id"`
-	Resolution     RulingResolution `json:"resolution"`
-	To             string           `json:"to,omitempty,omitzero"`
+	Needs          []string `json:"needs,omitempty,omitzero"`
+	Of             string   `json:"of,omitempty,omitzero"`
+	PartnerID      string   `json:"partner_id,omitempty,omitzero"`
+	PersonID       string   `json:"person_id,omitempty,omitzero"`
+	Queue          string   `json:"queue,omitempty,omitzero"`
+	ReasonCode     string   `json:"reason_code"`
+	RegistrationID string   `json:"registration_id"`
+
+	// Resolution escalate: by silence alone, of what was returned and not completed
+	Resolution RulingResolution `json:"resolution"`
+
+	// Return of a return: how long there is to complete it, and what follows when nobody does
+	Return struct {
+		AnswerWithin string `json:"answer_within,omitempty,omitzero"`
+		KeepsPlace   bool   `json:"keeps_place,omitempty,omitzero"`
+		OnSilence    string `json:"on_silence,omitempty,omitzero"`
+	} `json:"return,omitempty,omitzero"`
+	To string `json:"to,omitempty,omitzero"`
 }
 
 // RulingCause absent: people
 type RulingCause string
 
-// RulingResolution defines model for Ruling.Resolution.
+// RulingResolution escalate: by silence alone, of what was returned and not completed
 type RulingResolution string
 
 // Scope defines model for Scope.

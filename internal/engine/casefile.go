@@ -50,6 +50,7 @@ type Happening struct {
 	Text        string          `json:"text,omitempty"` // in the words of who did it
 	Evidence    []deal.Evidence `json:"evidence,omitempty"`
 	Mentions    []string        `json:"mentions,omitempty"`
+	Into        string          `json:"into,omitempty"` // of a merge: the registration that stands for both
 	PersonID    string          `json:"person_id,omitempty"`
 	Until       time.Time       `json:"until,omitzero"`
 
@@ -140,7 +141,7 @@ func (e *Engine) Timeline(ctx context.Context, subjects []string) ([]Happening, 
 			h.ReasonCodes, h.Decision = c.Decision.ReasonCodes, c.Decision
 		}
 		if m := c.Move; m != nil {
-			h.From, h.To, h.Text, h.Evidence = m.From, m.To, m.Reason, m.Evidence
+			h.From, h.To, h.Text, h.Evidence, h.Into = m.From, m.To, m.Reason, m.Evidence, m.Into
 		} else if c.Decision != nil && len(c.Registrations) > 0 {
 			h.To = c.Registrations[0].Status
 		}

@@ -19,7 +19,11 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 		d.Appeal = &deal.Appeal{Within: verdict.AppealWithin}
 	}
 	r.CustomerRef, r.Finding = d.Resolution.Ref, d.Resolution.Finding
-	answerBy, review := r.AnswerBy, r.Review // of what this decision takes the place of: it gives no more time
+	// The time of what this decision takes the place of: it gives no more, to complete what is still returned or to meet a condition.
+	review, complete, meet := r.Review, r.AnswerBy, time.Time{}
+	if r.OnSilence == "" {
+		complete, meet = meet, complete
+	}
 	r.Protection, r.Hold, r.KeepsPlace, r.Behind, r.AnswerBy, r.OnSilence = nil, nil, false, nil, time.Time{}, ""
 	if verdict.Outcome != deal.Protect {
 		r.NotAfter, r.Milestones, r.Fulfil, r.Met = time.Time{}, nil, nil, ""
@@ -43,7 +47,7 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 		}
 		if c := verdict.Terms.Condition; c != nil && r.Met != c.Need {
 			r.Status = deal.StatusConditional
-			if end := sooner(endOfDay(now, c.Days, zone), answerBy, now); end.Before(r.Protection.EndsAt) {
+			if end := sooner(endOfDay(now, c.Days, zone), meet, now); end.Before(r.Protection.EndsAt) {
 				r.Protection.EndsAt = end
 			}
 			r.AnswerBy = r.Protection.EndsAt
@@ -58,7 +62,7 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 		d.Route = route(v, d, verdict, now)
 		r.Status, r.KeepsPlace = statusOf(verdict.Disposition), verdict.KeepsPlace
 		if by := after(set, now, verdict.AnswerWithin); r.Status == deal.StatusReturned && by.After(now) {
-			r.AnswerBy, r.OnSilence = sooner(by, answerBy, now), cmp.Or(verdict.OnSilence, deal.OnSilenceDecline)
+			r.AnswerBy, r.OnSilence = sooner(by, complete, now), cmp.Or(verdict.OnSilence, deal.OnSilenceDecline)
 		}
 		if r.Status == deal.StatusWaitlisted {
 			r.Behind = behind(v, r, d.Conflicts)

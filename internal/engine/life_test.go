@@ -209,6 +209,14 @@ func TestReturnedAgain(t *testing.T) {
 	if want := time.Date(2027, 3, 10, 16, 0, 0, 0, time.UTC); !after.AnswerBy.Equal(want) {
 		t.Errorf("asked for more it has until %v", after.AnswerBy)
 	}
+	next, _ := b.file(by("P-2", quixotic, custom("want", "keeps")))
+	b.clock.set(next.AnswerBy.Add(-time.Hour))
+	if _, err := b.moveWith(asPortal, next.ID, Moving{Event: deal.EventUpdate, Amend: wants("meeting")}); err != nil {
+		t.Fatal(err)
+	}
+	if met, _, _ := b.last(next.ID); met.Status != deal.StatusConditional || !met.Protection.EndsAt.Equal(endOfDay(b.clock.now(), 5, berlin(t))) {
+		t.Errorf("completed in the last hour, its condition is to be met by %v", met.AnswerBy)
+	}
 	other := b.replica()
 	b.clock.set(after.AnswerBy)
 	other.put()
