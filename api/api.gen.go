@@ -2812,7 +2812,7 @@ type ResolveInput struct {
 	// Needs fields to complete of one that is returned
 	Needs []string `json:"needs,omitempty,omitzero"`
 
-	// Of the registration it waits behind or is merged into
+	// Of The registration it waits behind or is merged into. One it waits behind may be of another customer, if the decision found that the two may be one; the ruling then says that they are.
 	Of        string `json:"of,omitempty,omitzero"`
 	PartnerID ID     `json:"partner_id,omitempty,omitzero"`
 	PersonID  ID     `json:"person_id,omitempty,omitzero"`

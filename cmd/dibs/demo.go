@@ -240,16 +240,6 @@ func (c *demoCmd) explain(std stdio, e *engine.Engine, s *demoState, pages *desk
 	out := std.out
 	fmt.Fprintf(out, "\nReady after %.1f s: %d accounts, policy %s, territories %s, ledger at entry %d\n\n", took.Seconds(), ready.Accounts, ready.Policy, ready.Plan, ready.Head)
 	fmt.Fprintf(out, "  API      %s/v1\n  Docs     %s/docs\n  OpenAPI  %s/openapi.yaml\n  Health   %s/readyz\n  Metrics  %s/metrics\n\n", base, base, base, base, base)
-	if !c.Setup { // the links are this process's
-		fmt.Fprintln(out, "The review desk, where four cases wait; each link signs in once. Begin with ops:")
-		for _, d := range demoKeys {
-			if k, ok, err := e.Authenticate(context.Background(), s.Keys[d.name]); err == nil && ok && d.role != "portal" {
-				fmt.Fprintf(out, "  %-8s %s%s\n", d.name, base, pages.Link(k.ID))
-			}
-		}
-		fmt.Fprintln(out, "  (second: a second person, for the case that takes two; channel: a channel manager, for the case of a rival's offer)")
-		fmt.Fprintln(out)
-	}
 	fmt.Fprintln(out, "Keys (of this demo only):")
 	for _, role := range deal.Roles { // the keys of second and channel are for their links
 		fmt.Fprintf(out, "  %-8s %s\n", role, s.Keys[role])
@@ -267,7 +257,14 @@ func (c *demoCmd) explain(std stdio, e *engine.Engine, s *demoState, pages *desk
 	fmt.Fprintf(out, "curl -sS '%s/v1/registrations?limit=5' -H 'Authorization: Bearer %s'\n", base, s.Keys["ops"])
 	fmt.Fprintf(out, "curl -sS '%s/v1/cases?status=open' -H 'Authorization: Bearer %s'\n", base, s.Keys["ops"])
 	fmt.Fprintf(out, "\n# Verify the whole ledger, from another terminal\n%s audit verify --database sqlite:%s\n", invoked(), filepath.Join(relative(c.Dir), "dibs.db"))
-	if !c.Setup {
+	if !c.Setup { // the links are this process's
+		fmt.Fprintln(out, "\nThe review desk, where cases wait; each link signs in once. Begin with ops:")
+		for _, d := range demoKeys {
+			if k, ok, err := e.Authenticate(context.Background(), s.Keys[d.name]); err == nil && ok && d.role != "portal" {
+				fmt.Fprintf(out, "  %-8s %s%s\n", d.name, base, pages.Link(k.ID))
+			}
+		}
+		fmt.Fprintln(out, "  (second: a second person, for the case that takes two; channel: a channel manager, for the case of a rival's offer)")
 		fmt.Fprintln(out, "\nServing; Ctrl-C ends it, and the next start finds everything as it was.")
 	}
 }

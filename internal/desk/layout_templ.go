@@ -512,7 +512,7 @@ func signInBody(next, wrong string) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 44, "<p class=\"hint\" id=\"key-hint\">A key of role ops, policy, auditor or admin, made by <code>dibs keys create --role ops</code>. It is exchanged for a session of twelve hours, which ends at once when the key is revoked.</p><button class=\"primary\">Sign in</button></form></div>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 44, "<p class=\"hint\" id=\"key-hint\">A key of role ops, policy, auditor or admin, made by <code>dibs keys create --role ops --person ID</code>; cases are decided by people, so it names one. It is exchanged for a session of twelve hours, which ends at once when the key is revoked.</p><button class=\"primary\">Sign in</button></form></div>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

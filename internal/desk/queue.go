@@ -120,8 +120,15 @@ func (v *visit) assigned(c deal.Case, to string) bool {
 		return c.Assignee != "" && c.Assignee == v.key.PersonID
 	case "none":
 		return c.Assignee == ""
+	case "able":
+		return v.decides(&c)
 	}
 	return c.Assignee == to
+}
+
+// decides reports whether who looks may decide the case.
+func (v *visit) decides(c *deal.Case) bool {
+	return v.key.PersonID != "" && v.may(doers...) && v.d.engine.MayDecide(c, v.actor())
 }
 
 func queuePage(v *visit) (view, error) {
@@ -172,7 +179,7 @@ func queuePage(v *visit) (view, error) {
 				dues[d]++
 			}
 		}
-		for _, a := range []string{"me", "none"} {
+		for _, a := range []string{"me", "none", "able"} {
 			if in && due && v.assigned(c, a) {
 				whose[a]++
 			}
@@ -197,6 +204,9 @@ func queuePage(v *visit) (view, error) {
 			choice{"Nobody's", choose("assignee", "none"), whose["none"], true, q.Get("assignee") == "none"})
 		if v.key.PersonID != "" {
 			out.whose = append(out.whose, choice{"Mine", choose("assignee", "me"), whose["me"], true, q.Get("assignee") == "me"})
+			if v.may(doers...) {
+				out.whose = append(out.whose, choice{"For me to decide", choose("assignee", "able"), whose["able"], true, q.Get("assignee") == "able"})
+			}
 		}
 	}
 	if out.open {
@@ -282,7 +292,7 @@ func (v *visit) caseRow(c deal.Case) (caseRow, error) {
 	case !c.SnoozedUntil.IsZero():
 		row.waits = "put off until " + v.at(c.SnoozedUntil).text
 	}
-	row.others = v.key.PersonID != "" && v.may(doers...) && !v.d.engine.MayDecide(&c, v.actor())
+	row.others = v.key.PersonID != "" && v.may(doers...) && !v.decides(&c)
 	return row, nil
 }
 

@@ -304,6 +304,9 @@ func TestWaiting(t *testing.T) {
 	if row := s.as("u-010").get("/desk/cases").body; strings.Count(row, "others decide<") != 1 {
 		t.Errorf("the queue marks %d cases as for others, want that of the channel managers", strings.Count(row, "others decide<"))
 	}
+	if row := s.as("u-010").get("/desk/cases?assignee=able").body; strings.Count(row, "<tr data-row") != 3 || strings.Contains(row, "others decide<") || !strings.Contains(row, "For me to decide") {
+		t.Errorf("of four cases %d are for Tomás Ferreira to decide, want three", strings.Count(row, "<tr data-row"))
+	}
 	has := func(page string, want ...string) {
 		t.Helper()
 		text := html.UnescapeString(regexp.MustCompile(`<[^>]*>|\s+`).ReplaceAllString(page, " "))

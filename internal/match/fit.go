@@ -136,11 +136,11 @@ func (f *Fitting) Fit(name string, version int, fitted string) ([]byte, Report, 
 	}
 	from := &f.from.weights
 	w := weights{Name: name, Version: version, Fitted: fitted, Lists: f.from.lists, Features: map[string]float64{}, Rivals: from.Rivals, Relation: from.Relation}
-	w.Bias = f.t.regress(&w.vector)
 	if len(f.t.queries) >= enoughSearches {
-		f.t.calibrate(&w)
+		f.t.learn(&w)
 	} else {
-		w.Calibration = f.bend(&w)
+		w.Bias = f.t.regress(&w.vector, -1)
+		f.bend(&w)
 	}
 	if min(f.learnt.Related, f.learnt.Strange) >= minimum {
 		w.Relation = f.t.fitKin()
@@ -177,13 +177,13 @@ func (m *Model) File(name string, version int) ([]byte, error) {
 	return append(b, '\n'), err
 }
 
-// bend returns the calibration of the model that was started from, its log-odds multiplied and shifted as the labels ask: two numbers,
+// bend gives w the calibrations of the model that was started from, their log-odds multiplied and shifted as the labels ask: two numbers,
 // fitted by Newton's method, held near 1 and 0.
-func (f *Fitting) bend(w *weights) (out [][2]float64) {
+func (f *Fitting) bend(w *weights) {
 	const near, nearShift = 10.0, 1.0 // the inverse of how far off they may be, squared
 	type point struct{ x, y float64 }
 	var points []point
-	w.Calibration = f.from.weights.Calibration
+	w.Calibration, w.Calibrations = f.from.weights.Calibration, f.from.weights.Calibrations
 	for _, q := range f.t.queries {
 		cands := make([]scored, len(q.v))
 		best := 0
@@ -192,12 +192,12 @@ func (f *Fitting) bend(w *weights) (out [][2]float64) {
 				best = i
 			}
 		}
-		points = append(points, point{w.calibrated(cands[best].logit - w.Rivals*rivalry(cands, best)), indicate(best == q.truth)})
+		points = append(points, point{w.calibrated(cands[best].logit-w.Rivals*rivalry(cands, best), q.kinds[best]), indicate(best == q.truth)})
 	}
 	var e evidence
 	for _, p := range f.pairs {
 		f.from.compare(f.from.Prepare(p.a), f.from.Prepare(p.b), nil, &e)
-		points = append(points, point{w.calibrated(w.logit(&e.v)), indicate(p.same)})
+		points = append(points, point{w.calibrated(w.logit(&e.v), ""), indicate(p.same)})
 	}
 	a, b := 1.0, 0.0
 	for range 50 {
@@ -213,10 +213,16 @@ func (f *Fitting) bend(w *weights) (out [][2]float64) {
 		a, b = a-(hbb*ga-hab*gb)/det, b-(haa*gb-hab*ga)/det
 	}
 	a = max(a, 0.25)
-	for _, c := range f.from.weights.Calibration {
-		out = append(out, [2]float64{c[0], math.Round((a*c[1]+b)*1e3) / 1e3})
+	bent := func(c curve) (out curve) {
+		for _, p := range c {
+			out = append(out, [2]float64{p[0], math.Round((a*p[1]+b)*1e3) / 1e3})
+		}
+		return out
 	}
-	return out
+	w.Calibration, w.Calibrations = bent(w.Calibration), map[string]curve{}
+	for kind, c := range f.from.weights.Calibrations {
+		w.Calibrations[kind] = bent(c)
+	}
 }
 
 // judgement is one probability, whether it is right, and whether the verdict was that the two are the same.

@@ -26,7 +26,7 @@ func words(s string) []string {
 		s = strings.ToValidUTF8(s, " ")
 	}
 	s = foldLetters(s)
-	// Room for each rune and the spaces and the word "and" that signs become.
+	// Room for each rune and the spaces and the words that signs become.
 	b := make([]byte, 0, len(s)+16)
 	for i, r := range s {
 		after := s[i+utf8.RuneLen(r):]
@@ -42,6 +42,8 @@ func words(s string) []string {
 			}
 		case isWord(r):
 			b = utf8.AppendRune(b, r)
+		case r == '%' && lastRun(b) > 0:
+			b = append(b, " percent"...)
 		default:
 			b = append(b, ' ')
 		}
@@ -163,6 +165,9 @@ func isAccent(r rune) bool {
 	return r >= 0x300 && r <= 0x36f || r >= 0x591 && r <= 0x5c7 || r >= 0x64b && r <= 0x65f || r == 0x670 || r >= 0x1ab0 && r <= 0x1aff
 }
 
+// divides are the initials that stand between two names of one organisation.
+var divides = map[string]bool{"dba": true, "fka": true, "aka": true, "nka": true}
+
 // joinInitials joins runs of single letters and digits: "l e k consulting", "3 m company". A lone single stays, but an
 // s after a word was its possessive before somebody replaced the apostrophe by a space.
 func joinInitials(w []string) []string {
@@ -173,6 +178,9 @@ func joinInitials(w []string) []string {
 		for j < len(w) && single(w[j]) {
 			letter = letter || w[j][0] >= 'a'
 			j++
+		}
+		if j-i > 3 && divides[strings.Join(w[i:i+3], "")] {
+			j = i + 3 // what follows is another name: "d b a r & b partners"
 		}
 		if j-i >= 2 && letter {
 			out = append(out, strings.Join(w[i:j], ""))
@@ -256,11 +264,45 @@ func skeleton(w string, name int) string {
 	return w
 }
 
+// isLatin reports whether all letters of s are Latin ones.
+func isLatin(s string) bool {
+	return isASCII(s) || strings.IndexFunc(s, func(r rune) bool { return unicode.IsLetter(r) && !unicode.Is(unicode.Latin, r) }) < 0
+}
+
 func isLower(c byte) bool { return c >= 'a' && c <= 'z' }
 
 // isHan reports the scripts written without spaces between words whose names are compared by pairs of characters.
 func isHan(r rune) bool {
 	return r >= firstHan && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana) || r == 'ー'
+}
+
+// isAbjad reports the scripts that write consonants alone.
+func isAbjad(r rune) bool { return r >= 0x590 && unicode.In(r, unicode.Arabic, unicode.Hebrew) }
+
+// consonants returns what an abjad would keep of a word in Latin letters, those that it does not tell apart as one.
+func consonants(w string) string {
+	b := make([]byte, 0, 16)
+	for i := 0; i < len(w) && len(b) < cap(b); i++ {
+		c := w[i]
+		switch c {
+		case 'a', 'e', 'i', 'o', 'u', 'y', 'w', 'h':
+			continue
+		case 'c', 'q', 'x':
+			c = 'k'
+		case 'p':
+			c = 'b'
+		case 'v':
+			c = 'f'
+		case 'g':
+			c = 'j'
+		case 'z':
+			c = 's'
+		}
+		if n := len(b); n == 0 || b[n-1] != c {
+			b = append(b, c)
+		}
+	}
+	return string(b)
 }
 
 // firstHan is the first character of these scripts, a radical.

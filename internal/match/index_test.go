@@ -330,13 +330,13 @@ func TestTwiceMisspelt(t *testing.T) {
 	for name, want := range map[string]string{"Cehlaogics LLC": "0", "Betelsmann": "1", "Glamocr LLC": "2", "Kromroan": "3", "Quixotic Brewing": "",
 		"Cnetralia College": "5", "Chriot Transit Inc": "6", "Ifosytech Solutions Inc": "7", "Cornwll": "89"} {
 		q := Default().Prepare(Record{Names: []string{name}, Country: "US", City: "Boston"})
-		got := ""
+		var got []string
 		for _, c := range x.Search(q, Options{Repeats: true}).Candidates {
-			if c.Probability >= 0.2 {
-				got += c.ID
+			if c.Probability >= 0.15 {
+				got = append(got, c.ID)
 			}
 		}
-		if got != want {
+		if slices.Sort(got); strings.Join(got, "") != want {
 			t.Errorf("%s: found %q, want %q", name, got, want)
 		}
 	}

@@ -151,6 +151,9 @@ func (m *Model) nameFeatures(l *likeness, v *vector) {
 	v[fTrigram] = l.trigram
 	v[fExact] = indicate(l.exact)
 	v[fExactMass] = indicate(l.exact) * min(3, l.a.mass/m.maxWeight())
+	v[fWritten] = l.written
+	v[fBegins] = l.begins
+	v[fOrder] = indicate(l.exact && !l.ordered)
 	v[fFirst] = indicate(l.first)
 	v[fCutShort] = indicate(l.cutShort)
 	v[fMissQuery] = l.missA
@@ -167,8 +170,11 @@ func (m *Model) nameFeatures(l *likeness, v *vector) {
 	case -1:
 		v[fFormOther] = 1
 	}
+	v[fFormEqual] = indicate(l.a.form != 0 && l.a.form == l.b.form)
 	v[fFormClash] = indicate(m.formsClash(l.a.form, l.b.form))
 	v[fPart] = indicate(l.a.role.part() || l.b.role.part())
+	v[fPartFirst] = indicate(l.a.role == firstName || l.b.role == firstName)
+	v[fPartCut] = indicate(l.a.role.part() && l.a.cut || l.b.role.part() && l.b.cut)
 	v[fAlias] = indicate(l.a.role == aliasName || l.b.role == aliasName)
 	if l.acronym > 0 && l.dice < 0.5 {
 		// No word can be shared, so none is missed.
@@ -204,7 +210,12 @@ func (m *Model) fieldFeatures(e *evidence, owners func(string) int) {
 	if v[fCitySame] == 1 {
 		v[fDiceCity] = v[fDice]
 		v[fSquashCity] = v[fSquashHigh]
+		v[fRareCity], v[fMissCity] = v[fRare], v[fMissBoth]
 	}
+	if v[fPostalSame] == 1 {
+		v[fRarePostal], v[fMissPostal] = v[fRare], v[fMissBoth]
+	}
+	v[fExactCityOther] = v[fCityOther] * v[fExact]
 	agree(a.phone, b.phone, fPhoneSame, fPhoneOther)
 	agree(a.tax, b.tax, fTaxSame, fTaxOther)
 	if v[fCountryOther] == 1 {
@@ -343,13 +354,17 @@ func (m *Model) relation(e *evidence) (gate, text string) {
 		return "word_order", "the same ordinary words in another order, which may be another name"
 	case l.clash && l.dice > 0.4:
 		return "numbers", "the names are alike but for their numbers"
+	case l.oneNumber && m.numbered(l) && !e.located() && e.v[fCitySame] == 0:
+		return "numbers", "one is the other's name with a number: the next of a row"
 	case (l.places || m.siblings(e)) && distinct:
 		return "places", "the names differ only in a place: sister companies or branches"
 	case l.dice > 0.95 && e.v[fFormClash] == 1 && isASCII(m.forms[l.a.form].text) == isASCII(m.forms[l.b.form].text): // else one is translated
 		return "legal_form", "the same name incorporated in another form and country"
+	case l.dice > 0.95 && m.formsApart(l.a.form, l.b.form) && !e.located():
+		return "legal_form", "the same name incorporated in two forms of one country, which are two companies"
 	case l.placeMore && distinct && !e.located() && e.v[fCountrySame] == 0 && l.dice > 0.4:
 		return "branch", "one is the other's name with a place added: a branch or local company"
-	case (l.coverA > 0.97) != (l.coverB > 0.97) && max(l.coverA, l.coverB) > 0.97 && l.missA+l.missB > 0.3 && !l.cutShort && distinct && !m.corporate(l) && !e.located() && e.v[fCitySame] == 0:
+	case (l.coverA > 0.97) != (l.coverB > 0.97) && max(l.coverA, l.coverB) > 0.97 && l.missA+l.missB > 0.3 && !l.cutWord && distinct && !m.corporate(l) && !e.located() && e.v[fCitySame] == 0:
 		return "subsidiary", "one is the other's whole name with more words: a subsidiary, division or sister"
 	case e.v[fCountryOther] == 1 && l.dice > 0.8:
 		return "country", "the same name in another country"
@@ -357,12 +372,19 @@ func (m *Model) relation(e *evidence) (gate, text string) {
 	return "", ""
 }
 
+// numbered reports whether what one name has more is a small number alone, in digits or Roman numerals: funds, plants and shops are counted.
+func (m *Model) numbered(l *likeness) bool {
+	a, b := m.leftOver(l)
+	more := append(a, b...)
+	return len(more) == 1 && l.dice > 0.6 && len(more[0]) <= 4 && isNumber(more[0]) && !(len(more[0]) > 2 && containsDigit(more[0]))
+}
+
 // siblings reports whether two records that agree in a part of their names, such as the brand they do business as, are told apart by
 // places in their whole names.
 func (m *Model) siblings(e *evidence) bool {
 	whole := func(q *Query) *name { // the first half before a "doing business as"
 		for i := range q.names {
-			if n := &q.names[i]; n.role == partName && len(n.words) > 1 {
+			if n := &q.names[i]; n.role == firstName {
 				return n
 			}
 		}
@@ -377,16 +399,14 @@ func (m *Model) siblings(e *evidence) bool {
 	}
 	var l likeness
 	m.align(a, b, &l, nil)
-	return l.places && l.dice > 0
+	return l.dice > 0 && (l.places || l.placeMore && m.sameForm(a.form, b.form) < 0)
 }
 
 // corporate reports whether what one name has more only says that it is a company: the head of a group, not a part.
 func (m *Model) corporate(l *likeness) bool {
 	a, b := m.leftOver(l)
 	for _, w := range append(a, b...) {
-		switch w {
-		case "group", "holding", "company", "corporation", "limited", "incorporated":
-		default:
+		if !corporate[w] {
 			return false
 		}
 	}
@@ -450,7 +470,7 @@ func (m *Model) verdict(p float64, gate string, e *evidence, t Thresholds) deal.
 func (m *Model) Judge(a, b *Query) deal.Match {
 	var e evidence
 	m.compare(a, b, nil, &e)
-	out := m.match(&e, 0, false, DefaultThresholds)
+	out := m.match(&e, 0, sideBySide, DefaultThresholds)
 	if out.Verdict == deal.Different {
 		if text, ok := m.kin(&e); ok {
 			out.Verdict = deal.Related
@@ -469,35 +489,69 @@ const (
 	twoNamesWeight = 2.5
 )
 
+// setting is how a pair came together, which says what its likeness is worth.
+type setting uint8
+
+const (
+	ranked     setting = iota // the best of a search, with what else fits as rivals
+	repeated                  // found among records of which many may describe one organisation: nobody is a rival
+	sideBySide                // put before the judge by somebody
+)
+
+const (
+	// initialsMeant is what initials are worth more of two records side by side. Among a million records there is always one whose
+	// words begin with some three letters, and a search finds it; of one pair, it would be a chance in thousands.
+	initialsMeant = 3.8
+	// heldApart is what a gate takes away of two records side by side. A search shows whether a better one was there to be found;
+	// here what holds the two apart is all there is. Names in scripts without spaces are shortened as one pleases, so there it
+	// takes nothing.
+	heldApart = 3.0
+	// ownWordsWeight is what it takes away of two records side by side that each has a word of ownWordWeight or more that the
+	// other lacks.
+	ownWordsWeight, ownWordWeight = 1.0, 3.0
+)
+
 // twoNames reports whether each of a pair has a name of its own, and nothing but words connects them.
 func (m *Model) twoNames(e *evidence) bool {
 	l := &e.like
 	return l.a != nil && min(l.missA, l.missB)*m.maxWeight() >= ownNameWeight && !e.identified() && e.v[fDomainSame] == 0 && e.v[fPhoneSame]+e.v[fStreetSame] == 0
 }
 
-// match puts evidence in words. alone says that the record has no rivals by the nature of its corpus; else rivals is the logarithm of one plus the odds of all other candidates relative to this
-// one. The match shares no memory with the record.
-func (m *Model) match(e *evidence, rivals float64, alone bool, t Thresholds) deal.Match {
+// match puts evidence in words. rivals is the logarithm of one plus the odds of all other candidates relative to this
+// one, which only a ranked match has. The match shares no memory with the record.
+func (m *Model) match(e *evidence, rivals float64, in setting, t Thresholds) deal.Match {
 	z := e.logit - float64(m.weights.Rivals*rivals)
-	apart := alone && m.twoNames(e)
-	if apart {
-		z -= twoNamesWeight
-	}
-	out := deal.Match{ID: strings.Clone(e.b.id), Name: strings.Clone(e.b.display), Probability: m.weights.probability(z), Identifier: e.identifier()}
 	gate, why := m.relation(e)
-	if gate == "distinctive_word" && (out.Probability < t.Review || out.Probability >= t.Same) {
-		gate = "" // different as it is, or the same for other reasons
+	var more []deal.Score
+	add := func(term string, weight float64, text string) {
+		z += weight
+		more = append(more, deal.Score{Term: term, Weight: weight, Text: text})
+	}
+	if in == repeated && m.twoNames(e) {
+		add("two_names", -twoNamesWeight, "each has a name of its own beside what they share")
+	}
+	if in == sideBySide && (e.like.acronym > 0 && e.like.dice < 0.5 || e.like.initials && e.like.missA+e.like.missB == 0) {
+		add("initials_meant", initialsMeant, "initials of two organisations put side by side are seldom the same by chance")
+	}
+	if in == sideBySide && gate == "" && e.like.acronym == 0 && min(e.like.missA, e.like.missB)*m.maxWeight() >= ownWordWeight && !e.located() && !e.like.a.unspaced() && !e.like.b.unspaced() {
+		add("own_words", -ownWordsWeight, "each has words of its own beside what they share")
+	}
+	apart := 0.0
+	if in == sideBySide && gate != "" && gate != "distinctive_word" && !e.like.a.unspaced() && !e.like.b.unspaced() {
+		apart = -heldApart
+		z += apart
+	}
+	out := deal.Match{ID: strings.Clone(e.b.id), Name: strings.Clone(e.b.display), Probability: m.weights.probability(z, kindOf(e, in)), Identifier: e.identifier()}
+	if gate == "distinctive_word" && (out.Probability < t.Review/2 || out.Probability >= t.Same) {
+		gate = "" // far from anything else as it is, or the same for other reasons
 	}
 	out.Verdict = m.verdict(out.Probability, gate, e, t)
-	out.Evidence = m.explain(e, rivals)
-	if apart {
-		out.Evidence = append(out.Evidence, deal.Score{Term: "two_names", Weight: -twoNamesWeight, Text: "each has a name of its own beside what they share"})
-	}
+	out.Evidence = append(m.explain(e, rivals), more...)
 	if e.a.disguised != "" {
 		out.Evidence = append(out.Evidence, deal.Score{Term: "disguised", Value: e.a.display, Text: e.a.disguised})
 	}
 	if gate != "" {
-		out.Evidence = append(out.Evidence, deal.Score{Term: "relation", Value: gate, Text: why})
+		out.Evidence = append(out.Evidence, deal.Score{Term: "relation", Value: gate, Weight: apart, Text: why})
 	}
 	return out
 }

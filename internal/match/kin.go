@@ -83,6 +83,9 @@ func (m *Model) kinFeatures(e *evidence) (v kinVector) {
 // kin reports whether two records put side by side look like relatives, and says why.
 func (m *Model) kin(e *evidence) (text string, ok bool) {
 	v := m.kinFeatures(e)
+	if e.like.a != nil && (begunBy(e.like.a, e.like.b) || begunBy(e.like.b, e.like.a)) {
+		return "perhaps of one family: one name is the initials of the other's first words", true
+	}
 	if e.like.a == nil || e.like.rare == 0 && e.like.acronym == 0 || m.nothingTelling(e) || m.weights.Relation.logit(&v) <= 0 {
 		return "", false
 	}
@@ -101,6 +104,19 @@ func (m *Model) kin(e *evidence) (text string, ok bool) {
 		text += " and a country"
 	}
 	return text, true
+}
+
+// begunBy reports whether a is one word made of the initials of b's first words, and b has more words.
+func begunBy(a, b *name) bool {
+	if len(a.words) != 1 || len(a.squash) < 2 || len(a.squash) > 5 || len(b.words) <= len(a.squash) || a.words[0].kind != 0 {
+		return false
+	}
+	for i := range len(a.squash) {
+		if w := b.words[i].text; len(w) < 2 || w[0] != a.squash[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // Related learns whether two different organisations belong together.

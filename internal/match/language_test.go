@@ -119,7 +119,7 @@ func FuzzJudge(f *testing.F) {
 			for _, s := range j.Evidence {
 				z += s.Weight
 			}
-			if got := m.weights.probability(z); !(j.Probability >= 0 && j.Probability <= 1) || got < j.Probability-1e-4 || got > j.Probability+1e-4 {
+			if got := m.weights.probability(z, kindOf(nil, sideBySide)); !(j.Probability >= 0 && j.Probability <= 1) || got < j.Probability-1e-4 || got > j.Probability+1e-4 {
 				t.Errorf("%q / %q: probability %v, the terms say %v", x, y, j.Probability, got)
 			}
 		}

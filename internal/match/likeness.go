@@ -20,6 +20,8 @@ type likeness struct {
 	lostB     float64
 	fuzzy     float64 // the share of the shared weight that is not letter for letter
 	squash    float64 // 1 - edit distance of the names written as one word / the longer's length
+	written   float64 // of names that are exact: the same for how they were written, short forms and small words included
+	begins    float64 // the share of the shorter name, as written, that begins the longer one too
 	trigram   float64 // cosine of the three-letter sequences, weighted by rarity
 	clash     bool    // both have numbers the other lacks
 	oneNumber bool    // one has a number the other lacks
@@ -28,6 +30,8 @@ type likeness struct {
 	first     bool    // the first words agree
 	acronym   float64 // how much one says by being the initials of the other; 0: it is not
 	cutShort  bool    // one was cut off by a field and begins the other
+	cutWord   bool    // within a word, as a field does and a writer does not
+	initials  bool    // a word of one is the initials of words of the other
 	places    bool    // what differs is only places, on both sides
 	placeMore bool    // what one has more is only places
 	a, b      *name
@@ -57,11 +61,21 @@ func similarity(x, y *word, cut bool) float64 {
 		}
 		return 0
 	}
+	if (x.kind^y.kind)&abjad != 0 {
+		if c := consonants(a); len(c) >= 3 && c == consonants(b) {
+			return spelling
+		}
+		return 0
+	}
 	if la >= 3 && strings.HasPrefix(b, a) {
 		if cut {
 			return 0.95
 		}
-		return 0.6 + 0.35*float64(la)/float64(lb)
+		s := 0.6 + 0.35*float64(la)/float64(lb)
+		if la == 3 {
+			s -= 0.1 // three letters begin many words
+		}
+		return s
 	}
 	if la == 1 || lb < 4 || lb-la > 2 {
 		if la <= 2 && cut && a[0] == b[0] && strings.HasPrefix(b, a) {
@@ -91,8 +105,15 @@ func similarity(x, y *word, cut bool) float64 {
 		return 0
 	}
 	s := 1 - 1.2*float64(d)/float64(lb)
+	reordered := anagrams(a, b)
+	if reordered {
+		s = 1 - 0.6*float64(d)/float64(lb) // fingers swap letters; names that differ so are rare
+	}
 	if a[0] != b[0] {
 		s -= 0.12
+	}
+	if d == 1 && la == lb && lb <= 5 && !reordered {
+		s -= 0.1 // another letter in so short a word makes another name as often as a slip
 	}
 	return s
 }
@@ -147,7 +168,20 @@ func oneEdit[T byte | rune](a, b []T) bool {
 
 // numerals are the number words people write for digits.
 var numerals = map[string]string{"one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9", "ten": "10",
-	"eleven": "11", "twelve": "12", "first": "1", "second": "2", "third": "3"}
+	"eleven": "11", "twelve": "12", "first": "1", "second": "2", "third": "3", "twenty": "20", "thirty": "30", "forty": "40", "fourty": "40", "fifty": "50", "sixty": "60", "seventy": "70",
+	"eighty": "80", "ninety": "90"}
+
+// counted reads two words as one number: "forty four", "forty 4". It returns nothing for others.
+func counted(tens, unit string) string {
+	t := numerals[tens]
+	if n := numerals[unit]; n != "" {
+		unit = n
+	}
+	if len(t) != 2 || t[1] != '0' || len(tens) < 5 || len(unit) != 1 || unit[0] < '1' || unit[0] > '9' {
+		return ""
+	}
+	return t[:1] + unit
+}
 
 // spelling is the similarity from which two words are one word spelt by two conventions, such as an umlaut written as
 // two letters.
@@ -206,6 +240,18 @@ func umlauted(a, b string) bool {
 	return i == len(a) && j == len(b)
 }
 
+// anagrams reports whether two words that differ by slips have the same letters in another order.
+func anagrams(a, b string) bool {
+	if len(a) != len(b) || letters(a) != letters(b) {
+		return false
+	}
+	sum := 0
+	for i := range len(a) {
+		sum += int(a[i]) - int(b[i])
+	}
+	return sum == 0
+}
+
 // swapped reports whether two words of one length differ by two neighbouring letters changing places.
 func swapped(a, b string) bool {
 	i := 0
@@ -225,7 +271,7 @@ type pairing struct {
 // appended to explain unless it is nil.
 func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 	*l = likeness{a: a, b: b}
-	if a.plain == b.plain && len(a.words) != len(b.words) || a.squash == b.squash && len(a.words) != len(b.words) {
+	if a.plain == b.plain && a.squash != b.squash || a.squash == b.squash && len(a.words) != len(b.words) || a.plain == b.plain && len(a.words) != len(b.words) {
 		m.sameLetters(a, b, l, explain)
 		return
 	}
@@ -267,6 +313,15 @@ func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 	if shared > 0 && left > 0 && right > 0 {
 		for _, w := range []float64{m.abbreviated(a, b, &usedA, &usedB, &left, &right, note),
 			m.abbreviated(b, a, &usedB, &usedA, &right, &left, func(x, y string, s float64) { note(y, x, s) })} {
+			if w > 0 {
+				shared += w
+				differing, l.initials = true, true
+			}
+		}
+	}
+	if left > 0 && right > 0 && left+right > 2 {
+		for _, w := range []float64{m.joinedNearly(a, b, &usedA, &usedB, &left, &right, &rare, note),
+			m.joinedNearly(b, a, &usedB, &usedA, &right, &left, &rare, func(x, y string, s float64) { note(y, x, s) })} {
 			if w > 0 {
 				shared += w
 				differing = true
@@ -317,27 +372,36 @@ func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 		l.exact = true
 	}
 	top := m.maxWeight()
-	numA, numB, placesA, placesB := false, false, true, true
+	numA, numB, placesA, placesB, towns := false, false, true, true, false
 	for i := range a.words {
 		if w := &a.words[i]; !usedA[i] {
 			l.missA = max(l.missA, w.weight/top)
 			l.lostA += w.weight / top
+			if corporate[w.text] {
+				massA -= corporateShare * w.weight
+			}
 			numA = numA || w.kind&number != 0
-			placesA = placesA && w.kind&place != 0
+			placesA = placesA && w.kind&(place|town) != 0
+			towns = towns || w.kind&place == 0
 		}
 	}
 	for j := range b.words {
 		if w := &b.words[j]; !usedB[j] {
 			l.missB = max(l.missB, w.weight/top)
 			l.lostB += w.weight / top
+			if corporate[w.text] {
+				massB -= corporateShare * w.weight
+			}
 			numB = numB || w.kind&number != 0
-			placesB = placesB && w.kind&place != 0
+			placesB = placesB && w.kind&(place|town) != 0
+			towns = towns || w.kind&place == 0
 		}
 	}
 	l.clash = numA && numB
 	l.oneNumber = numA != numB
-	l.places = left > 0 && right > 0 && placesA && placesB
-	l.placeMore = (left > 0) != (right > 0) && placesA && placesB
+	// Towns are the names of families too: it takes a brand in common, and a town on both sides, to tell them.
+	l.places = left > 0 && right > 0 && placesA && placesB && (!towns || rare > ordinaryWeight)
+	l.placeMore = (left > 0) != (right > 0) && placesA && placesB && !towns
 	l.first = usedA[0] && usedB[0]
 	l.dice = ratio(2*shared, massA+massB)
 	l.coverA = ratio(shared, massA)
@@ -346,6 +410,14 @@ func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 	l.fuzzy = ratio(shared-exactly, shared)
 	l.acronym = max(m.acronymOf(a, b), m.acronymOf(b, a))
 	l.cutShort = !l.exact && (a.cut && len(a.plain) < len(b.plain) && strings.HasPrefix(b.plain, a.plain) || b.cut && len(b.plain) < len(a.plain) && strings.HasPrefix(a.plain, b.plain))
+	if l.cutShort {
+		short, long := a, b
+		if len(b.plain) < len(a.plain) {
+			short, long = b, a
+		}
+		n := len(short.words)
+		l.cutWord = len(long.words) < n || long.words[n-1].text != short.words[n-1].text
+	}
 	switch {
 	case a.site != "" && b.site != "" && a.site != b.site:
 		l.places = true
@@ -353,6 +425,12 @@ func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 		l.placeMore = true
 	}
 }
+
+// corporate are the words that say no more than that a name is of a company, or of the head of a group of them.
+var corporate = map[string]bool{"group": true, "holding": true, "company": true, "corporation": true, "limited": true, "incorporated": true}
+
+// corporateShare is the part of its weight that such a word does not count for when only one of two names has it.
+const corporateShare = 0.75
 
 // sameLetters fills l for names that differ only in their spaces.
 func (m *Model) sameLetters(a, b *name, l *likeness, explain *[]pairing) {
@@ -389,6 +467,37 @@ func (m *Model) joined(a, b *name, usedA, usedB *[maxWords]bool, left, right int
 		}
 	}
 	return left, right
+}
+
+// joinedNearly pairs two neighbouring words of a with one of b that is both written together but for a slip, and returns the weight
+// shared: whoever parts a word is no better a speller.
+func (m *Model) joinedNearly(a, b *name, usedA, usedB *[maxWords]bool, left, right *int, rare *float64, note func(x, y string, sim float64)) (shared float64) {
+	for i := 0; i+1 < len(a.words) && *left > 1; i++ {
+		x, y := &a.words[i], &a.words[i+1]
+		if usedA[i] || usedA[i+1] || (x.kind|y.kind)&(number|pairOf) != 0 {
+			continue
+		}
+		for j := range b.words {
+			t := &b.words[j]
+			n := len(x.text) + len(y.text)
+			if usedB[j] || t.kind != 0 || n < slipLetters || n-len(t.text) > 2 || len(t.text)-n > 2 || x.text[0] != t.text[0] {
+				continue
+			}
+			s := similarity(&word{text: x.text + y.text}, t, false)
+			if s < 0.7 {
+				continue
+			}
+			usedA[i], usedA[i+1], usedB[j] = true, true, true
+			*left -= 2
+			*right--
+			w := min(x.weight+y.weight, t.weight)
+			shared += s * s * (x.weight + y.weight + t.weight) / 2
+			*rare = max(*rare, s*w)
+			note(x.text+" "+y.text, t.text, s)
+			break
+		}
+	}
+	return shared
 }
 
 // initialsLikeness is how alike a word is to the words it is the initials of, beside other words that agree.
@@ -457,19 +566,34 @@ func (m *Model) acronymOf(a, b *name) float64 {
 
 // finish adds the comparisons that cost most, for the pair of names that was chosen.
 func (l *likeness) finish(m *Model) {
-	if l.exact { // also in another order, which means nothing
+	x, y := l.a.plain, l.b.plain
+	n := 0
+	for n < len(x) && n < len(y) && x[n] == y[n] {
+		n++
+	}
+	l.begins = ratio(float64(n), float64(min(len(x), len(y))))
+	if l.exact { // also in another order, which means little
 		l.squash, l.trigram = 1, 1
+		l.written = lettersAlike(x, y)
 		return
 	}
-	s, t := l.a.squash, l.b.squash
+	l.squash = lettersAlike(l.a.squash, l.b.squash)
+	l.trigram = m.trigramCosine(l.a.squash, l.b.squash)
+}
+
+// lettersAlike returns 1 less the edit distance of two names written as one word over the longer's length, as far as the first forty
+// letters go.
+func lettersAlike(s, t string) float64 {
+	if s == t {
+		return 1
+	}
 	if len(s) > 40 {
 		s = strings.ToValidUTF8(s[:40], "")
 	}
 	if len(t) > 40 {
 		t = strings.ToValidUTF8(t[:40], "")
 	}
-	l.squash = 1 - ratio(float64(levenshtein.ComputeDistance(s, t)), float64(max(len(s), len(t))))
-	l.trigram = m.trigramCosine(l.a.squash, l.b.squash)
+	return 1 - ratio(float64(levenshtein.ComputeDistance(s, t)), float64(max(len(s), len(t))))
 }
 
 // trigrams is a set of three-byte sequences, by open addressing. A sequence is kept with two bits that say in which of two names

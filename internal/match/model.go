@@ -58,6 +58,7 @@ type Model struct {
 	synonym     map[string]string
 	longestHan  int // characters of the longest synonym written without spaces
 	places      map[string]bool
+	towns       map[string]bool
 	mailHosts   map[string]bool
 	forms       []legalForm // forms[0] is none
 	formOf      map[string]uint16
@@ -84,7 +85,7 @@ func (m *Model) Ref() deal.DocumentRef { return m.ref }
 // New returns a model of the embedded word lists with the weights and the calibration of a file that Fit wrote; nil: the embedded ones.
 // The error says what is wrong with the file.
 func New(file []byte) (*Model, error) {
-	m := &Model{frequency: map[string]int32{}, synonym: map[string]string{}, places: map[string]bool{}, mailHosts: map[string]bool{},
+	m := &Model{frequency: map[string]int32{}, synonym: map[string]string{}, places: map[string]bool{}, towns: map[string]bool{}, mailHosts: map[string]bool{},
 		forms: make([]legalForm, 1), formOf: map[string]uint16{}, formEnds: map[string]int{}, formStarts: map[string]int{}, slips: newSlips()}
 	sum := sha256.New()
 	read := func(file string) []byte {
@@ -156,6 +157,9 @@ func New(file []byte) (*Model, error) {
 		m.slips.meant(w)
 	}
 	for w := range m.formOf {
+		for _, t := range strings.Fields(w) {
+			m.slips.kept[t] = true
+		}
 		if !strings.Contains(w, " ") {
 			m.slips.meant(w)
 		}
@@ -166,6 +170,9 @@ func New(file []byte) (*Model, error) {
 	}
 	for f := range fields(read("places.txt.gz")) {
 		m.places[f[0]] = true
+	}
+	for f := range fields(read("towns.txt.gz")) {
+		m.towns[f[0]] = true
 	}
 	for f := range fields(read("mail_hosts.txt.gz")) {
 		m.mailHosts[f[0]] = true
@@ -254,6 +261,21 @@ func (m *Model) formsClash(a, b uint16) bool {
 		}
 	}
 	return true
+}
+
+// loose are the classes of forms of English, which people put behind a name from habit: Inc. for LLC, Corp. for Ltd.
+func (f *legalForm) loose() bool {
+	return f.class == "OTHER" || len(f.countries) == 0 || slices.ContainsFunc(f.countries, func(c string) bool { return slices.Contains(englishCountries, c) })
+}
+
+var englishCountries = []string{"US", "GB", "IE", "CA", "AU", "NZ", "IN", "SG", "ZA", "HK"}
+
+// formsApart reports whether two legal forms are of different classes and of one country, where they are used with care: an AG is not
+// the GmbH of its name.
+func (m *Model) formsApart(a, b uint16) bool {
+	fa, fb := &m.forms[a], &m.forms[b]
+	return m.sameForm(a, b) < 0 && !fa.loose() && !fb.loose() && isASCII(fa.text) == isASCII(fb.text) &&
+		slices.ContainsFunc(fa.countries, func(c string) bool { return slices.Contains(fb.countries, c) })
 }
 
 // sameForm compares the classes of two legal forms: 1 the same, -1 different, 0 when either does not say.

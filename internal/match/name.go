@@ -14,6 +14,8 @@ const (
 	number kind = 1 << iota // digits or a Roman numeral
 	place                   // the name of a country or of one of its parts
 	pairOf                  // two neighbouring characters of a script without spaces
+	town                    // the name of a town, if not of somebody too
+	abjad                   // written in a script that leaves vowels out
 )
 
 // word is one word of a name: its canonical spelling, and what sharing it tells, in nats. A word that one in e^w real
@@ -29,7 +31,8 @@ type role uint8
 
 const (
 	wholeName  role = iota // everything, or all there is
-	partName               // one side of a "doing business as", or the name without its brackets
+	firstName              // what stands before a "doing business as": the registered name, as a rule
+	partName               // what stands behind it, or the name without its brackets
 	aliasName              // another name the record gives
 	latinName              // another script written in Latin letters
 	insideName             // what stood in brackets
@@ -37,7 +40,7 @@ const (
 )
 
 // part reports whether the name is a part of what was written.
-func (r role) part() bool { return r == partName || r == insideName }
+func (r role) part() bool { return r == firstName || r == partName || r == insideName }
 
 // name is one way to call an organisation, ready to compare.
 type name struct {
@@ -95,7 +98,7 @@ func (m *Model) names(raw string, as role, places ...string) []name {
 		}
 	}
 	var out []name
-	add := func(w []string, as role) {
+	add := func(w []string, as role, cut bool) {
 		n, ok := m.name(w, as, cut)
 		if !ok {
 			return
@@ -122,20 +125,24 @@ func (m *Model) names(raw string, as role, places ...string) []name {
 			c, _ := m.core(h)
 			whole = append(whole, c...)
 		}
-		add(whole, as)
-		for _, h := range halves {
-			add(h, max(as, partName))
+		add(whole, as, cut)
+		for i, h := range halves {
+			half := partName
+			if i == 0 {
+				half = firstName
+			}
+			add(h, max(as, half), cut && i == len(halves)-1) // a field cuts the end
 		}
 	case inside != "" && outside != "" && m.onlyForms(words(inside)):
-		add(w, as) // brackets around a legal form say nothing else
+		add(w, as, cut) // brackets around a legal form say nothing else
 	case inside != "" && outside != "" && slices.Contains(places, strings.Join(words(inside), " ")):
-		add(words(outside), as)
+		add(words(outside), as, cut)
 	case inside != "" && outside != "":
-		add(w, as)
+		add(w, as, cut)
 		in := words(inside)
 		plain := m.plain(in)
 		n := len(out)
-		add(words(outside), max(as, partName))
+		add(words(outside), max(as, partName), cut)
 		if plain {
 			for i := n; i < len(out); i++ {
 				out[i].site = strings.Join(in, " ")
@@ -144,12 +151,12 @@ func (m *Model) names(raw string, as role, places ...string) []name {
 			if as == wholeName {
 				as = insideName
 			}
-			add(in, as)
+			add(in, as, cut)
 		}
 	default:
-		add(halves[0], as)
+		add(halves[0], as, cut)
 		// What looks like a slip may be somebody's name, and two people who misspell it in two ways have only that in common.
-		add(written[:min(len(written), len(halves[0]))], as)
+		add(written[:min(len(written), len(halves[0]))], as, cut)
 	}
 	return out
 }
@@ -201,7 +208,7 @@ func split(w []string) (parts [][]string) {
 	start := 0
 	for i := 0; i < len(w); i++ {
 		for _, d := range dividers {
-			if i > start && i+len(d) <= len(w) && slices.Equal(w[i:i+len(d)], d) {
+			if i > start && i+len(d) <= len(w) && slices.Equal(w[i:i+len(d)], d) && slices.ContainsFunc(w[start:i], func(t string) bool { return !dropped[t] }) {
 				parts = append(parts, w[start:i])
 				start = i + len(d)
 				i = start - 1
@@ -216,14 +223,26 @@ func split(w []string) (parts [][]string) {
 }
 
 // trimCut drops from the end of a name that a field may have cut what is left of a divider or a legal form: "d b",
-// "limite", "l".
+// "limite", "l"; and behind a legal form what a divider begins with: "inc d", "llc former".
 func (m *Model) trimCut(w []string) []string {
-	for len(w) > 2 {
+	whole := func(w []string) bool {
 		last := w[len(w)-1]
 		for k := min(m.formEnds[last], len(w)-1); k > 0; k-- {
 			if _, ok := m.formOf[strings.Join(w[len(w)-k:], " ")]; ok {
-				return w // a whole form
+				return true
 			}
+		}
+		return false
+	}
+	for len(w) > 2 {
+		last := w[len(w)-1]
+		if whole(w) {
+			return w
+		}
+		divides := last == "a" || slices.ContainsFunc(dividers, func(d []string) bool { return strings.HasPrefix(d[0], last) })
+		if divides && whole(w[:len(w)-1]) {
+			w = w[:len(w)-1]
+			continue
 		}
 		if last != "db" && last != "bda" && !(len(last) <= 8 && slices.ContainsFunc(cutForms, func(f string) bool { return len(last) < len(f) && strings.HasPrefix(f, last) })) {
 			break
@@ -330,9 +349,17 @@ func (m *Model) name(w []string, as role, cut bool) (name, bool) {
 	}
 	n := name{form: form, role: as, cut: cut, words: make([]word, 0, len(core))}
 	for pass := 0; pass < 2 && len(n.words) == 0; pass++ {
-		for _, t := range core {
+		for i := 0; i < len(core); i++ {
+			t := core[i]
 			if pass == 0 && dropped[t] {
 				continue
+			}
+			if i+1 < len(core) {
+				if c := counted(t, core[i+1]); c != "" {
+					n.words = append(n.words, m.word(c))
+					i++
+					continue
+				}
 			}
 			if hasHan(t) {
 				for _, run := range m.segment(cityMarks.Replace(t)) {
@@ -426,6 +453,11 @@ func (n *name) finish() {
 	n.plain = n.squash
 }
 
+// unspaced reports a name that was written in a script without spaces.
+func (n *name) unspaced() bool {
+	return n.role == latinName || slices.ContainsFunc(n.words, func(w word) bool { return w.kind&pairOf != 0 })
+}
+
 // acronym returns the first letters of three to eight words, or nothing.
 func (n *name) acronym() string {
 	if len(n.words) < 3 || len(n.words) > 8 || n.words[0].kind&pairOf != 0 {
@@ -451,6 +483,9 @@ func (m *Model) word(t string) word {
 		return word{text: t, weight: characterPairWeight, kind: pairOf}
 	}
 	if !isASCII(t) {
+		if strings.IndexFunc(t, isAbjad) >= 0 {
+			k |= abjad
+		}
 		if t = romanise(t); m.synonym[t] != "" {
 			t = m.synonym[t]
 		}
@@ -460,6 +495,8 @@ func (m *Model) word(t string) word {
 	}
 	if m.places[t] || shortened[t] != "" {
 		k |= place
+	} else if m.towns[t] {
+		k |= town
 	}
 	return word{text: t, weight: m.weight(t), kind: k}
 }

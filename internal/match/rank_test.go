@@ -49,21 +49,81 @@ func TestRank(t *testing.T) {
 		}
 	}
 	fmt.Fprintf(&out, "first of %d: %d\n", known, right)
-	golden := filepath.Join("testdata", "rank", "golden.txt")
+	golden(t, filepath.Join("testdata", "rank", "golden.txt"), out.String())
+	if right < known-1 {
+		t.Errorf("%d of %d found first", right, known)
+	}
+}
+
+// golden compares a text with a file, or writes it there when asked to.
+func golden(t *testing.T, file, got string) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile(golden, []byte(out.String()), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(golden)
+	want, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := out.String(); got != string(want) {
-		t.Errorf("the ranking has changed; if that is right, run go test ./internal/match -run TestRank -update\n%s", got)
+	if got != string(want) {
+		t.Errorf("%s has changed; if that is right, run go test ./internal/match -run %s -update\n%s", file, t.Name(), got)
 	}
-	if right < known-1 {
-		t.Errorf("%d of %d found first", right, known)
+}
+
+// TestJudgeGolden judges one pair of each class of likeness and difference, and compares the verdicts and all they rest on with a golden
+// file. A verdict that is not the one wanted is marked; there may be few, and no more.
+func TestJudgeGolden(t *testing.T) {
+	f, err := os.Open(filepath.Join("testdata", "judge", "cases.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := Default()
+	var out strings.Builder
+	wrong := 0
+	for _, cells := range rows[1:] {
+		get := func(c string) string {
+			i := slices.Index(rows[0], c)
+			if i < 0 {
+				return ""
+			}
+			return cells[i]
+		}
+		side := func(s string) Record {
+			r := Record{ID: s, Names: []string{get("name" + s)}, Country: get("country" + s), City: get("city" + s), TaxID: get("tax_id" + s)}
+			if d := get("domain" + s); d != "" {
+				r.Domains = []string{d}
+			}
+			if p := get("parent" + s); p != "" {
+				r.ParentNames = []string{p}
+			}
+			return r
+		}
+		j := m.Judge(m.Prepare(side("_a")), m.Prepare(side("_b")))
+		mark := ""
+		if want := get("want"); string(j.Verdict) != want {
+			mark = " instead of " + want
+			wrong++
+		}
+		fmt.Fprintf(&out, "%s: %s / %s\n    %s %.2f%s\n", get("class"), get("name_a"), get("name_b"), j.Verdict, j.Probability, mark)
+		for _, e := range j.Evidence {
+			fmt.Fprintf(&out, "    %+6.2f %s: %s", e.Weight, e.Term, e.Text)
+			if e.Value != "" {
+				fmt.Fprintf(&out, " (%s)", e.Value)
+			}
+			out.WriteByte('\n')
+		}
+	}
+	fmt.Fprintf(&out, "as wanted: %d of %d\n", len(rows)-1-wrong, len(rows)-1)
+	golden(t, filepath.Join("testdata", "judge", "golden.txt"), out.String())
+	if wrong > len(rows)/12 {
+		t.Errorf("%d of %d verdicts are not the ones wanted", wrong, len(rows)-1)
 	}
 }
 
@@ -149,6 +209,7 @@ func TestJudge(t *testing.T) {
 		{Record{Names: []string{"Danaher"}}, Record{Names: []string{"Danaos"}}, deal.Different},
 		{Record{Names: []string{"Carlyle Partners VII LP"}}, Record{Names: []string{"Carlyle Partners VIII LP"}}, deal.Related},
 		{Record{Names: []string{"Cisco"}}, Record{Names: []string{"Sysco"}}, deal.Different},
+		{Record{Names: []string{"Nord-Zuker GmbH"}, Country: "DE", City: "Kiel"}, Record{Names: []string{"Nordzucker GmbH"}, Country: "DE", City: "Kiel"}, deal.Same},
 		// An identifier outweighs a name that was changed.
 		{Record{Names: []string{"Facebook Inc"}, TaxID: "20-1665019", Country: "US"}, Record{Names: []string{"Meta Platforms Inc"}, TaxID: "201665019", Country: "US"}, deal.Review},
 		// A named parent is a relation however the rest compares.
@@ -164,12 +225,15 @@ func TestJudge(t *testing.T) {
 // TestEvidenceAddsUp checks that the terms of every judgement sum to the log-odds its probability is calibrated from.
 func TestEvidenceAddsUp(t *testing.T) {
 	m := Default()
-	x := NewIndex(m)
+	x, accounts := NewIndex(m), map[string]Record{}
 	for _, r := range sheet(t, "accounts.csv") {
 		x.Upsert(r.Record)
+		accounts[r.ID] = r.Record
 	}
 	for _, q := range sheet(t, "queries.csv") {
 		for _, c := range x.Search(m.Prepare(q.Record), Options{}).Candidates {
+			var pair evidence
+			m.compare(m.Prepare(q.Record), m.Prepare(accounts[c.ID]), nil, &pair)
 			z := 0.0
 			for _, e := range c.Evidence {
 				z += e.Weight
@@ -177,7 +241,7 @@ func TestEvidenceAddsUp(t *testing.T) {
 					t.Errorf("%s / %s: term %s says nothing", q.ID, c.ID, e.Term)
 				}
 			}
-			if p := m.weights.probability(z); p < c.Probability-1e-4 || p > c.Probability+1e-4 {
+			if p := m.weights.probability(z, kindOf(&pair, ranked)); p < c.Probability-1e-4 || p > c.Probability+1e-4 {
 				t.Errorf("%s / %s: the terms sum to %.4f, which is %.6f, not %.6f", q.ID, c.ID, z, p, c.Probability)
 			}
 		}

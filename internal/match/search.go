@@ -43,7 +43,7 @@ type Options struct {
 	Thresholds Thresholds // zero means DefaultThresholds
 	// Repeats says that many records may describe one organisation, as registrations of one customer do. Each is then
 	// judged for itself: others that fit as well, or have the same domain, take nothing away from it. Words that nobody has are looked
-	// for with two slips too: one overlooked is a second holder.
+	// for with two slips even where another is one slip away: one overlooked is a second holder.
 	Repeats bool
 	// Identified says that records that share an identifier (deal.Match) are returned beyond Limit too.
 	Identified bool
@@ -235,11 +235,11 @@ func (m *Model) answer(cands []scored, o Options, of func(scored) *evidence) []d
 		if i >= limit && (!o.Identified || of(c).identifier() == "") {
 			continue
 		}
-		rivals := 0.0
+		rivals, in := 0.0, repeated
 		if !o.Repeats {
-			rivals = rivalry(cands, i)
+			rivals, in = rivalry(cands, i), ranked
 		}
-		out = append(out, m.match(of(c), rivals, o.Repeats, t))
+		out = append(out, m.match(of(c), rivals, in, t))
 	}
 	return out
 }
@@ -460,9 +460,9 @@ func (s *search) plan(q *Query) {
 			if j+1 < len(n.words) {
 				next := &n.words[j+1]
 				if w.kind&pairOf == 0 && next.kind&pairOf == 0 {
-					s.follow(w.text+next.text, (w.weight+next.weight)/2, true)
+					s.follow(w.text+next.text, w.weight+next.weight, true)
 					if t := lengthened[w.text+next.text]; t != "" {
-						s.follow(t, (w.weight+next.weight)/2, false)
+						s.follow(t, w.weight+next.weight, false)
 					}
 				}
 			}
@@ -525,7 +525,7 @@ func (s *search) misspelt(w *word) {
 		}
 		clear(texts) // which would keep merged segments alive
 	}
-	if s.thorough && len(w.text) >= thoroughLetters && s.liveWord(w.text) == 0 {
+	if (s.thorough || len(found) == 0) && len(w.text) >= twoSlipLetters && s.liveWord(w.text) == 0 {
 		found = s.twiceMisspelt(w, found)
 	}
 	slices.SortFunc(found, func(a, b near) int { return cmp.Or(cmp.Compare(b.sim, a.sim), strings.Compare(a.text, b.text)) })
@@ -536,25 +536,31 @@ func (s *search) misspelt(w *word) {
 	s.near, s.ids, s.texts = found[:0], ids, texts
 }
 
-// thoroughLetters is the length from which two slips in one word are looked for.
-const thoroughLetters = 6
+// twoSlipLetters is the length from which two slips in one word are looked for.
+const twoSlipLetters = 6
 
 // twiceMisspelt adds the words that begin with the same letter and are two slips away, which the table of single edits does not
-// lead to: two people who write one word each make one. It reads a part of the vocabulary, so it is for words that nobody has.
+// lead to: two people who write one word each make one, and a poor typist makes both. It reads a part of the vocabulary, a few
+// bytes of each word, so it is for words that nobody has.
 func (s *search) twiceMisspelt(w *word, found []near) []near {
 	_, first := utf8.DecodeRuneInString(w.text)
-	begins := w.text[:first]
+	set := letters(w.text)
 	for _, p := range s.parts {
-		for id := p.lowerBound(begins); id < p.vocabulary(); id++ {
-			x := word{text: p.wordText(uint32(id))}
-			if !strings.HasPrefix(x.text, begins) {
-				break
+		from := p.lowerBound(w.text[:first])
+		for i, l := range p.letters[from:p.lowerBound(w.text[:first]+"\xff")] {
+			if bits.OnesCount32(l^set) > 4 { // each slip changes the set by two at most
+				continue
 			}
-			if d := len(x.text) - len(w.text); d < -2 || d > 2 || slices.ContainsFunc(found, func(f near) bool { return f.text == x.text }) {
+			id := uint32(from + i)
+			if d := int(p.textOff[id+1]-p.textOff[id]) - len(w.text); d < -2 || d > 2 {
+				continue
+			}
+			x := word{text: p.wordText(id)}
+			if slices.ContainsFunc(found, func(f near) bool { return f.text == x.text }) {
 				continue
 			}
 			x.weight, x.kind = float64(p.weight[id]), p.kind[id]
-			if sim := similarity(w, &x, false); sim > 0.6 && p.liveFrequency(uint32(id)) > 0 {
+			if sim := similarity(w, &x, false); sim > 0.6 && p.liveFrequency(id) > 0 {
 				found = append(found, near{x.text, sim, x.weight})
 			}
 		}

@@ -24,6 +24,7 @@ type segment struct {
 	text    []byte // the vocabulary, in byte order
 	textOff []uint32
 	weight  []float32
+	letters []uint32 // of each word, see letters
 	kind    []kind
 	post    []uint32 // for each word the records that have it, rising
 	postOff []uint32
@@ -466,7 +467,7 @@ func (b *builder) add(q *Query) {
 		return i
 	})
 	b.off = append(b.off, uint32(len(b.blob)))
-	b.mass = append(b.mass, q.massTag())
+	b.mass = append(b.mass, q.lightest())
 	b.city = append(b.city, cityTag(q.city))
 	keysOf(q, func(h uint32) { b.keys = append(b.keys, entry{h, r}) })
 }
@@ -486,6 +487,18 @@ func (q *Query) massTag() uint16 {
 		return 0
 	}
 	return uint16(min(math.MaxUint16, q.names[0].mass*64))
+}
+
+// lightest returns the weight of the lightest of a record's names, in 1/64 nat: a query by that name has all of it in common with
+// the record, whatever else the record is called. What stood in brackets is no name to go by.
+func (q *Query) lightest() uint16 {
+	least := q.massTag()
+	for i := range q.names {
+		if n := &q.names[i]; n.role != insideName {
+			least = min(least, uint16(min(math.MaxUint16, n.mass*64)))
+		}
+	}
+	return least
 }
 
 // record returns the encoded record r.
@@ -528,7 +541,7 @@ func (b *builder) build() *segment {
 	order := b.alphabet()
 	rank := make([]uint32, len(order))
 	s.textOff = make([]uint32, 1, len(order)+1)
-	s.weight, s.kind = make([]float32, 0, len(order)), make([]kind, 0, len(order))
+	s.weight, s.kind, s.letters = make([]float32, 0, len(order)), make([]kind, 0, len(order)), make([]uint32, 0, len(order))
 	for i, w := range order {
 		rank[w] = uint32(i)
 		v := &b.vocab[w]
@@ -536,6 +549,7 @@ func (b *builder) build() *segment {
 		s.textOff = append(s.textOff, uint32(len(s.text)))
 		s.weight = append(s.weight, float32(v.weight))
 		s.kind = append(s.kind, v.kind)
+		s.letters = append(s.letters, letters(v.text))
 	}
 	b.number = nil
 	s.text = slices.Clip(s.text)
@@ -643,6 +657,6 @@ func renumber(out, b []byte, to func(uint32) uint32) []byte {
 // bytes returns the memory the segment's arrays hold.
 func (s *segment) bytes() int {
 	t := func(t *table) int { return 4*len(t.start) + 2*len(t.low16) + 4*len(t.low32) + 4*len(t.id) }
-	return cap(s.blob) + 4*cap(s.off) + 2*cap(s.mass) + 2*cap(s.city) + cap(s.text) + 4*cap(s.textOff) + 4*cap(s.weight) + cap(s.kind) +
+	return cap(s.blob) + 4*cap(s.off) + 2*cap(s.mass) + 2*cap(s.city) + cap(s.text) + 4*cap(s.textOff) + 4*cap(s.weight) + cap(s.kind) + 4*cap(s.letters) +
 		4*cap(s.post) + 4*cap(s.postOff) + t(&s.edits) + t(&s.keys)
 }

@@ -20,11 +20,14 @@ const (
 // word. Names themselves are left as written; how near they are is what the matcher weighs.
 type slips struct {
 	count  map[string]int32    // in how many names a word as written occurs
+	kept   map[string]bool     // words of legal forms, which are what they are
 	nearby map[string][]string // a word, or one with one letter left out → the ordinary words it comes from
 	hashes [1 << 13]uint64     // a bit for the hash of each key of nearby: most words have no key there
 }
 
-func newSlips() *slips { return &slips{count: map[string]int32{}, nearby: map[string][]string{}} }
+func newSlips() *slips {
+	return &slips{count: map[string]int32{}, kept: map[string]bool{}, nearby: map[string][]string{}}
+}
 
 // slipBase is the base of the hash of words, a polynomial of their letters.
 const slipBase = 0x01000193
@@ -75,7 +78,7 @@ func (s *slips) mend(w string) string {
 		return w
 	}
 	own := s.count[w]
-	if own > 20 {
+	if own > 20 || s.kept[w] {
 		return w
 	}
 	best, most := w, int32(-1)

@@ -12,7 +12,7 @@ import (
 
 // SnapshotVersion is that of the layout of a snapshot of an index. Whoever changes segment, the encoding of a record or
 // the hash of a key raises it. The model has a reference of its own: an index holds weights of the model it was built with.
-const SnapshotVersion = 2
+const SnapshotVersion = 3
 
 // column is one array of a segment.
 type column struct {
@@ -30,7 +30,7 @@ func columnOf[T flat.Number](v *[]T) column {
 // columns returns every array of the segment, in the order of a snapshot.
 func (s *segment) columns() []column {
 	out := []column{columnOf(&s.blob), columnOf(&s.off), columnOf(&s.mass), columnOf(&s.city), columnOf(&s.text), columnOf(&s.textOff), columnOf(&s.weight),
-		columnOf(&s.kind), columnOf(&s.post), columnOf(&s.postOff)}
+		columnOf(&s.kind), columnOf(&s.letters), columnOf(&s.post), columnOf(&s.postOff)}
 	for _, t := range []*table{&s.edits, &s.keys} {
 		out = append(out, columnOf(&t.start), columnOf(&t.low16), columnOf(&t.low32), columnOf(&t.id))
 	}

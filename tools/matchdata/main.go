@@ -2,7 +2,7 @@
 //
 //	go run ./tools/matchdata REFERENCE internal/match/model
 //
-// REFERENCE holds org_token_document_frequency.tsv, legal_forms_rigour_org_types.json, org_words_rigour_symbols.json,
+// Beside REFERENCE lie h1b/accounts.csv and ror/accounts.csv, whose cities are read. REFERENCE holds org_token_document_frequency.tsv, legal_forms_rigour_org_types.json, org_words_rigour_symbols.json,
 // territories_rigour.jsonl, gleif_elf_codes_1.4.1.csv, free_email_domains.json and disposable_email_domains.txt. Run it
 // when a list has a new edition; the matcher's digest, and so every decision's record of it, changes with the files.
 package main
@@ -37,6 +37,7 @@ func main() {
 		"legal_forms.tsv":   legalForms,
 		"synonyms.tsv":      synonyms,
 		"places.txt.gz":     places,
+		"towns.txt.gz":      towns,
 		"mail_hosts.txt.gz": mailHosts,
 	} {
 		b, err := content(from)
@@ -198,6 +199,42 @@ func places(from string) ([]byte, error) {
 	})
 	out := "# One-word names of territories. From rigour territories (OpenSanctions, MIT).\n"
 	return pack([]byte(out + strings.Join(slices.Sorted(maps.Keys(seen)), "\n") + "\n")), err
+}
+
+// towns writes the towns of one word that several organisations are in, without those whose name is a word of business.
+func towns(from string) ([]byte, error) {
+	business := map[string]bool{}
+	err := lines(filepath.Join(from, "org_token_document_frequency.tsv"), func(l string) {
+		if f := strings.Split(l, "\t"); len(f) > 1 {
+			n, _ := strconv.Atoi(f[1])
+			business[match.Normalise(f[0])] = n > 2000
+		}
+	})
+	number := map[string]int{}
+	for _, set := range []string{"h1b", "ror"} {
+		f, e := os.Open(filepath.Join(from, "..", set, "accounts.csv"))
+		if e != nil {
+			return nil, e
+		}
+		rows, e := csv.NewReader(f).ReadAll()
+		if err = errors.Join(err, e, f.Close()); err != nil {
+			return nil, err
+		}
+		city := slices.Index(rows[0], "city")
+		for _, r := range rows[1:] {
+			if k := match.Normalise(r[city]); len(k) > 3 && !strings.Contains(k, " ") && !business[k] {
+				number[k]++
+			}
+		}
+	}
+	var all []string
+	for _, k := range slices.Sorted(maps.Keys(number)) {
+		if number[k] >= 5 {
+			all = append(all, k)
+		}
+	}
+	out := "# Towns of one word with five organisations or more. From the H-1B employer data hub (US government work) and the Research Organization Registry (CC0).\n"
+	return pack([]byte(out + strings.Join(all, "\n") + "\n")), err
 }
 
 // mailHosts writes the domains anybody may have an address at.

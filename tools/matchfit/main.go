@@ -5,7 +5,8 @@
 // DATA holds h1b/ and ror/ (and pairs/parent_child.csv), each with accounts.csv, queries.csv (held out: its names are not learnt from) and
 // queries_full.csv, with the columns id, truth, class, name, domain, country, region, city, postal_code. Half the
 // searches are learnt with names alone, half with all fields. To these come spellings made of the accounts by the
-// errors of people who type: letters, legal forms, abbreviations, word order, cut fields.
+// errors of people who type: letters, legal forms, abbreviations, word order, cut fields. What the sum
+// of the weights is worth is calibrated on searches by weights that were learnt without them.
 package main
 
 import (
@@ -110,8 +111,8 @@ func fit(data, out string, perSet, version int) error {
 			if rng.IntN(2) == 0 {
 				q.Domains = nil
 			}
-			t.Search(x, q, a.ID, set.made)
-			t.Search(x, match.Record{Names: q.Names}, a.ID, set.made/2)
+			t.Spelling(x, q, a.ID, set.made)
+			t.Spelling(x, match.Record{Names: q.Names}, a.ID, set.made/2)
 		}
 		fmt.Fprintf(os.Stderr, "%s: %d searches with an answer, %d without\n", set.name, len(with), len(without))
 	}
