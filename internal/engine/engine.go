@@ -775,6 +775,11 @@ func (v *view) restingOn(kind deal.RecordKind, key string) string {
 			note(v.claims[id])
 		}
 		instead = "end them, or set the account's status to closed"
+		for _, id := range v.findings.of[deal.CustomerRef{AccountID: key}.Key()] {
+			if f := v.findings.all[id]; f.Verdict == deal.FoundSame && len(claims) == 0 {
+				return fmt.Sprintf("%s says that %s and %s are one: take it back first, or set the account's status to closed", id, f.Subject.Name, f.Other.Name)
+			}
+		}
 		var open []string
 		for _, id := range v.oppsOf[key] {
 			if v.opportunities[id].Status == "open" {

@@ -226,6 +226,9 @@ func testFindings(t *testing.T, database func(*testing.T) string) {
 		if d.Resolution.Ref.AccountID != "A-1" || d.Outcome == deal.Protect {
 			t.Errorf("of two accounts that are one it is %+v, %s", d.Resolution, d.Outcome)
 		}
+		if err := b.Delete(ctx, Request{Actor: person("ada")}, deal.Accounts, []string{"A-2"}); !errors.Is(err, deal.ErrNotPossible) || !strings.Contains(err.Error(), "are one") {
+			t.Errorf("an account that others were found to be is deleted: %v", err)
+		}
 		// Apart again, the second in line waits for nobody.
 		if _, err := b.TakeBack(ctx, Request{Actor: person("ada")}, f.ID, "not so"); err != nil {
 			t.Fatal(err)
