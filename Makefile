@@ -10,7 +10,7 @@ K6        = v1.8.1
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 
 run: ## Serve the demo world on http://127.0.0.1:8080
 	$(GO) run ./cmd/dibs demo
@@ -21,6 +21,7 @@ prepare: ## Install, as root on Debian, or name what the tests need
 test: prepare ## Run every test
 	$(GO) test -timeout 20m ./...
 	$(GO) -C deploy/check test ./...
+	$(GO) -C tools/peers test ./...
 
 race: prepare ## Run every test under the race detector, in random order
 	$(GO) test -race -shuffle=on -timeout 20m ./...
@@ -28,10 +29,14 @@ race: prepare ## Run every test under the race detector, in random order
 fuzz: ## Run every fuzz test for FUZZTIME (10s) each
 	@tools/fuzz $(FUZZTIME)
 
-bench: ## Measure one registration beside a no-op and a bare commit, write BENCHMARKS.md, then a million accounts, and run every benchmark
+bench: prepare ## Measure one registration beside a no-op and a bare commit, the matcher beside its peers, write BENCHMARKS.md, then a million accounts, and run every benchmark
 	$(GO) build -o bin/bench ./tools/bench && bin/bench
+	$(GO) -C tools/peers build -o ../../bin/peers . && bin/peers -report BENCHMARKS.md
 	$(GO) build -o bin/matchbench ./tools/matchbench && bin/matchbench
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+bench-10m: prepare ## Measure the matcher beside pg_trgm with ten million names: some 8 GB of memory and 10 minutes
+	$(GO) -C tools/peers build -o ../../bin/peers . && bin/peers -names 10000000 -only pg5 -report BENCHMARKS.md -mark peers-10m
 
 soak: ## Break replicas, databases and caches for SOAK minutes (30) and look for a wrong answer; results add up in soak.jsonl
 	$(GO) run ./tools/chaos soak -minutes $(SOAK) $(SOAKFLAGS)
@@ -56,4 +61,4 @@ lint: ## Check format and style; the first run builds the linter, which takes mi
 generate: ## Write the generated files anew
 	$(GO) generate ./...
 
-.PHONY: help run prepare test race fuzz bench soak loadtest mutants screenshots lint generate
+.PHONY: help run prepare test race fuzz bench bench-10m soak loadtest mutants screenshots lint generate

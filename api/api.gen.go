@@ -265,22 +265,22 @@ func (e DocumentKind) Valid() bool {
 
 // Defines values for DocumentStatus.
 const (
-	Draft     DocumentStatus = "draft"
-	Live      DocumentStatus = "live"
-	Retired   DocumentStatus = "retired"
-	Scheduled DocumentStatus = "scheduled"
+	DocumentStatusDraft     DocumentStatus = "draft"
+	DocumentStatusLive      DocumentStatus = "live"
+	DocumentStatusRetired   DocumentStatus = "retired"
+	DocumentStatusScheduled DocumentStatus = "scheduled"
 )
 
 // Valid indicates whether the value is a known member of the DocumentStatus enum.
 func (e DocumentStatus) Valid() bool {
 	switch e {
-	case Draft:
+	case DocumentStatusDraft:
 		return true
-	case Live:
+	case DocumentStatusLive:
 		return true
-	case Retired:
+	case DocumentStatusRetired:
 		return true
-	case Scheduled:
+	case DocumentStatusScheduled:
 		return true
 	default:
 		return false
@@ -326,6 +326,63 @@ func (e EvidenceKind) Valid() bool {
 	case EvidenceKindQuote:
 		return true
 	case EvidenceKindSiteVisit:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FindingStatus.
+const (
+	FindingStatusEnded     FindingStatus = "ended"
+	FindingStatusLive      FindingStatus = "live"
+	FindingStatusWithdrawn FindingStatus = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the FindingStatus enum.
+func (e FindingStatus) Valid() bool {
+	switch e {
+	case FindingStatusEnded:
+		return true
+	case FindingStatusLive:
+		return true
+	case FindingStatusWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FindingVerdict.
+const (
+	FindingVerdictDifferent FindingVerdict = "different"
+	FindingVerdictSame      FindingVerdict = "same"
+)
+
+// Valid indicates whether the value is a known member of the FindingVerdict enum.
+func (e FindingVerdict) Valid() bool {
+	switch e {
+	case FindingVerdictDifferent:
+		return true
+	case FindingVerdictSame:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FindingInputVerdict.
+const (
+	FindingInputVerdictDifferent FindingInputVerdict = "different"
+	FindingInputVerdictSame      FindingInputVerdict = "same"
+)
+
+// Valid indicates whether the value is a known member of the FindingInputVerdict enum.
+func (e FindingInputVerdict) Valid() bool {
+	switch e {
+	case FindingInputVerdictDifferent:
+		return true
+	case FindingInputVerdictSame:
 		return true
 	default:
 		return false
@@ -451,22 +508,22 @@ func (e MatchIdentifier) Valid() bool {
 
 // Defines values for MatchVerdict.
 const (
-	Different MatchVerdict = "different"
-	Related   MatchVerdict = "related"
-	Review    MatchVerdict = "review"
-	Same      MatchVerdict = "same"
+	MatchVerdictDifferent MatchVerdict = "different"
+	MatchVerdictRelated   MatchVerdict = "related"
+	MatchVerdictReview    MatchVerdict = "review"
+	MatchVerdictSame      MatchVerdict = "same"
 )
 
 // Valid indicates whether the value is a known member of the MatchVerdict enum.
 func (e MatchVerdict) Valid() bool {
 	switch e {
-	case Different:
+	case MatchVerdictDifferent:
 		return true
-	case Related:
+	case MatchVerdictRelated:
 		return true
-	case Review:
+	case MatchVerdictReview:
 		return true
-	case Same:
+	case MatchVerdictSame:
 		return true
 	default:
 		return false
@@ -1244,6 +1301,39 @@ func (e ListCasesParamsKind) Valid() bool {
 	}
 }
 
+// Defines values for ListFindingsParamsVerdict.
+const (
+	ListFindingsParamsVerdictDifferent ListFindingsParamsVerdict = "different"
+	ListFindingsParamsVerdictSame      ListFindingsParamsVerdict = "same"
+)
+
+// Valid indicates whether the value is a known member of the ListFindingsParamsVerdict enum.
+func (e ListFindingsParamsVerdict) Valid() bool {
+	switch e {
+	case ListFindingsParamsVerdictDifferent:
+		return true
+	case ListFindingsParamsVerdictSame:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListFindingsParamsStatus.
+const (
+	ListFindingsParamsStatusLive ListFindingsParamsStatus = "live"
+)
+
+// Valid indicates whether the value is a known member of the ListFindingsParamsStatus enum.
+func (e ListFindingsParamsStatus) Valid() bool {
+	switch e {
+	case ListFindingsParamsStatusLive:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListOpportunitiesParamsStatus.
 const (
 	ListOpportunitiesParamsStatusLost ListOpportunitiesParamsStatus = "lost"
@@ -1961,6 +2051,83 @@ type FieldError struct {
 	Field string `json:"field"`
 }
 
+// Finding defines model for Finding.
+type Finding struct {
+	At time.Time `json:"at"`
+	By Actor     `json:"by"`
+
+	// CaseID the case that the registration had then
+	CaseID string       `json:"case_id,omitempty,omitzero"`
+	ID     string       `json:"id"`
+	Other  FindingParty `json:"other"`
+
+	// Reason in the words of who made it; left out once it is erased
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Sequence the entry it was made in
+	Sequence int64          `json:"sequence"`
+	Status   FindingStatus  `json:"status"`
+	Subject  FindingParty   `json:"subject"`
+	Until    time.Time      `json:"until,omitempty,omitzero"`
+	Verdict  FindingVerdict `json:"verdict"`
+
+	// Version the entry that last changed it
+	Version     int64     `json:"version"`
+	WithdrawnAt time.Time `json:"withdrawn_at,omitempty,omitzero"`
+	WithdrawnBy Actor     `json:"withdrawn_by,omitempty,omitzero"`
+}
+
+// FindingStatus defines model for Finding.Status.
+type FindingStatus string
+
+// FindingVerdict defines model for Finding.Verdict.
+type FindingVerdict string
+
+// FindingInput defines model for FindingInput.
+type FindingInput struct {
+	// Other An account, or the customer as a registration describes it. Exactly one of the two.
+	Other FindingPartyInput `json:"other"`
+
+	// Reason how it is known
+	Reason string `json:"reason"`
+
+	// Subject An account, or the customer as a registration describes it. Exactly one of the two.
+	Subject FindingPartyInput `json:"subject"`
+
+	// Until of `different`: an instant to come, RFC 3339; left out: for good
+	Until   string              `json:"until,omitempty,omitzero"`
+	Verdict FindingInputVerdict `json:"verdict"`
+}
+
+// FindingInputVerdict defines model for FindingInput.Verdict.
+type FindingInputVerdict string
+
+// FindingPage defines model for FindingPage.
+type FindingPage struct {
+	Items []Finding `json:"items"`
+
+	// NextCursor null on the last page
+	NextCursor string `json:"next_cursor"`
+}
+
+// FindingParty defines model for FindingParty.
+type FindingParty struct {
+	AccountID string `json:"account_id,omitempty,omitzero"`
+
+	// Input The normalised description of the customer the matcher used.
+	Input MatchInput `json:"input,omitempty,omitzero"`
+
+	// Name as it was called then
+	Name           string `json:"name"`
+	RegistrationID string `json:"registration_id,omitempty,omitzero"`
+}
+
+// FindingPartyInput An account, or the customer as a registration describes it. Exactly one of the two.
+type FindingPartyInput struct {
+	AccountID      string `json:"account_id,omitempty,omitzero"`
+	RegistrationID string `json:"registration_id,omitempty,omitzero"`
+}
+
 // Grant What a registration gets when its case is granted.
 type Grant struct {
 	Benefits []Benefit `json:"benefits,omitempty,omitzero"`
@@ -2513,11 +2680,14 @@ type Registration struct {
 	ExternalID string `json:"external_id,omitempty,omitzero"`
 
 	// Filing what was filed; as RegistrationInput
-	Filing     map[string]interface{} `json:"filing,omitempty,omitzero"`
-	Hold       Protection             `json:"hold,omitempty,omitzero"`
-	ID         string                 `json:"id"`
-	Imported   bool                   `json:"imported,omitempty,omitzero"`
-	KeepsPlace bool                   `json:"keeps_place,omitempty,omitzero"`
+	Filing map[string]interface{} `json:"filing,omitempty,omitzero"`
+
+	// Finding what a person found, by which it was resolved
+	Finding    string     `json:"finding,omitempty,omitzero"`
+	Hold       Protection `json:"hold,omitempty,omitzero"`
+	ID         string     `json:"id"`
+	Imported   bool       `json:"imported,omitempty,omitzero"`
+	KeepsPlace bool       `json:"keeps_place,omitempty,omitzero"`
 
 	// MergedInto the partner's own registration that stands for both
 	MergedInto string `json:"merged_into,omitempty,omitzero"`
@@ -2613,7 +2783,10 @@ type ResendInput struct {
 
 // Resolution defines model for Resolution.
 type Resolution struct {
-	Disagrees   []string         `json:"disagrees,omitempty,omitzero"`
+	Disagrees []string `json:"disagrees,omitempty,omitzero"`
+
+	// Finding what a person found, by which it is this customer
+	Finding     string           `json:"finding,omitempty,omitzero"`
 	NewProspect bool             `json:"new_prospect,omitempty,omitzero"`
 	Probability float64          `json:"probability"`
 	Ref         CustomerRef      `json:"ref"`
@@ -2941,6 +3114,11 @@ type WinInput struct {
 	Reason string `json:"reason,omitempty,omitzero"`
 }
 
+// WithdrawFindingInput defines model for WithdrawFindingInput.
+type WithdrawFindingInput struct {
+	Reason string `json:"reason"`
+}
+
 // CaseID defines model for CaseID.
 type CaseID = string
 
@@ -2949,6 +3127,9 @@ type DecidedAt = string
 
 // EffectiveFrom defines model for EffectiveFrom.
 type EffectiveFrom = string
+
+// FindingID defines model for FindingID.
+type FindingID = string
 
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
@@ -3036,6 +3217,12 @@ type DocumentTextReply = Document
 
 // EntryListReply defines model for EntryListReply.
 type EntryListReply = EntryPage
+
+// FindingListReply defines model for FindingListReply.
+type FindingListReply = FindingPage
+
+// FindingReply defines model for FindingReply.
+type FindingReply = Finding
 
 // ImportedReply defines model for ImportedReply.
 type ImportedReply = ImportResult
@@ -3264,6 +3451,45 @@ type SnoozeCaseParams struct {
 	// IfMatch the `ETag` of the case that was read, to be refused if it has changed since
 	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
 
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ListFindingsParams defines parameters for ListFindings.
+type ListFindingsParams struct {
+	// AccountID an account it is about
+	AccountID string `form:"account_id,omitempty" json:"account_id,omitempty,omitzero"`
+
+	// RegistrationID a registration whose customer it is about
+	RegistrationID string `form:"registration_id,omitempty" json:"registration_id,omitempty,omitzero"`
+
+	// Verdict what was found
+	Verdict ListFindingsParamsVerdict `form:"verdict,omitempty" json:"verdict,omitempty,omitzero"`
+
+	// Status state of the finding
+	Status ListFindingsParamsStatus `form:"status,omitempty" json:"status,omitempty,omitzero"`
+
+	// Cursor `next_cursor` of the page before, with the same filters
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// Limit rows on a page; 50 if not given. An export (`Accept: text/csv` or `application/x-ndjson`) has no pages and ends after so many rows only if asked to
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
+// ListFindingsParamsVerdict defines parameters for ListFindings.
+type ListFindingsParamsVerdict string
+
+// ListFindingsParamsStatus defines parameters for ListFindings.
+type ListFindingsParamsStatus string
+
+// CreateFindingParams defines parameters for CreateFinding.
+type CreateFindingParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// WithdrawFindingParams defines parameters for WithdrawFinding.
+type WithdrawFindingParams struct {
 	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
 	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -3520,6 +3746,12 @@ type SnoozeCaseJSONRequestBody = CaseSnoozeInput
 // CheckJSONRequestBody defines body for Check for application/json ContentType.
 type CheckJSONRequestBody = RegistrationInput
 
+// CreateFindingJSONRequestBody defines body for CreateFinding for application/json ContentType.
+type CreateFindingJSONRequestBody = FindingInput
+
+// WithdrawFindingJSONRequestBody defines body for WithdrawFinding for application/json ContentType.
+type WithdrawFindingJSONRequestBody = WithdrawFindingInput
+
 // CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
 type CreateKeyJSONRequestBody = KeyInput
 
@@ -3663,6 +3895,18 @@ type ServerInterface interface {
 	// Check Ask before filing
 	// (POST /v1/checks)
 	Check(ctx echo.Context) error
+	// ListFindings List findings
+	// (GET /v1/findings)
+	ListFindings(ctx echo.Context, params ListFindingsParams) error
+	// CreateFinding Say that two organisations are the same, or are not
+	// (POST /v1/findings)
+	CreateFinding(ctx echo.Context, params CreateFindingParams) error
+	// GetFinding Read a finding
+	// (GET /v1/findings/{id})
+	GetFinding(ctx echo.Context, id FindingID) error
+	// WithdrawFinding Take a finding back
+	// (POST /v1/findings/{id}/withdraw)
+	WithdrawFinding(ctx echo.Context, id FindingID, params WithdrawFindingParams) error
 	// ListJobs List work beside the ledger
 	// (GET /v1/jobs)
 	ListJobs(ctx echo.Context, params ListJobsParams) error
@@ -4590,6 +4834,140 @@ func (w *ServerInterfaceWrapper) Check(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.Check(ctx)
+	return err
+}
+
+// ListFindings converts echo context to params.
+func (w *ServerInterfaceWrapper) ListFindings(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListFindingsParams
+	// ------------- Optional query parameter "account_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account_id", ctx.QueryParams(), &params.AccountID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter account_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "registration_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "registration_id", ctx.QueryParams(), &params.RegistrationID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter registration_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "verdict" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "verdict", ctx.QueryParams(), &params.Verdict, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter verdict: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListFindings(ctx, params)
+	return err
+}
+
+// CreateFinding converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateFinding(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateFindingParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateFinding(ctx, params)
+	return err
+}
+
+// GetFinding converts echo context to params.
+func (w *ServerInterfaceWrapper) GetFinding(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id FindingID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetFinding(ctx, id)
+	return err
+}
+
+// WithdrawFinding converts echo context to params.
+func (w *ServerInterfaceWrapper) WithdrawFinding(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id FindingID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params WithdrawFindingParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey RetryKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.WithdrawFinding(ctx, id, params)
 	return err
 }
 
@@ -6105,6 +6483,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/cases/:id/resolve", wrapper.ResolveCase, options.OperationMiddlewares["resolveCase"]...)
 	router.POST(options.BaseURL+"/v1/cases/:id/snooze", wrapper.SnoozeCase, options.OperationMiddlewares["snoozeCase"]...)
 	router.POST(options.BaseURL+"/v1/checks", wrapper.Check, options.OperationMiddlewares["check"]...)
+	router.GET(options.BaseURL+"/v1/findings", wrapper.ListFindings, options.OperationMiddlewares["listFindings"]...)
+	router.POST(options.BaseURL+"/v1/findings", wrapper.CreateFinding, options.OperationMiddlewares["createFinding"]...)
+	router.GET(options.BaseURL+"/v1/findings/:id", wrapper.GetFinding, options.OperationMiddlewares["getFinding"]...)
+	router.POST(options.BaseURL+"/v1/findings/:id/withdraw", wrapper.WithdrawFinding, options.OperationMiddlewares["withdrawFinding"]...)
 	router.GET(options.BaseURL+"/v1/jobs", wrapper.ListJobs, options.OperationMiddlewares["listJobs"]...)
 	router.POST(options.BaseURL+"/v1/jobs/:id/retry", wrapper.RetryJob, options.OperationMiddlewares["retryJob"]...)
 	router.GET(options.BaseURL+"/v1/keys", wrapper.ListKeys, options.OperationMiddlewares["listKeys"]...)
@@ -6257,6 +6639,20 @@ type EntryListReplyApplicationXNdjsonResponse struct {
 
 	ContentLength int64
 }
+
+type FindingListReplyJSONResponse FindingPage
+type FindingListReplyApplicationXNdjsonResponse struct {
+	Body io.Reader
+
+	ContentLength int64
+}
+type FindingListReplyTextCsvResponse struct {
+	Body io.Reader
+
+	ContentLength int64
+}
+
+type FindingReplyJSONResponse Finding
 
 type ImportedReplyJSONResponse ImportResult
 
@@ -8258,6 +8654,322 @@ type CheckdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CheckdefaultApplicationProblemPlusJSONResponse) VisitCheckResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFindingsRequestObject struct {
+	Params ListFindingsParams
+}
+
+type ListFindingsResponseObject interface {
+	VisitListFindingsResponse(w http.ResponseWriter) error
+}
+
+type ListFindings200JSONResponse struct{ FindingListReplyJSONResponse }
+
+func (response ListFindings200JSONResponse) VisitListFindingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFindings200ApplicationXNdjsonResponse struct {
+	FindingListReplyApplicationXNdjsonResponse
+}
+
+func (response ListFindings200ApplicationXNdjsonResponse) VisitListFindingsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		// If w doesn't support flushing, fall back to io.Copy.
+		_, err := io.Copy(w, response.Body)
+		return err
+	}
+	// text/event-stream messages are typically small; use a
+	// modest buffer and flush after each chunk so clients see
+	// events immediately instead of waiting on OS buffering.
+	buf := make([]byte, 4096)
+	for {
+		n, err := response.Body.Read(buf)
+		if n > 0 {
+			if _, writeErr := w.Write(buf[:n]); writeErr != nil {
+				return writeErr
+			}
+			flusher.Flush()
+		}
+		if err != nil {
+			if err == io.EOF {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+type ListFindings200TextCsvResponse struct {
+	FindingListReplyTextCsvResponse
+}
+
+func (response ListFindings200TextCsvResponse) VisitListFindingsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type ListFindingsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListFindingsdefaultApplicationProblemPlusJSONResponse) VisitListFindingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateFindingRequestObject struct {
+	Params CreateFindingParams
+	Body   *CreateFindingJSONRequestBody
+}
+
+type CreateFindingResponseObject interface {
+	VisitCreateFindingResponse(w http.ResponseWriter) error
+}
+
+type CreateFinding201JSONResponse struct{ FindingReplyJSONResponse }
+
+func (response CreateFinding201JSONResponse) VisitCreateFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateFinding409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response CreateFinding409ApplicationProblemPlusJSONResponse) VisitCreateFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateFinding422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response CreateFinding422ApplicationProblemPlusJSONResponse) VisitCreateFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateFindingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateFindingdefaultApplicationProblemPlusJSONResponse) VisitCreateFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFindingRequestObject struct {
+	ID FindingID `json:"id"`
+}
+
+type GetFindingResponseObject interface {
+	VisitGetFindingResponse(w http.ResponseWriter) error
+}
+
+type GetFinding200JSONResponse struct{ FindingReplyJSONResponse }
+
+func (response GetFinding200JSONResponse) VisitGetFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFinding404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response GetFinding404ApplicationProblemPlusJSONResponse) VisitGetFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetFindingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetFindingdefaultApplicationProblemPlusJSONResponse) VisitGetFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawFindingRequestObject struct {
+	ID     FindingID `json:"id"`
+	Params WithdrawFindingParams
+	Body   *WithdrawFindingJSONRequestBody
+}
+
+type WithdrawFindingResponseObject interface {
+	VisitWithdrawFindingResponse(w http.ResponseWriter) error
+}
+
+type WithdrawFinding200JSONResponse struct{ FindingReplyJSONResponse }
+
+func (response WithdrawFinding200JSONResponse) VisitWithdrawFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawFinding404ApplicationProblemPlusJSONResponse struct {
+	NotFoundReplyApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawFinding404ApplicationProblemPlusJSONResponse) VisitWithdrawFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawFinding409ApplicationProblemPlusJSONResponse struct {
+	ConflictReplyApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawFinding409ApplicationProblemPlusJSONResponse) VisitWithdrawFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawFinding422ApplicationProblemPlusJSONResponse struct {
+	InvalidReplyApplicationProblemPlusJSONResponse
+}
+
+func (response WithdrawFinding422ApplicationProblemPlusJSONResponse) VisitWithdrawFindingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WithdrawFindingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response WithdrawFindingdefaultApplicationProblemPlusJSONResponse) VisitWithdrawFindingResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -12949,6 +13661,18 @@ type StrictServerInterface interface {
 	// Check Ask before filing
 	// (POST /v1/checks)
 	Check(ctx context.Context, request CheckRequestObject) (CheckResponseObject, error)
+	// ListFindings List findings
+	// (GET /v1/findings)
+	ListFindings(ctx context.Context, request ListFindingsRequestObject) (ListFindingsResponseObject, error)
+	// CreateFinding Say that two organisations are the same, or are not
+	// (POST /v1/findings)
+	CreateFinding(ctx context.Context, request CreateFindingRequestObject) (CreateFindingResponseObject, error)
+	// GetFinding Read a finding
+	// (GET /v1/findings/{id})
+	GetFinding(ctx context.Context, request GetFindingRequestObject) (GetFindingResponseObject, error)
+	// WithdrawFinding Take a finding back
+	// (POST /v1/findings/{id}/withdraw)
+	WithdrawFinding(ctx context.Context, request WithdrawFindingRequestObject) (WithdrawFindingResponseObject, error)
 	// ListJobs List work beside the ledger
 	// (GET /v1/jobs)
 	ListJobs(ctx context.Context, request ListJobsRequestObject) (ListJobsResponseObject, error)
@@ -13981,6 +14705,153 @@ func (sh *strictHandler) Check(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(CheckResponseObject); ok {
 		return validResponse.VisitCheckResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListFindings operation middleware
+func (sh *strictHandler) ListFindings(ctx echo.Context, params ListFindingsParams) error {
+	var request ListFindingsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListFindings(ctx.Request().Context(), request.(ListFindingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListFindings")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListFindingsResponseObject); ok {
+		return validResponse.VisitListFindingsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateFinding operation middleware
+func (sh *strictHandler) CreateFinding(ctx echo.Context, params CreateFindingParams) error {
+	var request CreateFindingRequestObject
+
+	request.Params = params
+
+	var body CreateFindingJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateFinding(ctx.Request().Context(), request.(CreateFindingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateFinding")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateFindingResponseObject); ok {
+		return validResponse.VisitCreateFindingResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetFinding operation middleware
+func (sh *strictHandler) GetFinding(ctx echo.Context, id FindingID) error {
+	var request GetFindingRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetFinding(ctx.Request().Context(), request.(GetFindingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetFinding")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetFindingResponseObject); ok {
+		return validResponse.VisitGetFindingResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// WithdrawFinding operation middleware
+func (sh *strictHandler) WithdrawFinding(ctx echo.Context, id FindingID, params WithdrawFindingParams) error {
+	var request WithdrawFindingRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body WithdrawFindingJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WithdrawFinding(ctx.Request().Context(), request.(WithdrawFindingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WithdrawFinding")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(WithdrawFindingResponseObject); ok {
+		return validResponse.VisitWithdrawFindingResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -268,22 +268,22 @@ func (e DocumentKind) Valid() bool {
 
 // Defines values for DocumentStatus.
 const (
-	Draft     DocumentStatus = "draft"
-	Live      DocumentStatus = "live"
-	Retired   DocumentStatus = "retired"
-	Scheduled DocumentStatus = "scheduled"
+	DocumentStatusDraft     DocumentStatus = "draft"
+	DocumentStatusLive      DocumentStatus = "live"
+	DocumentStatusRetired   DocumentStatus = "retired"
+	DocumentStatusScheduled DocumentStatus = "scheduled"
 )
 
 // Valid indicates whether the value is a known member of the DocumentStatus enum.
 func (e DocumentStatus) Valid() bool {
 	switch e {
-	case Draft:
+	case DocumentStatusDraft:
 		return true
-	case Live:
+	case DocumentStatusLive:
 		return true
-	case Retired:
+	case DocumentStatusRetired:
 		return true
-	case Scheduled:
+	case DocumentStatusScheduled:
 		return true
 	default:
 		return false
@@ -329,6 +329,63 @@ func (e EvidenceKind) Valid() bool {
 	case EvidenceKindQuote:
 		return true
 	case EvidenceKindSiteVisit:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FindingStatus.
+const (
+	FindingStatusEnded     FindingStatus = "ended"
+	FindingStatusLive      FindingStatus = "live"
+	FindingStatusWithdrawn FindingStatus = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the FindingStatus enum.
+func (e FindingStatus) Valid() bool {
+	switch e {
+	case FindingStatusEnded:
+		return true
+	case FindingStatusLive:
+		return true
+	case FindingStatusWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FindingVerdict.
+const (
+	FindingVerdictDifferent FindingVerdict = "different"
+	FindingVerdictSame      FindingVerdict = "same"
+)
+
+// Valid indicates whether the value is a known member of the FindingVerdict enum.
+func (e FindingVerdict) Valid() bool {
+	switch e {
+	case FindingVerdictDifferent:
+		return true
+	case FindingVerdictSame:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FindingInputVerdict.
+const (
+	FindingInputVerdictDifferent FindingInputVerdict = "different"
+	FindingInputVerdictSame      FindingInputVerdict = "same"
+)
+
+// Valid indicates whether the value is a known member of the FindingInputVerdict enum.
+func (e FindingInputVerdict) Valid() bool {
+	switch e {
+	case FindingInputVerdictDifferent:
+		return true
+	case FindingInputVerdictSame:
 		return true
 	default:
 		return false
@@ -454,22 +511,22 @@ func (e MatchIdentifier) Valid() bool {
 
 // Defines values for MatchVerdict.
 const (
-	Different MatchVerdict = "different"
-	Related   MatchVerdict = "related"
-	Review    MatchVerdict = "review"
-	Same      MatchVerdict = "same"
+	MatchVerdictDifferent MatchVerdict = "different"
+	MatchVerdictRelated   MatchVerdict = "related"
+	MatchVerdictReview    MatchVerdict = "review"
+	MatchVerdictSame      MatchVerdict = "same"
 )
 
 // Valid indicates whether the value is a known member of the MatchVerdict enum.
 func (e MatchVerdict) Valid() bool {
 	switch e {
-	case Different:
+	case MatchVerdictDifferent:
 		return true
-	case Related:
+	case MatchVerdictRelated:
 		return true
-	case Review:
+	case MatchVerdictReview:
 		return true
-	case Same:
+	case MatchVerdictSame:
 		return true
 	default:
 		return false
@@ -1247,6 +1304,39 @@ func (e ListCasesParamsKind) Valid() bool {
 	}
 }
 
+// Defines values for ListFindingsParamsVerdict.
+const (
+	ListFindingsParamsVerdictDifferent ListFindingsParamsVerdict = "different"
+	ListFindingsParamsVerdictSame      ListFindingsParamsVerdict = "same"
+)
+
+// Valid indicates whether the value is a known member of the ListFindingsParamsVerdict enum.
+func (e ListFindingsParamsVerdict) Valid() bool {
+	switch e {
+	case ListFindingsParamsVerdictDifferent:
+		return true
+	case ListFindingsParamsVerdictSame:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListFindingsParamsStatus.
+const (
+	ListFindingsParamsStatusLive ListFindingsParamsStatus = "live"
+)
+
+// Valid indicates whether the value is a known member of the ListFindingsParamsStatus enum.
+func (e ListFindingsParamsStatus) Valid() bool {
+	switch e {
+	case ListFindingsParamsStatusLive:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListOpportunitiesParamsStatus.
 const (
 	ListOpportunitiesParamsStatusLost ListOpportunitiesParamsStatus = "lost"
@@ -1964,6 +2054,83 @@ type FieldError struct {
 	Field string `json:"field"`
 }
 
+// Finding defines model for Finding.
+type Finding struct {
+	At time.Time `json:"at"`
+	By Actor     `json:"by"`
+
+	// CaseID the case that the registration had then
+	CaseID string       `json:"case_id,omitempty,omitzero"`
+	ID     string       `json:"id"`
+	Other  FindingParty `json:"other"`
+
+	// Reason in the words of who made it; left out once it is erased
+	Reason string `json:"reason,omitempty,omitzero"`
+
+	// Sequence the entry it was made in
+	Sequence int64          `json:"sequence"`
+	Status   FindingStatus  `json:"status"`
+	Subject  FindingParty   `json:"subject"`
+	Until    time.Time      `json:"until,omitempty,omitzero"`
+	Verdict  FindingVerdict `json:"verdict"`
+
+	// Version the entry that last changed it
+	Version     int64     `json:"version"`
+	WithdrawnAt time.Time `json:"withdrawn_at,omitempty,omitzero"`
+	WithdrawnBy Actor     `json:"withdrawn_by,omitempty,omitzero"`
+}
+
+// FindingStatus defines model for Finding.Status.
+type FindingStatus string
+
+// FindingVerdict defines model for Finding.Verdict.
+type FindingVerdict string
+
+// FindingInput defines model for FindingInput.
+type FindingInput struct {
+	// Other An account, or the customer as a registration describes it. Exactly one of the two.
+	Other FindingPartyInput `json:"other"`
+
+	// Reason how it is known
+	Reason string `json:"reason"`
+
+	// Subject An account, or the customer as a registration describes it. Exactly one of the two.
+	Subject FindingPartyInput `json:"subject"`
+
+	// Until of `different`: an instant to come, RFC 3339; left out: for good
+	Until   string              `json:"until,omitempty,omitzero"`
+	Verdict FindingInputVerdict `json:"verdict"`
+}
+
+// FindingInputVerdict defines model for FindingInput.Verdict.
+type FindingInputVerdict string
+
+// FindingPage defines model for FindingPage.
+type FindingPage struct {
+	Items []Finding `json:"items"`
+
+	// NextCursor null on the last page
+	NextCursor string `json:"next_cursor"`
+}
+
+// FindingParty defines model for FindingParty.
+type FindingParty struct {
+	AccountID string `json:"account_id,omitempty,omitzero"`
+
+	// Input The normalised description of the customer the matcher used.
+	Input MatchInput `json:"input,omitempty,omitzero"`
+
+	// Name as it was called then
+	Name           string `json:"name"`
+	RegistrationID string `json:"registration_id,omitempty,omitzero"`
+}
+
+// FindingPartyInput An account, or the customer as a registration describes it. Exactly one of the two.
+type FindingPartyInput struct {
+	AccountID      string `json:"account_id,omitempty,omitzero"`
+	RegistrationID string `json:"registration_id,omitempty,omitzero"`
+}
+
 // Grant What a registration gets when its case is granted.
 type Grant struct {
 	Benefits []Benefit `json:"benefits,omitempty,omitzero"`
@@ -2516,11 +2683,14 @@ type Registration struct {
 	ExternalID string `json:"external_id,omitempty,omitzero"`
 
 	// Filing what was filed; as RegistrationInput
-	Filing     map[string]interface{} `json:"filing,omitempty,omitzero"`
-	Hold       Protection             `json:"hold,omitempty,omitzero"`
-	ID         string                 `json:"id"`
-	Imported   bool                   `json:"imported,omitempty,omitzero"`
-	KeepsPlace bool                   `json:"keeps_place,omitempty,omitzero"`
+	Filing map[string]interface{} `json:"filing,omitempty,omitzero"`
+
+	// Finding what a person found, by which it was resolved
+	Finding    string     `json:"finding,omitempty,omitzero"`
+	Hold       Protection `json:"hold,omitempty,omitzero"`
+	ID         string     `json:"id"`
+	Imported   bool       `json:"imported,omitempty,omitzero"`
+	KeepsPlace bool       `json:"keeps_place,omitempty,omitzero"`
 
 	// MergedInto the partner's own registration that stands for both
 	MergedInto string `json:"merged_into,omitempty,omitzero"`
@@ -2616,7 +2786,10 @@ type ResendInput struct {
 
 // Resolution defines model for Resolution.
 type Resolution struct {
-	Disagrees   []string         `json:"disagrees,omitempty,omitzero"`
+	Disagrees []string `json:"disagrees,omitempty,omitzero"`
+
+	// Finding what a person found, by which it is this customer
+	Finding     string           `json:"finding,omitempty,omitzero"`
 	NewProspect bool             `json:"new_prospect,omitempty,omitzero"`
 	Probability float64          `json:"probability"`
 	Ref         CustomerRef      `json:"ref"`
@@ -2944,6 +3117,11 @@ type WinInput struct {
 	Reason string `json:"reason,omitempty,omitzero"`
 }
 
+// WithdrawFindingInput defines model for WithdrawFindingInput.
+type WithdrawFindingInput struct {
+	Reason string `json:"reason"`
+}
+
 // CaseID defines model for CaseID.
 type CaseID = string
 
@@ -2952,6 +3130,9 @@ type DecidedAt = string
 
 // EffectiveFrom defines model for EffectiveFrom.
 type EffectiveFrom = string
+
+// FindingID defines model for FindingID.
+type FindingID = string
 
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
@@ -3039,6 +3220,12 @@ type DocumentTextReply = Document
 
 // EntryListReply defines model for EntryListReply.
 type EntryListReply = EntryPage
+
+// FindingListReply defines model for FindingListReply.
+type FindingListReply = FindingPage
+
+// FindingReply defines model for FindingReply.
+type FindingReply = Finding
 
 // ImportedReply defines model for ImportedReply.
 type ImportedReply = ImportResult
@@ -3267,6 +3454,45 @@ type SnoozeCaseParams struct {
 	// IfMatch the `ETag` of the case that was read, to be refused if it has changed since
 	IfMatch MayMatch `json:"If-Match,omitempty,omitzero"`
 
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// ListFindingsParams defines parameters for ListFindings.
+type ListFindingsParams struct {
+	// AccountID an account it is about
+	AccountID string `form:"account_id,omitempty" json:"account_id,omitempty,omitzero"`
+
+	// RegistrationID a registration whose customer it is about
+	RegistrationID string `form:"registration_id,omitempty" json:"registration_id,omitempty,omitzero"`
+
+	// Verdict what was found
+	Verdict ListFindingsParamsVerdict `form:"verdict,omitempty" json:"verdict,omitempty,omitzero"`
+
+	// Status state of the finding
+	Status ListFindingsParamsStatus `form:"status,omitempty" json:"status,omitempty,omitzero"`
+
+	// Cursor `next_cursor` of the page before, with the same filters
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
+
+	// Limit rows on a page; 50 if not given. An export (`Accept: text/csv` or `application/x-ndjson`) has no pages and ends after so many rows only if asked to
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty,omitzero"`
+}
+
+// ListFindingsParamsVerdict defines parameters for ListFindings.
+type ListFindingsParamsVerdict string
+
+// ListFindingsParamsStatus defines parameters for ListFindings.
+type ListFindingsParamsStatus string
+
+// CreateFindingParams defines parameters for CreateFinding.
+type CreateFindingParams struct {
+	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
+	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
+}
+
+// WithdrawFindingParams defines parameters for WithdrawFinding.
+type WithdrawFindingParams struct {
 	// IdempotencyKey As for a registration, and may be left out: without it a call that is repeated after it succeeded is refused as no longer possible.
 	IdempotencyKey RetryKey `json:"Idempotency-Key,omitempty,omitzero"`
 }
@@ -3522,6 +3748,12 @@ type SnoozeCaseJSONRequestBody = CaseSnoozeInput
 
 // CheckJSONRequestBody defines body for Check for application/json ContentType.
 type CheckJSONRequestBody = RegistrationInput
+
+// CreateFindingJSONRequestBody defines body for CreateFinding for application/json ContentType.
+type CreateFindingJSONRequestBody = FindingInput
+
+// WithdrawFindingJSONRequestBody defines body for WithdrawFinding for application/json ContentType.
+type WithdrawFindingJSONRequestBody = WithdrawFindingInput
 
 // CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
 type CreateKeyJSONRequestBody = KeyInput
@@ -3938,6 +4170,62 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/checks (the `Check` operationId).
 	Check(ctx context.Context, body CheckJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListFindings List findings
+	//
+	// What people have found of two organisations, in the order of their making; with `status=live` those that say something now.
+	//
+	// Corresponds with GET /v1/findings (the `ListFindings` operationId).
+	ListFindings(ctx context.Context, params *ListFindingsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateFindingWithBody Say that two organisations are the same, or are not
+	//
+	// It goes before what the matcher thinks, from now on, for these two and for whoever is described as they are. `same`: both are
+	// `other` (an account, if one of the two is). `different`: what is for the one is no candidate for the other, until `until` or for
+	// good; where both have a tax number, D-U-N-S number or LEI in common, a person still looks. Those in line for either are
+	// decided again; what is granted stays granted. For a person who may decide the registrations' cases; a 409 says which finding, or
+	// which two holders, are in the way.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/findings (the `CreateFinding` operationId).
+	CreateFindingWithBody(ctx context.Context, params *CreateFindingParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateFinding Say that two organisations are the same, or are not
+	//
+	// It goes before what the matcher thinks, from now on, for these two and for whoever is described as they are. `same`: both are
+	// `other` (an account, if one of the two is). `different`: what is for the one is no candidate for the other, until `until` or for
+	// good; where both have a tax number, D-U-N-S number or LEI in common, a person still looks. Those in line for either are
+	// decided again; what is granted stays granted. For a person who may decide the registrations' cases; a 409 says which finding, or
+	// which two holders, are in the way.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/findings (the `CreateFinding` operationId).
+	CreateFinding(ctx context.Context, params *CreateFindingParams, body CreateFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetFinding Read a finding
+	//
+	// Corresponds with GET /v1/findings/{id} (the `GetFinding` operationId).
+	GetFinding(ctx context.Context, id FindingID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawFindingWithBody Take a finding back
+	//
+	// From now on it says nothing. What was decided by it stays; those in line for either are decided again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/findings/{id}/withdraw (the `WithdrawFinding` operationId).
+	WithdrawFindingWithBody(ctx context.Context, id FindingID, params *WithdrawFindingParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WithdrawFinding Take a finding back
+	//
+	// From now on it says nothing. What was decided by it stays; those in line for either are decided again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/findings/{id}/withdraw (the `WithdrawFinding` operationId).
+	WithdrawFinding(ctx context.Context, id FindingID, params *WithdrawFindingParams, body WithdrawFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListJobs List work beside the ledger
 	//
@@ -5273,6 +5561,122 @@ func (c *Client) CheckWithBody(ctx context.Context, contentType string, body io.
 // Corresponds with POST /v1/checks (the `Check` operationId).
 func (c *Client) Check(ctx context.Context, body CheckJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCheckRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListFindings List findings
+//
+// What people have found of two organisations, in the order of their making; with `status=live` those that say something now.
+//
+// Corresponds with GET /v1/findings (the `ListFindings` operationId).
+func (c *Client) ListFindings(ctx context.Context, params *ListFindingsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListFindingsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateFindingWithBody Say that two organisations are the same, or are not
+//
+// It goes before what the matcher thinks, from now on, for these two and for whoever is described as they are. `same`: both are
+// `other` (an account, if one of the two is). `different`: what is for the one is no candidate for the other, until `until` or for
+// good; where both have a tax number, D-U-N-S number or LEI in common, a person still looks. Those in line for either are
+// decided again; what is granted stays granted. For a person who may decide the registrations' cases; a 409 says which finding, or
+// which two holders, are in the way.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/findings (the `CreateFinding` operationId).
+func (c *Client) CreateFindingWithBody(ctx context.Context, params *CreateFindingParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateFindingRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateFinding Say that two organisations are the same, or are not
+//
+// It goes before what the matcher thinks, from now on, for these two and for whoever is described as they are. `same`: both are
+// `other` (an account, if one of the two is). `different`: what is for the one is no candidate for the other, until `until` or for
+// good; where both have a tax number, D-U-N-S number or LEI in common, a person still looks. Those in line for either are
+// decided again; what is granted stays granted. For a person who may decide the registrations' cases; a 409 says which finding, or
+// which two holders, are in the way.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/findings (the `CreateFinding` operationId).
+func (c *Client) CreateFinding(ctx context.Context, params *CreateFindingParams, body CreateFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateFindingRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetFinding Read a finding
+//
+// Corresponds with GET /v1/findings/{id} (the `GetFinding` operationId).
+func (c *Client) GetFinding(ctx context.Context, id FindingID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetFindingRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawFindingWithBody Take a finding back
+//
+// From now on it says nothing. What was decided by it stays; those in line for either are decided again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/findings/{id}/withdraw (the `WithdrawFinding` operationId).
+func (c *Client) WithdrawFindingWithBody(ctx context.Context, id FindingID, params *WithdrawFindingParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawFindingRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WithdrawFinding Take a finding back
+//
+// From now on it says nothing. What was decided by it stays; those in line for either are decided again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/findings/{id}/withdraw (the `WithdrawFinding` operationId).
+func (c *Client) WithdrawFinding(ctx context.Context, id FindingID, params *WithdrawFindingParams, body WithdrawFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWithdrawFindingRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8127,6 +8531,243 @@ func NewCheckRequestWithBody(server string, contentType string, body io.Reader) 
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListFindingsRequest constructs an http.Request for the ListFindings method
+func NewListFindingsRequest(server string, params *ListFindingsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/findings")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account_id", params.AccountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "registration_id", params.RegistrationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "verdict", params.Verdict, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateFindingRequest calls the generic CreateFinding builder with application/json body
+func NewCreateFindingRequest(server string, params *CreateFindingParams, body CreateFindingJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateFindingRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateFindingRequestWithBody constructs an http.Request for the CreateFinding method, with any body, and a specified content type
+func NewCreateFindingRequestWithBody(server string, params *CreateFindingParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/findings")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewGetFindingRequest constructs an http.Request for the GetFinding method
+func NewGetFindingRequest(server string, id FindingID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/findings/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewWithdrawFindingRequest calls the generic WithdrawFinding builder with application/json body
+func NewWithdrawFindingRequest(server string, id FindingID, params *WithdrawFindingParams, body WithdrawFindingJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewWithdrawFindingRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewWithdrawFindingRequestWithBody constructs an http.Request for the WithdrawFinding method, with any body, and a specified content type
+func NewWithdrawFindingRequestWithBody(server string, id FindingID, params *WithdrawFindingParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/findings/%s/withdraw", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
 
 	return req, nil
 }
@@ -11507,6 +12148,66 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/checks (the `Check` operationId).
 	CheckWithResponse(ctx context.Context, body CheckJSONRequestBody, reqEditors ...RequestEditorFn) (*CheckResponse, error)
 
+	// ListFindingsWithResponse List findings
+	//
+	// What people have found of two organisations, in the order of their making; with `status=live` those that say something now.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/findings (the `ListFindings` operationId).
+	ListFindingsWithResponse(ctx context.Context, params *ListFindingsParams, reqEditors ...RequestEditorFn) (*ListFindingsResponse, error)
+
+	// CreateFindingWithBodyWithResponse Say that two organisations are the same, or are not
+	//
+	// It goes before what the matcher thinks, from now on, for these two and for whoever is described as they are. `same`: both are
+	// `other` (an account, if one of the two is). `different`: what is for the one is no candidate for the other, until `until` or for
+	// good; where both have a tax number, D-U-N-S number or LEI in common, a person still looks. Those in line for either are
+	// decided again; what is granted stays granted. For a person who may decide the registrations' cases; a 409 says which finding, or
+	// which two holders, are in the way.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/findings (the `CreateFinding` operationId).
+	CreateFindingWithBodyWithResponse(ctx context.Context, params *CreateFindingParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateFindingResponse, error)
+
+	// CreateFindingWithResponse Say that two organisations are the same, or are not
+	//
+	// It goes before what the matcher thinks, from now on, for these two and for whoever is described as they are. `same`: both are
+	// `other` (an account, if one of the two is). `different`: what is for the one is no candidate for the other, until `until` or for
+	// good; where both have a tax number, D-U-N-S number or LEI in common, a person still looks. Those in line for either are
+	// decided again; what is granted stays granted. For a person who may decide the registrations' cases; a 409 says which finding, or
+	// which two holders, are in the way.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/findings (the `CreateFinding` operationId).
+	CreateFindingWithResponse(ctx context.Context, params *CreateFindingParams, body CreateFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateFindingResponse, error)
+
+	// GetFindingWithResponse Read a finding
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/findings/{id} (the `GetFinding` operationId).
+	GetFindingWithResponse(ctx context.Context, id FindingID, reqEditors ...RequestEditorFn) (*GetFindingResponse, error)
+
+	// WithdrawFindingWithBodyWithResponse Take a finding back
+	//
+	// From now on it says nothing. What was decided by it stays; those in line for either are decided again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/findings/{id}/withdraw (the `WithdrawFinding` operationId).
+	WithdrawFindingWithBodyWithResponse(ctx context.Context, id FindingID, params *WithdrawFindingParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WithdrawFindingResponse, error)
+
+	// WithdrawFindingWithResponse Take a finding back
+	//
+	// From now on it says nothing. What was decided by it stays; those in line for either are decided again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/findings/{id}/withdraw (the `WithdrawFinding` operationId).
+	WithdrawFindingWithResponse(ctx context.Context, id FindingID, params *WithdrawFindingParams, body WithdrawFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*WithdrawFindingResponse, error)
+
 	// ListJobsWithResponse List work beside the ledger
 	//
 	// The newest first.
@@ -13846,6 +14547,240 @@ func (r CheckResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CheckResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListFindingsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *FindingListReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListFindingsResponse) GetJSON200() *FindingListReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListFindingsResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListFindingsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListFindingsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListFindingsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListFindingsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreateFindingResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *FindingReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateFindingResponse) GetJSON201() *FindingReply {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateFindingResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateFindingResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CreateFindingResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateFindingResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateFindingResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateFindingResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateFindingResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetFindingResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *FindingReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetFindingResponse) GetJSON200() *FindingReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetFindingResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetFindingResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetFindingResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetFindingResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetFindingResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetFindingResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type WithdrawFindingResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *FindingReply
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFoundReply
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ConflictReply
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidReply
+	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationProblemJSONDefault *ProblemReply
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WithdrawFindingResponse) GetJSON200() *FindingReply {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r WithdrawFindingResponse) GetApplicationProblemJSON404() *NotFoundReply {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r WithdrawFindingResponse) GetApplicationProblemJSON409() *ConflictReply {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r WithdrawFindingResponse) GetApplicationProblemJSON422() *InvalidReply {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r WithdrawFindingResponse) GetApplicationProblemJSONDefault() *ProblemReply {
+	return r.ApplicationProblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r WithdrawFindingResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WithdrawFindingResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WithdrawFindingResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WithdrawFindingResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -18273,6 +19208,102 @@ func (c *ClientWithResponses) CheckWithResponse(ctx context.Context, body CheckJ
 	return ParseCheckResponse(rsp)
 }
 
+// ListFindingsWithResponse List findings
+//
+// What people have found of two organisations, in the order of their making; with `status=live` those that say something now.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/findings (the `ListFindings` operationId).
+func (c *ClientWithResponses) ListFindingsWithResponse(ctx context.Context, params *ListFindingsParams, reqEditors ...RequestEditorFn) (*ListFindingsResponse, error) {
+	rsp, err := c.ListFindings(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListFindingsResponse(rsp)
+}
+
+// CreateFindingWithBodyWithResponse Say that two organisations are the same, or are not
+//
+// It goes before what the matcher thinks, from now on, for these two and for whoever is described as they are. `same`: both are
+// `other` (an account, if one of the two is). `different`: what is for the one is no candidate for the other, until `until` or for
+// good; where both have a tax number, D-U-N-S number or LEI in common, a person still looks. Those in line for either are
+// decided again; what is granted stays granted. For a person who may decide the registrations' cases; a 409 says which finding, or
+// which two holders, are in the way.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/findings (the `CreateFinding` operationId).
+func (c *ClientWithResponses) CreateFindingWithBodyWithResponse(ctx context.Context, params *CreateFindingParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateFindingResponse, error) {
+	rsp, err := c.CreateFindingWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateFindingResponse(rsp)
+}
+
+// CreateFindingWithResponse Say that two organisations are the same, or are not
+//
+// It goes before what the matcher thinks, from now on, for these two and for whoever is described as they are. `same`: both are
+// `other` (an account, if one of the two is). `different`: what is for the one is no candidate for the other, until `until` or for
+// good; where both have a tax number, D-U-N-S number or LEI in common, a person still looks. Those in line for either are
+// decided again; what is granted stays granted. For a person who may decide the registrations' cases; a 409 says which finding, or
+// which two holders, are in the way.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/findings (the `CreateFinding` operationId).
+func (c *ClientWithResponses) CreateFindingWithResponse(ctx context.Context, params *CreateFindingParams, body CreateFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateFindingResponse, error) {
+	rsp, err := c.CreateFinding(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateFindingResponse(rsp)
+}
+
+// GetFindingWithResponse Read a finding
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/findings/{id} (the `GetFinding` operationId).
+func (c *ClientWithResponses) GetFindingWithResponse(ctx context.Context, id FindingID, reqEditors ...RequestEditorFn) (*GetFindingResponse, error) {
+	rsp, err := c.GetFinding(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetFindingResponse(rsp)
+}
+
+// WithdrawFindingWithBodyWithResponse Take a finding back
+//
+// From now on it says nothing. What was decided by it stays; those in line for either are decided again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/findings/{id}/withdraw (the `WithdrawFinding` operationId).
+func (c *ClientWithResponses) WithdrawFindingWithBodyWithResponse(ctx context.Context, id FindingID, params *WithdrawFindingParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*WithdrawFindingResponse, error) {
+	rsp, err := c.WithdrawFindingWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWithdrawFindingResponse(rsp)
+}
+
+// WithdrawFindingWithResponse Take a finding back
+//
+// From now on it says nothing. What was decided by it stays; those in line for either are decided again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/findings/{id}/withdraw (the `WithdrawFinding` operationId).
+func (c *ClientWithResponses) WithdrawFindingWithResponse(ctx context.Context, id FindingID, params *WithdrawFindingParams, body WithdrawFindingJSONRequestBody, reqEditors ...RequestEditorFn) (*WithdrawFindingResponse, error) {
+	rsp, err := c.WithdrawFinding(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWithdrawFindingResponse(rsp)
+}
+
 // ListJobsWithResponse List work beside the ledger
 //
 // The newest first.
@@ -20837,6 +21868,183 @@ func ParseCheckResponse(rsp *http.Response) (*CheckResponse, error) {
 			headers.RetryAfter = value
 		}
 		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListFindingsResponse parses an HTTP response from a ListFindingsWithResponse call
+func ParseListFindingsResponse(rsp *http.Response) (*ListFindingsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListFindingsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest FindingListReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (text/csv) unsupported
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateFindingResponse parses an HTTP response from a CreateFindingWithResponse call
+func ParseCreateFindingResponse(rsp *http.Response) (*CreateFindingResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateFindingResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest FindingReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetFindingResponse parses an HTTP response from a GetFindingWithResponse call
+func ParseGetFindingResponse(rsp *http.Response) (*GetFindingResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetFindingResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest FindingReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseWithdrawFindingResponse parses an HTTP response from a WithdrawFindingWithResponse call
+func ParseWithdrawFindingResponse(rsp *http.Response) (*WithdrawFindingResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WithdrawFindingResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest FindingReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFoundReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ConflictReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest ProblemReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSONDefault = &dest
+
 	}
 
 	return response, nil

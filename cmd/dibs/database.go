@@ -29,6 +29,8 @@ type databaseFlags struct {
 	RotateKey  bool   `name:"rotate-signing-key" help:"Go on with a new signing key when the file is not there. Receipts given so far stay valid under the old key, which is in the ledger."`
 	Origin     string `default:"dibs/ledger" env:"DIBS_ORIGIN" help:"Name of the ledger in its checkpoints, set when the signing key is made."`
 
+	Model string `env:"DIBS_MODEL" placeholder:"FILE" help:"File of the matcher's model, as dibs match fit writes it; the same for all replicas and commands. Default: the embedded one."`
+
 	anew bool              // read the accounts themselves, not a snapshot of them
 	tel  *server.Telemetry // watches what is opened; nil: nobody does
 }
@@ -166,7 +168,11 @@ func (f *databaseFlags) openReplica(ctx context.Context, create bool, log *slog.
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	cfg := engine.Config{Store: st, Signer: signer, RotateKey: f.RotateKey, Policy: policy, Clock: clock, Log: log, Vet: policytest.Vet}
+	model, err := loadModel(f.Model)
+	if err != nil {
+		return nil, nil, nil, errors.Join(err, st.Close())
+	}
+	cfg := engine.Config{Model: model, Store: st, Signer: signer, RotateKey: f.RotateKey, Policy: policy, Clock: clock, Log: log, Vet: policytest.Vet}
 	if !f.anew {
 		cfg.Peers = replica.NewKept(st, log)
 	}

@@ -41,19 +41,19 @@ func (s stdio) open(path string) (in io.ReadCloser, label string, err error) {
 
 // commands is the whole command line. Each field is one command; its file is named after it.
 type commands struct {
-	Demo    demoCmd    `cmd:"" help:"Make a complete world of real organisations and serve it."`
-	Serve   serveCmd   `cmd:"" help:"Run the service."`
-	Import  importCmd  `cmd:"" help:"Import reference data, existing registrations or a territory plan."`
-	Match   matchCmd   `cmd:"" help:"Match organisations offline: ranked candidates for each query, or a judgement for each pair."`
-	Policy  policyCmd  `cmd:"" help:"The policy library, and checks of policies and territory plans."`
-	Replay  replayCmd  `cmd:"" help:"Derive recorded decisions again and compare."`
-	Audit   auditCmd   `cmd:"" help:"Prove and verify what was decided."`
-	Keys    keysCmd    `cmd:"" help:"API keys and their roles."`
-	Jobs    jobsCmd    `cmd:"" help:"Work beside the ledger: see what was given up, and do it again."`
-	Reindex reindexCmd `cmd:"" help:"Build the index anew from the accounts, and keep it in the database (and Redis, when given) for the next start."`
-	Backup  backupCmd  `cmd:"" help:"Copy a SQLite database and its signing key while the service runs."`
-	Health  healthCmd  `cmd:"" help:"Ask a running service whether it is ready."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Demo    demoCmd       `cmd:"" help:"Make a complete world of real organisations and serve it."`
+	Serve   serveCmd      `cmd:"" help:"Run the service."`
+	Import  importCmd     `cmd:"" help:"Import reference data, existing registrations or a territory plan."`
+	Match   matchCommands `cmd:"" help:"Match organisations offline: ranked candidates for each query, or a judgement for each pair; and fit the model."`
+	Policy  policyCmd     `cmd:"" help:"The policy library, and checks of policies and territory plans."`
+	Replay  replayCmd     `cmd:"" help:"Derive recorded decisions again and compare."`
+	Audit   auditCmd      `cmd:"" help:"Prove and verify what was decided."`
+	Keys    keysCmd       `cmd:"" help:"API keys and their roles."`
+	Jobs    jobsCmd       `cmd:"" help:"Work beside the ledger: see what was given up, and do it again."`
+	Reindex reindexCmd    `cmd:"" help:"Build the index anew from the accounts, and keep it in the database (and Redis, when given) for the next start."`
+	Backup  backupCmd     `cmd:"" help:"Copy a SQLite database and its signing key while the service runs."`
+	Health  healthCmd     `cmd:"" help:"Ask a running service whether it is ready."`
+	Version versionCmd    `cmd:"" help:"Print the version."`
 }
 
 func main() {

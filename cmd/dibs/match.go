@@ -17,11 +17,12 @@ import (
 	"github.com/dibs-deals/dibs/internal/match"
 )
 
-// matchCmd matches files offline with the embedded model. It needs no database.
+// matchCmd matches files offline. It needs no database.
 type matchCmd struct {
 	Against string `help:"CSV or NDJSON file of the organisations to match against; - reads standard input." placeholder:"ACCOUNTS.csv" xor:"mode"`
 	Pairs   string `help:"CSV file of pairs to judge: id, name_a, name_b and optionally other fields ending in _a and _b." placeholder:"PAIRS.csv" xor:"mode"`
 	Limit   int    `help:"Candidates per query." default:"10"`
+	Model   string `help:"File of the model that matches, as dibs match fit writes it. Default: the embedded one." env:"DIBS_MODEL" placeholder:"FILE"`
 	Queries string `arg:"" optional:"" help:"CSV or NDJSON file of queries: id, name and optionally the other fields of an account; - reads standard input."`
 }
 
@@ -46,7 +47,11 @@ func (c *matchCmd) Run(ctx context.Context, std stdio) error {
 // search answers queries against an index of the organisations. Rows that cannot be read are reported with their line;
 // it exits 1 when there was any.
 func (c *matchCmd) search(ctx context.Context, std stdio) error {
-	index := match.NewIndex(match.Default())
+	m, err := loadModel(c.Model)
+	if err != nil {
+		return err
+	}
+	index := match.NewIndex(m)
 	rep := report{std: std}
 	var failed error
 	index.Load(func(yield func(match.Record) bool) {
@@ -59,10 +64,10 @@ func (c *matchCmd) search(ctx context.Context, std stdio) error {
 		QueryID    string       `json:"query_id"`
 		Candidates []deal.Match `json:"candidates"`
 	}
-	err := answerRows(ctx, std, func(yield func(*deal.Account) bool) error {
+	err = answerRows(ctx, std, func(yield func(*deal.Account) bool) error {
 		return readOrganisations(std, c.Queries, &rep, yield)
 	}, func(a *deal.Account) any {
-		q := match.Default().Prepare(match.FromAccount(a))
+		q := m.Prepare(match.FromAccount(a))
 		return answer{a.ID, index.Search(q, match.Options{Limit: c.Limit}).Candidates}
 	})
 	if err != nil {
@@ -100,9 +105,12 @@ func (c *matchCmd) judge(ctx context.Context, std stdio) error {
 		Verdict     deal.Verdict `json:"verdict"`
 		Evidence    []deal.Score `json:"evidence"`
 	}
-	m := match.Default()
+	m, err := loadModel(c.Model)
+	if err != nil {
+		return err
+	}
 	rep := report{std: std}
-	err := answerRows(ctx, std, func(yield func(pair) bool) error { return readPairs(std, c.Pairs, &rep, yield) }, func(p pair) any {
+	err = answerRows(ctx, std, func(yield func(pair) bool) error { return readPairs(std, c.Pairs, &rep, yield) }, func(p pair) any {
 		j := m.Judge(m.Prepare(p.side("_a")), m.Prepare(p.side("_b")))
 		return answer{p.cell("id"), j.Probability, j.Verdict, j.Evidence}
 	})
@@ -147,9 +155,20 @@ func (p pair) side(suffix string) match.Record {
 	return r
 }
 
-// readPairs reads a CSV file of pairs. Pairs are what a person labels, not what a CRM exports: the file has the names
-// documented here and no others.
+// readPairs reads a CSV file of pairs.
 func readPairs(std stdio, path string, rep *report, yield func(pair) bool) error {
+	return readTable(std, path, []string{"id", "name_a", "name_b"}, rep, func(line int, p pair) bool {
+		if p.cell("id") == "" {
+			rep.row(&intake.RowError{Line: line, Errs: deal.FieldErrors{{Field: "id", Detail: "is required"}}})
+			return true
+		}
+		return yield(p)
+	})
+}
+
+// readTable reads a CSV file of what a person labels, not what a CRM exports: it has the names documented here and no others, and has to have
+// those of needs. Rows that cannot be read are reported.
+func readTable(std stdio, path string, needs []string, rep *report, yield func(line int, row pair) bool) error {
 	in, label, err := std.open(path)
 	if err != nil {
 		return err
@@ -165,7 +184,7 @@ func readPairs(std stdio, path string, rep *report, yield func(pair) bool) error
 	for i, h := range head {
 		column[strings.ToLower(strings.TrimSpace(strings.TrimPrefix(h, "\ufeff")))] = i
 	}
-	for _, c := range []string{"id", "name_a", "name_b"} {
+	for _, c := range needs {
 		if _, ok := column[c]; !ok {
 			return fmt.Errorf("%s: line 1: no column %q; found %s", label, c, strings.Join(head, ", "))
 		}
@@ -182,13 +201,8 @@ func readPairs(std stdio, path string, rep *report, yield func(pair) bool) error
 		if err != nil {
 			return fmt.Errorf("%s: %w", label, err)
 		}
-		p := pair{column, cells}
-		if p.cell("id") == "" {
-			line, _ := r.FieldPos(0)
-			rep.row(&intake.RowError{Line: line, Errs: deal.FieldErrors{{Field: "id", Detail: "is required"}}})
-			continue
-		}
-		if !yield(p) {
+		line, _ := r.FieldPos(0)
+		if !yield(line, pair{column, cells}) {
 			return nil
 		}
 	}

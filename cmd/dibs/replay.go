@@ -21,6 +21,10 @@ type replayCmd struct {
 
 // Run derives decisions from the ledger before them and compares. It exits 1 when one comes out otherwise.
 func (c *replayCmd) Run(ctx context.Context, std stdio) (err error) {
+	m, err := loadModel(c.Model)
+	if err != nil {
+		return err
+	}
 	st, err := c.openEvidence(ctx)
 	if err != nil {
 		return err
@@ -46,7 +50,7 @@ func (c *replayCmd) Run(ctx context.Context, std stdio) (err error) {
 		Fields         []string `json:"fields"` // of the decision, that came out otherwise
 	}
 	differences := []difference{}
-	report, err := engine.Replay(ctx, st, want, func(recorded, derived deal.Decision) {
+	report, err := engine.Replay(ctx, st, m, want, func(recorded, derived deal.Decision) {
 		differences = append(differences, difference{recorded.Sequence, recorded.ID, recorded.RegistrationID, differing(recorded, derived)})
 	})
 	if err != nil {

@@ -13,6 +13,7 @@ type Change struct {
 	Move          *Move               `json:"move,omitempty"`
 	Note          *Note               `json:"note,omitempty"`
 	Cases         []Case              `json:"cases,omitempty"`
+	Findings      []Finding           `json:"findings,omitempty"`
 	Accounts      []*Account          `json:"accounts,omitempty"`
 	Opportunities []*Opportunity      `json:"opportunities,omitempty"`
 	Partners      []*Partner          `json:"partners,omitempty"`

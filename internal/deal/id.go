@@ -16,6 +16,7 @@ const (
 	EventID        = "evt_"
 	JobID          = "job_"
 	WebhookID      = "wh_"
+	FindingID      = "find_"
 )
 
 // NewID returns a new id with the given prefix: time-ordered, unguessable, lower case.

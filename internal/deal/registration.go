@@ -480,7 +480,8 @@ type Registration struct {
 	Given       []string `json:"given,omitempty"` // which personal fields were filed
 
 	Status      Status      `json:"status"`
-	CustomerRef CustomerRef `json:"customer_ref"` // whom the customer was resolved to
+	CustomerRef CustomerRef `json:"customer_ref"`      // whom the customer was resolved to
+	Finding     string      `json:"finding,omitempty"` // of a person, by which it was resolved; empty: by its own words
 	Protection  *Protection `json:"protection,omitempty"`
 	Hold        *Protection `json:"hold,omitempty"` // provisional protection while a case is open
 	DecisionID  string      `json:"decision_id"`    // the current decision

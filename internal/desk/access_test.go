@@ -10,13 +10,14 @@ import (
 
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/engine"
+	"github.com/dibs-deals/dibs/internal/store"
 )
 
 // reads are the pages there are, and the roles that may see each.
 func reads(registration, escalated string) map[string][]string {
 	reviewers, staff, auditors := []string{"ops", "auditor", "admin"}, []string{"ops", "policy", "auditor", "admin"}, []string{"auditor", "admin"}
 	return map[string][]string{
-		"/desk/cases": reviewers, "/desk/cases/" + escalated: reviewers, "/desk/registrations": reviewers, "/desk/registrations/" + registration: reviewers,
+		"/desk/findings": reviewers, "/desk/cases": reviewers, "/desk/cases/" + escalated: reviewers, "/desk/registrations": reviewers, "/desk/registrations/" + registration: reviewers,
 		"/desk/accounts": staff, "/desk/accounts/ACC-004717": staff, "/desk/territories": staff, "/desk/policy": staff, "/desk/policy/1": staff,
 		"/desk/audit": auditors, "/desk/audit/1": auditors,
 	}
@@ -208,5 +209,60 @@ func TestAuditorChangesNothing(t *testing.T) {
 				t.Errorf("%s: %s", path, form)
 			}
 		}
+	}
+}
+
+// TestFind has a reviewer say on the page of a case that it is another customer, and take it back.
+func TestFind(t *testing.T) {
+	s := newStage(t)
+	registration, escalated := s.story()
+	path := "/desk/cases/" + escalated
+	if r := s.as("auditor").post(path+"/find", nil); r.status != http.StatusForbidden {
+		t.Errorf("an auditor finds: %d", r.status)
+	}
+	if r := s.as("ops").get(path); strings.Contains(r.body, "/find\"") {
+		t.Error("a key that may not decide the case is offered to find")
+	}
+	b := s.as("u-010")
+	page := b.get(path).body
+	form := regexp.MustCompile(`(?s)action="` + path + `/find".*?name="once" value="(\w+)".*?name="other" value="([\w-]+)"`).FindStringSubmatch(page)
+	if form == nil {
+		t.Fatalf("the case's candidates offer nothing:\n%s", page)
+	}
+	send := url.Values{"once": {form[1]}, "other": {form[2]}, "verdict": {"different"}, "until": {"2027-03-31"}}
+	if r := b.post(path+"/find", send); r.status != http.StatusUnprocessableEntity || !strings.Contains(r.body, "2027-03-31") {
+		t.Errorf("without a reason: %d", r.status)
+	}
+	send.Set("text", "Another <b>owner</b>.")
+	for range 2 { // sent twice, it counts once
+		if r := b.post(path+"/find", send); r.status != http.StatusSeeOther || r.header.Get("Location") != path+"?done=find" {
+			t.Fatalf("%d to %s\n%s", r.status, r.header.Get("Location"), r.body)
+		}
+	}
+	send.Set("once", "another")
+	if r := b.post(path+"/find", send); r.status != http.StatusConflict || !strings.Contains(r.body, "says so already") {
+		t.Errorf("found again: %d", r.status)
+	}
+	for _, p := range []string{path, "/desk/findings"} {
+		if r := b.get(p); !strings.Contains(r.body, "Another &lt;b&gt;owner&lt;/b&gt;.") || !strings.Contains(r.body, "not the same") {
+			t.Errorf("%s does not show it", p)
+		}
+	}
+	list, err := s.engine.Findings(t.Context(), store.FindingFilter{Page: store.Page{Limit: 9}})
+	if err != nil || len(list) != 1 || list[0].Subject.RegistrationID != registration || list[0].Until.Format("2006-01-02 15") != "2027-04-01 00" {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	back := "/desk/findings/" + list[0].ID + "/withdraw"
+	if r := s.as("auditor").post(back, url.Values{"text": {"x"}}); r.status != http.StatusForbidden {
+		t.Errorf("an auditor takes it back: %d", r.status)
+	}
+	if r := b.post(back, url.Values{"text": {" "}}); r.status != http.StatusUnprocessableEntity {
+		t.Errorf("taken back without a reason: %d", r.status)
+	}
+	if r := b.post(back, url.Values{"text": {"They merged."}}); r.status != http.StatusSeeOther {
+		t.Fatalf("%d\n%s", r.status, r.body)
+	}
+	if r := b.get("/desk/findings"); !strings.Contains(r.body, "withdrawn") || strings.Contains(r.body, back) {
+		t.Error("it can be taken back again")
 	}
 }

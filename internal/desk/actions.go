@@ -242,7 +242,8 @@ func length(t *deal.Terms) string {
 // doneWords say what has been done, after the page was loaded anew.
 var doneWords = map[string]string{"assign": "It is assigned.", "acknowledge": "It is acknowledged.", "comment": "Your comment is in the timeline.", "snooze": "It is put off.", "ask": "The partner is asked; the clock stands still meanwhile.",
 	"consult": "They are asked for their view.", "resolve": "It is resolved, and the partner can read the answer.", "propose": "It is proposed: a second person confirms it.", "reopen": "It is open again.",
-	"extend": "It is extended.", "withdraw": "It is withdrawn.", "revoke": "It is revoked.", "accept": "It is accepted.", "merge": "It is merged.", "won": "It is recorded as won.", "lost": "It is recorded as lost."}
+	"extend": "It is extended.", "withdraw": "It is withdrawn.", "revoke": "It is revoked.", "accept": "It is accepted.", "merge": "It is merged.", "won": "It is recorded as won.", "lost": "It is recorded as lost.",
+	"find": "It is recorded, and goes before what the matcher thinks. The case itself is still to be resolved.", "unfind": "It is taken back."}
 
 // usual is the reason code of an answer when nobody chooses another.
 var usual = map[string]string{"co_sell": deal.ReasonCoSell, "declined": deal.ReasonDeclinedReview, "waitlisted": deal.ReasonAlreadyRegistered, "merged": deal.ReasonAlreadyYours, "returned": deal.ReasonIncomplete, "referred": deal.ReasonNamedAccount}
@@ -379,7 +380,7 @@ func (v *visit) failed(act string, err error) (attempt, bool) {
 }
 
 // fieldNames are the fields of forms as people see them.
-var fieldNames = map[string]string{"answer": "the answer:", "reason": "the note", "text": "the text", "reason_code": "the reason:", "person_id": "the person:", "until": "the day", "lines": "the lines:", "needs": "what is missing:", "of": "the answer:", "into": "the other registration:"}
+var fieldNames = map[string]string{"verdict": "what you found:", "answer": "the answer:", "reason": "the note", "text": "the text", "reason_code": "the reason:", "person_id": "the person:", "until": "the day", "lines": "the lines:", "needs": "what is missing:", "of": "the answer:", "into": "the other registration:"}
 
 var (
 	ids    = regexp.MustCompile(`\b(?:reg|case|key)_[0-9a-z]{26}\b|\b[A-Za-z]{1,4}-\d{2,}\b`)

@@ -48,6 +48,7 @@ type caseView struct {
 	holds        string // and has
 	resolved     instant
 	ruledBy      string
+	found        []foundRow
 	actions      *actions // nil: this key only reads
 }
 
@@ -81,6 +82,9 @@ func (v *visit) caseView(a attempt) (*caseView, error) {
 		out.policySays = ""
 	}
 	if out.evidence, err = v.comparisons(&r, &d); err != nil {
+		return nil, err
+	}
+	if out.found, err = v.found(&r, out.evidence); err != nil {
 		return nil, err
 	}
 	if out.claims, err = v.claimsAround(&r, &d); err != nil {
@@ -174,10 +178,14 @@ type comparison struct {
 	probability float64
 	verdict     string
 	fields      []fieldPair
-	also        []weighed // what counts beside the fields
-	through     string    // why it is likelier than its own words say
-	gone        bool      // it is not there any more; the evidence is as recorded
+	also        []weighed  // what counts beside the fields
+	through     string     // why it is likelier than its own words say
+	gone        bool       // it is not there any more; the evidence is as recorded
+	party       deal.Party // what a finding can be about; none: an opportunity, or what is not there
 }
+
+// id is that of the party, or nothing.
+func (c *comparison) id() string { return cmp.Or(c.party.AccountID, c.party.RegistrationID) }
 
 type fieldPair struct {
 	name        string
@@ -274,6 +282,7 @@ func (v *visit) compare(r *deal.Registration, o other, probability float64, verd
 	var x deal.Customer
 	switch {
 	case o.registration != nil:
+		c.party.RegistrationID = o.registration.ID
 		x = o.registration.Filing.Customer
 		c.number = o.registration.Number
 		c.facts = v.claimFacts(o.registration)
@@ -284,6 +293,7 @@ func (v *visit) compare(r *deal.Registration, o other, probability float64, verd
 		if o.opportunity != nil {
 			c.facts = v.opportunityFacts(o.opportunity)
 		} else {
+			c.party.AccountID = a.ID
 			c.facts = v.accountFacts(a)
 		}
 	case o.opportunity != nil:

@@ -17,6 +17,8 @@ import (
 	cdpage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/engine"
 	"github.com/dibs-deals/dibs/internal/world"
 )
 
@@ -197,6 +199,10 @@ func (c *chromium) picture(path string) {
 func places(s *stage) [][3]string {
 	registration, escalated := s.story()
 	s.more()
+	if _, err := s.engine.Find(s.t.Context(), engine.Request{Actor: deal.Actor{KeyID: s.keys["u-010"].ID, Role: "ops", PersonID: "u-010"}}, deal.Finding{Verdict: deal.FoundDifferent,
+		Subject: deal.Party{RegistrationID: registration}, Other: deal.Party{AccountID: "ACC-004717"}, Until: now.AddDate(1, 0, 0)}, "Two companies: other owners, other registers."); err != nil {
+		s.t.Fatal(err)
+	}
 	var waits []string
 	for i, x := range world.Waiting(now) {
 		_, id := s.file(fmt.Sprintf("waits-%d", i), x.Filing)
@@ -217,6 +223,8 @@ func places(s *stage) [][3]string {
 		{"queue", "u-011", "/desk/cases"},
 		{"queue-filtered", "u-011", "/desk/cases?due=late"},
 		{"case", "u-011", "/desk/cases/" + escalated},
+		{"case-decides", "u-010", "/desk/cases/" + escalated},
+		{"findings", "u-010", "/desk/findings"},
 		{"registrations", "u-011", "/desk/registrations"},
 		{"registration", "u-011", "/desk/registrations/" + registration},
 		{"accounts", "policy", "/desk/accounts?q=n"},

@@ -123,7 +123,7 @@ func (v *visit) frame(out view) frame {
 	for _, n := range []struct {
 		name, path string
 		roles      []string
-	}{{"Queue", "/cases", reviewers}, {"Registrations", "/registrations", reviewers}, {"Accounts", "/accounts", staff},
+	}{{"Queue", "/cases", reviewers}, {"Registrations", "/registrations", reviewers}, {"Findings", "/findings", reviewers}, {"Accounts", "/accounts", staff},
 		{"Territories", "/territories", staff}, {"Policy", "/policy", staff}, {"Audit", "/audit", auditors}} {
 		if v.may(n.roles...) {
 			f.nav = append(f.nav, navItem{n.name, Root + n.path, out.nav == n.name})

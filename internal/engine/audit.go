@@ -211,6 +211,9 @@ func (a *auditor) fold(seq uint64, c *deal.Change) {
 	for i := range c.Cases {
 		put("case "+c.Cases[i].ID, c.Cases[i])
 	}
+	for i := range c.Findings {
+		put("finding "+c.Findings[i].ID, c.Findings[i])
+	}
 	c.Records(func(r deal.Record) { put(string(r.Kind())+" "+r.Key(), r) })
 	for _, d := range c.Deleted {
 		delete(a.state, string(d.Kind)+" "+d.Key)
@@ -343,6 +346,7 @@ func (c *comparer) Record(r deal.Record) error             { return c.row(string
 func (c *comparer) Deleted(deal.RecordRef) error           { return nil }
 func (c *comparer) Registration(r deal.Registration) error { return c.row("registration "+r.ID, r) }
 func (c *comparer) Case(k deal.Case) error                 { return c.row("case "+k.ID, k) }
+func (c *comparer) Finding(f deal.Finding) error           { return c.row("finding "+f.ID, f) }
 
 // Replayed is the result of deriving decisions again.
 type Replayed struct {
@@ -353,9 +357,12 @@ type Replayed struct {
 
 // Replay folds the ledger from its beginning and derives decisions again, one at a time, in the order of the ledger, as
 // a single clerk would have: those that want accepts, all if it is nil. diff is called with every decision that comes out
-// otherwise than recorded. Decisions of existing registrations, which were taken over and not made, are not derived.
-func Replay(ctx context.Context, st store.Store, want func(deal.Decision) bool, diff func(recorded, derived deal.Decision)) (out Replayed, err error) {
-	v := newView(match.Default())
+// otherwise than recorded. m decided them; nil: the embedded model. Decisions of existing registrations, which were taken over and not made, are not derived.
+func Replay(ctx context.Context, st store.Store, m *match.Model, want func(deal.Decision) bool, diff func(recorded, derived deal.Decision)) (out Replayed, err error) {
+	if m == nil {
+		m = match.Default()
+	}
+	v := newView(m)
 	for e, err := range st.Entries(ctx, 0) {
 		if err != nil {
 			return out, err

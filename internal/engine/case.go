@@ -445,6 +445,11 @@ func (e *Engine) follows(b *store.Batch, a addition, now time.Time) error {
 			return err
 		}
 	}
+	for _, key := range a.lines {
+		if err := e.promote(b, key, now); err != nil {
+			return err
+		}
+	}
 	if a.won != nil {
 		if err := e.closeLine(b, a.won, now); err != nil {
 			return err

@@ -34,6 +34,7 @@ type addition struct {
 	number   bool               // the entry takes the next registration number
 	again    []string           // registrations that are decided again after the entry, by the rules
 	frees    string             // the customer whose line moves up after that; empty: nobody's
+	lines    []string           // customers whose lines are decided again after the entry
 	revokes  []string           // registrations that are revoked after the entry, by whom it is of
 	standing []string           // partners whose status has changed
 	won      *deal.Registration // a deal that is won, for which others wait no more

@@ -18,7 +18,7 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 	if verdict.Appeal {
 		d.Appeal = &deal.Appeal{Within: verdict.AppealWithin}
 	}
-	r.CustomerRef = d.Resolution.Ref
+	r.CustomerRef, r.Finding = d.Resolution.Ref, d.Resolution.Finding
 	answerBy, review := r.AnswerBy, r.Review // of what this decision takes the place of: it gives no more time
 	r.Protection, r.Hold, r.KeepsPlace, r.Behind, r.AnswerBy, r.OnSilence = nil, nil, false, nil, time.Time{}, ""
 	if verdict.Outcome != deal.Protect {
@@ -183,7 +183,7 @@ func holders(v *view, r *deal.Registration, scope deal.Scope, now time.Time, sha
 // holdersOf is holders of what a customer of another key holds.
 func holdersOf(v *view, customer string, r *deal.Registration, scope deal.Scope, now time.Time, shared bool) []string {
 	var out []string
-	for _, id := range v.claimsOf[customer] {
+	for _, id := range v.claimsOn(customer) {
 		c := v.claims[id]
 		if id == r.ID || !c.HoldsAt(now) {
 			continue
@@ -207,7 +207,7 @@ func share(v *view, r *deal.Registration, scope deal.Scope, now time.Time) strin
 
 // lineOf returns the claims on the customer and those that wait for what it may be, by the policy's waitlist criteria, then by filing.
 func (v *view) lineOf(customer string) []string {
-	return inLine(v, slices.Concat(v.claimsOf[customer], v.waitsAt[customer]))
+	return inLine(v, v.around(customer))
 }
 
 // inLine orders those who wait for what the customer's holder had, by the policy's waitlist criteria, then by filing.
@@ -347,7 +347,7 @@ func (v *view) present(id string, now time.Time) string {
 func (v *view) waiting(id string, now time.Time) int {
 	n := 0
 	if holder := v.claims[id]; holder != nil {
-		for _, other := range slices.Concat(v.claimsOf[holder.CustomerRef.Key()], v.waitsAt[holder.CustomerRef.Key()]) {
+		for _, other := range v.around(holder.CustomerRef.Key()) {
 			if c := v.claims[other]; c.Status == deal.StatusWaitlisted && c.ClaimAt(now) {
 				n++
 			}

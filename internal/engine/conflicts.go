@@ -149,11 +149,11 @@ func (f *finder) claims(m matches) {
 		}
 	}
 	for _, a := range f.w.possible {
-		for _, id := range f.v.claimsOf[deal.CustomerRef{AccountID: a.ID}.Key()] {
+		for _, id := range f.v.claimsOn(deal.CustomerRef{AccountID: a.ID}.Key()) {
 			note(id, a.Probability, a)
 		}
 	}
-	for _, id := range f.v.claimsOf[f.w.Ref.Key()] { // a prospect reached through another of its claims
+	for _, id := range f.v.claimsOn(f.w.Ref.Key()) { // a prospect reached through another of its claims
 		note(id, max(f.w.Probability, f.set.Certain), deal.Match{})
 	}
 	ids := make([]string, 0, len(hits))

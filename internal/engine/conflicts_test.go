@@ -287,8 +287,8 @@ func TestConflicts(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
-			gone := &deal.Partner{ID: "P-gone", Name: "Gone", Status: "terminated"}
-			b.put(append([]deal.Record{gone}, c.records...)...)
+			gone, nine := &deal.Partner{ID: "P-gone", Name: "Gone", Status: "terminated"}, &deal.Partner{ID: "P-9", Name: "Distribution", Type: "distributor", Status: "active"}
+			b.put(append([]deal.Record{gone, nine}, c.records...)...)
 			if c.plan != "" {
 				b.publish(deal.TerritoryDocument, c.plan)
 			}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -24,6 +23,10 @@ type matches struct {
 	question
 	accounts, opportunities, claims match.Result
 	parents, kin                    match.Result // the parent that the filing names, among accounts and among claims
+	found                           match.Result // registrations of findings
+
+	known  deal.CustomerRef // a registration's customer of a finding whom the filing certainly describes; honour sets these
+	denied []string         // accounts that a person has found this very filing not to be for
 }
 
 // decide answers one registration as of now, from the view and nothing else: the same view, registration and instant
@@ -37,6 +40,7 @@ func decide(v *view, r *deal.Registration, m matches, now time.Time) deal.Decisi
 // examine is everything that is known of a registration before anybody concludes from it.
 func examine(v *view, r *deal.Registration, m matches, now time.Time) (deal.Decision, *policy.Facts) {
 	set := v.policy.Settings()
+	m = v.honour(r, m, now)
 	d := deal.Decision{
 		ID: r.DecisionID, RegistrationID: r.ID, At: now,
 		Policy: v.policy.Ref(), Matcher: v.model.Ref(), Input: m.record.Input(),
@@ -49,7 +53,7 @@ func examine(v *view, r *deal.Registration, m matches, now time.Time) (deal.Deci
 		}
 	}
 	amount, amountKnown := v.convert(total(&r.Filing), set.Currency, r.ReceivedAt)
-	who := resolve(v, r, m, set)
+	who := resolve(v, r, m, set, now)
 	d.Resolution = who.Resolution
 	d.Territory = findTerritory(v, r, who, amount, amountKnown, now)
 	if v.plan != nil {
@@ -73,7 +77,7 @@ const (
 func worthRecording(cs []deal.Match) []deal.Match {
 	var out []deal.Match
 	for i, c := range cs {
-		if i < alwaysRecorded || c.Probability >= recordedFrom || c.Verdict == deal.Related || c.Identifier != "" {
+		if i < alwaysRecorded || c.Probability >= recordedFrom || c.Verdict == deal.Related || c.Identifier != "" || byFinding(c) {
 			out = append(out, c)
 		}
 	}
@@ -124,12 +128,15 @@ func ask(v *view, r *deal.Registration) question {
 	return q
 }
 
-// search finds the candidates of all three corpora. The indexes keep their own order: nobody has to hold the view, so
+// search finds the candidates of all corpora. The indexes keep their own order: nobody has to hold the view, so
 // that a search never keeps the committer waiting.
 func search(v *view, q question) matches {
 	m := matches{question: q, accounts: v.accountIndex.Search(q.query, q.one), opportunities: v.oppIndex.Search(q.query, q.many), claims: v.claimIndex.Search(q.query, q.many)}
 	if q.parent != nil {
 		m.parents, m.kin = v.accountIndex.Search(q.parent, q.one), v.claimIndex.Search(q.parent, q.many)
+	}
+	if v.findings.words.Len() > 0 {
+		m.found = v.findings.words.Search(q.query, q.many)
 	}
 	return m
 }
@@ -142,6 +149,11 @@ func refresh(v *view, m matches) matches {
 	if m.parent != nil {
 		m.parents = v.accountIndex.Refresh(m.parent, m.one, m.parents)
 		m.kin = v.claimIndex.Refresh(m.parent, m.many, m.kin)
+	}
+	if v.findings.words.Len() > 0 {
+		m.found = v.findings.words.Refresh(m.query, m.many, m.found)
+	} else {
+		m.found = match.Result{}
 	}
 	return m
 }
@@ -183,7 +195,7 @@ type whom struct {
 // resolve says who the customer is: an account the matcher is certain of, else the prospect of an earlier claim it is certain
 // of, else a new prospect. An account id that is given breaks a tie and proves nothing, but what it names is never
 // overlooked.
-func resolve(v *view, r *deal.Registration, m matches, set policy.Settings) whom {
+func resolve(v *view, r *deal.Registration, m matches, set policy.Settings, now time.Time) whom {
 	w := whom{Resolution: deal.Resolution{Status: "none", Truncated: m.accounts.Truncated || m.claims.Truncated || m.opportunities.Truncated}}
 	best := func(c deal.Match) bool { return c.Verdict == deal.Same && c.Probability >= set.Certain }
 	var beside []deal.Match // possible whoever else it is
@@ -193,7 +205,7 @@ func resolve(v *view, r *deal.Registration, m matches, set policy.Settings) whom
 			p = v.atLeast(m.question, c, set)
 		}
 		if p >= set.Possible && v.accounts.Has(c.ID) {
-			if p > c.Probability {
+			if p > c.Probability || byFinding(c) {
 				c.Probability = p
 				beside = append(beside, c)
 			}
@@ -201,7 +213,7 @@ func resolve(v *view, r *deal.Registration, m matches, set policy.Settings) whom
 		}
 	}
 	given := r.Filing.Customer.AccountID
-	if given != "" && !slices.ContainsFunc(w.possible, func(c deal.Match) bool { return c.ID == given }) {
+	if given != "" && !slices.Contains(m.denied, given) && !slices.ContainsFunc(w.possible, func(c deal.Match) bool { return c.ID == given }) {
 		if a := v.account(given); a != nil {
 			c := deal.Match{ID: a.ID, Name: a.Name, Probability: set.Possible, Verdict: deal.Review,
 				Evidence: []deal.Score{{Term: "account_id", Value: a.ID, Text: "the filing names this account, and describes it otherwise"}}}
@@ -212,7 +224,7 @@ func resolve(v *view, r *deal.Registration, m matches, set policy.Settings) whom
 		top := w.possible[i]
 		w.Status, w.Probability = "certain", top.Probability
 		w.possible = append([]deal.Match{top}, slices.DeleteFunc(beside, func(c deal.Match) bool { return c.ID == top.ID })...)
-		w.Ref = deal.CustomerRef{AccountID: top.ID}
+		w.Ref, w.Finding = deal.CustomerRef{AccountID: top.ID}, findingOf(top)
 		w.account = v.account(top.ID)
 		w.above = v.ancestors(w.account)
 		w.Disagrees = disagreements(&r.Filing.Customer, w.account)
@@ -226,8 +238,9 @@ func resolve(v *view, r *deal.Registration, m matches, set policy.Settings) whom
 	}
 	for _, c := range m.claims.Candidates {
 		if claim := v.claims[c.ID]; claim != nil && best(c) {
-			w.Ref = claim.CustomerRef
-			if w.account = v.account(claim.CustomerRef.AccountID); w.account != nil {
+			w.Finding = findingOf(c)
+			w.stands(v, v.customerOf(claim, now))
+			if w.account = v.account(w.Ref.AccountID); w.account != nil {
 				w.Status, w.Probability, w.above = "certain", c.Probability, v.ancestors(w.account)
 				w.possible = append([]deal.Match{{ID: w.account.ID, Name: w.account.Name, Probability: c.Probability, Verdict: deal.Same}},
 					slices.DeleteFunc(beside, func(c deal.Match) bool { return c.ID == w.account.ID })...)
@@ -236,9 +249,18 @@ func resolve(v *view, r *deal.Registration, m matches, set policy.Settings) whom
 			return w
 		}
 	}
-	w.Ref = deal.CustomerRef{ProspectID: deal.ProspectID + strings.TrimPrefix(r.ID, deal.RegistrationID)}
-	w.NewProspect = true
+	own := deal.OwnProspect(r.ID)
+	w.stands(v, cmp.Or(m.known, own))
+	w.NewProspect = w.Ref == own
 	return w
+}
+
+// stands makes the customer who ref is by what people have found.
+func (w *whom) stands(v *view, ref deal.CustomerRef) {
+	if f := v.findings.handsOn(ref); f != nil {
+		w.Finding = f.ID
+	}
+	w.Ref = v.findings.stands(ref)
 }
 
 // parents returns the account that the filing names as the customer's parent, if the name says which, and those above it.
@@ -258,7 +280,7 @@ func (v *view) parents(r *deal.Registration, m matches, set policy.Settings) []s
 }
 
 // chosen returns the place of the one account the customer certainly is, or -1. Where several fit so well that each would
-// be certain alone, it is the one that has exactly the name as filed, or the one the filing names by its id; else nobody can say.
+// be certain alone, it is the one that a person has found it to be, that has exactly the name as filed, or the one the filing names by its id; else nobody can say.
 func (w *whom) chosen(r *deal.Registration, best func(deal.Match) bool) int {
 	one := func(is func(deal.Match) bool) (at, n int) {
 		at = -1
@@ -271,6 +293,7 @@ func (w *whom) chosen(r *deal.Registration, best func(deal.Match) bool) int {
 	}
 	filed := match.Normalise(r.Filing.Customer.Name)
 	for _, is := range []func(deal.Match) bool{
+		func(c deal.Match) bool { return c.Probability > byWords && byFinding(c) },
 		func(deal.Match) bool { return true },
 		func(c deal.Match) bool { return match.Normalise(c.Name) == filed },
 		func(c deal.Match) bool { return c.ID == r.Filing.Customer.AccountID },

@@ -46,6 +46,7 @@ type Config struct {
 	Log       *slog.Logger     // nil: discard
 	Peers     Peers            // nil: there are none, or they are heard of by asking the store
 	Observer  Observer         // nil: nobody watches, and nothing is timed
+	Model     *match.Model     // nil: the embedded one. One with a higher version takes over, as a later Generation does
 
 	// Vet, if not nil, is asked before a policy is published, besides compiling it: it runs the policy's own tests.
 	Vet func(ctx context.Context, policy []byte) error
@@ -82,8 +83,11 @@ type Engine struct {
 // Open reads the world from the store and starts the committer. An empty database gets its first entries: the ledger's
 // key, and the policy of cfg.
 func Open(ctx context.Context, cfg Config) (*Engine, error) {
-	e := &Engine{cfg: cfg, log: cfg.Log, model: match.Default(),
+	e := &Engine{cfg: cfg, log: cfg.Log, model: cfg.Model,
 		queue: make(chan *proposal, 4*maxBatch), pictures: make(chan chan<- picture), closing: make(chan struct{}), stopped: make(chan struct{})}
+	if e.model == nil {
+		e.model = match.Default()
+	}
 	e.format = sync.OnceValue(func() string { return snapshotFormat(e.model) })
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)

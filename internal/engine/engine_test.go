@@ -174,7 +174,7 @@ func (b *bench) sound() {
 	if err != nil || len(report.Problems) > 0 {
 		b.t.Fatalf("audit: %v, %+v", err, report.Problems)
 	}
-	n, err := Replay(ctx, b.Store(), nil, func(recorded, derived deal.Decision) {
+	n, err := Replay(ctx, b.Store(), b.model, nil, func(recorded, derived deal.Decision) {
 		x, _ := json.MarshalIndent(recorded, "", " ")
 		y, _ := json.MarshalIndent(derived, "", " ")
 		b.t.Errorf("entry %d is derived otherwise than recorded:\n%s", recorded.Sequence, firstDifference(string(x), string(y)))

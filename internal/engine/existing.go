@@ -78,9 +78,9 @@ func (e *Engine) existing(ctx context.Context, r deal.Registration, row *Existin
 	r.Sequence = v.head.Seq + 1
 	r.Version = r.Sequence
 	set := v.policy.Settings()
-	m := search(v, ask(v, &r))
-	who := resolve(v, &r, m, set)
-	r.CustomerRef = who.Ref
+	m := v.honour(&r, search(v, ask(v, &r)), now)
+	who := resolve(v, &r, m, set, now)
+	r.CustomerRef, r.Finding = who.Ref, who.Finding
 	d := deal.Decision{ID: r.DecisionID, RegistrationID: r.ID, Sequence: r.Sequence, At: now, Outcome: deal.RouteTo,
 		ReasonCodes: []string{deal.ReasonImported}, PartnerCodes: []string{deal.ReasonImported},
 		Texts:  deal.Texts{Partner: "Taken over as it was decided before.", Internal: "Imported with status " + string(row.Status) + "."},

@@ -77,7 +77,74 @@ func TestTakeover(t *testing.T) {
 	other := generationOf(b.model)
 	other.Matcher.Digest = "sha256:other"
 	b.publishGeneration(other)
-	if _, err := Open(context.Background(), Config{Store: b.Store(), Signer: b.key, Clock: b.clock.now}); err == nil || !strings.Contains(err.Error(), "same generation") {
+	if _, err := Open(context.Background(), Config{Store: b.Store(), Signer: b.key, Clock: b.clock.now}); err == nil || !strings.Contains(err.Error(), "same version") {
 		t.Errorf("two models under one generation: %v", err)
+	}
+}
+
+// TestModels has a model of a higher version take the ledger over while an earlier one runs, and nobody decide with another beside it.
+func TestModels(t *testing.T) {
+	ctx := context.Background()
+	b := newBench(t)
+	acme := filing("P-1", deal.Customer{Name: "Acme Industries", Country: "DE"})
+	if _, err := b.Register(ctx, request("key_test", "before", acme), acme); err != nil {
+		t.Fatal(err)
+	}
+	renumbered := func(version int, name string) *match.Model {
+		file, err := match.Default().File(name, version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := match.New(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	open := func(m *match.Model) (*Engine, error) {
+		return Open(ctx, Config{Store: b.Store(), Signer: b.key, Clock: b.clock.now, Model: m})
+	}
+	next := match.Default().Ref().Version + 1
+	own, err := open(renumbered(next, "own"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := own.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	}()
+	if _, err := b.Register(ctx, request("key_test", "after", acme), acme); !errors.Is(err, errSuperseded) {
+		t.Errorf("the embedded model decides on beside a vendor's own: %v", err)
+	}
+	other := filing("P-2", deal.Customer{Name: "Acme Industries GmbH", Country: "DE"})
+	got, err := own.Register(ctx, request("key_test", "own", other), other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ds, err := own.Decisions(ctx, got.ID)
+	if err != nil || ds[0].Matcher.Name != "own" || ds[0].Matcher.Version != next {
+		t.Errorf("decided with %+v, %v", ds[0].Matcher, err)
+	}
+	for name, c := range map[string]struct {
+		m    *match.Model
+		says string
+	}{"the embedded one": {nil, "--model"}, "another of that version": {renumbered(next, "another"), "under the same version"}} {
+		if _, err := open(c.m); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s beside it: %v", name, err)
+		}
+	}
+	again, err := open(own.model)
+	if err != nil {
+		t.Fatalf("another replica with the same model: %v", err)
+	}
+	if err := again.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	for _, m := range []*match.Model{nil, own.model} {
+		n, err := Replay(ctx, b.Store(), m, nil, func(deal.Decision, deal.Decision) { t.Error("derived otherwise") })
+		if err != nil || n.Decisions != 1 || n.Elsewhere != 1 {
+			t.Errorf("of two models %+v, %v", n, err)
+		}
 	}
 }

@@ -203,6 +203,7 @@ func (l *loader) finish() error {
 func (l *loader) Document(d deal.Document) error { return l.v.putDocument(d) }
 func (l *loader) Key(k deal.Key) error           { l.v.keys[k.ID] = k; return nil }
 func (l *loader) Case(k deal.Case) error         { l.v.putCase(&k); return nil }
+func (l *loader) Finding(f deal.Finding) error   { l.v.putFinding(&f); return nil }
 
 func (l *loader) Record(r deal.Record) error {
 	switch r := r.(type) {

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"slices"
-
 	"github.com/dibs-deals/dibs/internal/deal"
 )
 
@@ -33,7 +31,7 @@ func (e *Engine) Claims(ref deal.CustomerRef) []Claim {
 	return read(e, func(v *view) (out []Claim) {
 		var holds, waits []Claim
 		var line []string
-		for _, id := range slices.Concat(v.claimsOf[ref.Key()], v.waitsAt[ref.Key()]) {
+		for _, id := range v.around(ref.Key()) {
 			switch r := v.claims[id]; {
 			case r.HoldsAt(now):
 				holds = append(holds, Claim{Registration: *r})

@@ -65,13 +65,13 @@ func rule(v *view, r *deal.Registration, m matches, ruling deal.Ruling, now time
 	switch ruling.Disposition {
 	case deal.Waitlisted:
 		of := ruling.Of
-		for _, id := range v.claimsOf[r.CustomerRef.Key()] {
+		for _, id := range v.claimsOn(r.CustomerRef.Key()) {
 			if c := v.claims[id]; of == "" && id != r.ID && c.HoldsAt(now) {
 				of = id
 			}
 		}
 		ahead := v.claims[of]
-		if ahead == nil || of == r.ID || ahead.CustomerRef != r.CustomerRef && !slices.Contains(r.Behind, ahead.CustomerRef.Key()) || !ahead.HoldsAt(now) && (!ahead.ClaimAt(now) || ahead.Place() > r.Place()) {
+		if ahead == nil || of == r.ID || !v.oneCustomer(ahead.CustomerRef, r.CustomerRef) && !slices.Contains(r.Behind, ahead.CustomerRef.Key()) || !ahead.HoldsAt(now) && (!ahead.ClaimAt(now) || ahead.Place() > r.Place()) {
 			return d, deal.FieldErrors{{Field: "of", Detail: "no claim on this customer that holds, or was filed before, is there to wait behind: nobody would ever move it up"}}
 		}
 		d.Route.Of, d.Route.Place = of, v.waiting(of, now)+1

@@ -62,6 +62,8 @@ type view struct {
 	ticking []string              // cases of which what follows from a clock is being written
 	taken   map[string]bool       // numbers of imported registrations that ours could come to be
 
+	findings findings
+
 	generation generation // which decides; zero in a ledger that has none yet
 
 	policy    *policy.Policy
@@ -83,7 +85,7 @@ func newView(m *match.Model) *view {
 		opportunities: map[string]*deal.Opportunity{}, oppsOf: map[string][]string{}, oppIndex: match.NewIndex(m),
 		partners: map[string]*deal.Partner{}, people: map[string]*deal.Person{}, products: map[string]*deal.CatalogueProduct{}, rates: map[[2]string][]*deal.Rate{},
 		claims: map[string]*deal.Registration{}, returned: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, waitsAt: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, history: map[string][]past{}, pastOf: map[string]string{}, cases: map[string]*deal.Case{}, lateOf: map[string][]string{}, taken: map[string]bool{},
-		documents: map[string]map[int]deal.Document{}, scheduled: map[documentKey]time.Time{}, keys: map[string]deal.Key{},
+		findings: newFindings(m), documents: map[string]map[int]deal.Document{}, scheduled: map[documentKey]time.Time{}, keys: map[string]deal.Key{},
 	}
 }
 
@@ -107,6 +109,9 @@ func (v *view) apply(c *deal.Change) error {
 	}
 	for i := range c.Cases {
 		v.putCase(&c.Cases[i])
+	}
+	for i := range c.Findings {
+		v.putFinding(&c.Findings[i])
 	}
 	return nil
 }
@@ -409,8 +414,10 @@ type due struct {
 func (d due) none() bool { return len(d.customers)+len(d.cases) == 0 }
 
 func (d *due) note(v *view, r *deal.Registration, now time.Time) {
-	if key := r.CustomerRef.Key(); len(v.lateOf[key]) > 0 && !slices.Contains(d.customers, key) {
-		d.customers = append(d.customers, key)
+	for _, key := range v.findings.one(r.CustomerRef.Key()) {
+		if len(v.lateOf[key]) > 0 && !slices.Contains(d.customers, key) {
+			d.customers = append(d.customers, key)
+		}
 	}
 	d.noteCase(v, r.CaseID, now)
 }

@@ -20,7 +20,7 @@
 // lists what a judgement is the sum of, judge.go weighs evidence and puts it in words, kin.go tells
 // relatives from strangers, segment.go lays records out,
 // index.go keeps segments, search.go finds candidates, refresh.go brings an answer up to date, train.go fits the
-// weights. The method is that of Fellegi and Sunter (1969), the additive evidence of probabilistic linkage, with soft
+// weights, fit.go those of a vendor from these on. The method is that of Fellegi and Sunter (1969), the additive evidence of probabilistic linkage, with soft
 // word matching weighted by inverse document frequency; misspellings are found by symmetric deletion over the
 // vocabulary and verified by edit distance.
 //

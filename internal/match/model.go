@@ -2,6 +2,7 @@ package match
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"embed"
@@ -66,11 +67,12 @@ type Model struct {
 	joinedForms []joinedForm
 	slips       *slips
 	weights     weights
+	lists       string // digest of the word lists
 }
 
 // Default returns the embedded model, built on first use.
 var Default = sync.OnceValue(func() *Model {
-	m, err := load()
+	m, err := New(nil)
 	if err != nil {
 		panic(err) // the embedded files are part of the program
 	}
@@ -80,7 +82,9 @@ var Default = sync.OnceValue(func() *Model {
 // Ref returns the model's name and version, and the digest of everything it consists of.
 func (m *Model) Ref() deal.DocumentRef { return m.ref }
 
-func load() (*Model, error) {
+// New returns a model of the embedded word lists with the weights and the calibration of a file that Fit wrote; nil: the embedded ones.
+// The error says what is wrong with the file.
+func New(file []byte) (*Model, error) {
 	m := &Model{frequency: map[string]int32{}, synonym: map[string]string{}, places: map[string]bool{}, towns: map[string]bool{}, mailHosts: map[string]bool{},
 		forms: make([]legalForm, 1), formOf: map[string]uint16{}, formEnds: map[string]int{}, formStarts: map[string]int{}, slips: newSlips()}
 	sum := sha256.New()
@@ -173,13 +177,25 @@ func load() (*Model, error) {
 	for f := range fields(read("mail_hosts.txt.gz")) {
 		m.mailHosts[f[0]] = true
 	}
-	if err := json.Unmarshal(read("weights.json"), &m.weights); err != nil {
-		return nil, fmt.Errorf("weights.json: %w", err)
+	m.lists = "sha256:" + hex.EncodeToString(sum.Sum(nil))
+	if file == nil {
+		file = read("weights.json")
+	} else {
+		fmt.Fprintf(sum, "weights.json %d\n", len(file))
+		sum.Write(file)
+	}
+	d := json.NewDecoder(bytes.NewReader(file))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&m.weights); err != nil {
+		return nil, fmt.Errorf("the file of the model: %w", err)
 	}
 	if err := m.weights.check(); err != nil {
-		return nil, fmt.Errorf("weights.json: %w", err)
+		return nil, fmt.Errorf("the file of the model: %w", err)
 	}
-	m.ref = deal.DocumentRef{Name: modelName, Version: m.weights.Version, Digest: "sha256:" + hex.EncodeToString(sum.Sum(nil))}
+	if l := m.weights.Lists; l != "" && l != m.lists {
+		return nil, fmt.Errorf("the model was fitted with the word lists of another version of dibs (%s, here %s): fit it again with this one", l, m.lists)
+	}
+	m.ref = deal.DocumentRef{Name: cmp.Or(m.weights.Name, modelName), Version: m.weights.Version, Digest: "sha256:" + hex.EncodeToString(sum.Sum(nil))}
 	return m, nil
 }
 

@@ -15,6 +15,7 @@ type Trainer struct {
 	groups  int
 	queries []labelled
 	kin     []kinSample
+	again   bool // from the model's own weights on, and no further from them than the data ask; see Fitting
 }
 
 // sample is one candidate of a search, or a pair by itself.
@@ -137,14 +138,7 @@ var signs = map[feature]float64{
 // candidates of the searches, and returns weights.json. It is deterministic.
 func (t *Trainer) Fit(version int, fitted string) ([]byte, error) {
 	w := weights{Version: version, Fitted: fitted, Features: map[string]float64{}}
-	var without [folds]weights
-	var wg sync.WaitGroup
-	wg.Go(func() { w.Bias = t.regress(&w.vector, -1) })
-	for i := range without {
-		wg.Go(func() { without[i].Bias = t.regress(&without[i].vector, i) })
-	}
-	wg.Wait()
-	t.calibrate(&w, &without)
+	t.learn(&w)
 	w.Relation = t.fitKin()
 	for f, info := range featureInfo {
 		w.vector[f] = math.Round(w.vector[f]*1e4) / 1e4
@@ -152,6 +146,18 @@ func (t *Trainer) Fit(version int, fitted string) ([]byte, error) {
 	}
 	w.Bias = math.Round(w.Bias*1e4) / 1e4
 	return json.MarshalIndent(&w, "", "  ")
+}
+
+// learn fits the weights, what rivals take away, and the calibrations.
+func (t *Trainer) learn(w *weights) {
+	var without [folds]weights
+	var wg sync.WaitGroup
+	wg.Go(func() { w.Bias = t.regress(&w.vector, -1) })
+	for i := range without {
+		wg.Go(func() { without[i].Bias = t.regress(&without[i].vector, i) })
+	}
+	wg.Wait()
+	t.calibrate(w, &without)
 }
 
 // regress fits the weights by full-batch Adam with a little shrinkage, and returns the bias. It leaves one fold out. The candidates of a search compete: one of
@@ -172,6 +178,10 @@ func (t *Trainer) regress(w *vector, but int) (bias float64) {
 		if t.samples[i].fold != but {
 			total += t.samples[i].weight
 		}
+	}
+	pull, toward := shrink, vector{}
+	if t.again {
+		*w, bias, pull, toward = t.m.weights.vector, t.m.weights.Bias, priorWeight/total, t.m.weights.vector
 	}
 	var mean, square [featureCount + 1]float64
 	var each []float64
@@ -213,7 +223,7 @@ func (t *Trainer) regress(w *vector, but int) (bias float64) {
 		for i := range gradient {
 			g := gradient[i] / total
 			if i < int(featureCount) {
-				g += shrink * w[i]
+				g += pull * (w[i] - toward[i])
 			}
 			mean[i] = 0.9*mean[i] + 0.1*g
 			square[i] = 0.999*square[i] + 0.001*g*g

@@ -3,7 +3,6 @@ package match
 import (
 	"fmt"
 	"math"
-	"slices"
 )
 
 // feature is one number a judgement is a weighted sum of.
@@ -106,8 +105,10 @@ type vector [featureCount]float64
 
 // weights is weights.json: what each feature adds to the log-odds, and how log-odds become a probability.
 type weights struct {
+	Name     string             `json:"name,omitempty"` // empty: organisations
 	Version  int                `json:"version"`
-	Fitted   string             `json:"fitted"` // on what
+	Fitted   string             `json:"fitted"`          // on what
+	Lists    string             `json:"lists,omitempty"` // digest of the word lists it was fitted with
 	Bias     float64            `json:"bias"`
 	Features map[string]float64 `json:"features"`
 	// Rivals is what each unit of the logarithm of the rivals' odds takes away: a name three records bear is at most
@@ -128,12 +129,12 @@ type weights struct {
 type curve [][2]float64
 
 func (c curve) rises() bool {
-	return len(c) >= 2 && slices.IsSortedFunc(c, func(a, b [2]float64) int {
-		if a[0] < b[0] && a[1] < b[1] {
-			return -1
+	for i := 1; i < len(c); i++ {
+		if c[i][0] <= c[i-1][0] || c[i][1] <= c[i-1][1] {
+			return false
 		}
-		return 1
-	})
+	}
+	return len(c) >= 2
 }
 
 // at returns the height of the curve.
@@ -185,6 +186,9 @@ func (w *weights) check() error {
 	if err := w.Relation.check(); err != nil {
 		return err
 	}
+	if w.Version < 1 {
+		return fmt.Errorf("the version is %d, not 1 or more", w.Version)
+	}
 	if !w.Calibration.rises() {
 		return fmt.Errorf("the calibration needs two or more rising points")
 	}
@@ -207,11 +211,15 @@ func (w *weights) logit(v *vector) float64 {
 
 // probability calibrates the log-odds of a pair of a kind.
 func (w *weights) probability(z float64, kind string) float64 {
-	c := w.Calibration
+	return round(1 / (1 + math.Exp(-w.calibrated(z, kind))))
+}
+
+// calibrated returns calibrated log-odds.
+func (w *weights) calibrated(z float64, kind string) float64 {
 	if own := w.Calibrations[kind]; own != nil {
-		c = own
+		return own.at(z)
 	}
-	return round(1 / (1 + math.Exp(-c.at(z))))
+	return w.Calibration.at(z)
 }
 
 // round keeps six decimals, so that the last bits of a machine's arithmetic never reach a decision.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/engine"
 )
 
@@ -52,6 +53,10 @@ var accessRows = []struct {
 	{op: "askPartner", method: "POST", path: "/v1/cases/%s/ask", own: "case", body: `{"text":"x"}`},
 	{op: "resolveCase", method: "POST", path: "/v1/cases/%s/resolve", own: "case", body: `{"resolution":"protect","reason":"x"}`, match: `"1"`},
 	{op: "reopenCase", method: "POST", path: "/v1/cases/%s/reopen", own: "case", body: `{"reason":"x"}`, match: `"1"`},
+	{op: "createFinding", method: "POST", path: "/v1/findings", body: `{"verdict":"different","subject":{"account_id":"A-77"},"other":{"account_id":"A-78"},"reason":"x"}`},
+	{op: "listFindings", method: "GET", path: "/v1/findings"},
+	{op: "getFinding", method: "GET", path: "/v1/findings/%s", own: "finding"},
+	{op: "withdrawFinding", method: "POST", path: "/v1/findings/%s/withdraw", own: "finding", body: `{"reason":"x"}`},
 	{op: "putAccount", method: "PUT", path: "/v1/accounts/A-1", body: `{"name":"Aurora Hydro ASA"}`},
 	{op: "getAccount", method: "GET", path: "/v1/accounts/%s", own: "A-1"},
 	{op: "listAccounts", method: "GET", path: "/v1/accounts"},
@@ -114,7 +119,8 @@ var accessRows = []struct {
 // moves are the operations that are not possible in every state of a registration or a case: the status of one that is not.
 var moves = map[string]int{"extendRegistration": 409, "updateRegistration": 409, "addEvidence": 409, "transferRegistration": 409, "acceptRegistration": 409, "mergeRegistration": 409, "withdrawRegistration": 409, "revokeRegistration": 409, "winRegistration": 409, "loseRegistration": 409,
 	"appealRegistration": 409, "respondToQuestion": 409, "acknowledgeCase": 409, "askPartner": 409, "resolveCase": 412, "reopenCase": 412,
-	"resendDelivery": 409, "retryJob": 409}
+	"resendDelivery": 409, "retryJob": 409,
+	"createFinding": 403, "withdrawFinding": 403} // these need a key that names a person: TestFindings has one
 
 // plan is the smallest territory plan.
 const plan = `apiVersion: dealreg/v1
@@ -143,6 +149,9 @@ func TestAccess(t *testing.T) {
 		"key":     w.want(201, w.call("admin", "POST", "/v1/keys", `{"role":"auditor"}`)).str(t, "key.id"),
 		"hook":    w.want(201, w.call("admin", "POST", "/v1/webhooks", `{"url":"https://portal.example.com","types":["*"],"partner_ids":["*"]}`)).str(t, "webhook.id"),
 	}
+	w.want(201, w.put("/v1/accounts/A-78", `{"name":"Hanseatische Segel AG"}`))
+	w.key("U-9", deal.Key{Role: "ops", PersonID: "U-9"})
+	ids["finding"] = w.want(201, w.call("U-9", "POST", "/v1/findings", `{"verdict":"different","subject":{"account_id":"A-77"},"other":{"account_id":"A-78"},"reason":"x"}`)).str(t, "id")
 	ids["job"] = w.want(202, w.call("admin", "POST", "/v1/webhooks/"+ids["hook"]+"/ping", "")).str(t, "id")
 	policy := w.want(200, w.call("ops", "GET", "/v1/policies/live", "", "Accept", "application/yaml"))
 	roles := map[string][]string{"portal": {"portal", "any"}, "ops": {"ops"}, "policy": {"policy"}, "auditor": {"auditor"}, "admin": {"admin"}}

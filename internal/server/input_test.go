@@ -20,7 +20,7 @@ func TestExamples(t *testing.T) {
 	schemas := map[string]string{
 		"registration.json": "RegistrationInput", "registration-least.json": "RegistrationInput", "account.json": "Account",
 		"opportunity.json": "Opportunity", "partner.json": "Partner", "person.json": "Person", "product.json": "Product", "rate.json": "Rate", "key.json": "KeyInput",
-		"case-resolve.json": "ResolveInput", "case-split.json": "ResolveInput", "case-comment.json": "CaseCommentInput", "case-ask.json": "CaseAskInput", "appeal.json": "AppealInput",
+		"case-resolve.json": "ResolveInput", "case-split.json": "ResolveInput", "case-comment.json": "CaseCommentInput", "case-ask.json": "CaseAskInput", "appeal.json": "AppealInput", "finding.json": "FindingInput",
 	}
 	files, err := filepath.Glob("../../api/examples/*.json")
 	if err != nil {

@@ -142,6 +142,7 @@ type staffRegistration struct {
 	Filing      deal.Filing            `json:"filing"`
 	EmailDomain string                 `json:"email_domain,omitempty"`
 	CustomerRef deal.CustomerRef       `json:"customer_ref"`
+	Finding     string                 `json:"finding,omitempty"`
 	Protection  *deal.Protection       `json:"protection,omitempty"`
 	Hold        *deal.Protection       `json:"hold,omitempty"`
 	DecisionID  string                 `json:"decision_id"`
@@ -156,7 +157,7 @@ type staffRegistration struct {
 
 func staffView(r *deal.Registration, a engine.Answer, d *engine.AnswerDecision) staffRegistration {
 	return staffRegistration{
-		Answer: a, Decision: d, Filing: r.Filing, EmailDomain: r.EmailDomain, CustomerRef: r.CustomerRef, Protection: r.Protection,
+		Answer: a, Decision: d, Filing: r.Filing, EmailDomain: r.EmailDomain, CustomerRef: r.CustomerRef, Finding: r.Finding, Protection: r.Protection,
 		Hold: r.Hold, DecisionID: r.DecisionID, CaseID: r.CaseID, Version: r.Version, Imported: r.Imported,
 		Extensions: r.Extensions, EndedAt: r.EndedAt, Promoted: r.Promoted,
 	}

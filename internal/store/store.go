@@ -162,6 +162,14 @@ type RecordFilter struct {
 	Page
 }
 
+// FindingFilter selects findings.
+type FindingFilter struct {
+	Of      []deal.CustomerRef // any of which it is about; none: whomever
+	Verdict string
+	LiveAt  time.Time // those that say something then; zero: ended and withdrawn ones too
+	Page
+}
+
 // Page is a place in a list. Lists are ordered by the key of their rows, compared byte by byte.
 type Page struct {
 	After     string // key of the last row already read
@@ -177,7 +185,7 @@ type Base struct {
 }
 
 // Visitor receives the state of the world while Load reads it. Order: documents, keys, then records by kind, then
-// registrations, then cases.
+// registrations, then cases, then findings.
 type Visitor interface {
 	Document(deal.Document) error
 	Key(deal.Key) error
@@ -189,6 +197,7 @@ type Visitor interface {
 	Deleted(deal.RecordRef) error
 	Registration(deal.Registration) error
 	Case(deal.Case) error
+	Finding(deal.Finding) error
 }
 
 // Store is one database. All methods are safe for concurrent use. What does not exist is deal.ErrNotFound; a database
@@ -233,6 +242,8 @@ type Store interface {
 	Cases(ctx context.Context, f CaseFilter) ([]deal.Case, error)
 	// Precedents returns resolved cases whose first reason is the code, the latest first.
 	Precedents(ctx context.Context, code string, limit int) ([]deal.Case, error)
+	Finding(ctx context.Context, id string) (deal.Finding, error)
+	Findings(ctx context.Context, f FindingFilter) ([]deal.Finding, error)
 	Record(ctx context.Context, kind deal.RecordKind, key string) (deal.Record, error)
 	Records(ctx context.Context, kind deal.RecordKind, f RecordFilter) ([]deal.Record, error)
 	Document(ctx context.Context, kind string, version int) (deal.Document, error)

@@ -47,6 +47,26 @@ func Spell(rng *rand.Rand, name string) string {
 	return strings.Join(w, " ")
 }
 
+// Filed writes a name as a partner's form may have it: as Spell, and with one in two a second slip, a word more or less, or two written as one.
+func Filed(rng *rand.Rand, name string) string {
+	name = Spell(rng, name)
+	switch rng.IntN(8) {
+	case 0: // a second slip
+		name = Spell(rng, name)
+	case 1: // a word more
+		name += " " + []string{"Group", "Germany", "Holding", "Department of IT", "Services"}[rng.IntN(5)]
+	case 2: // one less
+		if w := strings.Fields(name); len(w) > 2 {
+			name = strings.Join(w[:len(w)-1], " ")
+		}
+	case 3: // two written as one
+		if at := strings.IndexByte(name, ' '); at > 0 && unicode.IsLetter(rune(name[at-1])) {
+			name = name[:at] + name[at+1:]
+		}
+	}
+	return name
+}
+
 // typo loses a letter of the longest word, or lets two change places.
 func typo(rng *rand.Rand, w []string) {
 	longest := 0

@@ -17,10 +17,8 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
-	"unicode"
 
 	"golang.org/x/sys/unix"
 
@@ -126,22 +124,7 @@ func ask(rng *rand.Rand, c *world.Crowd, n int) question {
 	if i < n {
 		truth = r.ID
 	}
-	name := r.Names[rng.IntN(len(r.Names))]
-	name = world.Spell(rng, name)
-	switch rng.IntN(8) {
-	case 0: // a second slip
-		name = world.Spell(rng, name)
-	case 1: // a word more
-		name += " " + []string{"Group", "Germany", "Holding", "Department of IT", "Services"}[rng.IntN(5)]
-	case 2: // one less
-		if w := strings.Fields(name); len(w) > 2 {
-			name = strings.Join(w[:len(w)-1], " ")
-		}
-	case 3: // two written as one
-		if at := strings.IndexByte(name, ' '); at > 0 && unicode.IsLetter(rune(name[at-1])) {
-			name = name[:at] + name[at+1:]
-		}
-	}
+	name := world.Filed(rng, r.Names[rng.IntN(len(r.Names))])
 	q := match.Record{Names: []string{name}, Country: r.Country, City: r.City}
 	if rng.IntN(2) == 0 {
 		q.Region, q.PostalCode = r.Region, r.PostalCode

@@ -59,6 +59,7 @@ func (v *nobody) Record(deal.Record) error             { v.n++; return nil }
 func (v *nobody) Deleted(deal.RecordRef) error         { return nil }
 func (v *nobody) Registration(deal.Registration) error { return nil }
 func (v *nobody) Case(deal.Case) error                 { return nil }
+func (v *nobody) Finding(deal.Finding) error           { return nil }
 
 // BenchmarkLoad reads a world of 100,000 accounts.
 func BenchmarkLoad(b *testing.B) {

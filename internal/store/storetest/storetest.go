@@ -32,6 +32,7 @@ func Run(t *testing.T, open func(t *testing.T) (db store.Store, reopen func() st
 		"Registrations":   testRegistrations,
 		"Records":         testRecords,
 		"Cases":           testCases,
+		"Findings":        testFindings,
 		"Documents":       testDocuments,
 		"Load":            testLoad,
 		"LoadOnBase":      testLoadOnBase,
@@ -595,6 +596,71 @@ func testDocuments(t *testing.T, db store.Store, _ func() store.Store) {
 	}
 }
 
+// testFindings lists findings by whom they are about and whether they say something, loads them, and derives their rows again.
+func testFindings(t *testing.T, db store.Store, _ func() store.Store) {
+	account := func(id string) deal.Party { return deal.Party{AccountID: id, Name: id} }
+	filed := func(id string) deal.Party {
+		return deal.Party{RegistrationID: "reg_" + id, Name: id, Input: &deal.MatchInput{Names: []string{"Ärzte & Co"}}}
+	}
+	items := []deal.Finding{
+		{ID: "find_1", Verdict: deal.FoundSame, Subject: filed("x"), Other: account("A"), At: start},
+		{ID: "find_2", Verdict: deal.FoundDifferent, Subject: filed("x"), Other: filed("y"), Until: start.Add(time.Hour), At: start},
+		{ID: "find_3", Verdict: deal.FoundDifferent, Subject: account("B"), Other: account("A"), At: start},
+	}
+	for i := range items {
+		items[i].Sequence, items[i].Version = uint64(i+1), uint64(i+1)
+		must(t, db, item{entry: store.Entry{Kind: deal.EntryFound, Subject: items[i].ID}, change: deal.Change{Findings: items[i : i+1]}})
+	}
+	items[0].Withdrawn, items[0].TakenBack, items[0].Version = &deal.Actor{KeyID: "k", Role: "ops"}, start.Add(time.Minute), 4
+	must(t, db, item{entry: store.Entry{Kind: deal.EntryTakenBack, Subject: "find_1"}, change: deal.Change{Findings: items[:1]}})
+	for _, f := range items {
+		got, err := db.Finding(ctx, f.ID)
+		if want, _ := json.Marshal(f); err != nil {
+			t.Fatal(err)
+		} else if b, _ := json.Marshal(got); string(b) != string(want) {
+			t.Errorf("%s came back as %s", want, b)
+		}
+	}
+	if _, err := db.Finding(ctx, "find_none"); !errors.Is(err, deal.ErrNotFound) {
+		t.Errorf("none: %v", err)
+	}
+	of := func(refs ...deal.CustomerRef) []deal.CustomerRef { return refs }
+	for name, c := range map[string]struct {
+		f    store.FindingFilter
+		want string
+	}{
+		"all":               {store.FindingFilter{}, "find_1 find_2 find_3"},
+		"of an account":     {store.FindingFilter{Of: of(deal.CustomerRef{AccountID: "A"})}, "find_1 find_3"},
+		"of two":            {store.FindingFilter{Of: of(deal.CustomerRef{AccountID: "B"}, deal.OwnProspect("reg_y"))}, "find_2 find_3"},
+		"live":              {store.FindingFilter{LiveAt: start}, "find_2 find_3"},
+		"live at an end":    {store.FindingFilter{LiveAt: start.Add(time.Hour)}, "find_3"},
+		"by verdict":        {store.FindingFilter{Verdict: deal.FoundSame}, "find_1"},
+		"the newest, paged": {store.FindingFilter{Page: store.Page{Backwards: true, After: "find_3", Limit: 1}}, "find_2"},
+	} {
+		if c.f.Limit == 0 {
+			c.f.Limit = 9
+		}
+		list, err := db.Findings(ctx, c.f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids []string
+		for _, f := range list {
+			ids = append(ids, f.ID)
+		}
+		if got := strings.Join(ids, " "); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+	c := counter{}
+	if _, err := db.Load(ctx, c, store.Base{}); err != nil || c["finding"] != 3 {
+		t.Errorf("%d are loaded, %v", c["finding"], err)
+	}
+	if rows, err := db.Reproject(ctx); err != nil || len(rows) > 0 {
+		t.Errorf("derived again: %v, %v", rows, err)
+	}
+}
+
 type counter map[string]int
 
 func (c counter) Document(deal.Document) error         { c["document"]++; return nil }
@@ -603,6 +669,7 @@ func (c counter) Record(r deal.Record) error           { c[string(r.Kind())]++; 
 func (c counter) Deleted(r deal.RecordRef) error       { c["deleted "+string(r.Kind)]++; return nil }
 func (c counter) Registration(deal.Registration) error { c["registration"]++; return nil }
 func (c counter) Case(deal.Case) error                 { c["case"]++; return nil }
+func (c counter) Finding(deal.Finding) error           { c["finding"]++; return nil }
 
 // testLoad reads the world while it changes: what is seen belongs to one instant.
 func testLoad(t *testing.T, db store.Store, reopen func() store.Store) {
@@ -651,6 +718,7 @@ func (w world) Record(r deal.Record) error             { return w.put(string(r.K
 func (w world) Deleted(r deal.RecordRef) error         { delete(w, string(r.Kind)+" "+r.Key); return nil }
 func (w world) Registration(r deal.Registration) error { return w.put("registration "+r.ID, r) }
 func (w world) Case(c deal.Case) error                 { return w.put("case "+c.ID, c) }
+func (w world) Finding(f deal.Finding) error           { return w.put("finding "+f.ID, f) }
 
 // testLoadOnBase: whatever entry the base is of, the base and what Load adds to it are the world as it is now.
 func testLoadOnBase(t *testing.T, db store.Store, _ func() store.Store) {

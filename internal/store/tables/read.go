@@ -431,6 +431,30 @@ func (r *Reader) Precedents(ctx context.Context, code string, limit int) ([]deal
 	return list[deal.Case](ctx, r.DB, `SELECT doc FROM escalation WHERE reason = ? AND status = 'resolved' ORDER BY version DESC LIMIT ?`, []any{code, limit})
 }
 
+// Finding implements store.Store.
+func (r *Reader) Finding(ctx context.Context, id string) (deal.Finding, error) {
+	return doc[deal.Finding](ctx, r.DB, `SELECT doc FROM finding WHERE id = ?`, id)
+}
+
+// Findings implements store.Store.
+func (r *Reader) Findings(ctx context.Context, f store.FindingFilter) ([]deal.Finding, error) {
+	var w where
+	w.equal("verdict", f.Verdict)
+	if len(f.Of) > 0 {
+		marks := "(?" + strings.Repeat(", ?", len(f.Of)-1) + ")"
+		var keys []any
+		for _, ref := range f.Of {
+			keys = append(keys, ref.Key())
+		}
+		w.add("(subject_key IN "+marks+" OR other_key IN "+marks+")", append(keys, keys...)...)
+	}
+	if !f.LiveAt.IsZero() {
+		w.add("withdrawn_at IS NULL AND (until IS NULL OR until > ?)", f.LiveAt)
+	}
+	q := w.page(f.Page)
+	return list[deal.Finding](ctx, r.DB, `SELECT doc FROM finding`+q, w.args)
+}
+
 // EntriesOf implements store.Store.
 func (r *Reader) EntriesOf(ctx context.Context, subjects []string) ([]store.Entry, error) {
 	var out []store.Entry
@@ -575,6 +599,9 @@ func (r *Reader) Load(ctx context.Context, v store.Visitor, base store.Base) (st
 	}
 	if err := load(ctx, r.DB, `SELECT doc FROM escalation`, v.Case); err != nil {
 		return head, fmt.Errorf("loading cases: %w", err)
+	}
+	if err := load(ctx, r.DB, `SELECT doc FROM finding`, v.Finding); err != nil {
+		return head, fmt.Errorf("loading findings: %w", err)
 	}
 	return head, nil
 }

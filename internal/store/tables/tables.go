@@ -126,6 +126,7 @@ var (
 	Decision = table("decision", "seq", "seq",
 		"+seq:int +id +registration_id +at:time +outcome +disposition +reason +policy +policy_version:int")
 	Escalation = table("escalation", "id", "id", "+id +kind +registration_id +partner_id reason status queue +opened_at:time due_at:time assignee version:int doc:doc")
+	Finding    = table("finding", "id", "id", "+id +verdict +subject_key +other_key until:time withdrawn_at:time version:int doc:doc")
 	Document   = table("document", "kind version", "kind", "+kind +version:int +name +digest status doc:doc")
 	APIKey     = table("api_key", "id", "id", "+id role +created_at:time revoked_at:time doc:doc")
 )
@@ -133,7 +134,7 @@ var (
 // Projected are the tables that follow from the entries, in an order in which they can be written: a row comes after what
 // it refers to.
 var Projected = []*Table{
-	Registration, Holder, Decision, Escalation, records[deal.Accounts].Table, records[deal.Opportunities].Table, records[deal.Partners].Table,
+	Registration, Holder, Decision, Escalation, Finding, records[deal.Accounts].Table, records[deal.Opportunities].Table, records[deal.Partners].Table,
 	records[deal.People].Table, records[deal.Products].Table, records[deal.Rates].Table, Document, APIKey,
 }
 

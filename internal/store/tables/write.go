@@ -80,6 +80,12 @@ func Project(w Writer, seq uint64, c *deal.Change) error {
 			return fmt.Errorf("case %s: %w", k.ID, err)
 		}
 	}
+	for i := range c.Findings {
+		f := &c.Findings[i]
+		if err := put(w, Finding, f, f.ID, f.Verdict, f.Subject.Key(), f.Other.Key(), instantOrNull(f.Until), instantOrNull(f.TakenBack), f.Version); err != nil {
+			return fmt.Errorf("finding %s: %w", f.ID, err)
+		}
+	}
 	var err error
 	c.Records(func(r deal.Record) {
 		if err != nil {
