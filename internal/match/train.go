@@ -187,7 +187,8 @@ func (t *Trainer) regress(w *vector, but int) (bias float64) {
 	var each []float64
 	for round := 1; round <= rounds; round++ {
 		var gradient [featureCount + 1]float64
-		for from, to := 0, 0; from < len(t.samples); from = to {
+		var to int
+		for from := 0; from < len(t.samples); from = to {
 			odds := 1.0 // of nobody
 			each = each[:0]
 			if t.samples[from].fold == but {
