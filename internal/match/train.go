@@ -49,15 +49,18 @@ func NewTrainer(m *Model) *Trainer { return &Trainer{m: m} }
 
 // Search learns from one search of x: truth is the id of the record q describes, or empty. weight says how much the search counts.
 func (t *Trainer) Search(x *Index, q Record, truth string, weight float64) {
-	if l := t.learn(x, q, truth, weight); len(l.v) > 0 {
+	if l := t.taught(x, q, truth, weight); len(l.v) > 0 {
 		t.queries = append(t.queries, l)
 	}
 }
 
 // Spelling learns the weights from a search that was made up, which says nothing about how often searches are answered.
-func (t *Trainer) Spelling(x *Index, q Record, truth string, weight float64) { t.learn(x, q, truth, weight) }
+func (t *Trainer) Spelling(x *Index, q Record, truth string, weight float64) {
+	t.taught(x, q, truth, weight)
+}
 
-func (t *Trainer) learn(x *Index, q Record, truth string, weight float64) labelled {
+// taught learns the weights from a search and returns it.
+func (t *Trainer) taught(x *Index, q Record, truth string, weight float64) labelled {
 	l := t.look(x, q, truth, weight)
 	for i, v := range l.v {
 		if i < trainedCandidates || i == l.truth {
