@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"container/heap"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -169,6 +170,18 @@ func (v *view) lapsed(id string, now time.Time) bool {
 	}
 	at := k.NextClock()
 	return !at.IsZero() && !now.Before(at)
+}
+
+// ripen has written, before a case or a registration is read, what follows from a clock of its case that has run out. Whoever cannot commit
+// reads what is recorded.
+func (e *Engine) ripen(ctx context.Context, id string) {
+	now := e.now()
+	if read(e, func(v *view) bool {
+		claim := v.claims[id]
+		return v.lapsed(id, now) || claim != nil && v.lapsed(claim.CaseID, now)
+	}) {
+		_, _ = e.submit(ctx, Request{Actor: deal.System}, func(time.Time) ([]addition, error) { return nil, nil }, id)
+	}
 }
 
 // ring writes what follows for cases whose clocks have run out, the first first: about endsAtOnce of them.

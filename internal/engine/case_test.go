@@ -802,41 +802,6 @@ func TestStanding(t *testing.T) {
 	b.sound()
 }
 
-// Who is ruled to wait behind a claim on what was only perhaps the same customer is in its line from then on, and is decided again
-// when it ends.
-func TestWaitBehindAnother(t *testing.T) {
-	t.Parallel()
-	b := newBench(t)
-	b.people()
-	b.publish(deal.PolicyDocument, strings.Replace(disputes, `custom.want != "dispute" && (conflict.held_by_other.found || conflict.pending_other.found)`,
-		`conflict.held_by_other.probability >= 0.95`, 1))
-	named := func(name, city string) deal.Customer { return deal.Customer{Name: name, Country: "DE", City: city} }
-	holds, _ := b.file(by("P-1", named("Elbquell Schiffswerft GmbH", "Hamburg")))
-	r, _ := b.file(by("P-2", named("Elbquell Schiffswerft Holding SE", "Bremen"), custom("want", "review")))
-	far, _ := b.file(by("P-3", named("Zanzibar Orchestra Foundation", "Ulm"), custom("want", "review")))
-	if r.Status != deal.StatusEscalated || r.CustomerRef == holds.CustomerRef {
-		t.Fatalf("the second is %s on %v; the first on %v", r.Status, r.CustomerRef, holds.CustomerRef)
-	}
-	wait := Doing{Act: ActResolve, Text: "the holding signs for the yard", Ruling: deal.Ruling{Resolution: deal.ResolveRoute, Disposition: deal.Waitlisted, Of: holds.ID, ReasonCode: "ALREADY_REGISTERED"}}
-	if _, err := b.do("ada", far.CaseID, wait); err == nil || !strings.Contains(err.Error(), "of") {
-		t.Errorf("behind a claim of which nothing says that it may be on the same customer: %v", err)
-	}
-	if k := b.done("ada", r.CaseID, wait); k.Outcome != "waitlisted" {
-		t.Errorf("ruled to wait: %+v", k)
-	}
-	now, d, _, err := b.Registration(context.Background(), r.ID)
-	if err != nil || now.CustomerRef != holds.CustomerRef || d.Resolution.Ref != holds.CustomerRef || d.Route.Of != holds.ID || d.Route.Place != 1 {
-		t.Errorf("it waits on %v behind %+v; the claim ahead is on %v", now.CustomerRef, d.Route, holds.CustomerRef)
-	}
-	if _, err := b.move(asOps, holds.ID, deal.EventWithdraw); err != nil {
-		t.Fatal(err)
-	}
-	if s := b.status(r.ID); s == deal.StatusWaitlisted {
-		t.Error("nobody is ahead, and it was not decided again")
-	}
-	b.sound()
-}
-
 // silences is a policy under which every claim is decided by silence after eight days: granted, or declined when it asks for that.
 const silences = `apiVersion: dealreg/v1
 kind: Policy
@@ -968,6 +933,14 @@ func TestManyClocks(t *testing.T) {
 			t.Errorf("%d: %v, and it is %s", i, err, b.status(k.RegistrationID))
 		}
 	}
+	read1, _ := last("granted")
+	if r, d, k, err := b.Registration(context.Background(), read1.RegistrationID); err != nil || r.Status != deal.StatusProtected || d.Outcome != deal.Protect || k != nil && k.Status == deal.CaseOpen {
+		t.Errorf("read: %s, %s, %+v, %v", r.Status, d.Outcome, k, err)
+	}
+	read2, _ := last("declined")
+	if f, err := b.File(context.Background(), read2.ID, person("ada")); err != nil || f.Case.Status != deal.CaseResolved || f.Registration.Status != deal.StatusRouted {
+		t.Errorf("read: %+v, %v", f.Case, err)
+	}
 	ended, _ := last("granted")
 	if _, err := b.move(asOps, ended.RegistrationID, deal.EventLost); err != nil {
 		t.Error(err)
@@ -1008,4 +981,39 @@ func (b *bench) kinds(subject string) (out []string) {
 		out = append(out, x.Kind)
 	}
 	return out
+}
+
+// Who is ruled to wait behind a claim on what was only perhaps the same customer is in its line from then on, and is decided again
+// when it ends.
+func TestWaitBehindAnother(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.people()
+	b.publish(deal.PolicyDocument, strings.Replace(disputes, `custom.want != "dispute" && (conflict.held_by_other.found || conflict.pending_other.found)`,
+		`conflict.held_by_other.probability >= 0.95`, 1))
+	named := func(name, city string) deal.Customer { return deal.Customer{Name: name, Country: "DE", City: city} }
+	holds, _ := b.file(by("P-1", named("Elbquell Schiffswerft GmbH", "Hamburg")))
+	r, _ := b.file(by("P-2", named("Elbquell Schiffswerft Holding SE", "Bremen"), custom("want", "review")))
+	far, _ := b.file(by("P-3", named("Zanzibar Orchestra Foundation", "Ulm"), custom("want", "review")))
+	if r.Status != deal.StatusEscalated || r.CustomerRef == holds.CustomerRef {
+		t.Fatalf("the second is %s on %v; the first on %v", r.Status, r.CustomerRef, holds.CustomerRef)
+	}
+	wait := Doing{Act: ActResolve, Text: "the holding signs for the yard", Ruling: deal.Ruling{Resolution: deal.ResolveRoute, Disposition: deal.Waitlisted, Of: holds.ID, ReasonCode: "ALREADY_REGISTERED"}}
+	if _, err := b.do("ada", far.CaseID, wait); err == nil || !strings.Contains(err.Error(), "of") {
+		t.Errorf("behind a claim of which nothing says that it may be on the same customer: %v", err)
+	}
+	if k := b.done("ada", r.CaseID, wait); k.Outcome != "waitlisted" {
+		t.Errorf("ruled to wait: %+v", k)
+	}
+	now, d, _, err := b.Registration(context.Background(), r.ID)
+	if err != nil || now.CustomerRef != holds.CustomerRef || d.Resolution.Ref != holds.CustomerRef || d.Route.Of != holds.ID || d.Route.Place != 1 {
+		t.Errorf("it waits on %v behind %+v; the claim ahead is on %v", now.CustomerRef, d.Route, holds.CustomerRef)
+	}
+	if _, err := b.move(asOps, holds.ID, deal.EventWithdraw); err != nil {
+		t.Fatal(err)
+	}
+	if s := b.status(r.ID); s == deal.StatusWaitlisted {
+		t.Error("nobody is ahead, and it was not decided again")
+	}
+	b.sound()
 }

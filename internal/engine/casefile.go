@@ -77,6 +77,7 @@ const (
 // File returns the page of a case as the actor reads it. What does not exist is deal.ErrNotFound.
 func (e *Engine) File(ctx context.Context, id string, by deal.Actor) (CaseFile, error) {
 	var f CaseFile
+	e.ripen(ctx, id)
 	err := e.abreast(ctx) // what the key may do follows from the view
 	if err != nil {
 		return f, err

@@ -928,6 +928,7 @@ func decisionAt(ctx context.Context, st store.Store, seq uint64) (deal.Decision,
 
 // Registration returns a registration as of now with its current decision and case, personal data joined.
 func (e *Engine) Registration(ctx context.Context, id string) (deal.Registration, deal.Decision, *deal.Case, error) {
+	e.ripen(ctx, id)
 	r, current, file, err := e.recorded(ctx, id)
 	if err != nil {
 		return r, deal.Decision{}, nil, err

@@ -557,8 +557,8 @@ func underRace() bool {
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// worldly are customers for histories, read once.
-var worldly = sync.OnceValue(func() []*deal.Account { picked, _ := pick(100, 30_000); return picked })
+// worldly are customers for histories, and as many other names for them, read once.
+var worldly = sync.OnceValue(func() []*deal.Account { picked, _ := pick(200, 30_000); return picked })
 
 // testHistories drives n histories: one customer each at a time, filed for by several partners in one line, then extended,
 // withdrawn, revoked, won and lost at random while the clock jumps and nobody is at work meanwhile. After every round: nobody
@@ -574,7 +574,7 @@ func testHistories(t *testing.T, url string, n int) {
 		}
 	}
 	t.Logf("DIBS_SEED=%d", seed)
-	names := worldly()
+	names, aliases := worldly()[:100], worldly()[100:]
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	ctx := context.Background()
 	for done := 0; done < n; done += len(names) {
@@ -591,7 +591,10 @@ func testHistories(t *testing.T, url string, n int) {
 		act := func(i int, r *rand.Rand) {
 			if len(filed[i]) < 4 && (len(filed[i]) < 2 || r.IntN(3) == 0) {
 				a := names[i]
-				f := by(fmt.Sprintf("P-%d", 1+r.IntN(40)), deal.Customer{Name: a.Name, Country: a.Country, City: a.City, PostalCode: a.PostalCode})
+				if r.IntN(4) == 0 { // another customer, which may be this one: it has its web domain
+					a = aliases[i]
+				}
+				f := by(fmt.Sprintf("P-%d", 1+r.IntN(40)), deal.Customer{Name: a.Name, Country: a.Country, City: a.City, PostalCode: a.PostalCode, Domain: fmt.Sprintf("customer%d.example", i)})
 				if want := []string{"escalated", "conditional", "silent", "routed", "incomplete", "unclear", "offered", "offered", "accept", "", "", "", "", ""}[r.IntN(14)]; want != "" {
 					custom("want", want)(&f)
 				}
@@ -677,7 +680,8 @@ func testHistories(t *testing.T, url string, n int) {
 	b.sound()
 }
 
-// lawful holds the world as it is to the promises: one holder of a customer, nobody promoted over one who waited before.
+// lawful holds the world as it is to the promises: one holder of a customer, nobody promoted over one who waited before, and nobody who waits
+// for nobody.
 func (b *bench) lawful(seed uint64) {
 	b.t.Helper()
 	for range 10 { // writes down what has ended, some at a time
@@ -720,6 +724,12 @@ func (b *bench) lawful(seed uint64) {
 			}
 		}
 		for _, c := range v.claims {
+			ahead := func(key string) bool {
+				return slices.ContainsFunc(v.claimsOf[key], func(id string) bool { return v.claims[id].Status != deal.StatusWaitlisted })
+			}
+			if c.Status == deal.StatusWaitlisted && !ahead(c.CustomerRef.Key()) && !slices.ContainsFunc(c.Behind, ahead) {
+				b.t.Errorf("seed %d: %s waits for nobody", seed, c.ID)
+			}
 			if k := v.cases[c.CaseID]; c.Status == deal.StatusEscalated && (k == nil || !slices.Contains(k.Members(), c.ID)) {
 				b.t.Errorf("seed %d: nobody works on %s, which is escalated", seed, c.ID)
 			}

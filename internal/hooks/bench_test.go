@@ -23,6 +23,7 @@ import (
 	"github.com/dibs-deals/dibs/internal/hooks"
 	"github.com/dibs-deals/dibs/internal/ledger"
 	"github.com/dibs-deals/dibs/internal/store"
+	"github.com/dibs-deals/dibs/internal/store/postgres"
 	"github.com/dibs-deals/dibs/internal/store/sqlite"
 )
 
@@ -46,12 +47,13 @@ var (
 	ctx      = context.Background()
 )
 
-// bench is a service on a SQLite database: engine and hooks, by one clock that is set by hand.
+// bench is a service on a database: engine and hooks, by one clock that is set by hand.
 type bench struct {
 	*engine.Engine
 	*hooks.Hooks
 	t     testing.TB
 	path  string
+	url   string // of the PostgreSQL database, if it is one
 	key   *ledger.Signer
 	clock *atomic.Int64
 	cfg   hooks.Config
@@ -60,7 +62,13 @@ type bench struct {
 
 func newBench(t testing.TB, change ...func(*hooks.Config)) *bench {
 	t.Helper()
-	b := &bench{t: t, path: filepath.Join(t.TempDir(), "dibs.db"), clock: new(atomic.Int64), cfg: hooks.Config{Source: "test/ledger", Allow: loopback, Limit: 5 * time.Second}}
+	return newBenchAt(t, "", change...)
+}
+
+// newBenchAt makes a bench on the PostgreSQL database at the URL; none: on SQLite.
+func newBenchAt(t testing.TB, url string, change ...func(*hooks.Config)) *bench {
+	t.Helper()
+	b := &bench{t: t, url: url, path: filepath.Join(t.TempDir(), "dibs.db"), clock: new(atomic.Int64), cfg: hooks.Config{Source: "test/ledger", Allow: loopback, Limit: 5 * time.Second}}
 	b.clock.Store(start.UnixMicro())
 	for _, f := range change {
 		f(&b.cfg)
@@ -73,7 +81,11 @@ func newBench(t testing.TB, change ...func(*hooks.Config)) *bench {
 	t.Cleanup(func() { b.close() })
 	var rows []deal.Record
 	for i := range 5 {
-		rows = append(rows, &deal.Partner{ID: fmt.Sprint("P-", i), Name: fmt.Sprint("Partner ", i), Type: "reseller", Tier: "gold", Status: "active"})
+		p := &deal.Partner{ID: fmt.Sprint("P-", i), Name: fmt.Sprint("Partner ", i), Type: "reseller", Tier: "gold", Status: "active"}
+		if i == 3 {
+			p.Type = "distributor"
+		}
+		rows = append(rows, p)
 	}
 	b.put(rows...)
 	return b
@@ -90,7 +102,13 @@ func (b *bench) open() {
 		}
 		return nil
 	}
-	st, err := sqlite.Open(ctx, sqlite.Config{Path: b.path, Hook: hook})
+	var st store.Store
+	var err error
+	if b.url == "" {
+		st, err = sqlite.Open(ctx, sqlite.Config{Path: b.path, Hook: hook})
+	} else {
+		st, err = postgres.Open(ctx, postgres.Config{URL: b.url, Hook: hook})
+	}
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/engine"
 	"github.com/dibs-deals/dibs/internal/store"
+	"github.com/dibs-deals/dibs/internal/testserver"
 )
 
 // TestKilled stops the service between any two steps of the end of a window, the promotion of who waits, and the telling of
@@ -19,12 +20,23 @@ import (
 // same database. Nothing a receiver is told is lost, out of order, or doubled under another id; the ledger is sound.
 func TestKilled(t *testing.T) {
 	t.Parallel()
+	testKilled(t, func(*testing.T) string { return "" })
+}
+
+// TestKilledPostgres is TestKilled on PostgreSQL.
+func TestKilledPostgres(t *testing.T) {
+	t.Parallel()
+	server := testserver.NewPostgres(t)
+	testKilled(t, func(t *testing.T) string { return server.Database(t) + "&idle_in_transaction_session_timeout=30s" }) // this is not about the fence
+}
+
+func testKilled(t *testing.T, url func(*testing.T) string) {
 	points := []string{"locked", "written", "committed", "beside", "dispatched", "claimed", "sent", "finished"}
 	for _, point := range points {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
 			times := 0
-			for n := 1; n < 40 && killed(t, point, n); n++ {
+			for n := 1; n < 40 && killed(t, url(t), point, n); n++ {
 				times++
 			}
 			if times == 0 {
@@ -36,8 +48,8 @@ func TestKilled(t *testing.T) {
 }
 
 // killed plays the story with a kill the nth time the point is come to, and reports whether it was.
-func killed(t *testing.T, point string, n int) (was bool) {
-	b, rec := newBench(t), newReceiver(t)
+func killed(t *testing.T, url, point string, n int) (was bool) {
+	b, rec := newBenchAt(t, url), newReceiver(t)
 	first, _ := b.file("P-1", "Kraftwerk Nord GmbH")
 	all := b.webhook(rec.URL + "/all")
 	one := b.webhook(rec.URL+"/one", ofPartners("P-2"))

@@ -32,7 +32,9 @@ const (
 )
 
 // watcher hands what the engine tells to one telemetry, or to none.
-type watcher struct{ to atomic.Pointer[server.Telemetry] }
+type watcher struct {
+	to atomic.Pointer[server.Telemetry]
+}
 
 func (w *watcher) Filed(ctx context.Context, d *deal.Decision, stages []engine.Stage) {
 	if t := w.to.Load(); t != nil {

@@ -157,8 +157,8 @@ func questions(names []string, n int) iter.Seq2[uint32, string] {
 type result struct {
 	contender
 	built             time.Duration // processor time
-	bytes             float64 // a name
-	first, among, our float64 // recall@1, recall@10, and recall@1 of ours on the same questions
+	bytes             float64       // a name
+	first, among, our float64       // recall@1, recall@10, and recall@1 of ours on the same questions
 	p50, p99          time.Duration
 	cpu               time.Duration // a question
 }
