@@ -530,6 +530,10 @@ func (m *Model) match(e *evidence, rivals float64, in setting, t Thresholds) dea
 	if in == repeated && m.twoNames(e) {
 		add("two_names", -twoNamesWeight, "each has a name of its own beside what they share")
 	}
+	if w := m.weights.vector[fOrder]; in == repeated && e.v[fOrder] > 0 && w < 0 {
+		// It tells which of two accounts is meant. Of one customer's registrations each may have an order of its own.
+		add("any_order", round(-w), "two people may order the words of one name as they like")
+	}
 	if in == sideBySide && (e.like.acronym > 0 && e.like.dice < 0.5 || e.like.initials && e.like.missA+e.like.missB == 0) {
 		add("initials_meant", initialsMeant, "initials of two organisations put side by side are seldom the same by chance")
 	}

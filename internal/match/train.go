@@ -49,13 +49,18 @@ func NewTrainer(m *Model) *Trainer { return &Trainer{m: m} }
 
 // Search learns from one search of x: truth is the id of the record q describes, or empty. weight says how much the search counts.
 func (t *Trainer) Search(x *Index, q Record, truth string, weight float64) {
-	if l := t.Spelling(x, q, truth, weight); len(l.v) > 0 {
+	if l := t.taught(x, q, truth, weight); len(l.v) > 0 {
 		t.queries = append(t.queries, l)
 	}
 }
 
 // Spelling learns the weights from a search that was made up, which says nothing about how often searches are answered.
-func (t *Trainer) Spelling(x *Index, q Record, truth string, weight float64) labelled {
+func (t *Trainer) Spelling(x *Index, q Record, truth string, weight float64) {
+	t.taught(x, q, truth, weight)
+}
+
+// taught learns the weights from a search and returns it.
+func (t *Trainer) taught(x *Index, q Record, truth string, weight float64) labelled {
 	l := t.look(x, q, truth, weight)
 	for i, v := range l.v {
 		if i < trainedCandidates || i == l.truth {
@@ -185,7 +190,8 @@ func (t *Trainer) regress(w *vector, but int) (bias float64) {
 	var each []float64
 	for round := 1; round <= rounds; round++ {
 		var gradient [featureCount + 1]float64
-		for from, to := 0, 0; from < len(t.samples); from = to {
+		var to int
+		for from := 0; from < len(t.samples); from = to {
 			odds := 1.0 // of nobody
 			each = each[:0]
 			if t.samples[from].fold == but {
