@@ -169,7 +169,8 @@ func oneEdit[T byte | rune](a, b []T) bool {
 // numerals are the number words people write for digits.
 var numerals = map[string]string{"one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9", "ten": "10",
 	"eleven": "11", "twelve": "12", "first": "1", "second": "2", "third": "3", "twenty": "20", "thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "seventy": "70",
-	"eighty": "80", "ninety": "90"}
+	"eighty": "80", "ninety": "90",
+	"fourty": "40"} //nolint:misspell // as many people spell it
 
 // counted reads two words as one number: "forty four", "forty 4". It returns nothing for others.
 func counted(tens, unit string) string {
