@@ -117,8 +117,8 @@ func Soak(ctx context.Context, cfg Config, file string, rounds int, limit time.D
 		seed++
 		cfg.Seed = seed
 		res, err := Run(ctx, cfg)
-		if ctx.Err() != nil { // what was not waited for was not lost
-			return total, nil
+		if ctx.Err() != nil {
+			break // what was not waited for was not lost
 		}
 		if err != nil {
 			return total, fmt.Errorf("round %d: %w", seed, err)
@@ -142,7 +142,7 @@ func Soak(ctx context.Context, cfg Config, file string, rounds int, limit time.D
 		}
 		fmt.Fprintf(out, "total: %s\n", total)
 	}
-	return total, nil
+	return total, nil //nolint:nilerr // what Run says of being stopped is no error
 }
 
 // Clean reports whether nothing wrong was found.
