@@ -164,8 +164,7 @@ func (v *vendor) group(kind string) (out []*filed) {
 		f := add(0, rng.IntN(2), line)
 		f.Filing.PartnerID = []string{suspended, unsigned, creditHold, oneLine, oneCountry, "P-047"}[rng.IntN(6)]
 		if rng.IntN(6) == 0 {
-			f.Filing.PartnerID, f.Filing.DistributorID = loadPartner(first), "P-001" // which is suspended nowhere, and no distributor of anybody's
-			f.Filing.DistributorID = suspended
+			f.Filing.PartnerID, f.Filing.DistributorID = loadPartner(first), lapsed
 		}
 	case "incomplete":
 		f := add(0, rng.IntN(2), line)

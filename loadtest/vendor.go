@@ -123,6 +123,7 @@ func (v *vendor) above(a *deal.Account) (out []string) {
 const (
 	loadPartners = 60
 	suspended    = "L-SUSPENDED"
+	lapsed       = "L-LAPSED" // a distributor that is suspended
 	unsigned     = "L-UNSIGNED"
 	creditHold   = "L-CREDIT"
 	oneLine      = "L-ONELINE"
@@ -148,6 +149,9 @@ func (v *vendor) sellers() {
 	}
 	p := like(suspended, "Suspended Partner")
 	p.Status = "suspended"
+	add(p)
+	p = like(lapsed, "Suspended Distributor")
+	p.Type, p.Status = "distributor", "suspended"
 	add(p)
 	p = like(unsigned, "Unsigned Partner")
 	p.AgreementSignedAt = deal.Date{Time: v.today.AddDate(1, 0, 0)}
