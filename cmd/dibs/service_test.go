@@ -96,7 +96,7 @@ func (p *process) stop() {
 		p.t.Fatal("it does not end when told to")
 	}
 	if code := p.ProcessState.ExitCode(); code != 0 {
-		p.t.Fatalf("it ended with %d", code)
+		p.t.Fatalf("it ended with %d:\n%s", code, p.Stderr)
 	}
 }
 
