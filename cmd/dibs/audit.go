@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 type auditCmd struct {
 	Checkpoint auditCheckpointCmd `cmd:"" help:"Print the signed checkpoint of the ledger."`
 	Prove      auditProveCmd      `cmd:"" help:"Print the receipt of a registration's current decision, or of any entry by its sequence."`
+	Key        auditKeyCmd        `cmd:"" help:"Print the verification keys of the ledger, to publish: the one in use first."`
 	Verify     auditVerifyCmd     `cmd:"" help:"Verify the whole ledger and everything derived from it, or one receipt offline."`
 }
 
@@ -44,6 +46,30 @@ func (c *auditCheckpointCmd) Run(ctx context.Context, std stdio) error {
 	}
 	_, err = fmt.Fprint(std.out, text)
 	return err
+}
+
+type auditKeyCmd struct{ databaseFlags }
+
+// Run prints a verification key on each line: those of earlier signing keys after the one in use, for the receipts they signed.
+func (c *auditKeyCmd) Run(ctx context.Context, std stdio) error {
+	st, err := c.openEvidence(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = st.Close() }()
+	keys, err := st.Documents(ctx, deal.SignerDocument)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(keys, func(a, b deal.Document) int { return b.Version - a.Version })
+	for _, live := range []bool{true, false} {
+		for _, d := range keys {
+			if (d.Status == deal.DocumentLive) == live {
+				fmt.Fprintln(std.out, d.Body)
+			}
+		}
+	}
+	return nil
 }
 
 type auditProveCmd struct {

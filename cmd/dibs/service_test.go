@@ -727,6 +727,12 @@ func TestProve(t *testing.T) {
 	if code, _, errs := dibs(t, "", nil, "keys", "create", "--database", db, "--role", "ops", "--rotate-signing-key"); code != exitOK {
 		t.Errorf("with a new key: %d %s", code, errs)
 	}
+	_, keys, _ := dibs(t, "", nil, "audit", "key", "--database", db)
+	if k := strings.Fields(keys); len(k) != 2 || k[0] == k[1] || !strings.Contains(receipt, k[1]) {
+		t.Errorf("the keys are %q, and the receipt was signed with the older: %s", k, receipt)
+	} else if code, out, errs := dibs(t, "", map[string]string{"r.json": receipt}, "audit", "verify", "r.json", "--key", k[1]); code != exitOK {
+		t.Errorf("by the key to publish: %d %s%s", code, out, errs)
+	}
 	if code, out, errs := dibs(t, "", map[string]string{"cp": before}, "audit", "verify", "--database", db, "--checkpoint", "cp"); code != exitOK {
 		t.Errorf("a checkpoint under the old key, which the ledger holds: %d %s%s", code, out, errs)
 	}

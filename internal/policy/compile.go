@@ -598,7 +598,7 @@ var builtIn = func() map[string]reasonDoc {
 		deal.ReasonNotCompleted:      told("Your registration was not completed in time and has ended. You may register again.", "It was returned, and the partner did not complete it in time; the policy declines then."),
 		deal.ReasonCoSell:            told("You and others work on this together. Your contact here will suggest how.", "To be sold together."),
 		deal.ReasonClosedWon:         told("This opportunity is closed, and your place in line has ended.", "The deal it waited behind is won."),
-		deal.ReasonIncomplete:        told("Complete these fields and send the registration again: {{needs}}.", "Fields are missing: {{needs}}."),
+		deal.ReasonIncomplete:        told("Complete these fields of the registration: {{needs}}.", "Fields are missing: {{needs}}."),
 		deal.ReasonUnderReview:       told("We are reviewing your registration. Your place in line is kept.", "Under review."),
 		deal.ReasonPartnerInactive:   told("Your partner agreement is not active. Your channel manager can renew it; then register again.", "The partner is {{partner.status}}."),
 		deal.ReasonAgreementMissing:  told("Your signed partner agreement is not on file. Send it to your channel manager; then register again.", "No agreement in force on the day of submission."),
