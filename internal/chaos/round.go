@@ -190,7 +190,12 @@ func (r *round) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if status, body := l.publish(ctx, 0, text); status != 200 {
+	status, body := l.publish(ctx, 0, text)
+	for n := 0; status != 200 && n < 20; n++ { // a mutant may answer before it has saved it
+		time.Sleep(100 * time.Millisecond)
+		status, body = l.publish(ctx, 0, text)
+	}
+	if status != 200 {
 		return fmt.Errorf("publishing the policy: %d %s", status, body)
 	}
 
