@@ -335,5 +335,21 @@ func (c *importCmd) plan(ctx context.Context, std stdio, e *engine.Engine, in io
 		return errFound
 	}
 	fmt.Fprintf(std.out, "territory plan %s version %d %s\n", d.Name, d.Version, standing(d))
-	return nil
+	return strangers(std, e, body)
 }
+
+// strangers warns of what a territory plan names and no record has.
+func strangers(std stdio, e *engine.Engine, body []byte) error {
+	found, err := e.Strangers(body)
+	if len(found) > maxStrangers {
+		defer fmt.Fprintf(std.err, "and %d more\n", len(found)-maxStrangers)
+		found = found[:maxStrangers]
+	}
+	for _, n := range found {
+		fmt.Fprintf(std.err, "%d:%d: warn: territory %s names %s, which is not among the %s\n", n.Line, n.Column, n.Territory, n.ID, n.Kind)
+	}
+	return err
+}
+
+// maxStrangers is how many are named.
+const maxStrangers = 20

@@ -129,6 +129,11 @@ func (c *policyPublishCmd) Run(ctx context.Context, std stdio) (err error) {
 			fmt.Fprintf(std.err, "%d:%d: warn: %s\n", w.Line, w.Column, where(w))
 		}
 	}
+	if d.Kind == deal.TerritoryDocument {
+		if err := strangers(std, e, []byte(d.Body)); err != nil {
+			return err
+		}
+	}
 	fmt.Fprintf(std.out, "%s version %d %s: %s\n", d.Name, d.Version, standing(d), d.Digest)
 	return nil
 }

@@ -638,6 +638,10 @@ func TestImport(t *testing.T) {
 	if code, out, errs := imp("territories", "t.yaml", string(world.Territories())); code != exitOK || !strings.Contains(out, "is live") {
 		t.Errorf("territories: %d %s%s", code, out, errs)
 	}
+	stray := "apiVersion: dealreg/v1\nkind: TerritoryPlan\nmetadata: {name: stray, timezone: UTC, currency: EUR}\ntiers: [a]\npolicy: {gap: warn}\nterritories:\n  - {id: T, tier: a, coverage: direct, include: {country: [DE]}, owner: {rep: ghost-1}}\n"
+	if code, _, errs := imp("territories", "stray.yaml", stray); code != exitOK || !strings.Contains(errs, "7:5: warn: territory T names ghost-1, which is not among the people") {
+		t.Errorf("a plan with an owner nobody knows: %d %s", code, errs)
+	}
 	if code, _, errs := imp("territories", "t.yaml", "apiVersion: dealreg/v1\nkind: TerritoryPlan\ntiers: [a]\nnonsense: 1\n"); code != exitFound || !strings.Contains(errs, "4:1") {
 		t.Errorf("a broken plan: %d %s", code, errs)
 	}

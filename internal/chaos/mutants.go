@@ -76,6 +76,7 @@ var Mutants = []Mutant{
 			{committer, "\tstore.Point(\"begin\")\n", "\tunseen = nil\n\tstore.Point(\"begin\")\n"},
 			{committer, "\tstore.Point(\"committed\")\n", "\tfor _, c := range unseen {\n\t\t_ = e.view.apply(c)\n\t}\n\tstore.Point(\"committed\")\n"},
 		},
+		Tune: func(c *Config) { c.Clients, c.Window = 48, 12 }, // so that one batch has two of one customer
 	},
 	{
 		Name: "answer-early", Breaks: "the answer is given before the commit",

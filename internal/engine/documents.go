@@ -371,6 +371,25 @@ func (e *Engine) Live(kind string) (deal.Document, error) {
 	return deal.Document{}, deal.ErrNotFound
 }
 
+// Strangers returns what a territory plan names and no record has: most often an id that is misspelt, or an import that is still to come.
+func (e *Engine) Strangers(body []byte) ([]territory.Named, error) {
+	p, err := territory.Compile(body)
+	if err != nil {
+		return nil, err
+	}
+	return read(e, func(v *view) []territory.Named {
+		return slices.DeleteFunc(p.Names(), func(n territory.Named) bool {
+			switch n.Kind {
+			case deal.People:
+				return v.people[n.ID] != nil
+			case deal.Partners:
+				return v.partners[n.ID] != nil
+			}
+			return v.account(n.ID) != nil
+		})
+	}), nil
+}
+
 // Documents returns all versions of a kind as they are now, in order.
 func (e *Engine) Documents(ctx context.Context, kind string) ([]deal.Document, error) {
 	docs, err := e.cfg.Store.Documents(ctx, kind)

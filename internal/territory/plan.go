@@ -203,6 +203,33 @@ func (p *Plan) Source() []byte { return slices.Clone(p.body) }
 // Territories returns the territories in the order of precedence. Winner gives places in this list.
 func (p *Plan) Territories() []Territory { return slices.Clone(p.territories) }
 
+// Named is a record that a plan names by id.
+type Named struct {
+	Territory    string
+	Kind         deal.RecordKind
+	ID           string
+	Line, Column int // of the territory
+}
+
+// Names returns the records the plan rests on: owners, partners and accounts.
+func (p *Plan) Names() (out []Named) {
+	for i := range p.territories {
+		t := &p.territories[i]
+		add := func(kind deal.RecordKind, ids ...string) {
+			for _, id := range ids {
+				if id != "" {
+					out = append(out, Named{t.ID, kind, id, t.line, t.column})
+				}
+			}
+		}
+		add(deal.People, t.Owner.Rep, t.Owner.Manager)
+		add(deal.Partners, t.Owner.PartnerID)
+		add(deal.Accounts, t.named...)
+		add(deal.Accounts, t.barred...)
+	}
+	return out
+}
+
 // IsPlan reports whether a document calls itself a territory plan, right or wrong.
 func IsPlan(doc []byte) bool { return document.Parse(doc, maxDocument).Peek("kind") == docKind }
 
