@@ -217,7 +217,7 @@ var Mutants = []Mutant{
 		Database: "postgres",
 		Edits:    []Edit{{fetching, "got := digest(rec.Format, rec.Base, m.Sizes, hashes); got != rec.Digest {", "got := digest(rec.Format, rec.Base, m.Sizes, hashes); got == rec.Digest && rec.Bytes < 0 {"}},
 		Tune: func(c *Config) {
-			c.Odds, c.Freeze = 0.002, 0
+			c.Odds, c.Freeze, c.Every = 0.002, 0, 100*time.Millisecond
 			c.Faults = map[string]int{"failover": 0, "postgres crash": 0, "standby crash": 0, "kill": 10, "freeze": 0, "redis misled": 30, "redis forged": 0, "redis crash": 0, "redis flush": 0, "redis stale": 0, "redis cut": 0, "redis dead": 0}
 		},
 	},
