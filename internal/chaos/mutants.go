@@ -72,11 +72,10 @@ var Mutants = []Mutant{
 	{
 		Name: "blind-batch", Breaks: "a request does not see the earlier ones of its batch",
 		Edits: []Edit{
-			{committer, "\treturn e.view.apply(a.change)\n}\n", "\tunseen = append(unseen, a.change)\n\treturn nil\n}\n\nvar unseen []*deal.Change\n"},
+			{committer, "\treturn e.view.apply(a.change)\n}\n", "\tif a.entry.Kind != deal.EntryDecided {\n\t\treturn e.view.apply(a.change)\n\t}\n\tunseen = append(unseen, a.change)\n\treturn nil\n}\n\nvar unseen []*deal.Change\n"},
 			{committer, "\tstore.Point(\"begin\")\n", "\tunseen = nil\n\tstore.Point(\"begin\")\n"},
 			{committer, "\tstore.Point(\"committed\")\n", "\tfor _, c := range unseen {\n\t\t_ = e.view.apply(c)\n\t}\n\tstore.Point(\"committed\")\n"},
 		},
-		Tune: func(c *Config) { c.Clients, c.Window = 48, 12 }, // so that one batch has two of one customer
 	},
 	{
 		Name: "answer-early", Breaks: "the answer is given before the commit",
