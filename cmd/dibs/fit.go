@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -132,9 +131,7 @@ func (c *fitCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	if c.Format == "json" {
-		e := json.NewEncoder(std.out)
-		e.SetIndent("", "  ")
-		return e.Encode(struct {
+		return writeJSON(std.out, struct {
 			Model deal.DocumentRef `json:"model"`
 			match.Report
 		}{m.Ref(), r})

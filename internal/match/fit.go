@@ -135,7 +135,7 @@ func (f *Fitting) Fit(name string, version int, fitted string) ([]byte, Report, 
 		return nil, Report{}, fmt.Errorf("%d labels that are the same and %d that are not are too few to learn from: give at least %d of each beside what is held back", f.learnt.Same, all-f.learnt.Same, minimum)
 	}
 	from := &f.from.weights
-	w := weights{Name: name, Version: version, Fitted: fitted, Lists: f.from.lists, Features: map[string]float64{}, Rivals: from.Rivals, Relation: from.Relation}
+	w := weights{Name: name, Version: version, Fitted: fitted, Lists: f.from.lists, Rivals: from.Rivals, Relation: from.Relation}
 	if len(f.t.queries) >= enoughSearches {
 		f.t.learn(&w)
 	} else {
@@ -145,11 +145,7 @@ func (f *Fitting) Fit(name string, version int, fitted string) ([]byte, Report, 
 	if min(f.learnt.Related, f.learnt.Strange) >= minimum {
 		w.Relation = f.t.fitKin()
 	}
-	for i, info := range featureInfo {
-		w.vector[i] = math.Round(w.vector[i]*1e4) / 1e4
-		w.Features[info.name] = w.vector[i]
-	}
-	w.Bias = math.Round(w.Bias*1e4) / 1e4
+	w.written()
 	file, err := json.MarshalIndent(&w, "", "  ")
 	if err != nil {
 		return nil, Report{}, err

@@ -140,14 +140,10 @@ var signs = map[feature]float64{
 // Fit runs conditional logistic regression over everything learnt, then fits the rivals' weight and the calibrations on the first
 // candidates of the searches, and returns weights.json. It is deterministic.
 func (t *Trainer) Fit(version int, fitted string) ([]byte, error) {
-	w := weights{Version: version, Fitted: fitted, Features: map[string]float64{}}
+	w := weights{Version: version, Fitted: fitted}
 	t.learn(&w)
 	w.Relation = t.fitKin()
-	for f, info := range featureInfo {
-		w.vector[f] = math.Round(w.vector[f]*1e4) / 1e4
-		w.Features[info.name] = w.vector[f]
-	}
-	w.Bias = math.Round(w.Bias*1e4) / 1e4
+	w.written()
 	return json.MarshalIndent(&w, "", "  ")
 }
 

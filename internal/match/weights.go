@@ -172,6 +172,16 @@ func kindOf(e *evidence, in setting) string {
 	return script + " " + fields
 }
 
+// written puts the weights under their names, with four decimals.
+func (w *weights) written() {
+	w.Features = map[string]float64{}
+	for i, info := range featureInfo {
+		w.vector[i] = math.Round(w.vector[i]*1e4) / 1e4
+		w.Features[info.name] = w.vector[i]
+	}
+	w.Bias = math.Round(w.Bias*1e4) / 1e4
+}
+
 func (w *weights) check() error {
 	for f, info := range featureInfo {
 		v, ok := w.Features[info.name]

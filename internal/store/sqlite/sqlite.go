@@ -77,17 +77,16 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		}
 	}()
 	if cfg.Existing || cfg.ReadOnly {
-		at, err := asItIs(ctx, cfg)
-		if err != nil || cfg.ReadOnly {
-			s.read = at
-			if at != nil {
-				s.DB = at
-			}
-			return s, err
-		}
-		if err := at.Close(); err != nil {
+		if err := recognise(ctx, cfg); err != nil {
 			return nil, err
 		}
+	}
+	if cfg.ReadOnly {
+		if s.read, err = openReaders(ctx, asItIs(cfg.Path), 2*runtime.GOMAXPROCS(0)); err != nil {
+			return nil, err
+		}
+		s.DB = s.read
+		return s, nil
 	}
 	if s.write, err = sql.Open("sqlite", dsn(cfg.Path, "journal_mode(WAL)", "synchronous(FULL)")); err != nil {
 		return nil, err
@@ -126,35 +125,37 @@ func readOnly(path string) string {
 	return at
 }
 
-// asItIs opens the file to be read, if there is a ledger in it.
-func asItIs(ctx context.Context, cfg Config) (_ *readers, err error) {
-	at := readOnly(cfg.Path) + "&" + pragmas("query_only(1)")
-	probe, err := sql.Open("sqlite", at)
+// asItIs is the connection to a file that is only read.
+func asItIs(path string) string { return readOnly(path) + "&" + pragmas("query_only(1)") }
+
+// recognise refuses a file without a ledger, and, where nothing may be changed, one of another version.
+func recognise(ctx context.Context, cfg Config) (err error) {
+	db, err := sql.Open("sqlite", asItIs(cfg.Path))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer func() { err = errors.Join(err, probe.Close()) }()
+	defer func() { err = errors.Join(err, db.Close()) }()
 	var tables, version int
-	if err := probe.QueryRowContext(ctx, "SELECT COUNT(*) FROM sqlite_master WHERE name = 'goose_db_version'").Scan(&tables); err != nil {
-		return nil, err
+	if err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM sqlite_master WHERE name = 'goose_db_version'").Scan(&tables); err != nil {
+		return err
 	}
 	if tables == 0 {
-		return nil, errors.New("there is no ledger in it: check the path, or make one with dibs serve")
+		return errors.New("there is no ledger in it: check the path, or make one with dibs serve")
 	}
 	if !cfg.ReadOnly {
-		return openReaders(ctx, at, 1)
+		return nil
 	}
-	if err := probe.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version WHERE is_applied").Scan(&version); err != nil {
-		return nil, err
+	if err := db.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version WHERE is_applied").Scan(&version); err != nil {
+		return err
 	}
 	all, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if version != len(all) {
-		return nil, fmt.Errorf("its schema has version %d, and this program reads version %d: verify a copy with the program that wrote it, or start dibs serve on it once", version, len(all))
+		return fmt.Errorf("its schema has version %d, and this program reads version %d: verify a copy with the program that wrote it, or start dibs serve on it once", version, len(all))
 	}
-	return openReaders(ctx, at, 2*runtime.GOMAXPROCS(0))
+	return nil
 }
 
 func migrate(ctx context.Context, db *sql.DB) error {
