@@ -156,7 +156,9 @@ func (m *Model) names(raw string, as role, places ...string) []name {
 	default:
 		add(halves[0], as, cut)
 		// What looks like a slip may be somebody's name, and two people who misspell it in two ways have only that in common.
-		add(written[:min(len(written), len(halves[0]))], as, cut)
+		if n := len(halves[0]); n <= len(w) && slices.Equal(w[:n], halves[0]) && !slices.Equal(written[:n], w[:n]) {
+			add(written[:n], as, cut)
+		}
 	}
 	return out
 }
