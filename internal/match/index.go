@@ -172,14 +172,15 @@ func (x *Index) prepareAll(records iter.Seq[Record]) (builders []*builder, runs 
 		b := newBuilder()
 		builders = append(builders, b)
 		workers.Go(func() {
-			p := newPreparer(x.m)
+			p := preparer{m: x.m, known: openLexicon()}
+			b.known = &p.known
 			for t := range work {
 				takers[i] = append(takers[i], t.run)
 				for k := range t.records {
 					b.add(p.prepare(t.records[k]))
 				}
-				if p.forgetful() {
-					clear(b.hinted)
+				if p.known.count > maxLexemes {
+					p.known = openLexicon()
 				}
 				clear(t.records)
 				select {

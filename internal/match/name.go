@@ -171,6 +171,13 @@ func (n *name) acronym() string {
 
 // word returns the canonical word a folded token stands for, with its weight.
 func (m *Model) word(t string) word {
+	if isASCII(t) && !m.heard.has(t) {
+		w := word{text: t, weight: m.logs[0]}
+		if isNumber(t) {
+			w.kind = number
+		}
+		return w
+	}
 	if c, ok := m.synonym[t]; ok {
 		t = c
 	}

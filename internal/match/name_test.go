@@ -62,7 +62,7 @@ func TestNames(t *testing.T) {
 		{"!!!", nil},
 	} {
 		var got []string
-		for _, n := range newPreparer(m).read(c.in, wholeName) {
+		for _, n := range (&preparer{m: m}).read(c.in, wholeName) {
 			got = append(got, joinWords(&n)+":"+m.forms[n.form].text)
 		}
 		if strings.Join(got, "|") != strings.Join(c.want, "|") {

@@ -1,30 +1,42 @@
 package match
 
 import (
+	"hash/maphash"
+	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
 	"unsafe"
 )
 
-// lexeme is a word as somebody wrote it, folded, with what the model says of it.
+// lexeme is a word as somebody wrote it, folded, with what the model says of it. It fills a line of the processor's memory.
 type lexeme struct {
-	text         string
+	text   string
+	word   word // the canonical word it stands for
+	quirks *quirks
+	number uint32 // of the canonical word in the vocabulary being built, and one; 0: not known
+	small  bool   // see dropped
+	ascii  bool
+	han    bool // see hasHan
+}
+
+// quirks are what few words have.
+type quirks struct {
 	meant        string  // the ordinary word it is a slip of; "": none
 	mended       *lexeme // that word's, once asked for
-	word         word    // the canonical word it stands for
 	form         uint16  // the legal form it is by itself; 0: none
 	ends, starts int     // of how many words the legal forms are at most that it ends, and begins
 	formal       bool    // it is one of the words of a legal form
 	leads        bool    // see leading
-	small        bool    // see dropped
-	ascii        bool
-	han          bool // see hasHan
-	tens         bool // it may count tens, see counted
-	divider      bool // a divider begins with it
-	cutDivider   bool // it begins a divider's first word
-	cutForm      bool // it may be what a field left of a legal form
+	tens         bool    // it may count tens, see counted
+	divider      bool    // a divider begins with it
+	cutDivider   bool    // it begins a divider's first word
+	cutForm      bool    // it may be what a field left of a legal form
 }
+
+// ordinary are the quirks of a word that has none.
+var ordinary = &quirks{}
 
 // firsts are the words that dividers begin with.
 var firsts = func() map[string]bool {
@@ -37,24 +49,137 @@ var firsts = func() map[string]bool {
 
 // lexeme looks a folded word up in the model.
 func (m *Model) lexeme(t string) lexeme {
-	l := lexeme{text: t, word: m.word(t), ascii: isASCII(t), han: hasHan(t), small: dropped[t], tens: len(t) >= 5 && numerals[t] != "", divider: firsts[t],
+	l := lexeme{text: t, word: m.word(t), quirks: ordinary, ascii: isASCII(t), han: hasHan(t)}
+	if l.ascii && !m.heard.has(t) {
+		if mended := m.slips.mendOf(t, 0); mended != t {
+			l.quirks = &quirks{meant: mended}
+		}
+		return l
+	}
+	l.small = dropped[t]
+	k := quirks{tens: len(t) >= 5 && numerals[t] != "", divider: firsts[t],
 		cutDivider: t == "a" || slices.ContainsFunc(dividers, func(d []string) bool { return strings.HasPrefix(d[0], t) }),
 		cutForm: t == "db" || t == "bda" ||
 			len(t) <= 8 && slices.ContainsFunc(cutForms, func(f string) bool { return len(t) < len(f) && strings.HasPrefix(f, t) })}
 	if mended := m.slips.mend(t); mended != t {
-		l.meant = mended
+		k.meant = mended
 	}
 	if m.slips.kept[t] {
-		l.formal, l.form, l.ends, l.starts, l.leads = true, m.formOf[t], m.formEnds[t], m.formStarts[t], leading[t]
+		k.formal, k.form, k.ends, k.starts, k.leads = true, m.formOf[t], m.formEnds[t], m.formStarts[t], leading[t]
+	}
+	if k != *ordinary {
+		l.quirks = &k
 	}
 	return l
+}
+
+// heard has a bit for the hash of each word that the model or this program knows anything of: most words of a large list are
+// nobody else's, and need not be looked for.
+type heard [1 << 16]uint64
+
+func (h *heard) bit(t string) (cell uint32, bit uint64) {
+	x := slipHash(t) * 2654435761
+	return x >> 16, 1 << (x >> 10 & 63)
+}
+
+func (h *heard) add(t string) {
+	cell, bit := h.bit(t)
+	h[cell] |= bit
+}
+
+// has reports whether a word may be known.
+func (h *heard) has(t string) bool {
+	cell, bit := h.bit(t)
+	return h[cell]&bit != 0
+}
+
+// addCommon adds the words that are in no list of a model.
+func (h *heard) addCommon() {
+	for _, l := range []iter.Seq[string]{maps.Keys(shortened), maps.Keys(lengthened), maps.Keys(numerals), maps.Keys(firsts), maps.Keys(dropped), maps.Keys(leading),
+		slices.Values(cutForms), slices.Values([]string{"a", "db", "bda"})} {
+		for t := range l {
+			h.add(t)
+		}
+	}
+	for _, l := range []iter.Seq[string]{maps.Keys(firsts), slices.Values(cutForms)} { // and what a field leaves of them
+		for t := range l {
+			for k := range t {
+				h.add(t[:k+1])
+			}
+		}
+	}
+}
+
+// lexicon keeps lexemes: each of a text once, if it is open to be asked again.
+type lexicon struct {
+	seed   maphash.Seed
+	slots  []uint64 // hash and number, by open addressing; nil: nothing is looked up again
+	chunks [][]lexeme
+	count  int
+}
+
+const (
+	chunkSize  = 1 << 10
+	maxLexemes = 1 << 20 // of a lexicon, before it is begun anew
+)
+
+func openLexicon() lexicon { return lexicon{seed: maphash.MakeSeed(), slots: make([]uint64, 1<<14)} }
+
+// find returns the lexeme of a text, or the hash with which to add it.
+func (x *lexicon) find(t string) (*lexeme, uint32) {
+	if x.slots == nil {
+		return nil, 0
+	}
+	h := uint32(maphash.String(x.seed, t))
+	mask := uint32(len(x.slots) - 1)
+	for i := h & mask; x.slots[i] != 0; i = (i + 1) & mask {
+		if s := x.slots[i]; uint32(s>>32) == h {
+			if l := x.at(uint32(s)); l.text == t {
+				return l, h
+			}
+		}
+	}
+	return nil, h
+}
+
+// at returns the lexeme of a hint.
+func (x *lexicon) at(hint uint32) *lexeme { return &x.chunks[(hint-1)/chunkSize][(hint-1)%chunkSize] }
+
+// add keeps a lexeme that is not there.
+func (x *lexicon) add(l lexeme, hash uint32) *lexeme {
+	if x.count%chunkSize == 0 || x.count == 0 {
+		x.chunks = append(x.chunks, make([]lexeme, 0, chunkSize))
+	}
+	c := &x.chunks[len(x.chunks)-1]
+	x.count++
+	l.word.hint = uint32(x.count)
+	*c = append(*c, l)
+	if 2*x.count > len(x.slots) {
+		old := x.slots
+		x.slots = make([]uint64, 4*len(old))
+		for _, s := range old {
+			if s != 0 {
+				x.put(s)
+			}
+		}
+	}
+	x.put(uint64(hash)<<32 | uint64(x.count))
+	return &(*c)[len(*c)-1]
+}
+
+func (x *lexicon) put(s uint64) {
+	mask := uint32(len(x.slots) - 1)
+	i := uint32(s>>32) & mask
+	for x.slots[i] != 0 {
+		i = (i + 1) & mask
+	}
+	x.slots[i] = s
 }
 
 // preparer reads records. What it returns is valid until it reads the next one, and it is for one goroutine.
 type preparer struct {
 	m     *Model
-	known map[string]*lexeme // remembers the words that were read, if it is to
-	place map[string]string  // the same of cities and regions
+	known lexicon
 
 	q      Query
 	slab   []lexeme
@@ -68,24 +193,6 @@ type preparer struct {
 	key    []byte // scratch: a legal form
 }
 
-// maxKnown bounds what a preparer remembers.
-const maxKnown = 1 << 19
-
-// newPreparer returns one that remembers the words it has seen, for many records.
-func newPreparer(m *Model) *preparer {
-	return &preparer{m: m, known: map[string]*lexeme{}, place: map[string]string{}}
-}
-
-// forgetful reports whether the preparer remembers so much that it should forget it. It has then forgotten what the hints of words mean.
-func (p *preparer) forgetful() bool {
-	if len(p.known) < maxKnown {
-		return false
-	}
-	clear(p.known)
-	clear(p.place)
-	return true
-}
-
 // Prepare reads a record.
 func (m *Model) Prepare(r Record) *Query {
 	q := *(&preparer{m: m}).prepare(r)
@@ -95,9 +202,9 @@ func (m *Model) Prepare(r Record) *Query {
 // prepare reads a record.
 func (p *preparer) prepare(r Record) *Query {
 	q := &p.q
+	p.list, p.words, p.arena = p.list[:0], p.words[:0], p.arena[:0]
 	*q = Query{id: r.ID, country: strings.ToUpper(strings.TrimSpace(r.Country)), phone: phoneTail(r.Phone), tax: taxID(r.TaxID), duns: duns(r.DUNS), lei: lei(r.LEI),
 		parent: r.ParentID, city: p.normalise(r.City), street: street(r.Street), names: q.names[:0], domains: q.domains[:0], parents: q.parents[:0]}
-	p.list, p.words, p.arena = p.list[:0], p.words[:0], p.arena[:0]
 	q.region = p.normalise(regionOf(r.Region, q.country))
 	q.postal = postal(r.PostalCode, q.country)
 	for i, raw := range r.Names {
@@ -132,54 +239,53 @@ func (p *preparer) prepare(r Record) *Query {
 	return q
 }
 
-// normalise is Normalise, of what many records have in common.
+// normalise is Normalise.
 func (p *preparer) normalise(s string) string {
-	if s == "" || p.known == nil {
+	if s == "" {
+		return ""
+	}
+	if !isASCII(s) {
 		return Normalise(s)
 	}
-	t, ok := p.place[s]
-	if !ok {
-		if len(p.place) >= maxKnown {
-			clear(p.place)
+	at := len(p.arena)
+	for i, t := range p.fold(s) {
+		if i > 0 {
+			p.arena = append(p.arena, ' ')
 		}
-		t = Normalise(s)
-		p.place[strings.Clone(s)] = t
+		p.arena = append(p.arena, t...)
 	}
-	return t
+	return unsafe.String(unsafe.SliceData(p.arena[at:]), len(p.arena)-at)
+}
+
+// fold returns the words of an ASCII text. They are valid until the next one.
+func (p *preparer) fold(s string) []string {
+	p.letter = foldASCII(p.letter[:0], s)
+	p.texts = tidied(spaced(p.texts[:0], unsafe.String(unsafe.SliceData(p.letter), len(p.letter))), 0)
+	return p.texts
 }
 
 // lexeme returns what the model says of a folded word. The text may be overwritten later.
 func (p *preparer) lexeme(t string) *lexeme {
-	if l := p.known[t]; l != nil {
+	l, hash := p.known.find(t)
+	if l != nil {
 		return l
 	}
+	if p.known.slots != nil {
+		return p.known.add(p.m.lexeme(strings.Clone(t)), hash)
+	}
 	if len(p.slab) == cap(p.slab) {
-		n := 16
-		if p.known != nil {
-			n = 1 << 10
-		}
-		p.slab = make([]lexeme, 0, n)
+		p.slab = make([]lexeme, 0, 12)
 	}
 	p.slab = append(p.slab, p.m.lexeme(strings.Clone(t)))
-	l := &p.slab[len(p.slab)-1]
-	if p.known != nil {
-		p.known[l.text] = l
-		l.word.hint = uint32(len(p.known))
-	}
-	return l
+	return &p.slab[len(p.slab)-1]
 }
 
 // cut folds a text and cuts it into words.
 func (p *preparer) cut(s string) []*lexeme {
-	var w []string
 	if isASCII(s) {
-		p.letter = foldASCII(p.letter[:0], s)
-		p.texts = tidied(spaced(p.texts[:0], unsafe.String(unsafe.SliceData(p.letter), len(p.letter))), 0)
-		w = p.texts
-	} else {
-		w = words(s)
+		return p.lexemes(p.fold(s))
 	}
-	return p.lexemes(w)
+	return p.lexemes(words(s))
 }
 
 func (p *preparer) lexemes(w []string) []*lexeme {
@@ -193,18 +299,18 @@ func (p *preparer) lexemes(w []string) []*lexeme {
 
 // mend returns the words as they are meant, and whether any of them was not written so.
 func (p *preparer) mend(w []*lexeme) ([]*lexeme, bool) {
-	if !slices.ContainsFunc(w, func(l *lexeme) bool { return l.meant != "" }) {
+	if !slices.ContainsFunc(w, func(l *lexeme) bool { return l.quirks.meant != "" }) {
 		return w, false
 	}
 	w = slices.Clone(w)
 	for i, l := range w {
-		if l.meant == "" {
+		if l.quirks.meant == "" {
 			continue
 		}
-		if l.mended == nil {
-			l.mended = p.lexeme(l.meant)
+		if l.quirks.mended == nil {
+			l.quirks.mended = p.lexeme(l.quirks.meant)
 		}
-		w[i] = l.mended
+		w[i] = l.quirks.mended
 	}
 	return w, true
 }
@@ -309,10 +415,10 @@ func (p *preparer) read(raw string, as role, places ...string) []name {
 // form returns the legal form that words are, 0 for none.
 func (p *preparer) form(w []*lexeme) uint16 {
 	if len(w) == 1 {
-		return w[0].form
+		return w[0].quirks.form
 	}
 	for _, l := range w {
-		if !l.formal {
+		if !l.quirks.formal {
 			return 0
 		}
 	}
@@ -349,7 +455,7 @@ func (p *preparer) plain(w []*lexeme) bool {
 func (p *preparer) split(w []*lexeme) [][]*lexeme {
 	parts, start := p.halves[:0], 0
 	for i := 1; i < len(w); i++ {
-		if !w[i].divider {
+		if !w[i].quirks.divider {
 			continue
 		}
 		for _, d := range dividers {
@@ -373,7 +479,7 @@ func (p *preparer) split(w []*lexeme) [][]*lexeme {
 // "limite", "l"; and behind a legal form what a divider begins with: "inc d", "llc former".
 func (p *preparer) trimCut(w []*lexeme) []*lexeme {
 	whole := func(w []*lexeme) bool {
-		for k := min(w[len(w)-1].ends, len(w)-1); k > 0; k-- {
+		for k := min(w[len(w)-1].quirks.ends, len(w)-1); k > 0; k-- {
 			if p.form(w[len(w)-k:]) != 0 {
 				return true
 			}
@@ -385,7 +491,7 @@ func (p *preparer) trimCut(w []*lexeme) []*lexeme {
 		if whole(w) {
 			return w
 		}
-		if !(last.cutDivider && whole(w[:len(w)-1])) && !last.cutForm {
+		if !(last.quirks.cutDivider && whole(w[:len(w)-1])) && !last.quirks.cutForm {
 			break
 		}
 		w = w[:len(w)-1]
@@ -410,7 +516,7 @@ func (p *preparer) core(w []*lexeme) ([]*lexeme, uint16) {
 			w, again = w[1:], true
 			continue
 		}
-		ends, starts := w[len(w)-1].ends, w[0].starts
+		ends, starts := w[len(w)-1].quirks.ends, w[0].quirks.starts
 		for k := min(max(ends, starts), len(w)-1); k > 0; k-- {
 			if k <= ends {
 				if i := p.form(w[len(w)-k:]); i != 0 {
@@ -423,7 +529,7 @@ func (p *preparer) core(w []*lexeme) ([]*lexeme, uint16) {
 				continue
 			}
 			// Spelt out in full, any form may lead.
-			if i := p.form(w[:k]); i != 0 && (k >= 3 || k == 1 && w[0].leads || k == 2 && leading[p.join(w[:k])]) {
+			if i := p.form(w[:k]); i != 0 && (k >= 3 || k == 1 && w[0].quirks.leads || k == 2 && leading[p.join(w[:k])]) {
 				w, again = w[k:], true
 				found(i)
 				break
@@ -471,7 +577,7 @@ func (p *preparer) name(w []*lexeme, as role, cut bool) (name, bool) {
 			if pass == 0 && l.small {
 				continue
 			}
-			if l.tens && i+1 < len(core) {
+			if l.quirks.tens && i+1 < len(core) {
 				if c := counted(l.text, core[i+1].text); c != "" {
 					p.words = append(p.words, p.lexeme(c).word)
 					i++

@@ -449,22 +449,38 @@ func (q *Query) own() *Query {
 // builder collects prepared records for a segment.
 type builder struct {
 	number map[string]uint32
-	hinted []uint32 // the number of a word by its hint, and one; 0: not known
-	vocab  []word
-	blob   []byte
-	off    []uint32
+	known  *lexicon // of the hints of words; nil: they have none
+	vocab  []word   // that of known may have a word twice
+	blobs  [][]byte // the records, in pieces that are filled one after the other
+	at     []seat
 	mass   []uint16
 	city   []uint16
 	keys   []entry // in the order of the records
 }
 
-func newBuilder() *builder { return &builder{number: map[string]uint32{}, off: []uint32{0}} }
+// seat is where a builder has a record.
+type seat struct{ blob, from, to uint32 }
+
+// blobSize is how much the pieces of a builder with many records hold.
+const blobSize = 1 << 20
+
+func newBuilder() *builder { return &builder{number: map[string]uint32{}} }
 
 func (b *builder) add(q *Query) {
 	r := uint32(len(b.mass))
-	b.blob, b.keys = roomFor(b.blob, 4096), roomFor(b.keys, 256)
-	b.blob = encode(b.blob, q, b.numberOf)
-	b.off = append(b.off, uint32(len(b.blob)))
+	b.keys = roomFor(b.keys, 256)
+	last := len(b.blobs) - 1
+	if last < 0 || len(b.blobs[last]) > blobSize-4096 {
+		size := blobSize
+		if r == 0 {
+			size = 512
+		}
+		b.blobs = append(b.blobs, make([]byte, 0, size))
+		last++
+	}
+	from := len(b.blobs[last])
+	b.blobs[last] = encode(b.blobs[last], q, b.numberOf)
+	b.at = append(b.at, seat{uint32(last), uint32(from), uint32(len(b.blobs[last]))})
 	b.mass = append(b.mass, q.lightest())
 	b.city = append(b.city, cityTag(q.city))
 	keysOf(q, func(h uint32) { b.keys = append(b.keys, entryOf(h, r)) })
@@ -472,9 +488,13 @@ func (b *builder) add(q *Query) {
 
 // numberOf returns the number of a word in the builder's vocabulary.
 func (b *builder) numberOf(w *word) uint32 {
-	h := int(w.hint)
-	if h > 0 && h <= len(b.hinted) && b.hinted[h-1] != 0 {
-		return b.hinted[h-1] - 1
+	if b.known != nil && w.hint != 0 {
+		l := b.known.at(w.hint)
+		if l.number == 0 {
+			b.vocab = append(roomFor(b.vocab, 1), *w)
+			l.number = uint32(len(b.vocab))
+		}
+		return l.number - 1
 	}
 	i, ok := b.number[w.text]
 	if !ok {
@@ -483,12 +503,6 @@ func (b *builder) numberOf(w *word) uint32 {
 		own.text = strings.Clone(w.text)
 		b.number[own.text] = i
 		b.vocab = append(b.vocab, own)
-	}
-	if h > 0 {
-		if h > len(b.hinted) {
-			b.hinted = append(b.hinted, make([]uint32, h-len(b.hinted))...)
-		}
-		b.hinted[h-1] = i + 1
 	}
 	return i
 }
@@ -523,7 +537,10 @@ func (q *Query) lightest() uint16 {
 }
 
 // record returns the encoded record r.
-func (b *builder) record(r uint32) []byte { return b.blob[b.off[r]:b.off[r+1]] }
+func (b *builder) record(r uint32) []byte {
+	p := &b.at[r]
+	return b.blobs[p.blob][p.from:p.to]
+}
 
 // build lays the records out. The builder must not be used afterwards.
 func (b *builder) build() *segment { return lay([]*builder{b}, []run{{0, uint32(len(b.mass))}}) }
@@ -592,7 +609,9 @@ func lay(builders []*builder, runs []run) *segment {
 	size, keys := 0, 0
 	starts := make([][]uint32, len(builders)) // of the keys of each record
 	for i, b := range builders {
-		size += len(b.blob)
+		for _, l := range b.blobs {
+			size += len(l)
+		}
 		keys += len(b.keys)
 		starts[i] = make([]uint32, len(b.mass)+1)
 		for _, k := range b.keys {
@@ -646,7 +665,7 @@ func lay(builders []*builder, runs []run) *segment {
 	}
 	s.blob = bytes.Clone(s.blob)
 	for _, b := range builders {
-		b.blob = nil
+		b.blobs = nil
 	}
 	for i := 1; i < len(count); i++ {
 		count[i] += count[i-1]
@@ -673,7 +692,7 @@ func (s *segment) collect(builders []*builder) (rank [][]uint32) {
 	}
 	begins := make([]begin, 0, n)
 	for i, b := range builders {
-		b.number, b.hinted = nil, nil
+		b.number, b.known = nil, nil
 		for w := range b.vocab {
 			begins = append(begins, begin{leading8(b.vocab[w].text), uint32(i), uint32(w)})
 		}
