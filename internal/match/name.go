@@ -172,11 +172,7 @@ func (n *name) acronym() string {
 // word returns the canonical word a folded token stands for, with its weight.
 func (m *Model) word(t string) word {
 	if isASCII(t) && !m.heard.has(t) {
-		w := word{text: t, weight: m.logs[0]}
-		if isNumber(t) {
-			w.kind = number
-		}
-		return w
+		return m.unheard(t)
 	}
 	if c, ok := m.synonym[t]; ok {
 		t = c
@@ -202,6 +198,15 @@ func (m *Model) word(t string) word {
 		k |= town
 	}
 	return word{text: t, weight: m.weight(t), kind: k}
+}
+
+// unheard is word for one that the model knows nothing of.
+func (m *Model) unheard(t string) word {
+	w := word{text: t, weight: m.logs[0]}
+	if isNumber(t) {
+		w.kind = number
+	}
+	return w
 }
 
 // isNumber reports digits, alone or with letters around them that do not change the count, and Roman numerals.

@@ -49,14 +49,15 @@ var firsts = func() map[string]bool {
 
 // lexeme looks a folded word up in the model.
 func (m *Model) lexeme(t string) lexeme {
-	l := lexeme{text: t, word: m.word(t), quirks: ordinary, ascii: isASCII(t), han: hasHan(t)}
+	l := lexeme{text: t, quirks: ordinary, ascii: isASCII(t)}
 	if l.ascii && !m.heard.has(t) {
+		l.word = m.unheard(t)
 		if mended := m.slips.mendOf(t, 0); mended != t {
 			l.quirks = &quirks{meant: mended}
 		}
 		return l
 	}
-	l.small = dropped[t]
+	l.word, l.han, l.small = m.word(t), hasHan(t), dropped[t]
 	k := quirks{tens: len(t) >= 5 && numerals[t] != "", divider: firsts[t],
 		cutDivider: t == "a" || slices.ContainsFunc(dividers, func(d []string) bool { return strings.HasPrefix(d[0], t) }),
 		cutForm: t == "db" || t == "bda" ||
@@ -125,21 +126,20 @@ const (
 
 func openLexicon() lexicon { return lexicon{seed: maphash.MakeSeed(), slots: make([]uint64, 1<<14)} }
 
-// find returns the lexeme of a text, or the hash with which to add it.
-func (x *lexicon) find(t string) (*lexeme, uint32) {
-	if x.slots == nil {
-		return nil, 0
-	}
-	h := uint32(maphash.String(x.seed, t))
+// hash returns the hash of a text in the lexicon.
+func (x *lexicon) hash(t string) uint32 { return uint32(maphash.String(x.seed, t)) }
+
+// find returns the lexeme of a text, nil if there is none.
+func (x *lexicon) find(t string, hash uint32) *lexeme {
 	mask := uint32(len(x.slots) - 1)
-	for i := h & mask; x.slots[i] != 0; i = (i + 1) & mask {
-		if s := x.slots[i]; uint32(s>>32) == h {
+	for i := hash & mask; x.slots[i] != 0; i = (i + 1) & mask {
+		if s := x.slots[i]; uint32(s>>32) == hash {
 			if l := x.at(uint32(s)); l.text == t {
-				return l, h
+				return l
 			}
 		}
 	}
-	return nil, h
+	return nil
 }
 
 // at returns the lexeme of a hint.
@@ -190,7 +190,11 @@ type preparer struct {
 	letter []byte    // scratch: a text folded
 	texts  []string  // scratch: its words
 	halves [][]*lexeme
-	key    []byte // scratch: a legal form
+	hashes []uint32 // scratch: of words
+	slots  []uint64 // and what the lexicon has there
+
+	fetched byte   // keeps fetch from being optimised away
+	key     []byte // scratch: a legal form
 }
 
 // Prepare reads a record.
@@ -266,18 +270,21 @@ func (p *preparer) fold(s string) []string {
 
 // lexeme returns what the model says of a folded word. The text may be overwritten later.
 func (p *preparer) lexeme(t string) *lexeme {
-	l, hash := p.known.find(t)
-	if l != nil {
+	if p.known.slots == nil {
+		if len(p.slab) == cap(p.slab) {
+			p.slab = make([]lexeme, 0, 12)
+		}
+		p.slab = append(p.slab, p.m.lexeme(strings.Clone(t)))
+		return &p.slab[len(p.slab)-1]
+	}
+	return p.lookup(t, p.known.hash(t))
+}
+
+func (p *preparer) lookup(t string, hash uint32) *lexeme {
+	if l := p.known.find(t, hash); l != nil {
 		return l
 	}
-	if p.known.slots != nil {
-		return p.known.add(p.m.lexeme(strings.Clone(t)), hash)
-	}
-	if len(p.slab) == cap(p.slab) {
-		p.slab = make([]lexeme, 0, 12)
-	}
-	p.slab = append(p.slab, p.m.lexeme(strings.Clone(t)))
-	return &p.slab[len(p.slab)-1]
+	return p.known.add(p.m.lexeme(strings.Clone(t)), hash)
 }
 
 // cut folds a text and cuts it into words.
@@ -290,11 +297,56 @@ func (p *preparer) cut(s string) []*lexeme {
 
 func (p *preparer) lexemes(w []string) []*lexeme {
 	from := len(p.list)
+	if p.known.slots == nil {
+		for _, t := range w {
+			p.list = append(p.list, p.lexeme(t))
+		}
+		return p.list[from:len(p.list):len(p.list)]
+	}
+	// The slots of the words lie far apart, and so do the lexemes: each are fetched side by side.
+	p.hashes, p.slots = p.hashes[:0], p.slots[:0]
 	for _, t := range w {
-		l := p.lexeme(t)
+		p.hashes = append(p.hashes, p.known.hash(t))
+	}
+	mask := uint32(len(p.known.slots) - 1)
+	for _, h := range p.hashes {
+		p.slots = append(p.slots, p.known.slots[h&mask])
+	}
+	for i, s := range p.slots {
+		var l *lexeme
+		if s != 0 && uint32(s>>32) == p.hashes[i] {
+			l = p.known.at(uint32(s))
+			p.fetched ^= l.text[0]
+		}
 		p.list = append(p.list, l)
 	}
+	for i, l := range p.list[from:] {
+		if l == nil || l.text != w[i] {
+			p.list[from+i] = p.lookup(w[i], p.hashes[i])
+		}
+	}
 	return p.list[from:len(p.list):len(p.list)]
+}
+
+// fetch touches what records are read from, which lies far apart, so that it comes side by side.
+func (p *preparer) fetch(records []Record) {
+	touch := func(s string) {
+		if s != "" {
+			p.fetched ^= s[0] ^ s[len(s)-1]
+		}
+	}
+	for i := range records {
+		r := &records[i]
+		for _, n := range r.Names {
+			touch(n)
+		}
+		for _, d := range r.Domains {
+			touch(d)
+		}
+		for _, f := range []string{r.ID, r.Country, r.Region, r.City, r.PostalCode} {
+			touch(f)
+		}
+	}
 }
 
 // mend returns the words as they are meant, and whether any of them was not written so.

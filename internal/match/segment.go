@@ -1,10 +1,10 @@
 package match
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
 	"math"
+	"math/bits"
 	"slices"
 	"sort"
 	"strings"
@@ -451,6 +451,7 @@ type builder struct {
 	number map[string]uint32
 	known  *lexicon // of the hints of words; nil: they have none
 	vocab  []word   // that of known may have a word twice
+	uses   []uint32 // how often each was written
 	blobs  [][]byte // the records, in pieces that are filled one after the other
 	at     []seat
 	mass   []uint16
@@ -486,25 +487,31 @@ func (b *builder) add(q *Query) {
 	keysOf(q, func(h uint32) { b.keys = append(b.keys, entryOf(h, r)) })
 }
 
-// numberOf returns the number of a word in the builder's vocabulary.
+// numberOf returns the number of a word in the builder's vocabulary, and counts it.
 func (b *builder) numberOf(w *word) uint32 {
+	var i uint32
 	if b.known != nil && w.hint != 0 {
 		l := b.known.at(w.hint)
 		if l.number == 0 {
-			b.vocab = append(roomFor(b.vocab, 1), *w)
-			l.number = uint32(len(b.vocab))
+			l.number = b.learn(*w) + 1
 		}
-		return l.number - 1
+		i = l.number - 1
+	} else {
+		var ok bool
+		if i, ok = b.number[w.text]; !ok {
+			own := *w
+			own.text = strings.Clone(w.text)
+			i = b.learn(own)
+			b.number[own.text] = i
+		}
 	}
-	i, ok := b.number[w.text]
-	if !ok {
-		i = uint32(len(b.vocab))
-		own := *w
-		own.text = strings.Clone(w.text)
-		b.number[own.text] = i
-		b.vocab = append(b.vocab, own)
-	}
+	b.uses[i]++
 	return i
+}
+
+func (b *builder) learn(w word) uint32 {
+	b.vocab, b.uses = append(roomFor(b.vocab, 1), w), append(roomFor(b.uses, 1), 0)
+	return uint32(len(b.vocab) - 1)
 }
 
 // roomFor makes room for n more elements, and doubles a list that is full: append adds a quarter to long ones, and copies
@@ -643,11 +650,18 @@ func lay(builders []*builder, runs []run) *segment {
 	})
 
 	// Renumber the words of every record, and count them for the postings.
-	s.blob = make([]byte, 0, size+size/16)
+	written := 0
+	for i, b := range builders {
+		for w, n := range b.uses {
+			size += int(n) * (uvarintSize(rank[i][w]) - uvarintSize(uint32(w)))
+			written += int(n)
+		}
+	}
+	s.blob = make([]byte, 0, size)
 	count := make([]uint32, s.vocabulary()+1)
 	var seen []uint32
 	type hit struct{ word, record uint32 }
-	hits := make([]hit, 0, 3*len(order))
+	hits := make([]hit, 0, written)
 	for r, from := range order {
 		b, ranks := builders[from.builder], rank[from.builder]
 		s.mass[r], s.city[r] = b.mass[from.record], b.city[from.record]
@@ -663,7 +677,6 @@ func lay(builders []*builder, runs []run) *segment {
 		})
 		s.off = append(s.off, uint32(len(s.blob)))
 	}
-	s.blob = bytes.Clone(s.blob)
 	for _, b := range builders {
 		b.blobs = nil
 	}
@@ -678,6 +691,9 @@ func lay(builders []*builder, runs []run) *segment {
 	}
 	return s
 }
+
+// uvarintSize returns how many bytes a number takes.
+func uvarintSize(n uint32) int { return (bits.Len32(n|1) + 6) / 7 }
 
 // collect lays the vocabularies of builders out as one, in byte order. It returns for each builder the new numbers of its words.
 func (s *segment) collect(builders []*builder) (rank [][]uint32) {
