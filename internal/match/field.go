@@ -38,6 +38,9 @@ func siteDomain(s string) string {
 			s = a
 		}
 	}
+	if strings.IndexByte(s, '.') == strings.LastIndexByte(s, '.') {
+		return s // nobody can register less
+	}
 	if d, err := publicsuffix.EffectiveTLDPlusOne(s); err == nil {
 		return d
 	}

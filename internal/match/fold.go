@@ -29,7 +29,9 @@ func words(s string) []string {
 	if !utf8.ValidString(s) {
 		s = strings.ToValidUTF8(s, " ")
 	}
-	s = foldLetters(s)
+	if s = foldLetters(s); isASCII(s) {
+		return tidied(spaced(make([]string, 0, 8), string(foldASCII(make([]byte, 0, len(s)+16), s))), 0)
+	}
 	// Room for each rune and the spaces and the words that signs become.
 	b := make([]byte, 0, len(s)+16)
 	for i, r := range s {
@@ -53,11 +55,7 @@ func words(s string) []string {
 		}
 	}
 	w := strings.Fields(string(b))
-	script := 0
-	if !isASCII(s) {
-		script = scripts(w)
-	}
-	return tidied(w, script)
+	return tidied(w, scripts(w))
 }
 
 // foldASCII appends the words of s, which has no other characters, to b, with spaces between them. It does what words does for any.
@@ -176,16 +174,41 @@ func runLength(s string) int {
 
 // foldLetters lower-cases s, decomposes compatibility forms and drops accents.
 func foldLetters(s string) string {
-	ascii := true
-	for i := 0; i < len(s); i++ {
-		if s[i] >= utf8.RuneSelf {
-			ascii = false
-			break
-		}
-	}
-	if ascii {
+	if isASCII(s) {
 		return strings.ToLower(s)
 	}
+	b := make([]byte, 0, len(s)+8)
+	for _, r := range s {
+		switch {
+		case r < utf8.RuneSelf:
+			if r >= 'A' && r <= 'Z' {
+				r += 'a' - 'A'
+			}
+			b = append(b, byte(r))
+		case r >= firstFolded && r < lastFolded:
+			b = append(b, folded[r-firstFolded]...)
+		default:
+			return foldAny(s)
+		}
+	}
+	return string(b)
+}
+
+// The letters of Europe fold one by one: none of them joins with another.
+const (
+	firstFolded = 0x80
+	lastFolded  = 0x250
+)
+
+var folded = func() (out [lastFolded - firstFolded]string) {
+	for i := range out {
+		out[i] = foldAny(string(rune(firstFolded + i)))
+	}
+	return out
+}()
+
+// foldAny is foldLetters of any text.
+func foldAny(s string) string {
 	var b strings.Builder
 	b.Grow(len(s) + 8)
 	for _, r := range norm.NFKD.String(strings.ToLower(norm.NFKC.String(s))) {

@@ -181,6 +181,7 @@ func (x *Index) prepareAll(records iter.Seq[Record]) (builders []*builder, runs 
 					b.add(p.prepare(t.records[k]))
 				}
 				if p.known.count > maxLexemes {
+					b.forget()
 					p.known = openLexicon()
 				}
 				clear(t.records)

@@ -71,6 +71,20 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestFoldLetters: folding European letters one by one is folding them together.
+func TestFoldLetters(t *testing.T) {
+	rng := rand.New(rand.NewPCG(31, 32))
+	for range 20_000 {
+		var b strings.Builder
+		for range 1 + rng.IntN(12) {
+			b.WriteRune(rune(1 + rng.IntN(lastFolded-1)))
+		}
+		if got, want := foldLetters(b.String()), foldAny(b.String()); got != want {
+			t.Fatalf("%q folds to %q, and all at once to %q", b.String(), got, want)
+		}
+	}
+}
+
 // TestPlaceInBrackets: where an organisation is, in brackets behind its name, is not another name of it. Everybody in the city
 // would have it.
 func TestPlaceInBrackets(t *testing.T) {

@@ -16,13 +16,14 @@ type lexeme struct {
 	word   word // the canonical word it stands for
 	quirks *quirks
 	number uint32 // of the canonical word in the vocabulary being built, and one; 0: not known
-	small  bool   // see dropped
-	ascii  bool
-	han    bool // see hasHan
+	uses   uint32 // how often it was written there
 }
 
 // quirks are what few words have.
 type quirks struct {
+	small        bool    // see dropped
+	foreign      bool    // it is not of ASCII letters
+	han          bool    // see hasHan
 	meant        string  // the ordinary word it is a slip of; "": none
 	mended       *lexeme // that word's, once asked for
 	form         uint16  // the legal form it is by itself; 0: none
@@ -49,16 +50,16 @@ var firsts = func() map[string]bool {
 
 // lexeme looks a folded word up in the model.
 func (m *Model) lexeme(t string) lexeme {
-	l := lexeme{text: t, quirks: ordinary, ascii: isASCII(t)}
-	if l.ascii && !m.heard.has(t) {
+	l, ascii := lexeme{text: t, quirks: ordinary}, isASCII(t)
+	if ascii && !m.heard.has(t) {
 		l.word = m.unheard(t)
 		if mended := m.slips.mendOf(t, 0); mended != t {
 			l.quirks = &quirks{meant: mended}
 		}
 		return l
 	}
-	l.word, l.han, l.small = m.word(t), hasHan(t), dropped[t]
-	k := quirks{tens: len(t) >= 5 && numerals[t] != "", divider: firsts[t],
+	l.word = m.word(t)
+	k := quirks{small: dropped[t], foreign: !ascii, han: hasHan(t), tens: len(t) >= 5 && numerals[t] != "", divider: firsts[t],
 		cutDivider: t == "a" || slices.ContainsFunc(dividers, func(d []string) bool { return strings.HasPrefix(d[0], t) }),
 		cutForm: t == "db" || t == "bda" ||
 			len(t) <= 8 && slices.ContainsFunc(cutForms, func(f string) bool { return len(t) < len(f) && strings.HasPrefix(f, t) })}
@@ -512,7 +513,7 @@ func (p *preparer) split(w []*lexeme) [][]*lexeme {
 		}
 		for _, d := range dividers {
 			if i > start && i+len(d) <= len(w) && slices.EqualFunc(w[i:i+len(d)], d, func(l *lexeme, t string) bool { return l.text == t }) &&
-				slices.ContainsFunc(w[start:i], func(l *lexeme) bool { return !l.small }) {
+				slices.ContainsFunc(w[start:i], func(l *lexeme) bool { return !l.quirks.small }) {
 				parts = append(parts, w[start:i])
 				start = i + len(d)
 				i = start - 1
@@ -594,7 +595,7 @@ func (p *preparer) core(w []*lexeme) ([]*lexeme, uint16) {
 	// Scripts without spaces write the form onto the name.
 	for _, end := range []int{0, len(w) - 1} {
 		t := w[end].text
-		if w[end].ascii {
+		if !w[end].quirks.foreign {
 			continue
 		}
 		for _, f := range p.m.joinedForms {
@@ -626,7 +627,7 @@ func (p *preparer) name(w []*lexeme, as role, cut bool) (name, bool) {
 	for pass := 0; pass < 2 && len(p.words) == from; pass++ {
 		for i := 0; i < len(core); i++ {
 			l := core[i]
-			if pass == 0 && l.small {
+			if pass == 0 && l.quirks.small {
 				continue
 			}
 			if l.quirks.tens && i+1 < len(core) {
@@ -636,7 +637,7 @@ func (p *preparer) name(w []*lexeme, as role, cut bool) (name, bool) {
 					continue
 				}
 			}
-			if l.han {
+			if l.quirks.han {
 				for _, run := range p.m.segment(cityMarks.Replace(l.text)) {
 					if p.m.synonym[run] != "" {
 						p.words = append(p.words, p.lexeme(run).word)
@@ -680,13 +681,13 @@ func (p *preparer) finish(from int, form uint16, as role, cut bool) name {
 
 // romanised writes a name of a script without spaces in Latin letters; other scripts are romanised word by word.
 func (p *preparer) romanised(w []*lexeme, native name, cut bool) (name, bool) {
-	if !slices.ContainsFunc(w, func(l *lexeme) bool { return l.han }) {
+	if !slices.ContainsFunc(w, func(l *lexeme) bool { return l.quirks.han }) {
 		return name{}, false
 	}
 	core, _ := p.core(w)
 	from := len(p.words)
 	for _, l := range core {
-		if l.small {
+		if l.quirks.small {
 			continue
 		}
 		for _, run := range p.m.segment(cityMarks.Replace(l.text)) {

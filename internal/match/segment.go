@@ -489,24 +489,38 @@ func (b *builder) add(q *Query) {
 
 // numberOf returns the number of a word in the builder's vocabulary, and counts it.
 func (b *builder) numberOf(w *word) uint32 {
-	var i uint32
 	if b.known != nil && w.hint != 0 {
 		l := b.known.at(w.hint)
 		if l.number == 0 {
 			l.number = b.learn(*w) + 1
 		}
-		i = l.number - 1
-	} else {
-		var ok bool
-		if i, ok = b.number[w.text]; !ok {
-			own := *w
-			own.text = strings.Clone(w.text)
-			i = b.learn(own)
-			b.number[own.text] = i
-		}
+		l.uses++
+		return l.number - 1
+	}
+	i, ok := b.number[w.text]
+	if !ok {
+		own := *w
+		own.text = strings.Clone(w.text)
+		i = b.learn(own)
+		b.number[own.text] = i
 	}
 	b.uses[i]++
 	return i
+}
+
+// forget takes over what the known words count: they may be forgotten then.
+func (b *builder) forget() {
+	if b.known == nil {
+		return
+	}
+	for _, c := range b.known.chunks {
+		for i := range c {
+			if l := &c[i]; l.number != 0 {
+				b.uses[l.number-1] += l.uses
+				l.number, l.uses = 0, 0
+			}
+		}
+	}
 }
 
 func (b *builder) learn(w word) uint32 {
@@ -652,6 +666,7 @@ func lay(builders []*builder, runs []run) *segment {
 	// Renumber the words of every record, and count them for the postings.
 	written := 0
 	for i, b := range builders {
+		b.forget()
 		for w, n := range b.uses {
 			size += int(n) * (uvarintSize(rank[i][w]) - uvarintSize(uint32(w)))
 			written += int(n)
@@ -708,7 +723,7 @@ func (s *segment) collect(builders []*builder) (rank [][]uint32) {
 	}
 	begins := make([]begin, 0, n)
 	for i, b := range builders {
-		b.number, b.known = nil, nil
+		b.number = nil
 		for w := range b.vocab {
 			begins = append(begins, begin{leading8(b.vocab[w].text), uint32(i), uint32(w)})
 		}
