@@ -254,7 +254,8 @@ func run(ctx context.Context, kind string, rate int, last time.Duration) (result
 	}
 	defer p.kill()
 	base, token, _ := strings.Cut(p.first, " ")
-	g := newGenerator(demoAccounts(), base, token)
+	crowd, n := demoCrowd()
+	g := newGenerator(crowd, n, base, token)
 	g.many(200, 4) // warm
 	r.p50, r.p99 = g.open(rate, last)
 	r.perSecond, r.cpu = g.closed(4000, 16, func() time.Duration { return cpuOf(p.cmd.Process.Pid) })
@@ -326,7 +327,8 @@ func (g *generator) err() error {
 type generator struct {
 	base, token string
 	client      *http.Client
-	accounts    []*deal.Account
+	account     func(i int) *deal.Account
+	accounts    int
 	partners    []string
 	mu          sync.Mutex
 	rng         *rand.Rand
@@ -334,11 +336,14 @@ type generator struct {
 	first       atomic.Value
 }
 
-// demoAccounts are the organisations of the demo's world.
-func demoAccounts() []*deal.Account { return slices.Collect(world.Accounts()) }
+// demoCrowd is a crowd that begins with the organisations of the demo's world, of which there are so many.
+func demoCrowd() (*world.Crowd, int) {
+	accounts := slices.Collect(world.Accounts())
+	return world.NewCrowd(accounts), len(accounts)
+}
 
-func newGenerator(accounts []*deal.Account, base, token string) *generator {
-	g := &generator{base: base, token: token, accounts: accounts, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}, Timeout: 30 * time.Second}, rng: rand.New(rand.NewPCG(3, 4))}
+func newGenerator(crowd *world.Crowd, accounts int, base, token string) *generator {
+	g := &generator{base: base, token: token, account: crowd.Account, accounts: accounts, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}, Timeout: 30 * time.Second}, rng: rand.New(rand.NewPCG(3, 4))}
 	for p := range world.Partners() {
 		if p.Status == "active" {
 			g.partners = append(g.partners, p.ID)
@@ -350,7 +355,7 @@ func newGenerator(accounts []*deal.Account, base, token string) *generator {
 func (g *generator) filing() ([]byte, int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	a := g.accounts[g.rng.IntN(len(g.accounts))]
+	a := g.account(g.rng.IntN(g.accounts))
 	today := time.Now().UTC()
 	body, err := json.Marshal(map[string]any{
 		"partner_id": g.partners[g.rng.IntN(len(g.partners))], "type": "new_business",
