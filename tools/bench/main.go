@@ -8,6 +8,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -50,6 +51,7 @@ func main() {
 	accounts := flag.Int("accounts", 1_000_000, "accounts of the world of the replicas")
 	live := flag.Int("live", 100_000, "live protections, of which a twentieth ends in one instant")
 	only := flag.String("only", "", "registration, commit, due, telemetry or replicas: write that table alone")
+	mark := flag.String("mark", "", "with -only: name of the marks its table is written between (default its own)")
 	flag.Parse()
 	if *child != "" {
 		if err := serve(*child, *dir); err != nil {
@@ -74,7 +76,7 @@ func main() {
 		table, err := t.make()
 		if err == nil {
 			fmt.Println(table)
-			err = write(*out, t.name, table)
+			err = write(*out, cmp.Or(*mark, t.name), table)
 		}
 		if err != nil {
 			log.Fatalf("%s: %v", t.name, err)

@@ -229,9 +229,9 @@ func (s *site) replica(ctx context.Context) (*process, time.Duration, error) {
 	for {
 		if r, err := p.ready(); err == nil && r.Ready {
 			return p, time.Since(start), nil
-		} else if time.Since(start) > 5*time.Minute {
+		} else if time.Since(start) > 15*time.Minute {
 			p.kill()
-			return nil, 0, errors.Join(errors.New("a replica is not ready after five minutes"), err)
+			return nil, 0, errors.Join(errors.New("a replica is not ready after a quarter of an hour"), err)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
@@ -244,14 +244,14 @@ func (s *site) published(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = c.Close(ctx) }()
-	for range 600 {
+	for range 6000 {
 		var n int
 		if err := c.QueryRow(ctx, "SELECT count(*) FROM snapshot").Scan(&n); err != nil || n > 0 {
 			return err
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	return errors.New("no snapshot was published within a minute")
+	return errors.New("no snapshot was published within ten minutes")
 }
 
 func (p *process) address() string { return "127.0.0.1:" + strconv.Itoa(p.port) }
