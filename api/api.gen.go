@@ -3355,6 +3355,12 @@ type ListAccountsParamsStatus string
 
 // ListEntriesParams defines parameters for ListEntries.
 type ListEntriesParams struct {
+	// Subject what the entries are about: the id of a registration, a case, a finding, a key or a webhook; `policy/3` or `territories/2`, a version; `accounts/A-17`, a row; `policy`, `accounts`: all of them
+	Subject string `form:"subject,omitempty" json:"subject,omitempty,omitzero"`
+
+	// Kind of this kind, such as `registration.decided` or `document.published`; with a `*` at its end, of all that begin so: `case.*`
+	Kind string `form:"kind,omitempty" json:"kind,omitempty,omitzero"`
+
 	// Cursor `next_cursor` of the page before, with the same filters
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
@@ -4306,6 +4312,20 @@ func (w *ServerInterfaceWrapper) ListEntries(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListEntriesParams
+	// ------------- Optional query parameter "subject" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "subject", ctx.QueryParams(), &params.Subject, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter subject: %s", err))
+	}
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", ctx.QueryParams(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter kind: %s", err))
+	}
+
 	// ------------- Optional query parameter "cursor" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})

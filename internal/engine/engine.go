@@ -752,7 +752,11 @@ func (e *Engine) Delete(ctx context.Context, q Request, kind deal.RecordKind, ke
 		if kind == deal.People {
 			change.Cases = e.view.forget(keys, e.view.head.Seq+1)
 		}
-		return []addition{{entry: store.Entry{Kind: deal.EntryDeleted, Subject: string(kind) + "/" + keys[0]}, change: change}}, nil
+		subject := string(kind)
+		if len(keys) == 1 {
+			subject += "/" + keys[0]
+		}
+		return []addition{{entry: store.Entry{Kind: deal.EntryDeleted, Subject: subject}, change: change}}, nil
 	})
 	return err
 }
