@@ -288,6 +288,8 @@ func TestOffered(t *testing.T) {
 	}
 	if a := b.partner(second.ID); a.Decision.Protection.Condition == nil || *a.Decision.Protection.Condition != (AnswerMilestone{Need: deal.NeedAcceptance, DueAt: until}) {
 		t.Errorf("the partner reads %+v", a.Decision.Protection)
+	} else if !strings.HasSuffix(a.Decision.Explanation, "accept before 2027-03-06 23:00 UTC, or it goes to the next in line.") {
+		t.Errorf("the partner reads %q", a.Decision.Explanation)
 	}
 	newcomer, _ := b.file(by("P-4", zanzibar))
 	if newcomer.Status != deal.StatusWaitlisted {
