@@ -163,7 +163,7 @@ func (c *policyCheckCmd) Run(std stdio) error {
 		if s, err = policytest.Load(body); err == nil {
 			p := s.Policy()
 			report.Name, report.Digest, report.Rules, report.Tests = p.Ref().Name, p.Ref().Digest, len(p.Rules()), s.Len()
-			report.Warned = p.Warnings()
+			report.Warned = s.Warnings()
 		}
 	}
 	if err != nil && !errors.As(err, &report.Errors) {
