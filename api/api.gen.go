@@ -2695,7 +2695,7 @@ type Registration struct {
 	Imported   bool       `json:"imported,omitempty,omitzero"`
 	KeepsPlace bool       `json:"keeps_place,omitempty,omitzero"`
 
-	// MergedInto the partner's own registration that stands for both
+	// MergedInto the registration that stands for both: the partner's own; staff read another partner's as well
 	MergedInto string `json:"merged_into,omitempty,omitzero"`
 
 	// Moved The last thing that happened to it after it was decided.
@@ -2708,8 +2708,11 @@ type Registration struct {
 	Protection Protection `json:"protection,omitempty,omitzero"`
 	ReceivedAt time.Time  `json:"received_at"`
 	Sequence   int64      `json:"sequence"`
-	Status     Status     `json:"status"`
-	Version    int64      `json:"version,omitempty,omitzero"`
+
+	// StandsFor the registrations that were merged into it
+	StandsFor []string `json:"stands_for,omitempty,omitzero"`
+	Status    Status   `json:"status"`
+	Version   int64    `json:"version,omitempty,omitzero"`
 }
 
 // RegistrationAnswer defines model for RegistrationAnswer.

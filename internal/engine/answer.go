@@ -124,10 +124,13 @@ func led(d *deal.Decision, s deal.Status) bool {
 func AnswerFor(r *deal.Registration, d *deal.Decision, c *deal.Case, now time.Time) Answer {
 	a := Answer{
 		ID: r.ID, Number: r.Number, ExternalID: r.Filing.ExternalID, PartnerID: r.Filing.PartnerID, ReceivedAt: r.ReceivedAt,
-		Sequence: r.Sequence, Status: r.StatusAt(now), MergedInto: r.MergedInto,
+		Sequence: r.Sequence, Status: r.StatusAt(now),
 		Decision: AnswerDecision{
 			ID: d.ID, At: d.At, Outcome: d.Outcome, ReasonCodes: d.PartnerCodes, Explanation: d.Texts.Partner, Benefits: d.Benefits, Appeal: d.Appeal, Policy: d.Policy,
 		},
+	}
+	if a.Status == deal.StatusMerged {
+		a.MergedInto = r.MergedInto
 	}
 	if now, ok := present[a.Status]; ok && !led(d, a.Status) {
 		a.Decision.ReasonCodes, a.Decision.Explanation, a.Decision.Appeal = []string{now.code}, now.text, nil

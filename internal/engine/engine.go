@@ -371,6 +371,9 @@ func (v *view) answered(a *addition, r deal.Registration, d *deal.Decision, now 
 		file, r.CaseID = &k, k.ID
 		a.change.Cases = append(a.change.Cases, k)
 	}
+	if joins(&r, nil); r.Status == deal.StatusMerged && d.Route != nil {
+		joins(&r, v.claims[d.Route.Of])
+	}
 	a.change.Registrations = []deal.Registration{r}
 	var err error
 	if a.entry.Answer, err = canonical(AnswerFor(&r, d, file, now)); err != nil {
