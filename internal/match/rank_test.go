@@ -289,3 +289,41 @@ func TestMemory(t *testing.T) {
 		t.Errorf("%d bytes per record, at most 160 are allowed", got)
 	}
 }
+
+// TestTies asks for one of several names that are the same but for what the evidence does not weigh, and expects the one that is
+// written most alike first, whatever its id.
+func TestTies(t *testing.T) {
+	m := Default()
+	for _, c := range []struct {
+		asked string
+		names []string // the first is meant
+	}{
+		{"LARKMOOR GMBH", []string{"Larkmoor GmbH", "Larkmoor", "LARKMOOR"}},
+		{"larkmoor", []string{"Larkmoor", "Larkmoor GmbH", "Larkmoor Co., Ltd."}},
+		{"Larkmoor Spa", []string{"LARKMOOR S.p.A.", "Larkmoor Limited", "Larkmoor"}},
+		{"Intelligent LARKMOOR Technology Company Limited", []string{"Larkmoor Intelligent Technology Company Limited", "Larkmoor Intelligent Technology Co.,Ltd."}},
+		{"Cape Larkmoor Medical Ctr Services", []string{"Cape Larkmoor Medical Center", "Cape Larkmoor Medical Center, Inc."}},
+		{"Noah Larkmoor trading as SENSOR Media Group", []string{"Noah Larkmoor trading as SENSOR Media", "Noah Larkmoor trading as Frumentum Media"}},
+		// A field that was cut behind "doing business as" says no more than one that was not: the ids decide.
+		{"Larkmoor East Quality Education dba", []string{"Larkmoor East Quality Education", "Larkmoor East Quality Education DBA"}},
+	} {
+		for turn := range c.names {
+			x := NewIndex(m)
+			meant := ""
+			for i, n := range c.names {
+				id := fmt.Sprint((i + turn) % len(c.names))
+				if i == 0 {
+					meant = id
+				}
+				x.Upsert(Record{ID: id, Names: []string{n}})
+			}
+			if strings.HasSuffix(c.asked, " dba") {
+				meant = "0"
+			}
+			r := x.Search(m.Prepare(Record{Names: []string{c.asked}}), Options{})
+			if len(r.Candidates) != len(c.names) || r.Candidates[0].ID != meant {
+				t.Errorf("%q: %+v, want %s first, which is %q", c.asked, r.Candidates, meant, c.names[0])
+			}
+		}
+	}
+}

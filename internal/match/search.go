@@ -153,7 +153,7 @@ func (x *Index) Search(q *Query, o Options) Result {
 		p, rec := s.record(h.slot)
 		b := s.readers[i].read(p.segment, rec)
 		x.m.compare(q, b, owners, &s.evidence[i])
-		memo.judged[i] = scored{i, round(s.evidence[i].logit), b.id}
+		memo.judged[i] = scored{hit: i, logit: round(s.evidence[i].logit), id: b.id}
 		size += len(b.id)
 	}
 	ids := make([]byte, 0, size) // of our own, in one piece
@@ -217,6 +217,7 @@ func grown[T any](l []T, n int) []T {
 type scored struct {
 	hit   int // its number among the hits of the search that found it, and in that search only
 	logit float64
+	alike float64 // see untie
 	id    string
 }
 
@@ -227,6 +228,7 @@ func (m *Model) answer(cands []scored, o Options, of func(scored) *evidence) []d
 	if limit <= 0 {
 		limit = defaultLimit
 	}
+	untie(cands, limit, of)
 	if t == (Thresholds{}) {
 		t = DefaultThresholds
 	}
@@ -242,6 +244,29 @@ func (m *Model) answer(cands []scored, o Options, of func(scored) *evidence) []d
 		out = append(out, m.match(of(c), rivals, in, t))
 	}
 	return out
+}
+
+// untie orders candidates of equal evidence, which are in the order of their ids, by how alike the main names are as written: most are
+// one name with one legal form or another, or in other letters. Those behind the first limit stay as they are.
+func untie(cands []scored, limit int, of func(scored) *evidence) {
+	for from := 0; from < min(limit, len(cands)); {
+		to := from + 1
+		for to < len(cands) && cands[to].logit == cands[from].logit {
+			to++
+		}
+		if tied := cands[from:to]; len(tied) > 1 {
+			var asked letterRuns
+			for i := range tied {
+				e := of(tied[i])
+				if i == 0 {
+					asked = runsOf(e.a.display)
+				}
+				tied[i].alike = asked.alike(runsOf(e.b.display))
+			}
+			slices.SortFunc(tied, func(a, b scored) int { return cmp.Or(cmp.Compare(b.alike, a.alike), strings.Compare(a.id, b.id)) })
+		}
+		from = to
+	}
 }
 
 // rivalry returns ln(1 + the odds of the other candidates relative to candidate i).
