@@ -433,7 +433,7 @@ func (e *Engine) decideAgain(b *store.Batch, claim *deal.Registration, now time.
 		e.log.Error("one in line could not be decided again", "registration", r.ID, "error", err)
 		return nil
 	}
-	if after := &a.change.Registrations[0]; claim.Status == deal.StatusWaitlisted && after.Status == deal.StatusWaitlisted &&
+	if after := &a.change.Registrations[0]; claim.Status == deal.StatusWaitlisted && after.Status == deal.StatusWaitlisted && after.CustomerRef == claim.CustomerRef &&
 		!slices.ContainsFunc(after.Behind, func(key string) bool { return !slices.Contains(claim.Behind, key) }) {
 		return nil // where its turn may come from is known
 	}

@@ -627,6 +627,34 @@ func TestAppeal(t *testing.T) {
 	b.sound()
 }
 
+// Who appeals is a customer of its own, whom nobody was resolved to while it was no claim. Who waits when the holder's window ends waits for
+// the appeal from then on, and its turn comes with it.
+func TestAppealAhead(t *testing.T) {
+	t.Parallel()
+	b := desk(t)
+	turned, _ := b.file(by("P-1", zanzibar, custom("want", "declined")))
+	holder, _ := b.file(by("P-2", zanzibar))
+	waits, _ := b.file(by("P-3", zanzibar))
+	if holder.Status != deal.StatusProtected || waits.Status != deal.StatusWaitlisted || turned.CustomerRef == holder.CustomerRef {
+		t.Fatalf("%s of %v, %s, beside %v", holder.Status, holder.CustomerRef, waits.Status, turned.CustomerRef)
+	}
+	if _, err := b.move(asPortal, turned.ID, deal.EventAppeal); err != nil {
+		t.Fatal(err)
+	}
+	b.clock.advance(70 * 24 * time.Hour)
+	b.lawful(0)
+	if of, is := b.status(holder.ID), b.status(waits.ID); of != deal.StatusExpired || is != deal.StatusWaitlisted {
+		t.Fatalf("the holder is %s, who waited %s", of, is)
+	}
+	decline := routes(deal.Declined)
+	decline.Ruling.ReasonCode = "NOT_ELIGIBLE"
+	b.done("dan", b.caseOf(turned.ID).ID, decline)
+	if s := b.status(waits.ID); s != deal.StatusProtected {
+		t.Errorf("after the appeal it is %s", s)
+	}
+	b.sound()
+}
+
 // What was resolved can be looked at once more, unless it holds by now.
 func TestReopen(t *testing.T) {
 	t.Parallel()

@@ -526,8 +526,8 @@ func TestMoveAtOnce(t *testing.T) {
 	b.sound()
 }
 
-// TestHistories and its twin on PostgreSQL drive random histories, here in several worlds side by side; DIBS_SEED repeats the world of a
-// failure, DIBS_HISTORIES drives more of them. The race detector sees the same goroutines in the first few hundred.
+// TestHistories and its twin on PostgreSQL drive random histories, here in several worlds side by side: the same in every run, or as many new
+// ones as DIBS_HISTORIES says; DIBS_SEED repeats the world of a failure. The race detector sees the same goroutines in the first few hundred.
 func TestHistories(t *testing.T) {
 	t.Parallel()
 	n := 10_000
@@ -546,7 +546,7 @@ func TestHistories(t *testing.T) {
 	for w := range worlds {
 		t.Run(fmt.Sprint(w), func(t *testing.T) {
 			t.Parallel()
-			testHistories(t, "", n/worlds)
+			testHistories(t, "", n/worlds, uint64(w))
 		})
 	}
 }
@@ -563,11 +563,13 @@ var worldly = sync.OnceValue(func() []*deal.Account { picked, _ := pick(200, 30_
 // testHistories drives n histories: one customer each at a time, filed for by several partners in one line, then extended,
 // withdrawn, revoked, won and lost at random while the clock jumps and nobody is at work meanwhile. After every round: nobody
 // beside a holder, and whoever holds is not ahead of one who waited before it. At the end the ledger replays to the same.
-func testHistories(t *testing.T, url string, n int) {
+func testHistories(t *testing.T, url string, n int, seed uint64) {
 	b := newBenchAt(t, url)
 	b.people()
 	b.publish(deal.PolicyDocument, lives)
-	seed := uint64(time.Now().UnixNano())
+	if os.Getenv("DIBS_HISTORIES") != "" {
+		seed += uint64(time.Now().UnixNano())
+	}
 	if os.Getenv("DIBS_SEED") != "" {
 		if _, err := fmt.Sscan(os.Getenv("DIBS_SEED"), &seed); err != nil {
 			t.Fatal(err)

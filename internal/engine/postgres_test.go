@@ -23,7 +23,7 @@ func TestPostgres(t *testing.T) {
 	t.Run("SameKey", func(t *testing.T) { testSameKey(t, patient(t, server)) })
 	t.Run("BrokenCommit", func(t *testing.T) { testBrokenCommit(t, func() string { return patient(t, server) }) })
 	t.Run("PromotedAcross", func(t *testing.T) { testPromotedAcross(t, func() string { return patient(t, server) }) })
-	t.Run("Histories", func(t *testing.T) { testHistories(t, patient(t, server), 500) })
+	t.Run("Histories", func(t *testing.T) { testHistories(t, patient(t, server), 500, 5) })
 	t.Run("Findings", func(t *testing.T) { testFindings(t, func(t *testing.T) string { return patient(t, server) }) })
 	t.Run("Abreast", func(t *testing.T) { testAbreast(t, server) })
 	t.Run("Restart", func(t *testing.T) { testRestart(t, server) })

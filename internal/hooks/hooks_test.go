@@ -634,7 +634,10 @@ func TestRun(t *testing.T) {
 	for i := range n {
 		b.file("P-1", fmt.Sprintf("Customer %c%c Works", 'A'+i%26, 'a'+i/26), func(f *deal.Filing) { f.Customer.City = fmt.Sprint("Ort", i) })
 	}
-	for deadline := time.Now().Add(10 * time.Second); len(good.all()) < n && time.Now().Before(deadline); {
+	delivered := func() bool { // an escalated one tells of its case too
+		return !slices.ContainsFunc(b.deliveries(w.ID), func(d hooks.Delivery) bool { return d.State != store.JobDone })
+	}
+	for deadline := time.Now().Add(20 * time.Second); (len(good.all()) < n || !delivered()) && time.Now().Before(deadline); {
 		time.Sleep(10 * time.Millisecond) // of the real world: the receiver's
 	}
 	stop()
