@@ -35,8 +35,9 @@ bench: prepare ## Measure one registration beside a no-op and a bare commit, the
 	$(GO) build -o bin/matchbench ./tools/matchbench && bin/matchbench
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-bench-10m: prepare ## Measure the matcher beside pg_trgm with ten million names: some 8 GB of memory and 10 minutes
+bench-10m: prepare ## Measure the matcher beside pg_trgm with ten million names, and replicas with ten million accounts: some 20 GB of memory and an hour
 	$(GO) -C tools/peers build -o ../../bin/peers . && bin/peers -names 10000000 -only pg5 -report BENCHMARKS.md -mark peers-10m
+	$(GO) build -o bin/bench ./tools/bench && bin/bench -only replicas -mark replicas-10m -accounts 10000000
 
 soak: ## Break replicas, databases and caches for SOAK minutes (30) and look for a wrong answer; results add up in soak.jsonl
 	$(GO) run ./tools/chaos soak -minutes $(SOAK) $(SOAKFLAGS)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -400,15 +401,21 @@ func (r *round) askAgain(ctx context.Context, l *load) {
 				if failed.Load() > 10 {
 					return // what is wrong is known
 				}
-				ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-				defer cancel()
 				c := call{op: op.id, replica: at, replay: true, invoked: r.h.now()}
 				var body []byte
-				c.status, body = p.send(ctx, "POST", "/v1/registrations", l.portal, op.key, "application/json", op.request)
+				check := "unavailable" // which says nothing of what is kept: the machine may have other work
+				for n := 0; n < 3 && check == "unavailable"; n++ {
+					ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+					c.status, body = p.send(ctx, "POST", "/v1/registrations", l.portal, op.key, "application/json", op.request)
+					cancel()
+					if !slices.Contains([]int{0, http.StatusServiceUnavailable, http.StatusGatewayTimeout}, c.status) {
+						check = "lost"
+					}
+				}
 				c.returned = r.h.now()
-				if c.status != 201 {
+				if c.status != http.StatusCreated {
 					failed.Add(1)
-					r.h.violate("lost", "%s was acknowledged, and replica %d says %d: %s", op.key, at, c.status, body)
+					r.h.violate(check, "%s was acknowledged, and replica %d says %d: %s", op.key, at, c.status, body)
 				}
 				r.h.add(c, body)
 			}

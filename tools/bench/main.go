@@ -8,6 +8,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -50,6 +51,7 @@ func main() {
 	accounts := flag.Int("accounts", 1_000_000, "accounts of the world of the replicas")
 	live := flag.Int("live", 100_000, "live protections, of which a twentieth ends in one instant")
 	only := flag.String("only", "", "registration, commit, due, telemetry or replicas: write that table alone")
+	mark := flag.String("mark", "", "with -only: name of the marks its table is written between (default its own)")
 	flag.Parse()
 	if *child != "" {
 		if err := serve(*child, *dir); err != nil {
@@ -74,7 +76,7 @@ func main() {
 		table, err := t.make()
 		if err == nil {
 			fmt.Println(table)
-			err = write(*out, t.name, table)
+			err = write(*out, cmp.Or(*mark, t.name), table)
 		}
 		if err != nil {
 			log.Fatalf("%s: %v", t.name, err)
@@ -254,7 +256,8 @@ func run(ctx context.Context, kind string, rate int, last time.Duration) (result
 	}
 	defer p.kill()
 	base, token, _ := strings.Cut(p.first, " ")
-	g := newGenerator(demoAccounts(), base, token)
+	crowd, n := demoCrowd()
+	g := newGenerator(crowd, n, base, token)
 	g.many(200, 4) // warm
 	r.p50, r.p99 = g.open(rate, last)
 	r.perSecond, r.cpu = g.closed(4000, 16, func() time.Duration { return cpuOf(p.cmd.Process.Pid) })
@@ -326,7 +329,8 @@ func (g *generator) err() error {
 type generator struct {
 	base, token string
 	client      *http.Client
-	accounts    []*deal.Account
+	account     func(i int) *deal.Account
+	accounts    int
 	partners    []string
 	mu          sync.Mutex
 	rng         *rand.Rand
@@ -334,11 +338,14 @@ type generator struct {
 	first       atomic.Value
 }
 
-// demoAccounts are the organisations of the demo's world.
-func demoAccounts() []*deal.Account { return slices.Collect(world.Accounts()) }
+// demoCrowd is a crowd that begins with the organisations of the demo's world, of which there are so many.
+func demoCrowd() (*world.Crowd, int) {
+	accounts := slices.Collect(world.Accounts())
+	return world.NewCrowd(accounts), len(accounts)
+}
 
-func newGenerator(accounts []*deal.Account, base, token string) *generator {
-	g := &generator{base: base, token: token, accounts: accounts, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}, Timeout: 30 * time.Second}, rng: rand.New(rand.NewPCG(3, 4))}
+func newGenerator(crowd *world.Crowd, accounts int, base, token string) *generator {
+	g := &generator{base: base, token: token, account: crowd.Account, accounts: accounts, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}, Timeout: 30 * time.Second}, rng: rand.New(rand.NewPCG(3, 4))}
 	for p := range world.Partners() {
 		if p.Status == "active" {
 			g.partners = append(g.partners, p.ID)
@@ -350,7 +357,7 @@ func newGenerator(accounts []*deal.Account, base, token string) *generator {
 func (g *generator) filing() ([]byte, int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	a := g.accounts[g.rng.IntN(len(g.accounts))]
+	a := g.account(g.rng.IntN(g.accounts))
 	today := time.Now().UTC()
 	body, err := json.Marshal(map[string]any{
 		"partner_id": g.partners[g.rng.IntN(len(g.partners))], "type": "new_business",

@@ -101,7 +101,8 @@ func measureTelemetry(ctx context.Context) (string, error) {
 		sides = append(sides, s)
 	}
 	counted, unwatched := sides[0], sides[3]
-	g := newGenerator(demoAccounts(), "", token)
+	crowd, size := demoCrowd()
+	g := newGenerator(crowd, size, "", token)
 	var bodies []string
 	for range turnRequests {
 		body, _ := g.filing()

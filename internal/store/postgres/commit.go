@@ -335,13 +335,10 @@ type locked struct {
 
 func (l *locked) Head() store.Head { return l.head }
 
-// lockedPage is how many entries are read at a time.
-const lockedPage = 200
-
 func (l *locked) Entries(ctx context.Context, after uint64) iter.Seq2[store.Entry, error] {
 	return func(yield func(store.Entry, error) bool) {
 		for {
-			page, err := l.read(func() ([]store.Entry, error) { return l.reader.Page(ctx, after, lockedPage) })
+			page, err := l.read(func() ([]store.Entry, error) { return l.reader.Page(ctx, after) })
 			if err != nil {
 				yield(store.Entry{}, err)
 				return
@@ -352,12 +349,16 @@ func (l *locked) Entries(ctx context.Context, after uint64) iter.Seq2[store.Entr
 				}
 				after = e.Seq
 			}
-			if len(page) < lockedPage {
+			if len(page) < tables.PageLength {
 				return
 			}
 		}
 	}
 }
+
+// answeredKeys looks each key up by itself, whatever the planner thinks of the tables: a join of them all may read the whole index.
+const answeredKeys = `seq = ANY(ARRAY(SELECT e.seq FROM unnest(?::text[], ?::text[]) AS k(id, name),
+	LATERAL (SELECT seq FROM entry WHERE key_id = k.id AND idem_key = k.name LIMIT 1) AS e))`
 
 func (l *locked) Answered(ctx context.Context, keys []store.IdemKey) (map[store.IdemKey]store.Entry, error) {
 	if len(keys) == 0 {
@@ -368,7 +369,7 @@ func (l *locked) Answered(ctx context.Context, keys []store.IdemKey) (map[store.
 		ids[i], names[i] = escape(k.KeyID), escape(k.Key)
 	}
 	found, err := l.read(func() ([]store.Entry, error) {
-		return l.reader.EntriesWhere(ctx, `(key_id, idem_key) IN (SELECT * FROM unnest(?::text[], ?::text[]))`, ids, names)
+		return l.reader.EntriesWhere(ctx, answeredKeys, ids, names)
 	})
 	out := make(map[store.IdemKey]store.Entry, len(found))
 	for _, e := range found {

@@ -22,6 +22,7 @@ import (
 const (
 	queryHead         = `SELECT seq, chain, root, at, registrations FROM head WHERE id = 1`
 	queryEntry        = entryColumns + `WHERE seq = ?`
+	queryPage         = entryColumns + `WHERE seq > ? ORDER BY seq LIMIT ?`
 	queryAnswered     = entryColumns + `WHERE key_id = ? AND idem_key = ?`
 	queryNode         = `SELECT hash FROM node WHERE i = ?`
 	queryPersonal     = `SELECT field, salt, COALESCE(value, '') FROM personal WHERE seq = ? ORDER BY n`
@@ -191,9 +192,23 @@ func (r *Reader) Answered(ctx context.Context, key store.IdemKey) (store.Entry, 
 	return r.entry(ctx, queryAnswered, key.KeyID, key.Key)
 }
 
+// PageLength is how many entries are read at a time. With the limit, and only with it, PostgreSQL follows the key whatever it knows of the table.
+const PageLength = 200
+
 // Entries implements store.Store.
 func (r *Reader) Entries(ctx context.Context, after uint64) iter.Seq2[store.Entry, error] {
-	return r.entries(ctx, entryColumns+`WHERE seq > ? ORDER BY seq`, after)
+	return func(yield func(store.Entry, error) bool) {
+		for n := PageLength; n == PageLength; {
+			n = 0
+			for e, err := range r.entries(ctx, queryPage, after, PageLength) {
+				if !yield(e, err) || err != nil {
+					return
+				}
+				after = e.Seq
+				n++
+			}
+		}
+	}
 }
 
 // EntriesWhere returns the entries that a condition selects.
@@ -207,9 +222,9 @@ func (r *Reader) EntriesWhere(ctx context.Context, condition string, args ...any
 	return out, nil
 }
 
-// Page returns at most limit entries after seq.
-func (r *Reader) Page(ctx context.Context, after uint64, limit int) ([]store.Entry, error) {
-	return r.EntriesWhere(ctx, `seq > ? ORDER BY seq LIMIT ?`, after, limit)
+// Page returns the first entries after seq, at most PageLength.
+func (r *Reader) Page(ctx context.Context, after uint64) ([]store.Entry, error) {
+	return r.EntriesWhere(ctx, `seq > ? ORDER BY seq LIMIT ?`, after, PageLength)
 }
 
 func (r *Reader) entries(ctx context.Context, query string, args ...any) iter.Seq2[store.Entry, error] {

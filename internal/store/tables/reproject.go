@@ -17,7 +17,7 @@ const maxDifferences = 20
 // Reproject reads all entries from kept and gives w what they lead to. after is called at the end of every few entries.
 func (r *Reader) Reproject(ctx context.Context, w Writer, after func() error) error {
 	for seq := uint64(0); ; {
-		entries, err := r.Page(ctx, seq, 200)
+		entries, err := r.Page(ctx, seq)
 		if err != nil {
 			return fmt.Errorf("reading entries after %d: %w", seq, err)
 		}
