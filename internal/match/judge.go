@@ -34,44 +34,6 @@ type Query struct {
 	disguised string // how the main name was written to deceive; of what is asked about only
 }
 
-// Prepare reads a record.
-func (m *Model) Prepare(r Record) *Query {
-	q := &Query{id: r.ID, country: strings.ToUpper(strings.TrimSpace(r.Country)), phone: phoneTail(r.Phone), tax: taxID(r.TaxID), duns: duns(r.DUNS), lei: lei(r.LEI),
-		parent: r.ParentID, city: Normalise(r.City), street: street(r.Street)}
-	q.region = region(r.Region, q.country)
-	q.postal = postal(r.PostalCode, q.country)
-	for i, raw := range r.Names {
-		as := wholeName
-		if i > 0 {
-			as = aliasName
-		} else {
-			q.display = raw
-			q.disguised = disguise(raw[:min(len(raw), 1000)])
-		}
-		for _, n := range m.names(raw, as, q.city) {
-			if len(q.names) < maxNames && !slices.ContainsFunc(q.names, func(o name) bool { return o.squash == n.squash && len(o.words) == len(n.words) }) {
-				q.names = append(q.names, n)
-			}
-		}
-	}
-	for _, d := range r.Domains {
-		if d = siteDomain(d); m.own(d) && !slices.Contains(q.domains, d) && len(q.domains) < maxDomains {
-			q.domains = append(q.domains, d)
-		}
-	}
-	if d := siteDomain(r.MailDomain); len(q.domains) == 0 && m.own(d) {
-		q.domains, q.mailed = []string{d}, true
-	}
-	for _, p := range r.ParentNames {
-		for _, n := range m.names(p, wholeName) {
-			if len(q.parents) < maxNames {
-				q.parents = append(q.parents, n.squash)
-			}
-		}
-	}
-	return q
-}
-
 // Limits of one record, which bound the work of one comparison.
 const (
 	maxNames   = 48
