@@ -2695,7 +2695,7 @@ type Registration struct {
 	Imported   bool       `json:"imported,omitempty,omitzero"`
 	KeepsPlace bool       `json:"keeps_place,omitempty,omitzero"`
 
-	// MergedInto the partner's own registration that stands for both
+	// MergedInto the registration that stands for both: the partner's own; staff read another partner's as well
 	MergedInto string `json:"merged_into,omitempty,omitzero"`
 
 	// Moved The last thing that happened to it after it was decided.
@@ -2708,8 +2708,11 @@ type Registration struct {
 	Protection Protection `json:"protection,omitempty,omitzero"`
 	ReceivedAt time.Time  `json:"received_at"`
 	Sequence   int64      `json:"sequence"`
-	Status     Status     `json:"status"`
-	Version    int64      `json:"version,omitempty,omitzero"`
+
+	// StandsFor the registrations that were merged into it
+	StandsFor []string `json:"stands_for,omitempty,omitzero"`
+	Status    Status   `json:"status"`
+	Version   int64    `json:"version,omitempty,omitzero"`
 }
 
 // RegistrationAnswer defines model for RegistrationAnswer.
@@ -3355,6 +3358,12 @@ type ListAccountsParamsStatus string
 
 // ListEntriesParams defines parameters for ListEntries.
 type ListEntriesParams struct {
+	// Subject what the entries are about: the id of a registration, a case, a finding, a key or a webhook; `policy/3` or `territories/2`, a version; `accounts/A-17`, a row; `policy`, `accounts`: all of them
+	Subject string `form:"subject,omitempty" json:"subject,omitempty,omitzero"`
+
+	// Kind of this kind, such as `registration.decided` or `document.published`; with a `*` at its end, of all that begin so: `case.*`
+	Kind string `form:"kind,omitempty" json:"kind,omitempty,omitzero"`
+
 	// Cursor `next_cursor` of the page before, with the same filters
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
@@ -4306,6 +4315,20 @@ func (w *ServerInterfaceWrapper) ListEntries(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ListEntriesParams
+	// ------------- Optional query parameter "subject" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "subject", ctx.QueryParams(), &params.Subject, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter subject: %s", err))
+	}
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", ctx.QueryParams(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter kind: %s", err))
+	}
+
 	// ------------- Optional query parameter "cursor" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})

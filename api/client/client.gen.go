@@ -2698,7 +2698,7 @@ type Registration struct {
 	Imported   bool       `json:"imported,omitempty,omitzero"`
 	KeepsPlace bool       `json:"keeps_place,omitempty,omitzero"`
 
-	// MergedInto the partner's own registration that stands for both
+	// MergedInto the registration that stands for both: the partner's own; staff read another partner's as well
 	MergedInto string `json:"merged_into,omitempty,omitzero"`
 
 	// Moved The last thing that happened to it after it was decided.
@@ -2711,8 +2711,11 @@ type Registration struct {
 	Protection Protection `json:"protection,omitempty,omitzero"`
 	ReceivedAt time.Time  `json:"received_at"`
 	Sequence   int64      `json:"sequence"`
-	Status     Status     `json:"status"`
-	Version    int64      `json:"version,omitempty,omitzero"`
+
+	// StandsFor the registrations that were merged into it
+	StandsFor []string `json:"stands_for,omitempty,omitzero"`
+	Status    Status   `json:"status"`
+	Version   int64    `json:"version,omitempty,omitzero"`
 }
 
 // RegistrationAnswer defines model for RegistrationAnswer.
@@ -3358,6 +3361,12 @@ type ListAccountsParamsStatus string
 
 // ListEntriesParams defines parameters for ListEntries.
 type ListEntriesParams struct {
+	// Subject what the entries are about: the id of a registration, a case, a finding, a key or a webhook; `policy/3` or `territories/2`, a version; `accounts/A-17`, a row; `policy`, `accounts`: all of them
+	Subject string `form:"subject,omitempty" json:"subject,omitempty,omitzero"`
+
+	// Kind of this kind, such as `registration.decided` or `document.published`; with a `*` at its end, of all that begin so: `case.*`
+	Kind string `form:"kind,omitempty" json:"kind,omitempty,omitzero"`
+
 	// Cursor `next_cursor` of the page before, with the same filters
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
@@ -3992,7 +4001,8 @@ type ClientInterface interface {
 
 	// ListEntries List ledger entries
 	//
-	// In ledger order, from the first.
+	// In ledger order, from the first. Of a case, also the entries of its registrations that change it; of a row of reference
+	// data, also the imports it was in. A subject that there is not has no entries.
 	//
 	// Corresponds with GET /v1/audit/entries (the `ListEntries` operationId).
 	ListEntries(ctx context.Context, params *ListEntriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5182,7 +5192,8 @@ func (c *Client) GetCheckpoint(ctx context.Context, reqEditors ...RequestEditorF
 
 // ListEntries List ledger entries
 //
-// In ledger order, from the first.
+// In ledger order, from the first. Of a case, also the entries of its registrations that change it; of a row of reference
+// data, also the imports it was in. A subject that there is not has no entries.
 //
 // Corresponds with GET /v1/audit/entries (the `ListEntries` operationId).
 func (c *Client) ListEntries(ctx context.Context, params *ListEntriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7758,6 +7769,22 @@ func NewListEntriesRequest(server string, params *ListEntriesParams) (*http.Requ
 		// styled parameters, preserving literal commas as delimiters
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "subject", params.Subject, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
 
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 			return nil, err
@@ -11959,7 +11986,8 @@ type ClientWithResponsesInterface interface {
 
 	// ListEntriesWithResponse List ledger entries
 	//
-	// In ledger order, from the first.
+	// In ledger order, from the first. Of a case, also the entries of its registrations that change it; of a row of reference
+	// data, also the imports it was in. A subject that there is not has no entries.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -18893,7 +18921,8 @@ func (c *ClientWithResponses) GetCheckpointWithResponse(ctx context.Context, req
 
 // ListEntriesWithResponse List ledger entries
 //
-// In ledger order, from the first.
+// In ledger order, from the first. Of a case, also the entries of its registrations that change it; of a row of reference
+// data, also the imports it was in. A subject that there is not has no entries.
 //
 // Returns a wrapper object for the known response body format(s).
 //

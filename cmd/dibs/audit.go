@@ -22,9 +22,9 @@ import (
 // auditCmd is dibs audit: what the ledger proves.
 type auditCmd struct {
 	Checkpoint auditCheckpointCmd `cmd:"" help:"Print the signed checkpoint of the ledger."`
-	Prove      auditProveCmd      `cmd:"" help:"Print the receipt of a registration's current decision, or of any entry by its sequence."`
-	Key        auditKeyCmd        `cmd:"" help:"Print the verification keys of the ledger, to publish: the one in use first."`
-	Verify     auditVerifyCmd     `cmd:"" help:"Verify the whole ledger and everything derived from it, or one receipt offline."`
+	Prove      auditProveCmd      `cmd:"" help:"Print the receipt of a registration, or of any entry."`
+	Key        auditKeyCmd        `cmd:"" help:"Print the ledger's verification keys, to publish."`
+	Verify     auditVerifyCmd     `cmd:"" help:"Verify the ledger and what follows from it, or a receipt."`
 }
 
 type auditCheckpointCmd struct{ databaseFlags }
@@ -46,6 +46,11 @@ func (c *auditCheckpointCmd) Run(ctx context.Context, std stdio) error {
 	}
 	_, err = fmt.Fprint(std.out, text)
 	return err
+}
+
+// Help says more than its one line.
+func (*auditKeyCmd) Help() string {
+	return "The one in use first; then earlier ones, for the receipts they signed."
 }
 
 type auditKeyCmd struct{ databaseFlags }
@@ -70,6 +75,11 @@ func (c *auditKeyCmd) Run(ctx context.Context, std stdio) error {
 		}
 	}
 	return nil
+}
+
+// Help says more than its one line.
+func (*auditProveCmd) Help() string {
+	return "Of a registration it is the receipt of its current decision."
 }
 
 type auditProveCmd struct {

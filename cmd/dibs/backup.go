@@ -16,6 +16,11 @@ type backupCmd struct {
 	Folder string `arg:"" type:"path" help:"Folder to write dibs.db and ledger.key to; made if it is not there."`
 }
 
+// Help says more than its one line.
+func (*backupCmd) Help() string {
+	return "The signing key is copied with it. To restore, serve from the folder."
+}
+
 // Run copies the SQLite database and its signing key while the service runs. To restore, serve from the folder.
 func (c *backupCmd) Run(ctx context.Context, std stdio) error {
 	path, file, err := c.path()

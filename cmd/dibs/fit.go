@@ -17,9 +17,9 @@ import (
 
 // matchCommands are dibs match, which matches, and what makes the model it matches with.
 type matchCommands struct {
-	Match matchCmd `cmd:"" default:"withargs" name:"files" help:"Match (the default): candidates for each query, or a judgement for each pair."`
-	Fit   fitCmd   `cmd:"" help:"Fit the matcher's weights and calibration to labelled searches, pairs, or a vendor's own resolved cases."`
-	Model modelCmd `cmd:"" help:"Write the model's file: readable, and a start for another."`
+	Match matchCmd `cmd:"" default:"withargs" name:"files" help:"Candidates for each query, or a judgement for each pair."`
+	Fit   fitCmd   `cmd:"" help:"Fit the matcher to searches, pairs, or resolved cases."`
+	Model modelCmd `cmd:"" help:"Write the model's file, as a start for another."`
 }
 
 // Help is what dibs match --help says at its end.

@@ -335,12 +335,20 @@ func (c *importCmd) plan(ctx context.Context, std stdio, e *engine.Engine, in io
 		return errFound
 	}
 	fmt.Fprintf(std.out, "territory plan %s version %d %s\n", d.Name, d.Version, standing(d))
-	return strangers(std, e, body)
+	return doubts(std, e, &d)
 }
 
-// strangers warns of what a territory plan names and no record has.
-func strangers(std stdio, e *engine.Engine, body []byte) error {
-	found, err := e.Strangers(body)
+// doubts warns of what a policy or a territory plan says that does not fit what there is: amounts in another currency, and what a plan
+// names and no record has.
+func doubts(std stdio, e *engine.Engine, d *deal.Document) error {
+	money, err := e.MoneyDoubts(d)
+	for _, w := range money {
+		fmt.Fprintf(std.err, "warn: %s\n", w)
+	}
+	if err != nil || d.Kind != deal.TerritoryDocument {
+		return err
+	}
+	found, err := e.Strangers([]byte(d.Body))
 	if len(found) > maxStrangers {
 		defer fmt.Fprintf(std.err, "and %d more\n", len(found)-maxStrangers)
 		found = found[:maxStrangers]

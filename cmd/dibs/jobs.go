@@ -13,7 +13,7 @@ import (
 // jobsCmd is dibs jobs: work beside the ledger, such as deliveries to webhooks.
 type jobsCmd struct {
 	List  jobsListCmd  `cmd:"" help:"List jobs, the newest first."`
-	Retry jobsRetryCmd `cmd:"" help:"Let jobs that were given up, or done, be done again by a service that runs on the database."`
+	Retry jobsRetryCmd `cmd:"" help:"Let jobs that were given up, or done, be done again."`
 }
 
 type jobsListCmd struct {
@@ -72,6 +72,11 @@ type jobsRetryCmd struct {
 	databaseFlags
 	IDs  []string `arg:"" optional:"" name:"id" help:"The jobs' ids: job_…"`
 	Dead bool     `help:"All that were given up."`
+}
+
+// Help says more than its one line.
+func (*jobsRetryCmd) Help() string {
+	return "A service that runs on the database does them."
 }
 
 // Run lets jobs be done again.

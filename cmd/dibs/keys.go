@@ -15,7 +15,7 @@ import (
 type keysCmd struct {
 	Create keysCreateCmd `cmd:"" help:"Make an API key and print it, once."`
 	List   keysListCmd   `cmd:"" help:"List the keys; their secrets are not kept."`
-	Revoke keysRevokeCmd `cmd:"" help:"End a key. A service that runs on the database knows within a second."`
+	Revoke keysRevokeCmd `cmd:"" help:"End a key; running services know within a second."`
 }
 
 // operator is the actor of what is done on the command line, by whoever may read the database's files.

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // the programme's zone, also on images without a zone database
 
@@ -43,17 +45,34 @@ func (s stdio) open(path string) (in io.ReadCloser, label string, err error) {
 type commands struct {
 	Demo    demoCmd       `cmd:"" help:"Make a complete world of real organisations and serve it."`
 	Serve   serveCmd      `cmd:"" help:"Run the service."`
-	Import  importCmd     `cmd:"" help:"Import reference data, existing registrations or a territory plan."`
-	Match   matchCommands `cmd:"" help:"Match organisations offline: ranked candidates for each query, or a judgement for each pair; and fit the model."`
-	Policy  policyCmd     `cmd:"" help:"The policy library, and checks of policies and territory plans."`
+	Import  importCmd     `cmd:"" help:"Import reference data, registrations or a territory plan."`
+	Match   matchCommands `cmd:"" help:"Match organisations offline, and fit the model."`
+	Policy  policyCmd     `cmd:"" help:"Policies and territory plans: library, checks, versions."`
 	Replay  replayCmd     `cmd:"" help:"Derive recorded decisions again and compare."`
 	Audit   auditCmd      `cmd:"" help:"Prove and verify what was decided."`
 	Keys    keysCmd       `cmd:"" help:"API keys and their roles."`
 	Jobs    jobsCmd       `cmd:"" help:"Work beside the ledger: see what was given up, and do it again."`
-	Reindex reindexCmd    `cmd:"" help:"Build the index anew from the accounts, and keep it in the database (and Redis, when given) for the next start."`
-	Backup  backupCmd     `cmd:"" help:"Copy a SQLite database and its signing key while the service runs."`
+	Reindex reindexCmd    `cmd:"" help:"Build the index of accounts anew, for the next start."`
+	Backup  backupCmd     `cmd:"" help:"Copy a SQLite database while the service runs."`
 	Health  healthCmd     `cmd:"" help:"Ask a running service whether it is ready."`
 	Version versionCmd    `cmd:"" help:"Print the version."`
+	Help    helpCmd       `cmd:"" help:"List the commands, or say what one does and takes."`
+}
+
+// helpCmd is dibs help. It never runs: run makes --help of it, so that both say the same.
+type helpCmd struct {
+	Command []string `arg:"" optional:"" help:"The command; without it, all of them."`
+}
+
+// asked makes of "help COMMAND", and of no command at all, the flag that asks for the same.
+func asked(args []string) []string {
+	switch {
+	case len(args) == 0:
+		return []string{"--help"}
+	case args[0] == "help":
+		return append(args[1:len(args):len(args)], "--help")
+	}
+	return args
 }
 
 func main() {
@@ -74,7 +93,7 @@ func run(ctx context.Context, args []string, std stdio) (code int) {
 		kong.Exit(func(c int) { exited = c; panic(parserExit{}) }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(std),
-		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
 	if err != nil {
 		panic(err) // the command line itself is malformed: a programming error
@@ -90,9 +109,9 @@ func run(ctx context.Context, args []string, std stdio) (code int) {
 			}
 		}
 	}()
-	kctx, err := parser.Parse(args)
+	kctx, err := parser.Parse(asked(args))
 	if err != nil {
-		fmt.Fprintf(std.err, "dibs: %v\n", err)
+		fmt.Fprintf(std.err, "dibs: %v\n%s\n", err, hint(err, asked(args)))
 		return exitUsage
 	}
 	switch err := kctx.Run(); {
@@ -104,6 +123,34 @@ func run(ctx context.Context, args []string, std stdio) (code int) {
 		fmt.Fprintf(std.err, "dibs: %v\n", err)
 		return exitUsage
 	}
+}
+
+// hint says what may have been meant by args, and where it can be read.
+func hint(err error, args []string) string {
+	var wrong *kong.ParseError
+	if errors.As(err, &wrong) && wrong.Context != nil {
+		if n := wrong.Context.Selected(); n != nil {
+			return "dibs help " + commandOf(n) + " says what it takes"
+		}
+		if len(args) > 0 {
+			for _, n := range wrong.Context.Model.Leaves(true) {
+				if n.Name == args[0] { // the last word of a command of two
+					return "did you mean dibs " + commandOf(n) + "?"
+				}
+			}
+		}
+	}
+	return "dibs help lists the commands"
+}
+
+// commandOf is the command as it is typed, without its arguments.
+func commandOf(n *kong.Node) string {
+	var words []string
+	for ; n != nil && n.Type == kong.CommandNode; n = n.Parent {
+		words = append(words, n.Name)
+	}
+	slices.Reverse(words)
+	return strings.Join(words, " ")
 }
 
 // parserExit unwinds out of kong when it has printed help and wants the process to end.

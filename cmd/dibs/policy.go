@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/document"
 	"github.com/dibs-deals/dibs/internal/policy"
 	"github.com/dibs-deals/dibs/internal/policytest"
@@ -20,15 +22,15 @@ import (
 // policyCmd is dibs policy: the programme library, and static checks of policies and territory plans.
 type policyCmd struct {
 	List  policyListCmd  `cmd:"" help:"List the policies that come with dibs."`
-	Show  policyShowCmd  `cmd:"" help:"Print a policy of the library, or a version that a database has saved."`
+	Show  policyShowCmd  `cmd:"" help:"Print a policy of the library, or a saved version."`
 	Init  policyInitCmd  `cmd:"" help:"Write a policy of the library to a file, to begin from."`
-	Check policyCheckCmd `cmd:"" help:"Check a policy or a territory plan: every error with its line and column; of a plan also gaps, overlaps and territories that never win."`
-	Test  policyTestCmd  `cmd:"" help:"Run the tests a policy holds, or make one from a recorded decision."`
-	Diff  policyDiffCmd  `cmd:"" help:"Say what two policies, or two territory plans, say differently: files, saved versions or policies of the library."`
+	Check policyCheckCmd `cmd:"" help:"Check a policy or a territory plan: errors by line."`
+	Test  policyTestCmd  `cmd:"" help:"Run a policy's tests, or make one of a decision."`
+	Diff  policyDiffCmd  `cmd:"" help:"Say what two policies, or two plans, say differently."`
 
-	Versions policyVersionsCmd `cmd:"" help:"List the versions in a database, and when each decided or will."`
-	Publish  policyPublishCmd  `cmd:"" help:"Make a policy or a territory plan live, at once or from an instant on: a file, or a version that is saved."`
-	Cancel   policyCancelCmd   `cmd:"" help:"Take a version that is published for an instant to come off the schedule."`
+	Versions policyVersionsCmd `cmd:"" help:"List the saved versions, and when each decided or will."`
+	Publish  policyPublishCmd  `cmd:"" help:"Make a file, or a saved version, live: now or later."`
+	Cancel   policyCancelCmd   `cmd:"" help:"Take a version off the schedule."`
 }
 
 type policyListCmd struct {
@@ -50,14 +52,17 @@ func (c *policyListCmd) Run(std stdio) error {
 
 type policyShowCmd struct {
 	versionFlags
-	Name    string `arg:"" optional:"" help:"Name of a policy of the library; see dibs policy list."`
-	Version string `placeholder:"N" help:"A version that the database has saved: its number, or live."`
+	Name    string `arg:"" optional:"" help:"Name of a policy of the library (dibs policy list), or a version that the database has saved (dibs policy versions): its number, or live."`
+	Version string `placeholder:"N" help:"The same as the version as NAME."`
 }
 
 // Run prints the document as it is.
 func (c *policyShowCmd) Run(ctx context.Context, std stdio) (err error) {
+	if _, err := strconv.Atoi(c.Name); c.Version == "" && (err == nil || c.Name == deal.DocumentLive || c.Territories) {
+		c.Name, c.Version = "", c.Name
+	}
 	if (c.Name == "") == (c.Version == "") {
-		return errors.New("give the NAME of a policy of the library, or --version N of what is saved")
+		return errors.New("give the NAME of a policy of the library, or the number of a saved version; dibs policy list and dibs policy versions say what there is")
 	}
 	var body []byte
 	if c.Name != "" {
@@ -114,6 +119,11 @@ func (c *policyInitCmd) Run(std stdio) error {
 	return nil
 }
 
+// Help says more than its one line.
+func (*policyCheckCmd) Help() string {
+	return "Every error is named with its line and column; of a territory plan also gaps, overlaps and territories that never win. Nothing is published."
+}
+
 type policyCheckCmd struct {
 	File   string `arg:"" help:"A policy or a territory plan; - reads standard input."`
 	Format string `enum:"text,json" default:"text" help:"text or json."`
@@ -153,7 +163,7 @@ func (c *policyCheckCmd) Run(std stdio) error {
 		if s, err = policytest.Load(body); err == nil {
 			p := s.Policy()
 			report.Name, report.Digest, report.Rules, report.Tests = p.Ref().Name, p.Ref().Digest, len(p.Rules()), s.Len()
-			report.Warned = p.Warnings()
+			report.Warned = s.Warnings()
 		}
 	}
 	if err != nil && !errors.As(err, &report.Errors) {

@@ -124,15 +124,15 @@ func (c *policyPublishCmd) Run(ctx context.Context, std stdio) (err error) {
 	if err != nil {
 		return err
 	}
-	if p, err := policy.Compile([]byte(d.Body)); err == nil && d.Kind == deal.PolicyDocument {
-		for _, w := range p.Warnings() {
-			fmt.Fprintf(std.err, "%d:%d: warn: %s\n", w.Line, w.Column, where(w))
+	if d.Kind == deal.PolicyDocument {
+		if s, err := policytest.Load([]byte(d.Body)); err == nil {
+			for _, w := range s.Warnings() {
+				fmt.Fprintf(std.err, "%d:%d: warn: %s\n", w.Line, w.Column, where(w))
+			}
 		}
 	}
-	if d.Kind == deal.TerritoryDocument {
-		if err := strangers(std, e, []byte(d.Body)); err != nil {
-			return err
-		}
+	if err := doubts(std, e, &d); err != nil {
+		return err
 	}
 	fmt.Fprintf(std.out, "%s version %d %s: %s\n", d.Name, d.Version, standing(d), d.Digest)
 	return nil

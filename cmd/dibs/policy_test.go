@@ -269,6 +269,9 @@ func TestPolicyVersions(t *testing.T) {
 			t.Errorf("versions: %d %s, want %s", code, line, want)
 		}
 	}
+	if code, out, _ := runPolicy(t, "", "show", "1", "--database", db.Database); code != exitOK || out != string(policy.Default()) { // a retired one, by its number
+		t.Errorf("show 1: %d %s", code, out)
+	}
 	for _, c := range []struct {
 		in, args string
 		code     int
@@ -281,8 +284,11 @@ func TestPolicyVersions(t *testing.T) {
 		{"", "show --version live", exitOK, two},
 		{"", "show --version 9", exitUsage, "there is no version 9"},
 		{"", "show --version live --territories", exitOK, plan},
-		{"", "show", exitUsage, "--version N"},
-		{"", "show default --version 1", exitUsage, "--version N"},
+		{"", "show", exitUsage, "dibs policy versions"},
+		{"", "show default --version 1", exitUsage, "dibs policy list"},
+		{"", "show 2 --version 1", exitUsage, "dibs policy list"},
+		{"", "show live", exitOK, two},
+		{"", "show live --territories", exitOK, plan},
 		{"", "diff 2 live", exitFound, "+ settings.publish: {people: 2}\n"},
 		{"", "diff 2 2", exitOK, ""},
 		{"", "diff default 1", exitOK, ""},

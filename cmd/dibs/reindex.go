@@ -28,6 +28,11 @@ type reindexed struct {
 	Published bool    `json:"published"` // in Redis, too
 }
 
+// Help says more than its one line.
+func (*reindexCmd) Help() string {
+	return "It is kept in the database, and in Redis when that is given."
+}
+
 // Run builds the index without looking at a snapshot, keeps it in the database, and publishes it if there is a Redis to
 // publish in.
 func (c *reindexCmd) Run(ctx context.Context, std stdio) (err error) {

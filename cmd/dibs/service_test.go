@@ -264,8 +264,19 @@ func TestDemo(t *testing.T) {
 	if code, out, errs := dibs(t, "", nil, "replay", "--database", demo); code != exitOK || !strings.Contains(out, fmt.Sprintf("%d decisions derived again, 0 differ", len(examples)+len(world.Waiting(time.Now())))) {
 		t.Errorf("replay: %d %s%s", code, out, errs)
 	}
-	if code, out, errs := dibs(t, "", nil, "replay", "--database", demo, "--format", "json", last.ID); code != exitOK || !strings.Contains(out, `"decisions": 1`) {
+	var replayed struct{ Derived []rederived }
+	if code, out, errs := dibs(t, "", nil, "replay", "--database", demo, "--format", "json", last.ID); code != exitOK || !strings.Contains(out, `"decisions": 1`) ||
+		json.Unmarshal([]byte(out), &replayed) != nil || len(replayed.Derived) != 1 || replayed.Derived[0].Result != resultSame || replayed.Derived[0].RegistrationID != last.ID {
 		t.Errorf("replay of one: %d %s%s", code, out, errs)
+	}
+	code, out, _ := dibs(t, "", nil, "replay", "--database", demo, last.ID)
+	for _, want := range []string{
+		last.ID, string(last.Decision.Outcome), fmt.Sprintf("by policy %s version %d (%s)", last.Decision.Policy.Name, last.Decision.Policy.Version, last.Decision.Policy.Digest),
+		", matcher ", "derived again: the same, byte for byte, sha256:",
+	} {
+		if code != exitOK || !strings.Contains(out, want) {
+			t.Errorf("replay of one lacks %q: %d %s", want, code, out)
+		}
 	}
 	if code, _, errs := dibs(t, "", nil, "replay", "--database", demo, "reg_none"); code != exitUsage || !strings.Contains(errs, "no decision for reg_none") {
 		t.Errorf("replay of nothing: %d %s", code, errs)

@@ -507,7 +507,8 @@ type Registration struct {
 	Met        string       `json:"met,omitempty"`         // the condition that was met, of the present protection or the one it takes the place of
 	Review     *ReviewClock `json:"review,omitempty"`      // the clock of its case; of a returned one, that of the case it had
 	Fulfil     []Fulfilment `json:"fulfil,omitempty"`      // what has to be there before the present protection ends
-	MergedInto string       `json:"merged_into,omitempty"` // the partner's own registration that staff merged it into
+	Into       string       `json:"into,omitempty"`        // of a merged one, for staff: the registration that stands for both, whoever filed that
+	MergedInto string       `json:"merged_into,omitempty"` // the same, where whoever reads the one may read the other
 }
 
 // ReviewClock is the clock of a registration's case as its partner may know it: a case that it joined has one of its own.

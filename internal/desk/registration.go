@@ -218,15 +218,29 @@ func (v *visit) due(r *deal.Registration, d *deal.Decision) (out []fact, err err
 	if earned := r.Earned(); earned != nil && (r.Status == deal.StatusWon || r.Status == deal.StatusExpired) {
 		out = append(out, fact{"Benefits", map[bool]string{true: "earned", false: "not earned"}[*earned]})
 	}
+	for _, id := range v.d.engine.StandsFor(r.ID) {
+		if out, err = v.joined(out, "Stands also for", id); err != nil {
+			return out, err
+		}
+	}
 	if r.Status != deal.StatusMerged {
 		return out, nil
 	}
-	m, err := v.d.engine.LastMove(v.ctx(), r)
-	if err != nil || m == nil || m.Into == "" {
-		return out, err
+	into := r.Into
+	if into == "" { // merged before registrations said into what
+		m, err := v.d.engine.LastMove(v.ctx(), r)
+		if err != nil || m == nil || m.Into == "" {
+			return out, err
+		}
+		into = m.Into
 	}
-	into, err := v.store().Registration(v.ctx(), m.Into)
-	return append(out, fact{"Merged into", into.Number + " of " + v.partner(into.Filing.PartnerID)}), err
+	return v.joined(out, "Merged into", into)
+}
+
+// joined adds what says of another registration, by its number and whose it is.
+func (v *visit) joined(out []fact, what, id string) ([]fact, error) {
+	r, err := v.store().Registration(v.ctx(), id)
+	return append(out, fact{what, r.Number + " of " + v.partner(r.Filing.PartnerID)}), err
 }
 
 // terms says what a protection promises.

@@ -271,6 +271,9 @@ func TestForms(t *testing.T) {
 	if r := b.get(at); !strings.Contains(r.body, "Merged into") || !strings.Contains(r.body, number) {
 		t.Errorf("the page does not say into what it was merged")
 	}
+	if r := b.get("/desk/registrations/" + stands); !strings.Contains(r.body, "Stands also for") {
+		t.Errorf("the page does not say what was merged into it")
+	}
 	// Whoever may not decide is told why, and has no form.
 	s.strategic()
 	if r := b.get("/desk/cases"); !strings.Contains(r.body, "Fährhaus") {

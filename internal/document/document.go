@@ -579,8 +579,12 @@ func (r *Reader) read(n *yaml.Node, p Path, v reflect.Value, depth int) {
 		r.mapping(n, p, bad, func(key string, kn, vn *yaml.Node) {
 			f, ok := field(v, key)
 			if !ok {
-				r.unknown(kn, p, key, v.Type())
-				return
+				meant := r.unknown(kn, p, key, v.Type())
+				if meant == "" || has(n, meant) {
+					return
+				}
+				kn.Value, key = meant, meant // so that what is wrong in it is said too, and it is not missed elsewhere
+				f, _ = field(v, key)
 			}
 			r.read(vn, p.Of(key), f, depth+1)
 		})
@@ -744,13 +748,25 @@ func fieldNames(t reflect.Type) (out []string) {
 	return out
 }
 
-func (r *Reader) unknown(n *yaml.Node, p Path, key string, t reflect.Type) {
+// unknown reports a field nobody knows, and returns the one that is meant, if one is like it.
+func (r *Reader) unknown(n *yaml.Node, p Path, key string, t reflect.Type) (meant string) {
 	names := fieldNames(t)
 	if near := Nearest(key, names); near != "" {
 		r.fail(n.Line, n.Column, p.Of(key).String(), "there is no field %q here; did you mean %q?", key, near)
-		return
+		return near
 	}
 	r.fail(n.Line, n.Column, p.Of(key).String(), "there is no field %q here; there are %s", key, strings.Join(names, ", "))
+	return ""
+}
+
+// has reports whether a mapping has the key.
+func has(n *yaml.Node, key string) bool {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return true
+		}
+	}
+	return false
 }
 
 // Nearest returns the word of the list that is at most a third of word away in edits, or nothing.

@@ -309,7 +309,8 @@ func (e *Engine) reopening(ctx context.Context, k deal.Case, do Doing, by deal.A
 		again, reg := k, r
 		m := &deal.Move{Event: deal.EventReopen, From: r.Status, To: deal.StatusEscalated, Reason: do.Text, Policy: v.policy.Ref()}
 		reg.Status, reg.Version, reg.EndedAt, reg.KeepsPlace = m.To, v.head.Seq+1, time.Time{}, false
-		reg.AnswerBy, reg.OnSilence, reg.Review, reg.MergedInto = time.Time{}, "", nil, ""
+		reg.AnswerBy, reg.OnSilence, reg.Review = time.Time{}, "", nil
+		joins(&reg, nil)
 		again.Status, again.Outcome, again.ResolvedAt, again.RuledBy, again.Ruling, again.Also, again.Version = deal.CaseOpen, "", time.Time{}, "", nil, nil, reg.Version
 		again.AcknowledgedAt, again.AcknowledgeBy = time.Time{}, after(set, now, k.Terms.Acknowledge)
 		startClock(&again, after(set, now, again.Terms.Decide), now)

@@ -218,6 +218,9 @@ func TestCondition(t *testing.T) {
 	if r.Status != deal.StatusConditional {
 		t.Fatalf("%s", r.Status)
 	}
+	if text := b.partner(r.ID).Decision.Explanation; !strings.HasPrefix(text, d.Texts.Partner+" ") || !strings.HasSuffix(text, "conditional: it ends "+r.Protection.EndsAt.UTC().Format("2006-01-02 15:04")+" UTC unless you show this before: customer meeting.") {
+		t.Errorf("the partner reads %q", text)
+	}
 	b.clock.advance(72 * time.Hour)
 	if a, err := b.show(asPortal, r.ID, "letter"); err != nil || a.Status != deal.StatusConditional {
 		t.Errorf("a letter: %s, %v", a.Status, err)
@@ -226,7 +229,7 @@ func TestCondition(t *testing.T) {
 		t.Errorf("a meeting of before: %s, %v", a.Status, err)
 	}
 	a, err := b.show(asPortal, r.ID, "meeting")
-	if want := endOfDay(start, 60, b.policy().Timezone); err != nil || a.Status != deal.StatusProtected || !a.Decision.Protection.EndsAt.Equal(want) || a.Decision.ID != d.ID {
+	if want := endOfDay(start, 60, b.policy().Timezone); err != nil || a.Status != deal.StatusProtected || !a.Decision.Protection.EndsAt.Equal(want) || a.Decision.ID != d.ID || a.Decision.Explanation != d.Texts.Partner {
 		t.Errorf("a meeting: %+v, %v", a, err)
 	}
 	after, _, entry := b.last(r.ID)

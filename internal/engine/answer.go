@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"strings"
 	"time"
 
 	"github.com/dibs-deals/dibs/internal/deal"
@@ -92,6 +93,22 @@ var present = map[deal.Status]struct{ code, text string }{
 	deal.StatusEscalated: {deal.ReasonUnderReview, "We are looking at your registration again. Your place in line is kept."},
 }
 
+// conditionText says what a conditional protection waits for, and until when.
+func conditionText(t *deal.Terms, until time.Time) string {
+	end := until.UTC().Format("2006-01-02 15:04 UTC")
+	switch need := strings.ReplaceAll(t.Condition.Need, "_", " "); {
+	case t.Offered() != nil:
+		return "Your turn in line has come: accept before " + end + ", or it goes to the next in line."
+	case deal.Fold(need) == deal.NeedAcceptance:
+		return "Your protection is conditional: it ends " + end + " unless we accept it before."
+	default:
+		return "Your protection is conditional: it ends " + end + " unless you show this before: " + need + "."
+	}
+}
+
+// sentences puts one behind the other.
+func sentences(first, second string) string { return strings.TrimSpace(first + " " + second) }
+
 // led reports whether d leads to the status.
 func led(d *deal.Decision, s deal.Status) bool {
 	switch d.Outcome {
@@ -107,10 +124,13 @@ func led(d *deal.Decision, s deal.Status) bool {
 func AnswerFor(r *deal.Registration, d *deal.Decision, c *deal.Case, now time.Time) Answer {
 	a := Answer{
 		ID: r.ID, Number: r.Number, ExternalID: r.Filing.ExternalID, PartnerID: r.Filing.PartnerID, ReceivedAt: r.ReceivedAt,
-		Sequence: r.Sequence, Status: r.StatusAt(now), MergedInto: r.MergedInto,
+		Sequence: r.Sequence, Status: r.StatusAt(now),
 		Decision: AnswerDecision{
 			ID: d.ID, At: d.At, Outcome: d.Outcome, ReasonCodes: d.PartnerCodes, Explanation: d.Texts.Partner, Benefits: d.Benefits, Appeal: d.Appeal, Policy: d.Policy,
 		},
+	}
+	if a.Status == deal.StatusMerged {
+		a.MergedInto = r.MergedInto
 	}
 	if now, ok := present[a.Status]; ok && !led(d, a.Status) {
 		a.Decision.ReasonCodes, a.Decision.Explanation, a.Decision.Appeal = []string{now.code}, now.text, nil
@@ -133,6 +153,7 @@ func AnswerFor(r *deal.Registration, d *deal.Decision, c *deal.Case, now time.Ti
 		}
 		if a.Status == deal.StatusConditional && d.Terms != nil && d.Terms.Condition != nil {
 			a.Decision.Protection.Condition = &AnswerMilestone{Need: d.Terms.Condition.Need, DueAt: p.EndsAt}
+			a.Decision.Explanation = sentences(a.Decision.Explanation, conditionText(d.Terms, p.EndsAt))
 		}
 	}
 	if t := d.Route; t != nil {

@@ -355,10 +355,16 @@ type Replayed struct {
 	Differ    int `json:"differ"`    // came out otherwise than recorded
 }
 
+// Rederived is what came of deriving one decision again.
+type Rederived struct {
+	Recorded, Derived deal.Decision
+	Same              bool // both have the same bytes
+	Elsewhere         bool // another matcher decided it: it was not derived
+}
+
 // Replay folds the ledger from its beginning and derives decisions again, one at a time, in the order of the ledger, as
-// a single clerk would have: those that want accepts, all if it is nil. diff is called with every decision that comes out
-// otherwise than recorded. m decided them; nil: the embedded model. Decisions of existing registrations, which were taken over and not made, are not derived.
-func Replay(ctx context.Context, st store.Store, m *match.Model, want func(deal.Decision) bool, diff func(recorded, derived deal.Decision)) (out Replayed, err error) {
+// a single clerk would have: those that want accepts, all if it is nil. each is called with what came of every one. m decided them; nil: the embedded model. Decisions of existing registrations, which were taken over and not made, are not derived.
+func Replay(ctx context.Context, st store.Store, m *match.Model, want func(deal.Decision) bool, each func(Rederived)) (out Replayed, err error) {
 	if m == nil {
 		m = match.Default()
 	}
@@ -374,16 +380,18 @@ func Replay(ctx context.Context, st store.Store, m *match.Model, want func(deal.
 		if (e.Kind == deal.EntryDecided || e.Kind == deal.EntryResolved) && c.Decision != nil && len(c.Registrations) > 0 && (want == nil || want(*c.Decision)) {
 			if c.Decision.Matcher != v.model.Ref() {
 				out.Elsewhere++
+				each(Rederived{Recorded: *c.Decision, Elsewhere: true})
 			} else {
 				again, err := redecide(v, c)
 				if err != nil {
 					return out, fmt.Errorf("entry %d: %w", e.Seq, err)
 				}
-				if !equalJSON(again, c.Decision) {
+				same := equalJSON(again, c.Decision)
+				if !same {
 					out.Differ++
-					diff(*c.Decision, again)
 				}
 				out.Decisions++
+				each(Rederived{Recorded: *c.Decision, Derived: again, Same: same})
 			}
 		}
 		if err := v.apply(c); err != nil {

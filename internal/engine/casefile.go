@@ -3,8 +3,11 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dibs-deals/dibs/internal/deal"
@@ -151,6 +154,55 @@ func (e *Engine) Timeline(ctx context.Context, subjects []string) ([]Happening, 
 		out[i] = h
 	}
 	return out, nil
+}
+
+// EntriesAbout yields the entries after a sequence that have to do with a subject, in order: those that name it (a registration, a case,
+// a finding, a key, a webhook, policy/3), those that name anything below it (policy: every version), those about a case's registrations that
+// change the case, and the batches that a row of reference data (accounts/A-17) was in. kind is one, or the beginning of some with a * at its
+// end. Empty, either selects everything.
+func (e *Engine) EntriesAbout(ctx context.Context, subject, kind string, after uint64) iter.Seq2[store.Entry, error] {
+	f := store.EntryFilter{Kind: kind, After: after}
+	var concerns func(*deal.Change) bool // of an entry that does not name the subject
+	rows, key, row := strings.Cut(subject, "/")
+	switch {
+	case subject == "":
+	case row && key != "" && slices.Contains(deal.RecordKinds, deal.RecordKind(rows)):
+		f.Subjects = []string{subject, rows}
+		concerns = func(c *deal.Change) (found bool) {
+			ref := deal.RecordRef{Kind: deal.RecordKind(rows), Key: key}
+			c.Records(func(r deal.Record) { found = found || r.Kind() == ref.Kind && r.Key() == ref.Key })
+			return found || slices.Contains(c.Deleted, ref)
+		}
+	case strings.HasPrefix(subject, deal.CaseID):
+		k, err := e.cfg.Store.Case(ctx, subject)
+		if err != nil && !errors.Is(err, deal.ErrNotFound) {
+			return func(yield func(store.Entry, error) bool) { yield(store.Entry{}, err) }
+		}
+		f.Subjects = append(k.Members(), subject)
+		concerns = func(c *deal.Change) bool {
+			return slices.ContainsFunc(c.Cases, func(k deal.Case) bool { return k.ID == subject })
+		}
+	default:
+		f.Subjects, f.Below = []string{subject}, subject+"/"
+	}
+	entries := e.cfg.Store.SelectEntries(ctx, f)
+	if concerns == nil {
+		return entries
+	}
+	return func(yield func(store.Entry, error) bool) {
+		for x, err := range entries {
+			if err == nil && x.Subject != subject {
+				c, cerr := deal.DecodeChange(x.Body)
+				if cerr == nil && !concerns(c) {
+					continue
+				}
+				err = cerr
+			}
+			if !yield(x, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // precedents returns resolved cases of the same first reason, most alike first, of equals the latest.

@@ -305,7 +305,8 @@ var errDiverged = errors.New("the view is not a prefix of the ledger")
 // errBroken: the world had to be read again, and could not.
 var errBroken = errors.New("the world could not be read")
 
-// commitAgain commits, again and again while the store asks for it, for retryFor.
+// commitAgain commits, again and again while the store asks for it, for retryFor. Reading the world again, which may take longer than that,
+// is not counted: after it the commit is tried.
 func (e *Engine) commitAgain(batch []*proposal) error {
 	began := time.Now()
 	for wait := firstWait; ; wait *= 2 {
@@ -314,7 +315,9 @@ func (e *Engine) commitAgain(batch []*proposal) error {
 			return err
 		}
 		if e.dirty {
+			at := time.Now()
 			e.reload(err)
+			began = began.Add(time.Since(at))
 		}
 		if time.Since(began)+wait > retryFor {
 			return err

@@ -390,6 +390,59 @@ func (e *Engine) Strangers(body []byte) ([]territory.Named, error) {
 	}), nil
 }
 
+// MoneyDoubts says where amounts will not be compared as they are meant, with d as the policy or the plan that decides: the plan's are in another
+// currency than the policy's, or amounts of what is open have no rate to it today.
+func (e *Engine) MoneyDoubts(d *deal.Document) ([]string, error) {
+	var own, planned string
+	if d.Kind == deal.TerritoryDocument {
+		p, err := territory.Compile([]byte(d.Body))
+		if err != nil {
+			return nil, err
+		}
+		planned = p.Currency()
+	} else {
+		p, err := policy.CompileSaved([]byte(d.Body), d.Holidays)
+		if err != nil {
+			return nil, err
+		}
+		own = p.Settings().Currency
+	}
+	return read(e, func(v *view) (out []string) {
+		if own == "" && v.policy != nil {
+			own = v.policy.Settings().Currency
+		}
+		if planned == "" && v.plan != nil && d.Kind != deal.TerritoryDocument {
+			planned = v.plan.Currency()
+		}
+		if own == "" {
+			return nil
+		}
+		if planned != "" && planned != own {
+			out = append(out, fmt.Sprintf("the territory plan's amounts are in %s and the policy compares in %s: what is hybrid goes by the numbers as they are", planned, own))
+		}
+		unrated := map[string]int{}
+		count := func(m deal.Money) {
+			if m.Currency != "" && !m.IsZero() {
+				if _, ok := v.rate(m.Currency, own, e.now()); !ok {
+					unrated[m.Currency]++
+				}
+			}
+		}
+		for _, o := range v.opportunities {
+			if o.Status == "open" {
+				count(o.Amount)
+			}
+		}
+		for _, r := range v.claims {
+			count(total(&r.Filing))
+		}
+		for _, c := range slices.Sorted(maps.Keys(unrated)) {
+			out = append(out, fmt.Sprintf("%d amounts in %s have no rate to %s today, and a rule that goes by the amount does not know them: dibs import rates", unrated[c], c, own))
+		}
+		return out
+	}), nil
+}
+
 // Documents returns all versions of a kind as they are now, in order.
 func (e *Engine) Documents(ctx context.Context, kind string) ([]deal.Document, error) {
 	docs, err := e.cfg.Store.Documents(ctx, kind)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rickar/cal/v2"
 	"github.com/rickar/cal/v2/mw"
+	"github.com/shopspring/decimal"
 
 	"github.com/dibs-deals/dibs/internal/deal"
 )
@@ -54,6 +55,50 @@ func (b *bench) states(kind string) string {
 		out = append(out, fmt.Sprintf("%d %s", d.Version, d.Status))
 	}
 	return strings.Join(out, ", ")
+}
+
+// Amounts that will not be compared as they are meant are told of: those of a plan in another currency, and those that have no rate.
+func TestMoneyDoubts(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	francs := deal.Money{Value: decimal.New(9000, 0), Currency: "CHF"}
+	b.file(by("P-1", zanzibar, func(f *deal.Filing) { f.Amount = francs }))
+	b.put(&deal.Opportunity{ID: "O-1", AccountName: "Quixotic", Name: "x", Status: "open", Amount: francs},
+		&deal.Opportunity{ID: "O-2", AccountName: "Quixotic", Name: "y", Status: "lost", Amount: deal.Money{Value: francs.Value, Currency: "SEK"}})
+	plan := func(currency string) *deal.Document {
+		return &deal.Document{Kind: deal.TerritoryDocument, Body: "apiVersion: dealreg/v1\nkind: TerritoryPlan\nmetadata: {name: p, timezone: UTC" + currency + "}\ntiers: [a]\nterritories:\n  - {id: T, tier: a, coverage: direct, owner: {queue: q}}\n"}
+	}
+	rules := func(currency string) *deal.Document {
+		return &deal.Document{Kind: deal.PolicyDocument, Body: strings.Replace(careless, "currency: EUR", "currency: "+currency, 1)}
+	}
+	doubts := func(d *deal.Document) string {
+		t.Helper()
+		out, err := b.MoneyDoubts(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(out, "\n")
+	}
+	const unrated = "2 amounts in CHF have no rate to EUR today"
+	if got := doubts(rules("EUR")); !strings.HasPrefix(got, unrated) || strings.Contains(got, "SEK") {
+		t.Errorf("a policy in euros: %s", got)
+	}
+	if got := doubts(plan(", currency: USD")); !strings.HasPrefix(got, "the territory plan's amounts are in USD and the policy compares in EUR") || !strings.Contains(got, unrated) {
+		t.Errorf("a plan in dollars: %s", got)
+	}
+	if got := doubts(rules("CHF")); got != "" {
+		t.Errorf("a policy in francs: %s", got)
+	}
+	b.put(&deal.Rate{Date: day("2027-01-01"), From: "EUR", To: "CHF", Rate: "0.95"})
+	for _, d := range []*deal.Document{rules("EUR"), plan(""), plan(", currency: EUR")} {
+		if got := doubts(d); got != "" {
+			t.Errorf("with a rate: %s", got)
+		}
+	}
+	b.publish(deal.TerritoryDocument, plan(", currency: EUR").Body)
+	if got := doubts(rules("CHF")); !strings.HasPrefix(got, "the territory plan's amounts are in EUR and the policy compares in CHF") {
+		t.Errorf("a policy unlike the plan that is live: %s", got)
+	}
 }
 
 // A version published for an instant decides from that instant on, on every replica, in pre-checks too, and whoever was

@@ -371,6 +371,9 @@ func (v *view) answered(a *addition, r deal.Registration, d *deal.Decision, now 
 		file, r.CaseID = &k, k.ID
 		a.change.Cases = append(a.change.Cases, k)
 	}
+	if joins(&r, nil); r.Status == deal.StatusMerged && d.Route != nil {
+		joins(&r, v.claims[d.Route.Of])
+	}
 	a.change.Registrations = []deal.Registration{r}
 	var err error
 	if a.entry.Answer, err = canonical(AnswerFor(&r, d, file, now)); err != nil {
@@ -752,7 +755,11 @@ func (e *Engine) Delete(ctx context.Context, q Request, kind deal.RecordKind, ke
 		if kind == deal.People {
 			change.Cases = e.view.forget(keys, e.view.head.Seq+1)
 		}
-		return []addition{{entry: store.Entry{Kind: deal.EntryDeleted, Subject: string(kind) + "/" + keys[0]}, change: change}}, nil
+		subject := string(kind)
+		if len(keys) == 1 {
+			subject += "/" + keys[0]
+		}
+		return []addition{{entry: store.Entry{Kind: deal.EntryDeleted, Subject: subject}, change: change}}, nil
 	})
 	return err
 }

@@ -142,7 +142,11 @@ func TestModels(t *testing.T) {
 		t.Error(err)
 	}
 	for _, m := range []*match.Model{nil, own.model} {
-		n, err := Replay(ctx, b.Store(), m, nil, func(deal.Decision, deal.Decision) { t.Error("derived otherwise") })
+		n, err := Replay(ctx, b.Store(), m, nil, func(d Rederived) {
+			if d.Same == d.Elsewhere {
+				t.Error("derived otherwise")
+			}
+		})
 		if err != nil || n.Decisions != 1 || n.Elsewhere != 1 {
 			t.Errorf("of two models %+v, %v", n, err)
 		}

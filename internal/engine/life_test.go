@@ -288,6 +288,8 @@ func TestOffered(t *testing.T) {
 	}
 	if a := b.partner(second.ID); a.Decision.Protection.Condition == nil || *a.Decision.Protection.Condition != (AnswerMilestone{Need: deal.NeedAcceptance, DueAt: until}) {
 		t.Errorf("the partner reads %+v", a.Decision.Protection)
+	} else if !strings.HasSuffix(a.Decision.Explanation, "accept before 2027-03-06 23:00 UTC, or it goes to the next in line.") {
+		t.Errorf("the partner reads %q", a.Decision.Explanation)
 	}
 	newcomer, _ := b.file(by("P-4", zanzibar))
 	if newcomer.Status != deal.StatusWaitlisted {
@@ -447,6 +449,9 @@ func TestMerge(t *testing.T) {
 	if _, err := b.move(asOps, waits.ID, deal.EventWithdraw); !errors.Is(err, deal.ErrNotPossible) || !strings.Contains(err.Error(), "merged") {
 		t.Errorf("merged, it is withdrawn: %v", err)
 	}
+	if got := b.StandsFor(holder.ID); !slices.Equal(got, slices.Sorted(slices.Values([]string{other.ID, waits.ID}))) {
+		t.Errorf("it stands for %v", got)
+	}
 	// One with a case: who may decide that may merge it, and the case is resolved.
 	third := deal.Customer{Name: "Kormoran Werft", Country: "DE", City: "Rostock"}
 	escalated, _ := b.file(by("P-1", third, custom("want", "review")))
@@ -463,8 +468,13 @@ func TestMerge(t *testing.T) {
 	if _, err := b.do("ada", k.ID, Doing{Act: ActReopen, Text: "two deals after all"}); err != nil {
 		t.Error(err)
 	}
-	if r, _, _ := b.last(escalated.ID); r.Status != deal.StatusEscalated || r.MergedInto != "" || !r.EndedAt.IsZero() {
+	if r, _, _ := b.last(escalated.ID); r.Status != deal.StatusEscalated || r.MergedInto != "" || r.Into != "" || !r.EndedAt.IsZero() {
 		t.Errorf("reopened %+v", r)
+	}
+	for name, e := range map[string]*bench{"here": b, "on a replica that starts": b.replica()} {
+		if got := e.StandsFor(holder.ID); !slices.Equal(got, slices.Sorted(slices.Values([]string{other.ID, waits.ID}))) {
+			t.Errorf("%s it stands for %v", name, got)
+		}
 	}
 	b.sound()
 }

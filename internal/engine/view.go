@@ -53,6 +53,8 @@ type view struct {
 	byTender   map[string][]string // tender number → registration ids
 	history    map[string][]past   // customer key → registrations that are claims no more
 	pastOf     map[string]string   // and back, by their ids
+	merged     map[string][]string // registration id → those that were merged into it
+	intoOf     map[string]string   // and back
 
 	ends    endHeap               // of windows
 	late    []late                // ends that have come and wait to be written
@@ -84,7 +86,7 @@ func newView(m *match.Model) *view {
 		accounts: book.New(), accountIndex: match.NewIndex(m),
 		opportunities: map[string]*deal.Opportunity{}, oppsOf: map[string][]string{}, oppIndex: match.NewIndex(m),
 		partners: map[string]*deal.Partner{}, people: map[string]*deal.Person{}, products: map[string]*deal.CatalogueProduct{}, rates: map[[2]string][]*deal.Rate{},
-		claims: map[string]*deal.Registration{}, returned: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, waitsAt: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, history: map[string][]past{}, pastOf: map[string]string{}, cases: map[string]*deal.Case{}, lateOf: map[string][]string{}, taken: map[string]bool{},
+		claims: map[string]*deal.Registration{}, returned: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, waitsAt: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, history: map[string][]past{}, pastOf: map[string]string{}, merged: map[string][]string{}, intoOf: map[string]string{}, cases: map[string]*deal.Case{}, lateOf: map[string][]string{}, taken: map[string]bool{},
 		findings: newFindings(m), documents: map[string]map[int]deal.Document{}, scheduled: map[documentKey]time.Time{}, keys: map[string]deal.Key{},
 	}
 }
@@ -251,6 +253,7 @@ func (v *view) keepClaim(r *deal.Registration) bool {
 	}
 	delete(v.returned, r.ID)
 	v.remember(r)
+	v.keepMerged(r)
 	if at := endOf(r); !at.IsZero() {
 		heap.Push(&v.ends, end{at, r.ID})
 	}

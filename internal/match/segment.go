@@ -173,9 +173,8 @@ func cityTag(city string) uint16 {
 func keysOf(q *Query, visit func(hash uint32)) {
 	for i := range q.names {
 		n := &q.names[i]
-		if len(n.words) > 1 { // one word is found as a word
-			visit(hashKey(keySquash, n.squash))
-		}
+		// One word is found as a word too, but not when it is common and the words near it are rarer: those are read first.
+		visit(hashKey(keySquash, n.squash))
 		if n.plain != n.squash {
 			visit(hashKey(keySquash, n.plain))
 		}

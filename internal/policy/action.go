@@ -35,11 +35,20 @@ func (c *compiler) action(at document.Path) action {
 		return action{}
 	}
 	c.r.ReadAt(at, &then)
+	if !slices.Contains(deal.Outcomes, deal.Outcome(then.Outcome)) {
+		oneOf(c, at.Of("outcome"), deal.Outcome(then.Outcome), deal.Outcomes)
+		words := []string{string(deal.Protect), string(deal.RouteTo), string(deal.Escalate)}
+		if then.Outcome = document.Nearest(then.Outcome, words); then.Outcome == "" {
+			c.reason(at, then.Reason)
+			return action{}
+		}
+	}
 	if d := path("defaults", then.Outcome); slices.Contains(deal.Outcomes, deal.Outcome(then.Outcome)) && c.r.Has(d...) {
 		c.allowed(d, deal.Outcome(then.Outcome))
 		merged := thenDoc{}
 		c.r.ReadAt(d, &merged)
 		c.r.ReadAt(at, &merged)
+		merged.Outcome = then.Outcome
 		then = merged
 	}
 	c.then, c.beneath = at, path("defaults", then.Outcome)
@@ -112,24 +121,9 @@ func (c *compiler) checked(at document.Path, d thenDoc) action {
 	a := action{}
 	v := &a.verdict
 	v.Outcome = deal.Outcome(d.Outcome)
-	if !slices.Contains(deal.Outcomes, v.Outcome) {
-		oneOf(c, at.Of("outcome"), v.Outcome, deal.Outcomes)
-		return a
-	}
 	c.allowed(at, v.Outcome)
-	c.used[d.Reason] = true
-	if re, ok := c.reasons[d.Reason]; ok {
-		a.reason = re
-		v.Appeal, v.AppealWithin = re.appeal, re.within
-	} else if d.Reason == "" {
-		c.add(at, "say why: reason: one of the core codes, or one of your own that reasons: explains")
-	} else {
-		known := make([]string, 0, len(c.reasons))
-		for code := range c.reasons {
-			known = append(known, code)
-		}
-		slices.Sort(known)
-		c.add(at.Of("reason"), "%q is not a reason of this policy: write its texts under reasons%s", d.Reason, didYouMean(d.Reason, known))
+	if a.reason = c.reason(at, d.Reason); a.reason != nil {
+		v.Appeal, v.AppealWithin = a.reason.appeal, a.reason.within
 	}
 	switch v.Outcome {
 	case deal.Protect:
@@ -176,6 +170,20 @@ func (c *compiler) checked(at document.Path, d thenDoc) action {
 		}
 	}
 	return a
+}
+
+// reason returns the reason of a then, or reports that there is none.
+func (c *compiler) reason(at document.Path, code string) *reason {
+	c.used[code] = true
+	switch re, ok := c.reasons[code]; {
+	case ok:
+		return re
+	case code == "":
+		c.add(at, "say why: reason: one of the core codes, or one of your own that reasons: explains")
+	default:
+		c.add(at.Of("reason"), "%q is not a reason of this policy: write its texts under reasons%s", code, didYouMean(code, slices.Sorted(maps.Keys(c.reasons))))
+	}
+	return nil
 }
 
 func (c *compiler) route(at document.Path, d thenDoc, v *Verdict) {

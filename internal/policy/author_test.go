@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
@@ -279,6 +280,43 @@ func TestBoundaries(t *testing.T) {
 	}{{Boundary{Op: "<", Value: 5}, false, true, false}, {Boundary{Op: "<=", Value: 5}, true, true, false}, {Boundary{Op: ">", Value: 5}, false, false, true}, {Boundary{Op: ">=", Value: 5}, true, false, true}} {
 		if b.Holds(5) != b.at || b.Holds(4) != b.below || b.Holds(6) != b.above {
 			t.Errorf("%v", b.Boundary)
+		}
+	}
+}
+
+// What is wrong is said at once: a misspelt field, or a missing head, hides nothing of what is in it or behind it.
+func TestAllAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		pairs []string
+		want  []string // every error, in order
+	}{
+		{[]string{"metadata:", "metdata:"}, []string{`there is no field "metdata" here; did you mean "metadata"?`}},
+		{[]string{"rules:\n", "rles:\n", "{outcome: escalate, reason: ACME_HELD", "{outcome: esclate, reason: ACME_HELT"},
+			[]string{`there is no field "rles" here; did you mean "rules"?`, `"esclate" is not one of protect, route, escalate; did you mean escalate?`, `"ACME_HELT" is not a reason of this policy: write its texts under reasons; did you mean ACME_HELD?`}},
+		{[]string{"kind: Policy\n", "", "{outcome: escalate, reason: ACME_HELD", "{outcome: fly, reason: ACME_HELT"},
+			[]string{"kind: say what it is: kind: Policy", `"fly" is not one of protect, route, escalate`, `"ACME_HELT" is not a reason`}},
+		{[]string{"kind: Policy\n", "kind: Polciy\n", "currency:", "curency:"}, []string{`"Polciy" is not kind: Policy`, `there is no field "curency" here; did you mean "currency"?`}},
+		{[]string{"metadata:", "header:"}, []string{"say what it is called: metadata: {name: acme-roe}", `there is no field "header" here`}},
+		{[]string{"apiVersion:", "apiVerson:", "outcome: escalate, reason: ACME_HELD", "outcme: escalate, reason: ACME_HELD"}, []string{`"apiVerson" here; did you mean "apiVersion"?`, `"outcme" here; did you mean "outcome"?`}},
+	} {
+		doc := small
+		for i := 0; i < len(c.pairs); i += 2 {
+			if !strings.Contains(doc, c.pairs[i]) {
+				t.Fatalf("no %s", c.pairs[i])
+			}
+			doc = strings.Replace(doc, c.pairs[i], c.pairs[i+1], 1)
+		}
+		_, err := Compile([]byte(doc))
+		var errs Errors
+		if !errors.As(err, &errs) || len(errs) != len(c.want) {
+			t.Errorf("%q: %d errors, want %d:\n%v", c.pairs, len(errs), len(c.want), err)
+			continue
+		}
+		for i, want := range c.want {
+			if !strings.Contains(errs[i].Error(), want) {
+				t.Errorf("%q: %v, want %s", c.pairs, errs[i], want)
+			}
 		}
 	}
 }

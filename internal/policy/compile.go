@@ -171,10 +171,15 @@ func newCompiler(doc []byte, saved bool, holidays []string) *compiler {
 }
 
 func (c *compiler) draft(doc []byte) (*Policy, error) {
-	if !c.r.Readable() || !c.header() {
-		return nil, c.r.Err() // of another kind: nothing below would make sense
+	if !c.r.Readable() {
+		return nil, c.r.Err()
+	}
+	if c.another() {
+		c.header()
+		return nil, c.r.Err() // nothing below would make sense
 	}
 	c.r.Read(&c.doc)
+	c.header()
 	if c.r.Lost("settings", "params", "bands", "tables", "reasons", "defaults") {
 		return nil, c.r.Err() // what the rest speaks of may be there
 	}
@@ -216,17 +221,25 @@ func (c *compiler) cases() {
 	}
 }
 
-func (c *compiler) header() bool {
-	ok := true
+// another reports whether the document says that it is of another kind or version, or nothing in it says that it is a policy.
+func (c *compiler) another() bool {
+	v, kind := c.r.Peek("apiVersion"), c.r.Peek("kind")
+	return v != "" && v != apiVersion || kind != docKind && document.Nearest(kind, []string{docKind}) == "" && (kind != "" || !c.r.Has("rules"))
+}
+
+func (c *compiler) header() {
 	if v := c.r.Peek("apiVersion"); v != apiVersion && !c.r.Lost("apiVersion") {
 		c.add(path("apiVersion"), "a policy begins with apiVersion: %s", apiVersion)
-		ok = false
 	}
-	if v := c.r.Peek("kind"); v != docKind && !c.r.Lost("kind") {
+	switch v := c.r.Peek("kind"); {
+	case v == docKind || c.r.Lost("kind"):
+	case v == "" && c.r.Has("territories"):
+		c.add(path("kind"), "say what it is: kind: TerritoryPlan")
+	case v == "":
+		c.add(path("kind"), "say what it is: kind: %s", docKind)
+	default:
 		c.add(path("kind"), "%q is not kind: %s", v, docKind)
-		ok = false
 	}
-	return ok
 }
 
 // IsPolicy reports whether a document calls itself a policy, right or wrong.
@@ -240,7 +253,9 @@ var (
 
 func (c *compiler) metadata(doc []byte) {
 	m := &c.doc.Metadata
-	if !nameForm.MatchString(m.Name) {
+	if !c.r.Has("metadata", "name") {
+		c.add(path("metadata", "name"), "say what it is called: metadata: {name: acme-roe}")
+	} else if !nameForm.MatchString(m.Name) {
 		c.add(path("metadata", "name"), "%q is not a name: lower-case letters, digits and hyphens, 63 at most", m.Name)
 	}
 	sum := sha256.Sum256(doc)

@@ -91,10 +91,14 @@ func (r *reader) known(p document.Path, e *expectDoc, names map[string]bool) {
 		outcomes = append(outcomes, string(d))
 	}
 	if e.Outcome != "" && !slices.Contains(outcomes, e.Outcome) {
-		r.Add(p.Of("outcome"), "%q is not one of %s", e.Outcome, strings.Join(outcomes, ", "))
+		r.Add(p.Of("outcome"), "%q is not one of %s%s", e.Outcome, strings.Join(outcomes, ", "), didYouMean(e.Outcome, outcomes))
 	}
 	if e.Status != "" && !slices.Contains(deal.Statuses, deal.Status(e.Status)) {
-		r.Add(p.Of("status"), "%q is not a status of a registration", e.Status)
+		words := make([]string, len(deal.Statuses))
+		for i, s := range deal.Statuses {
+			words[i] = string(s)
+		}
+		r.Add(p.Of("status"), "%q is not a status of a registration%s", e.Status, didYouMean(e.Status, words))
 	}
 	rules := []string{"on-error", "on-no-match", "one-holder"}
 	for _, x := range r.p.Rules() {

@@ -297,6 +297,31 @@ func TestRulesInTheEngine(t *testing.T) {
 	}
 }
 
+// A policy's own currency is that of its plan and of the amounts in its tests, or there is a rate; else its author is warned. One amount
+// without a rate among others is a test of that.
+func TestMoneyWarnings(t *testing.T) {
+	t.Parallel()
+	plan := "world:\n    territories: |\n      apiVersion: dealreg/v1\n      kind: TerritoryPlan\n      metadata: {name: p, timezone: UTC, currency: CHF}\n      tiers: [a]\n      territories:\n        - {id: T, tier: a, coverage: direct, owner: {queue: q}}\n"
+	for _, c := range []struct {
+		pairs []string
+		want  string
+	}{
+		{nil, ""},
+		{[]string{"currency: EUR", "currency: USD"}, "39:17: tests.cases[1].steps[0].file: amounts in EUR are compared in USD (settings.currency), and no rate is given"},
+		{[]string{"currency: EUR", "currency: USD", "  world:\n", "  world:\n    rates: [{date: 2026-01-01, from: EUR, to: USD, rate: 1.1}]\n"}, ""},
+		{[]string{"amount: 5000 EUR", "amount: 5000 CHF"}, ""}, // file.amount of another case is in EUR
+		{[]string{"world:\n", plan}, "tests.world.territories: the plan's amounts are in CHF, and are compared with deals in EUR"},
+	} {
+		s, err := Load(small(t, c.pairs...))
+		if err != nil {
+			t.Fatalf("%v: %v", c.pairs, err)
+		}
+		if got := s.Warnings().Error(); (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%v: %q, want %q", c.pairs, got, c.want)
+		}
+	}
+}
+
 // A programme as somebody wrote it who had the author's page and nothing else: a tier gate, a look-back, a window on a
 // condition, a co-sell exception.
 func TestAuthorsOwn(t *testing.T) {

@@ -29,7 +29,11 @@ type Suite struct {
 	body   []byte
 	cases  []*testCase
 	want   coverageDoc
+	warned document.Errors
 }
+
+// Warnings returns what is most likely a slip in the policy or its tests, and keeps nobody from publishing.
+func (s *Suite) Warnings() document.Errors { return document.Join(s.policy.Warnings(), s.warned) }
 
 // Policy returns the compiled policy.
 func (s *Suite) Policy() *policy.Policy { return s.policy }
@@ -146,6 +150,10 @@ type reader struct {
 	doc suiteDoc
 	now time.Time
 	out []*testCase
+
+	money  map[string]document.Path // where an amount in a currency is filed first
+	rated  map[string]bool          // currencies that have a rate somewhere
+	warned document.Errors
 }
 
 func at(steps ...any) document.Path { return steps }
@@ -156,7 +164,7 @@ func Load(body []byte) (*Suite, error) {
 	if p == nil {
 		return nil, wrong
 	}
-	r := &reader{Reader: document.Parse(body, maxDocument), p: p, now: time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC)}
+	r := &reader{Reader: document.Parse(body, maxDocument), p: p, now: time.Date(2027, 3, 1, 9, 0, 0, 0, time.UTC), money: map[string]document.Path{}, rated: map[string]bool{}}
 	r.Expand = r.relative
 	var now string
 	r.ReadAt(at("tests", "now"), &now)
@@ -185,7 +193,30 @@ func Load(body []byte) (*Suite, error) {
 		errors.As(err, &its)
 		return nil, document.Join(of, its)
 	}
-	return &Suite{policy: p, body: body, cases: r.out, want: r.doc.Coverage}, nil
+	r.unrated()
+	return &Suite{policy: p, body: body, cases: r.out, want: r.doc.Coverage, warned: r.warned}, nil
+}
+
+func (r *reader) warn(p document.Path, format string, args ...any) {
+	line, col := r.Place(p)
+	r.warned = append(r.warned, document.Error{Line: line, Column: col, Path: p.String(), Message: fmt.Sprintf(format, args...)})
+}
+
+// unrated warns of tests all of whose amounts the policy cannot compare: it goes by another currency, and they have no rate. One among
+// others is a test of just that.
+func (r *reader) unrated() {
+	own := r.p.Settings().Currency
+	if _, compared := r.money[own]; compared {
+		return
+	}
+	for c := range r.money {
+		if r.rated[c] {
+			return
+		}
+	}
+	for _, c := range slices.Sorted(maps.Keys(r.money)) {
+		r.warn(r.money[c], "amounts in %s are compared in %s (settings.currency), and no rate is given: to every rule they are 0; file them in %[2]s, or give tests.world rates: [{date: 2027-01-01, from: %[1]s, to: %[2]s, rate: …}]", c, own)
+	}
 }
 
 // relative reads today, today-30d and today+30d as dates, counted from the case's now in the programme's zone.
@@ -383,7 +414,7 @@ func (r *reader) step(d *stepDoc, p document.Path, w *worldDoc, names map[string
 	if a := d.Act; a != nil {
 		switch {
 		case !slices.Contains(actions, a.Do):
-			r.Add(p.Of("act", "do"), "%q is not one of %s", a.Do, strings.Join(actions, ", "))
+			r.Add(p.Of("act", "do"), "%q is not one of %s%s", a.Do, strings.Join(actions, ", "), didYouMean(a.Do, actions))
 		case a.Do == string(deal.EventTransfer) && a.Partner == "":
 			r.Add(p.Of("act"), "say to whom: partner:")
 		case a.Do == string(deal.EventMerge) && !names[a.Into]:
@@ -396,7 +427,7 @@ func (r *reader) step(d *stepDoc, p document.Path, w *worldDoc, names map[string
 		kinds := append(slices.Clone(deal.EvidenceKinds), deal.Fulfilments...)
 		for i, kind := range a.Evidence {
 			if !slices.Contains(kinds, kind) {
-				r.Add(p.Of("act", "evidence", i), "%q is not one of %s", kind, strings.Join(kinds, ", "))
+				r.Add(p.Of("act", "evidence", i), "%q is not one of %s%s", kind, strings.Join(kinds, ", "), didYouMean(kind, kinds))
 			}
 		}
 		for _, field := range r.Keys(p.Of("act", "set")...) {
@@ -544,11 +575,16 @@ func (r *reader) world(p document.Path, w *worldDoc) *worldDoc {
 	for i := range r.Len(p.Of(string(deal.Rates))...) {
 		rate := &deal.Rate{}
 		r.ReadAt(p.Of(string(deal.Rates), i), rate)
+		r.rated[rate.From], r.rated[rate.To] = true, true
 		w.put(rate)
 	}
 	r.ReadAt(p.Of("territories"), &w.Territories)
 	if w.Territories != "" {
-		if _, err := territory.Compile([]byte(w.Territories)); err != nil {
+		plan, err := territory.Compile([]byte(w.Territories))
+		if own := r.p.Settings().Currency; err == nil && plan.Currency() != "" && plan.Currency() != own {
+			r.warn(p.Of("territories"), "the plan's amounts are in %s, and are compared with deals in %s (settings.currency) as if they were in it", plan.Currency(), own)
+		}
+		if err != nil {
 			var errs document.Errors
 			if errors.As(err, &errs) {
 				for _, e := range errs {
@@ -650,12 +686,22 @@ func (r *reader) rows(w *worldDoc, p document.Path) []deal.Record {
 				a.Region = deal.CanonicalRegion(a.Country, a.Region)
 			}
 			for _, e := range append(rec.Validate(), r.declared(rec)...) {
-				r.Add(p, "%s %s: %s %s", kind, ref.Key, e.Field, e.Detail)
+				r.Add(r.written(p, kind, ref.Key, e.Field), "%s %s: %s %s", kind, ref.Key, e.Field, e.Detail)
 			}
 			out = append(out, rec)
 		}
 	}
 	return out
+}
+
+// written is where a field of a record of a case's world is written: in the case at p, else in the world of all; else p.
+func (r *reader) written(p document.Path, kind deal.RecordKind, id, field string) document.Path {
+	for _, world := range []document.Path{p.Of("world"), p, at("tests", "world")} {
+		if place := world.Of(string(kind), id, field); r.Has(place...) {
+			return place
+		}
+	}
+	return p
 }
 
 // declared reports the tier of a partner and the stage of an open opportunity that a policy with tiers and stages does not
@@ -727,9 +773,25 @@ func (r *reader) filed(s *step, f *filingDoc, p document.Path, names map[string]
 	for _, e := range errs {
 		r.Add(p, "%s %s", e.Field, e.Detail)
 	}
+	for _, m := range append([]deal.Money{f.Amount}, amounts(f.Products)...) {
+		if place := p.Of("amount"); m.Currency != "" && r.money[m.Currency] == nil {
+			if !r.Has(place...) { // of the filing it uses
+				place = p
+			}
+			r.money[m.Currency] = place
+		}
+	}
 	s.file, s.as = &f.Filing, cmp.Or(f.As, f.PartnerID)
 	if names[s.as] {
 		r.Add(p, "%q is filed already; give this filing a name of its own with as:", s.as)
 	}
 	names[s.as] = true
+}
+
+func amounts(products []deal.Product) []deal.Money {
+	out := make([]deal.Money, len(products))
+	for i, p := range products {
+		out[i] = p.Amount
+	}
+	return out
 }

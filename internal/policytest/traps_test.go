@@ -338,7 +338,7 @@ func TestTrapRuleChange(t *testing.T) {
 	if ends != "2027-05-30" || endsNow != ends || was != is || endsNew != "2027-03-31" || pinned.Version != 1 || under.Version != 2 || pinned.Digest == under.Digest {
 		t.Errorf("before %s, %v; after %s, new %s, %v", ends, pinned, endsNow, endsNew, under)
 	}
-	report, err := engine.Replay(ctx, st, nil, nil, func(deal.Decision, deal.Decision) {})
+	report, err := engine.Replay(ctx, st, nil, nil, func(engine.Rederived) {})
 	if err != nil || report.Decisions != 2 || report.Differ != 0 {
 		t.Errorf("replay over the change: %+v, %v", report, err)
 	}

@@ -130,7 +130,7 @@ func (s handlers) GetCase(ctx context.Context, q api.GetCaseRequestObject) (api.
 	}
 	a := engine.AnswerFor(&f.Registration, &f.Decision, own, s.engine.Now())
 	return tagged(caseFile{
-		Case: f.Case, Registration: staffView(&f.Registration, a, &a.Decision), Decision: f.Decision, Asked: f.Question, AlsoIn: all(f.Also), Waitlist: all(f.Waitlist),
+		Case: f.Case, Registration: s.staffView(&f.Registration, a, &a.Decision), Decision: f.Decision, Asked: f.Question, AlsoIn: all(f.Also), Waitlist: all(f.Waitlist),
 		Timeline: all(f.Timeline), Precedents: all(f.Precedents), YouMay: f.May,
 	}, f.Case.Version)
 }

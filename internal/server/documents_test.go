@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +74,28 @@ func TestPublication(t *testing.T) {
 	}
 	if g := w.get("auditor", "/v1/policies?at=now"); g.status != 422 {
 		t.Errorf("at now: %s", g)
+	}
+}
+
+// A draft whose tests fail is saved, and not published, neither at once nor for later: the answer names what failed.
+func TestPublicationOfFailing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	small, err := os.ReadFile("../policytest/testdata/small.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	draft := strings.Replace(string(small), "limit: {value: 1000}", "limit: {value: 2000}", 1)
+	saved := w.want(201, w.call("policy", "POST", "/v1/policies", draft, "Content-Type", "application/yaml"))
+	path := fmt.Sprintf("/v1/policies/%v", saved.field(t, "version"))
+	for _, from := range []string{"", "?effective_from=" + url.QueryEscape(today.AddDate(0, 0, 9).Format(time.RFC3339))} {
+		g := w.want(422, w.call("policy", "POST", path+"/publish"+from, ""))
+		if g.str(t, "code") != "invalid" || !strings.Contains(string(g.body), "small, row 2: outcome is declined, not protect") || !strings.Contains(string(g.body), `"field":"line 36`) {
+			t.Errorf("published%s: %s", from, g)
+		}
+	}
+	if g := w.want(200, w.get("policy", path)); g.str(t, "status") != "draft" {
+		t.Errorf("afterwards: %s", g)
 	}
 }
 

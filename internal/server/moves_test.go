@@ -207,8 +207,40 @@ rules:
 	if merged.str(t, "status") != "merged" || strings.Contains(string(read.body), second.str(t, "id")) || !strings.Contains(string(read.body), `["MERGED"]`) {
 		t.Errorf("%s\n%s", merged, read) // whose the other is, the partner does not read
 	}
-	if g := w.get("ops", "/v1/registrations/"+open.str(t, "id")); g.str(t, "moved.into") != second.str(t, "id") || g.str(t, "moved.by.person_id") != "U-7" {
+	if g := w.get("ops", "/v1/registrations/"+open.str(t, "id")); g.str(t, "moved.into") != second.str(t, "id") || g.str(t, "moved.by.person_id") != "U-7" || g.str(t, "merged_into") != second.str(t, "id") {
 		t.Errorf("%s", g)
+	}
+	// Staff read it from the other side too; the partner whose registration stands for both does not.
+	if g := w.get("ops", "/v1/registrations/"+second.str(t, "id")); fmt.Sprint(g.field(t, "stands_for")) != fmt.Sprintf("[%s]", open.str(t, "id")) {
+		t.Errorf("%s", g)
+	}
+	for _, path := range []string{"/v1/registrations/" + second.str(t, "id"), "/v1/registrations"} {
+		if g := w.want(200, w.get("rival", path)); strings.Contains(string(g.body), open.str(t, "id")) || strings.Contains(string(g.body), "stands_for") {
+			t.Errorf("the other partner reads %s", g)
+		}
+	}
+	if g := w.want(200, w.get("ops", "/v1/registrations?status=merged")); !strings.Contains(string(g.body), `"merged_into":"`+second.str(t, "id")) {
+		t.Errorf("the list: %s", g)
+	}
+}
+
+// The partner's own deal again is merged, and the answer names the registration that stands.
+func TestOwnAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.want(201, w.register("portal", "1", example(t, "registration.json"))).str(t, "id")
+	again := w.want(201, w.register("portal", "2", example(t, "registration.json")))
+	if again.str(t, "status") != "merged" || again.str(t, "merged_into") != first {
+		t.Fatalf("%s", again)
+	}
+	if g := w.get("portal", "/v1/registrations/"+again.str(t, "id")); g.str(t, "merged_into") != first {
+		t.Errorf("%s", g)
+	}
+	if g := w.get("ops", "/v1/registrations/"+first); fmt.Sprint(g.field(t, "stands_for")) != fmt.Sprintf("[%s]", again.str(t, "id")) {
+		t.Errorf("%s", g)
+	}
+	if g := w.get("portal", "/v1/registrations/"+first); g.field(t, "stands_for") != nil {
+		t.Errorf("the partner reads %s", g)
 	}
 }
 

@@ -153,13 +153,17 @@ type staffRegistration struct {
 	EndedAt     time.Time              `json:"ended_at,omitzero"`
 	Promoted    bool                   `json:"promoted,omitempty"`
 	Moved       *engine.Moved          `json:"moved,omitempty"` // left out of lists
+	StandsFor   []string               `json:"stands_for,omitempty"`
 }
 
-func staffView(r *deal.Registration, a engine.Answer, d *engine.AnswerDecision) staffRegistration {
+func (s *Server) staffView(r *deal.Registration, a engine.Answer, d *engine.AnswerDecision) staffRegistration {
+	if a.Status == deal.StatusMerged && r.Into != "" {
+		a.MergedInto = r.Into
+	}
 	return staffRegistration{
 		Answer: a, Decision: d, Filing: r.Filing, EmailDomain: r.EmailDomain, CustomerRef: r.CustomerRef, Finding: r.Finding, Protection: r.Protection,
 		Hold: r.Hold, DecisionID: r.DecisionID, CaseID: r.CaseID, Version: r.Version, Imported: r.Imported,
-		Extensions: r.Extensions, EndedAt: r.EndedAt, Promoted: r.Promoted,
+		Extensions: r.Extensions, EndedAt: r.EndedAt, Promoted: r.Promoted, StandsFor: s.engine.StandsFor(r.ID),
 	}
 }
 
@@ -176,9 +180,12 @@ func (s handlers) GetRegistration(ctx context.Context, q api.GetRegistrationRequ
 	if callOf(ctx).portal() {
 		return ok(a)
 	}
-	out := staffView(&r, a, &a.Decision)
+	out := s.staffView(&r, a, &a.Decision)
 	if out.Moved, err = s.engine.LastMove(ctx, &r); err != nil {
 		return nil, err
+	}
+	if out.Status == deal.StatusMerged && out.MergedInto == "" && out.Moved != nil { // merged before registrations said into what
+		out.MergedInto = out.Moved.Into
 	}
 	return ok(out)
 }
@@ -289,7 +296,7 @@ func (s handlers) ListRegistrations(ctx context.Context, q api.ListRegistrations
 			out := make([]staffRegistration, len(rows))
 			for i := range rows {
 				r := &rows[i]
-				out[i] = staffView(r, engine.Answer{
+				out[i] = s.staffView(r, engine.Answer{
 					ID: r.ID, Number: r.Number, ExternalID: r.Filing.ExternalID, PartnerID: r.Filing.PartnerID,
 					ReceivedAt: r.ReceivedAt, Sequence: r.Sequence, Status: r.StatusAt(now),
 				}, nil)

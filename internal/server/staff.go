@@ -137,10 +137,12 @@ func viewEntry(e store.Entry) (entryView, error) {
 	return entryView{Seq: e.Seq, At: e.At, Kind: e.Kind, Subject: e.Subject, Actor: e.Actor, Leaf: e.Leaf, Chain: hex.EncodeToString(e.Chain[:]), Change: change}, nil
 }
 
-// ListEntries lists the ledger.
+// ListEntries lists the ledger: all of it, or what has to do with one subject, or is of one kind.
 func (s handlers) ListEntries(ctx context.Context, q api.ListEntriesRequestObject) (api.ListEntriesResponseObject, error) {
+	filter := struct{ Subject, Kind string }{q.Params.Subject, q.Params.Kind}
 	return list(ctx, q.Params.Cursor, q.Params.Limit, listing[entryView]{
-		key: func(e entryView) string { return strconv.FormatUint(e.Seq, 10) },
+		filter: filter,
+		key:    func(e entryView) string { return strconv.FormatUint(e.Seq, 10) },
 		fetch: func(ctx context.Context, p store.Page) (out []entryView, err error) {
 			after := uint64(0)
 			if p.After != "" {
@@ -148,7 +150,7 @@ func (s handlers) ListEntries(ctx context.Context, q api.ListEntriesRequestObjec
 					return nil, problem{code: "bad-parameter", detail: "the cursor is not one of this list"}
 				}
 			}
-			for e, err := range s.engine.Store().Entries(ctx, after) {
+			for e, err := range s.engine.EntriesAbout(ctx, filter.Subject, filter.Kind, after) {
 				if err != nil {
 					return nil, err
 				}

@@ -19,6 +19,7 @@ import (
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/engine"
 	"github.com/dibs-deals/dibs/internal/ledger"
+	"github.com/dibs-deals/dibs/internal/policytest"
 	"github.com/dibs-deals/dibs/internal/store/sqlite"
 )
 
@@ -54,7 +55,7 @@ func newWatchedWorld(t testing.TB, tel *Telemetry, watched bool) *world {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	cfg := engine.Config{Store: st, Signer: signer, Clock: func() time.Time { return today.Add(time.Since(began)) }}
+	cfg := engine.Config{Store: st, Signer: signer, Clock: func() time.Time { return today.Add(time.Since(began)) }, Vet: policytest.Vet}
 	if watched {
 		cfg.Observer = tel
 	}

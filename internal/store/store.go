@@ -162,6 +162,14 @@ type RecordFilter struct {
 	Page
 }
 
+// EntryFilter selects entries of the ledger. Zero fields select everything.
+type EntryFilter struct {
+	Subjects []string // about any of these
+	Below    string   // or whose subject begins with this
+	Kind     string   // a kind, or the beginning of some with a * at its end
+	After    uint64   // a sequence
+}
+
 // FindingFilter selects findings.
 type FindingFilter struct {
 	Of      []deal.CustomerRef // any of which it is about; none: whomever
@@ -224,6 +232,8 @@ type Store interface {
 	Entry(ctx context.Context, seq uint64) (Entry, error)
 	// Entries yields entries after seq in order, without a lock; it ends at the head.
 	Entries(ctx context.Context, after uint64) iter.Seq2[Entry, error]
+	// SelectEntries yields the entries a filter selects in order, without a lock; it ends at the head.
+	SelectEntries(ctx context.Context, f EntryFilter) iter.Seq2[Entry, error]
 	Answered(ctx context.Context, key IdemKey) (Entry, error)
 	// EntriesOf returns the entries about any of the subjects, in order, the decisions of registrations among them.
 	EntriesOf(ctx context.Context, subjects []string) ([]Entry, error)

@@ -150,7 +150,8 @@ func measureReplicas(ctx context.Context, accounts int, last time.Duration) (_ s
 // dibs runs the program to its end with the site's database.
 func (s *site) dibs(ctx context.Context, stdin io.Reader, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, s.program, args...)
-	cmd.Env = append(os.Environ(), "DIBS_DATABASE="+s.pg.URL("postgres"), "DIBS_SIGNING_KEY="+filepath.Join(s.dir, "ledger.key"))
+	// Nobody waits for the head while the world is imported: a pause of the machine's need not end the import.
+	cmd.Env = append(os.Environ(), "DIBS_DATABASE="+s.pg.URL("postgres", "idle_in_transaction_session_timeout=10s"), "DIBS_SIGNING_KEY="+filepath.Join(s.dir, "ledger.key"))
 	cmd.Stdin = stdin
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs

@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) (db store.Store, reopen func() st
 		"Records":         testRecords,
 		"Cases":           testCases,
 		"Findings":        testFindings,
+		"SelectEntries":   testSelectEntries,
 		"Documents":       testDocuments,
 		"Load":            testLoad,
 		"LoadOnBase":      testLoadOnBase,
@@ -571,6 +572,68 @@ func testCases(t *testing.T, db store.Store, _ func() store.Store) {
 	must(t, db, d, item{entry: store.Entry{Kind: deal.EntryResolved, Subject: "reg_z"}, change: deal.Change{Decision: &deal.Decision{ID: "dec_y", RegistrationID: "reg_z", Outcome: deal.Protect, At: start}}})
 	if es, err = db.EntriesOf(ctx, []string{"reg_z"}); err != nil || len(es) != 2 || es[0].Kind != deal.EntryDecided || es[1].Kind != deal.EntryResolved {
 		t.Errorf("entries %+v, %v", es, err)
+	}
+}
+
+func testSelectEntries(t *testing.T, db store.Store, _ func() store.Store) {
+	about := func(kind, subject string) item { return item{entry: store.Entry{Kind: kind, Subject: subject}} }
+	decided := func(id string) item {
+		d := regItem(registration(id, "P-1", id))
+		d.change.Decision = &deal.Decision{ID: "dec_" + id, RegistrationID: id, Outcome: deal.RouteTo, At: start}
+		return d
+	}
+	must(t, db, decided("reg_a"), about(deal.EntryCommented, "case_a"), about(deal.EntryDocument, "policy/1"), about(deal.EntryPublished, "policy/1"),
+		decided("reg_b"), about(deal.EntryDocument, "policy/2"), about(deal.EntryRecords, "accounts"), about(deal.EntryRecords, "accounts/ü"), about("registration.won", "reg_a"), about(deal.EntryDocument, "policyx"))
+	for _, c := range []struct {
+		f    store.EntryFilter
+		want string
+	}{
+		{store.EntryFilter{}, "1 2 3 4 5 6 7 8 9 10"},
+		{store.EntryFilter{After: 8}, "9 10"},
+		{store.EntryFilter{After: 10}, ""},
+		{store.EntryFilter{Subjects: []string{"reg_a"}}, "1 9"},
+		{store.EntryFilter{Subjects: []string{"reg_a", "case_a", "none"}}, "1 2 9"},
+		{store.EntryFilter{Subjects: []string{"reg_a"}, After: 1}, "9"},
+		{store.EntryFilter{Subjects: []string{"reg"}}, ""},
+		{store.EntryFilter{Subjects: []string{"policy/1"}}, "3 4"},
+		{store.EntryFilter{Subjects: []string{"policy"}, Below: "policy/"}, "3 4 6"},
+		{store.EntryFilter{Subjects: []string{"accounts"}, Below: "accounts/"}, "7 8"},
+		{store.EntryFilter{Kind: deal.EntryDecided}, "1 5"},
+		{store.EntryFilter{Kind: "registration.*"}, "1 5 9"},
+		{store.EntryFilter{Kind: "*"}, "1 2 3 4 5 6 7 8 9 10"},
+		{store.EntryFilter{Kind: "registration"}, ""},
+		{store.EntryFilter{Kind: "é*"}, ""},
+		{store.EntryFilter{Kind: deal.EntryDocument, Below: "policy/"}, "3 6"},
+		{store.EntryFilter{Kind: deal.EntryDecided, Subjects: []string{"reg_a"}}, "1"},
+	} {
+		got := []string{}
+		for e, err := range db.SelectEntries(ctx, c.f) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(e.Body) == 0 || len(e.Leaf) == 0 {
+				t.Errorf("entry %d is not whole", e.Seq)
+			}
+			got = append(got, fmt.Sprint(e.Seq))
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%+v: %v, want %s", c.f, got, c.want)
+		}
+	}
+	var many []item
+	for range 450 { // more than is read at once
+		many = append(many, about(deal.EntryRecords, "rates"))
+	}
+	must(t, db, many...)
+	n := 0
+	for _, err := range db.SelectEntries(ctx, store.EntryFilter{Subjects: []string{"rates"}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	if n != len(many) {
+		t.Errorf("%d of %d entries", n, len(many))
 	}
 }
 
