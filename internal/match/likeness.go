@@ -651,7 +651,7 @@ type letterRuns []uint32
 func runsOf(written string) letterRuns {
 	const longest = 400
 	s := " "
-	for _, half := range split(words(written[:min(len(written), longest)])) {
+	for _, half := range split(nil, words(written[:min(len(written), longest)]), func(w string) string { return w }) {
 		s += strings.Join(half, " ") + " "
 	}
 	out := make(letterRuns, 0, len(s))
