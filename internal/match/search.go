@@ -645,14 +645,20 @@ func (s *search) retrieve(q *Query, r *Result) *memo {
 	s.reserve(me)
 
 	// Keys.
-	key := func(h uint32, weight float64) {
+	key := func(h uint32, weight float64, but string) { // for records without the word but
 		me.keys = append(me.keys, h)
 		if _, over := s.liveWith(h, s.limits.key); over {
 			return
 		}
 		for _, p := range s.parts {
+			var have []uint32
+			if but != "" {
+				if w, ok := p.lookup(but); ok {
+					have = p.postings(w)
+				}
+			}
 			for _, rec := range p.keys.find(h) {
-				if !p.isDead(rec) {
+				if !p.isDead(rec) && !advance(&have, rec) {
 					s.touch(p.base+rec, uint32(weight*scale))
 				}
 			}
@@ -661,33 +667,35 @@ func (s *search) retrieve(q *Query, r *Result) *memo {
 	full := float64(q.massTag()) / scale
 	for i := range q.names {
 		n := &q.names[i]
-		if len(n.words) > 1 || !s.opened(me, n.squash) { // or it is found as a word
-			key(hashKey(keySquash, n.squash), n.mass)
+		found := ""
+		if len(n.words) == 1 && s.opened(me, n.squash) {
+			found = n.squash // as a word, by whoever does not write it as two
 		}
+		key(hashKey(keySquash, n.squash), n.mass, found)
 		if n.plain != n.squash {
-			key(hashKey(keySquash, n.plain), n.mass)
+			key(hashKey(keySquash, n.plain), n.mass, "")
 		}
 		if len(n.squash) >= prefixLength {
-			key(hashKey(keyPrefix, n.squash[:prefixLength]), n.mass/2)
+			key(hashKey(keyPrefix, n.squash[:prefixLength]), n.mass/2, "")
 		}
 		if a := n.acronym(); a != "" {
-			key(hashKey(keySquash, a), n.mass*0.4)
+			key(hashKey(keySquash, a), n.mass*0.4, "")
 			s.touchWord(a, n.mass*0.4) // they may be a word of a record
 			me.initials = append(me.initials, a)
 		}
 		if len(n.words) == 1 && len(n.squash) >= 3 && len(n.squash) <= 8 {
-			key(hashKey(keyAcronym, n.squash), n.mass)
+			key(hashKey(keyAcronym, n.squash), n.mass, "")
 		}
 	}
 	for _, d := range q.domains {
-		key(hashKey(keyDomain, d), max(full, 10))
+		key(hashKey(keyDomain, d), max(full, 10), "")
 	}
 	for _, f := range []struct {
 		kind byte
 		text string
 	}{{keyPhone, q.phone}, {keyTax, q.tax}, {keyDUNS, q.duns}, {keyLEI, q.lei}} {
 		if f.text != "" {
-			key(hashKey(f.kind, f.text), max(full, 10))
+			key(hashKey(f.kind, f.text), max(full, 10), "")
 		}
 	}
 
