@@ -650,9 +650,14 @@ type letterRuns []uint32
 // runsOf returns the sequences of the first bytes of a name.
 func runsOf(written string) letterRuns {
 	const longest = 400
+	w := words(written[:min(len(written), longest)])
 	s := " "
-	for _, half := range split(words(written[:min(len(written), longest)])) {
-		s += strings.Join(half, " ") + " "
+	for i := 0; i < len(w); i++ {
+		if d := slices.IndexFunc(dividers, func(d []string) bool { return len(d) <= len(w)-i && slices.Equal(d, w[i:i+len(d)]) }); i > 0 && d >= 0 {
+			i += len(dividers[d]) - 1
+			continue
+		}
+		s += w[i] + " "
 	}
 	out := make(letterRuns, 0, len(s))
 	for i := 0; i+3 <= len(s); i++ {
