@@ -33,8 +33,13 @@ func siteDomain(s string) string {
 	if s == "" || len(s) > 253 || !strings.Contains(s, ".") || strings.ContainsAny(s, " ,;") {
 		return ""
 	}
-	if a, err := idna.Lookup.ToASCII(s); err == nil {
-		s = a
+	if !isASCII(s) || strings.Contains(s, "xn--") {
+		if a, err := idna.Lookup.ToASCII(s); err == nil {
+			s = a
+		}
+	}
+	if strings.IndexByte(s, '.') == strings.LastIndexByte(s, '.') {
+		return s // nobody can register less
 	}
 	if d, err := publicsuffix.EffectiveTLDPlusOne(s); err == nil {
 		return d
@@ -156,12 +161,12 @@ func postal(s, country string) string {
 	return p
 }
 
-// region returns a region as compared: the code without its country, or the folded name.
-func region(s, country string) string {
+// regionOf returns a region without the code of its country. It is compared in the form of Normalise.
+func regionOf(s, country string) string {
 	if len(s) > 3 && len(country) == 2 && s[2] == '-' && strings.EqualFold(s[:2], country) {
-		s = s[3:]
+		return s[3:]
 	}
-	return Normalise(s)
+	return s
 }
 
 // street returns a street as compared: the house number and the words without the kinds of street.

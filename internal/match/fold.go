@@ -22,10 +22,16 @@ var special = map[rune]string{'ß': "ss", 'ø': "o", 'ł': "l", 'æ': "ae", 'œ'
 
 // words folds s and cuts it into words.
 func words(s string) []string {
+	if isASCII(s) {
+		b := string(foldASCII(make([]byte, 0, len(s)+16), s))
+		return tidied(spaced(make([]string, 0, 8), b), 0)
+	}
 	if !utf8.ValidString(s) {
 		s = strings.ToValidUTF8(s, " ")
 	}
-	s = foldLetters(s)
+	if s = foldLetters(s); isASCII(s) {
+		return tidied(spaced(make([]string, 0, 8), string(foldASCII(make([]byte, 0, len(s)+16), s))), 0)
+	}
 	// Room for each rune and the spaces and the words that signs become.
 	b := make([]byte, 0, len(s)+16)
 	for i, r := range s {
@@ -49,12 +55,82 @@ func words(s string) []string {
 		}
 	}
 	w := strings.Fields(string(b))
-	script := 0
-	if !isASCII(s) {
-		script = scripts(w)
+	return tidied(w, scripts(w))
+}
+
+// foldASCII appends the words of s, which has no other characters, to b, with spaces between them. It does what words does for any.
+func foldASCII(b []byte, s string) []byte {
+	run := 0 // letters and digits at the end of b
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if l := plainLetters[c]; l != 0 {
+			b = append(b, l)
+			run++
+			continue
+		}
+		switch {
+		case c == '\'' || c == '`':
+		case c == '.' && run > 0 && (run < 2 || plainRun(s[i+1:], 2) < 2):
+		case c == '&' || c == '+':
+			if n := plainRun(s[i+1:], 3); !(run > 0 && run <= 2 && n > 0 && n <= 2) {
+				b = append(b, " and "...)
+				run = 0
+			}
+		case c == '%' && run > 0:
+			b = append(b, " percent"...)
+			run = len("percent")
+		default:
+			b = append(b, ' ')
+			run = 0
+		}
 	}
+	return b
+}
+
+// plainLetters are the ASCII letters, small, and digits; 0 for the rest.
+var plainLetters = func() (out [256]byte) {
+	for c := range utf8.RuneSelf {
+		switch {
+		case c >= 'A' && c <= 'Z':
+			out[c] = byte(c) + 'a' - 'A'
+		case isWord(rune(c)):
+			out[c] = byte(c)
+		}
+	}
+	return out
+}()
+
+// plainRun returns how many letters and digits begin s, up to enough.
+func plainRun(s string, enough int) (n int) {
+	for n < len(s) && n < enough && plainLetters[s[n]] != 0 {
+		n++
+	}
+	return n
+}
+
+// spaced appends what stands between the spaces of s to w.
+func spaced(w []string, s string) []string {
+	from := 0
+	for i := 0; i <= len(s); i++ {
+		if i == len(s) || s[i] == ' ' {
+			if from < i {
+				w = append(w, s[from:i])
+			}
+			from = i + 1
+		}
+	}
+	return w
+}
+
+// tidied undoes disguises and joins initials. script is that of the words together. It overwrites w.
+func tidied(w []string, script int) []string {
+	initials := false
 	for i := range w {
 		w[i] = skeleton(w[i], script)
+		initials = initials || len(w[i]) == 1
+	}
+	if !initials {
+		return w
 	}
 	w = joinInitials(w)
 	for i := range w { // what initials have become may hold a zero between letters
@@ -98,16 +174,41 @@ func runLength(s string) int {
 
 // foldLetters lower-cases s, decomposes compatibility forms and drops accents.
 func foldLetters(s string) string {
-	ascii := true
-	for i := 0; i < len(s); i++ {
-		if s[i] >= utf8.RuneSelf {
-			ascii = false
-			break
-		}
-	}
-	if ascii {
+	if isASCII(s) {
 		return strings.ToLower(s)
 	}
+	b := make([]byte, 0, len(s)+8)
+	for _, r := range s {
+		switch {
+		case r < utf8.RuneSelf:
+			if r >= 'A' && r <= 'Z' {
+				r += 'a' - 'A'
+			}
+			b = append(b, byte(r))
+		case r >= firstFolded && r < lastFolded:
+			b = append(b, folded[r-firstFolded]...)
+		default:
+			return foldAny(s)
+		}
+	}
+	return string(b)
+}
+
+// The letters of Europe fold one by one: none of them joins with another.
+const (
+	firstFolded = 0x80
+	lastFolded  = 0x250
+)
+
+var folded = func() (out [lastFolded - firstFolded]string) {
+	for i := range out {
+		out[i] = foldAny(string(rune(firstFolded + i)))
+	}
+	return out
+}()
+
+// foldAny is foldLetters of any text.
+func foldAny(s string) string {
 	var b strings.Builder
 	b.Grow(len(s) + 8)
 	for _, r := range norm.NFKD.String(strings.ToLower(norm.NFKC.String(s))) {
@@ -238,7 +339,7 @@ func skeleton(w string, name int) string {
 			}, w)
 		}
 	}
-	if strings.IndexByte(w, '0') >= 0 || strings.IndexByte(w, '1') >= 0 {
+	if zeroOrOne(w) {
 		b := []byte(w)
 		for i := 1; i+1 < len(b); i++ {
 			if b[i] != '0' && b[i] != '1' {
@@ -262,6 +363,15 @@ func skeleton(w string, name int) string {
 		w = string(b)
 	}
 	return w
+}
+
+func zeroOrOne(w string) bool {
+	for i := 1; i+1 < len(w); i++ {
+		if w[i]|1 == '1' {
+			return true
+		}
+	}
+	return false
 }
 
 // isLatin reports whether all letters of s are Latin ones.

@@ -127,58 +127,11 @@ func (x *Index) Len() int {
 func (x *Index) Load(records iter.Seq[Record]) {
 	x.write.Lock()
 	defer x.write.Unlock()
-	b := newBuilder()
-	type batch struct {
-		in  []Record
-		out []*Query
-		ok  chan struct{}
-	}
-	work := make(chan *batch)
-	order := make(chan *batch, 2*runtime.GOMAXPROCS(0))
-	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for t := range work {
-				t.out = make([]*Query, len(t.in))
-				for i := range t.in {
-					t.out[i] = x.m.Prepare(t.in[i])
-				}
-				close(t.ok)
-			}
-		})
-	}
-	go func() {
-		var t *batch
-		send := func() {
-			if t != nil {
-				order <- t
-				work <- t
-				t = nil
-			}
-		}
-		for r := range records {
-			if t == nil {
-				t = &batch{ok: make(chan struct{})}
-			}
-			if t.in = append(t.in, r); len(t.in) == 256 {
-				send()
-			}
-		}
-		send()
-		close(work)
-		close(order)
-	}()
-	for t := range order {
-		<-t.ok
-		for _, q := range t.out {
-			b.add(q)
-		}
-	}
-	workers.Wait()
-	if len(b.mass) == 0 {
+	builders, runs := x.prepareAll(records)
+	if len(runs) == 0 {
 		return
 	}
-	p := newPart(b.build())
+	p := newPart(lay(builders, runs))
 	dropRepeats(p)
 
 	// What was there under the same ids dies; only then does the new segment appear.
@@ -202,6 +155,72 @@ func (x *Index) Load(records iter.Seq[Record]) {
 	x.recent = nil // Refresh cannot bridge a load
 	x.mu.Unlock()
 	x.tidy()
+}
+
+// prepareAll prepares records, each processor with a builder of its own.
+func (x *Index) prepareAll(records iter.Seq[Record]) (builders []*builder, runs []run) {
+	type batch struct {
+		records []Record
+		run     int
+	}
+	const size = 256
+	n := runtime.GOMAXPROCS(0)
+	work, room := make(chan batch), make(chan []Record, 2*n)
+	takers := make([][]int, n) // of each builder the runs it took, in order
+	var workers sync.WaitGroup
+	for i := range n {
+		b := newBuilder()
+		builders = append(builders, b)
+		workers.Go(func() {
+			p := preparer{m: x.m, known: openLexicon()}
+			b.known = &p.known
+			for t := range work {
+				takers[i] = append(takers[i], t.run)
+				p.fetch(t.records)
+				for k := range t.records {
+					b.add(p.prepare(t.records[k]))
+				}
+				if p.known.count > maxLexemes {
+					b.forget()
+					p.known = openLexicon()
+				}
+				clear(t.records)
+				select {
+				case room <- t.records[:0]:
+				default:
+				}
+			}
+		})
+	}
+	var in []Record
+	send := func() {
+		runs = append(runs, run{records: uint32(len(in))})
+		work <- batch{in, len(runs) - 1}
+		in = nil
+	}
+	for r := range records {
+		if in == nil {
+			select {
+			case in = <-room:
+			default:
+				in = make([]Record, 0, size)
+			}
+		}
+		if in = append(in, r); len(in) == size {
+			send()
+		}
+	}
+	if len(in) > 0 {
+		send()
+	}
+	close(work)
+	workers.Wait()
+	for i, taken := range takers {
+		for _, r := range taken {
+			runs[r].builder = uint32(i)
+		}
+	}
+	return builders, runs
 }
 
 // dropRepeats marks all but the last record of each id dead.

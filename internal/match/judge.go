@@ -34,44 +34,6 @@ type Query struct {
 	disguised string // how the main name was written to deceive; of what is asked about only
 }
 
-// Prepare reads a record.
-func (m *Model) Prepare(r Record) *Query {
-	q := &Query{id: r.ID, country: strings.ToUpper(strings.TrimSpace(r.Country)), phone: phoneTail(r.Phone), tax: taxID(r.TaxID), duns: duns(r.DUNS), lei: lei(r.LEI),
-		parent: r.ParentID, city: Normalise(r.City), street: street(r.Street)}
-	q.region = region(r.Region, q.country)
-	q.postal = postal(r.PostalCode, q.country)
-	for i, raw := range r.Names {
-		as := wholeName
-		if i > 0 {
-			as = aliasName
-		} else {
-			q.display = raw
-			q.disguised = disguise(raw[:min(len(raw), 1000)])
-		}
-		for _, n := range m.names(raw, as, q.city) {
-			if len(q.names) < maxNames && !slices.ContainsFunc(q.names, func(o name) bool { return o.squash == n.squash && len(o.words) == len(n.words) }) {
-				q.names = append(q.names, n)
-			}
-		}
-	}
-	for _, d := range r.Domains {
-		if d = siteDomain(d); m.own(d) && !slices.Contains(q.domains, d) && len(q.domains) < maxDomains {
-			q.domains = append(q.domains, d)
-		}
-	}
-	if d := siteDomain(r.MailDomain); len(q.domains) == 0 && m.own(d) {
-		q.domains, q.mailed = []string{d}, true
-	}
-	for _, p := range r.ParentNames {
-		for _, n := range m.names(p, wholeName) {
-			if len(q.parents) < maxNames {
-				q.parents = append(q.parents, n.squash)
-			}
-		}
-	}
-	return q
-}
-
 // Limits of one record, which bound the work of one comparison.
 const (
 	maxNames   = 48
@@ -95,6 +57,7 @@ type evidence struct {
 	like  likeness
 	a, b  *Query
 	owner int    // how many live records own the shared domain
+	alike int    // of a question that says no more than one word: how many live records have it
 	via   string // the shared domain
 	logit float64
 }
@@ -204,7 +167,7 @@ func (m *Model) fieldFeatures(e *evidence, owners func(string) int) {
 		agree(a.street, b.street, fStreetSame, fStreetOther)
 	}
 	agree(a.city, b.city, fCitySame, fCityOther)
-	if v[fCityOther] == 1 && nearCity(a.city, b.city) {
+	if v[fCityOther] == 1 && nearCity(a.city, b.city) && !e.ownTowns() {
 		v[fCityOther], v[fCityNear] = 0, 1
 	}
 	if v[fCitySame] == 1 {
@@ -288,6 +251,15 @@ func sameStem(a, b *Query) bool {
 		}
 	}
 	return false
+}
+
+// ownTowns reports whether each name has the town of its record in it: nobody makes one slip twice, so the towns are two.
+func (e *evidence) ownTowns() bool {
+	const letters = 4 // of a town that is no part of a word by chance
+	x, y := strings.ReplaceAll(e.a.city, " ", ""), strings.ReplaceAll(e.b.city, " ", "")
+	l := &e.like
+	return l.a != nil && len(x) >= letters && len(y) >= letters && strings.Contains(l.a.plain, x) && strings.Contains(l.b.plain, y) &&
+		!strings.Contains(l.a.plain, y) && !strings.Contains(l.b.plain, x)
 }
 
 // nearCity reports cities that are one misspelt, or one a part of the other's name.
@@ -511,6 +483,69 @@ const (
 	ownWordsWeight, ownWordWeight = 1.0, 3.0
 )
 
+const (
+	// shortLetters is the length up to which words one letter apart are two names as often as a slip: Nike and Nikke, KKE and KGE.
+	shortLetters = 5
+	// shortCertain are the log-odds beyond which nothing that leaves room for it makes two such words one.
+	shortCertain = 1.2
+	// fewBearers is of how many records a word may be a part while it still names one of them. Each further e-fold takes manyWeight
+	// away, but no more than leaves the log-odds at manyLeast, where a person looks: one of them has no other name.
+	fewBearers, manyWeight, manyLeast = 4, 3.0, -0.8
+)
+
+// shortSlip reports whether all that tells in two names is a short word, and it is not the same: one letter is another, more or less.
+func (m *Model) shortSlip(l *likeness) bool {
+	if l.a == nil || l.exact || l.cutShort {
+		return false
+	}
+	short := func(x, y string) bool {
+		return max(len(x), len(y)) <= shortLetters && !containsDigit(x) && !containsDigit(y) && isASCII(x) && isASCII(y) && m.weight(x) > ordinaryWeight && m.weight(y) > ordinaryWeight &&
+			distance(x, y) == 1 && !(len(x) == shortLetters && anagrams(x, y))
+	}
+	var pairs []pairing
+	var again likeness
+	m.align(l.a, l.b, &again, &pairs)
+	found := false
+	for _, p := range pairs {
+		switch {
+		case p.sim < spelling && short(p.a, p.b):
+			found = true
+		case min(m.weight(p.a), m.weight(p.b)) > ordinaryWeight:
+			return false
+		}
+	}
+	if a, b := m.leftOver(l); !found && len(a) == 1 && len(b) == 1 {
+		found = short(a[0], b[0])
+	}
+	return found
+}
+
+// onlyWord returns the one word that a name-only question and a record have in common, when neither says more than that: "Harbor" for
+// Harbor Inc. It returns nothing for others, and where something else connects them.
+func (e *evidence) onlyWord() string {
+	l, v := &e.like, &e.v
+	if l.a == nil || l.exact && len(l.a.words) > 1 || l.a.form != 0 || e.identified() || e.located() || v[fCitySame]+v[fRegionSame]+v[fDomainName] > 0 {
+		return ""
+	}
+	if w := l.a.onlyWord(); w == l.b.onlyWord() {
+		return w
+	}
+	return ""
+}
+
+// onlyWord returns the word of a name that has no other, but for those that only say that it is a company.
+func (n *name) onlyWord() (telling string) {
+	for i := range n.words {
+		if w := &n.words[i]; !corporate[w.text] {
+			if telling != "" || w.kind&pairOf != 0 {
+				return ""
+			}
+			telling = w.text
+		}
+	}
+	return telling
+}
+
 // twoNames reports whether each of a pair has a name of its own, and nothing but words connects them.
 func (m *Model) twoNames(e *evidence) bool {
 	l := &e.like
@@ -539,6 +574,12 @@ func (m *Model) match(e *evidence, rivals float64, in setting, t Thresholds) dea
 	}
 	if in == sideBySide && gate == "" && e.like.acronym == 0 && min(e.like.missA, e.like.missB)*m.maxWeight() >= ownWordWeight && !e.located() && !e.like.a.unspaced() && !e.like.b.unspaced() {
 		add("own_words", -ownWordsWeight, "each has words of its own beside what they share")
+	}
+	if more := math.Log(float64(e.alike) / fewBearers); more > rivals && z > manyLeast { // who bears the whole name is a rival already
+		add("common_word", round(-min(manyWeight*(more-rivals), z-manyLeast)), fmt.Sprintf("all the question says is a word that %d records have", e.alike))
+	}
+	if z > shortCertain && !e.identified() && e.v[fDomainSame]+e.v[fPhoneSame] == 0 && m.shortSlip(&e.like) {
+		add("short_word", round(shortCertain-z), "words so short are two names as often as one misspelt")
 	}
 	apart := 0.0
 	if in == sideBySide && gate != "" && gate != "distinctive_word" && !e.like.a.unspaced() && !e.like.b.unspaced() {

@@ -2,6 +2,7 @@ package match
 
 import (
 	"math/bits"
+	"slices"
 	"strings"
 
 	"github.com/agnivade/levenshtein"
@@ -470,8 +471,11 @@ func (m *Model) joined(a, b *name, usedA, usedB *[maxWords]bool, left, right int
 	return left, right
 }
 
+// turnedLikeness is how alike a word is to two that are its halves in the other order. Either may be a slip, and either another name.
+const turnedLikeness, turnedLetters = 0.85, 4
+
 // joinedNearly pairs two neighbouring words of a with one of b that is both written together but for a slip, and returns the weight
-// shared: whoever parts a word is no better a speller.
+// shared: whoever parts a word is no better a speller. Long ones may be in the other order.
 func (m *Model) joinedNearly(a, b *name, usedA, usedB *[maxWords]bool, left, right *int, rare *float64, note func(x, y string, sim float64)) (shared float64) {
 	for i := 0; i+1 < len(a.words) && *left > 1; i++ {
 		x, y := &a.words[i], &a.words[i+1]
@@ -481,10 +485,16 @@ func (m *Model) joinedNearly(a, b *name, usedA, usedB *[maxWords]bool, left, rig
 		for j := range b.words {
 			t := &b.words[j]
 			n := len(x.text) + len(y.text)
-			if usedB[j] || t.kind != 0 || n < slipLetters || n-len(t.text) > 2 || len(t.text)-n > 2 || x.text[0] != t.text[0] {
+			if usedB[j] || t.kind != 0 || n < slipLetters || n-len(t.text) > 2 || len(t.text)-n > 2 {
 				continue
 			}
-			s := similarity(&word{text: x.text + y.text}, t, false)
+			s := 0.0
+			if x.text[0] == t.text[0] {
+				s = similarity(&word{text: x.text + y.text}, t, false)
+			}
+			if s < 0.7 && y.text[0] == t.text[0] && len(x.text) >= turnedLetters && len(y.text) >= turnedLetters {
+				s = turnedLikeness * similarity(&word{text: y.text + x.text}, t, false)
+			}
 			if s < 0.7 {
 				continue
 			}
@@ -631,4 +641,41 @@ func (m *Model) trigramCosine(a, b string) float64 {
 		return 0
 	}
 	return 2 * float64(n) / float64(x+y)
+}
+
+// letterRuns are all sequences of three letters of a name as written, with the spaces between its words and at its ends; but case and
+// marks are folded, and what only parts two names ("doing business as") is left out. They are sorted.
+type letterRuns []uint32
+
+// runsOf returns the sequences of the first bytes of a name.
+func runsOf(written string) letterRuns {
+	const longest = 400
+	s := " "
+	for _, half := range split(words(written[:min(len(written), longest)])) {
+		s += strings.Join(half, " ") + " "
+	}
+	out := make(letterRuns, 0, len(s))
+	for i := 0; i+3 <= len(s); i++ {
+		out = append(out, uint32(s[i])<<16|uint32(s[i+1])<<8|uint32(s[i+2]))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// alike returns the share of the sequences of two names that both have, from 0 to 1.
+func (a letterRuns) alike(b letterRuns) float64 {
+	shared := 0
+	for i, j := 0, 0; i < len(a) && j < len(b); {
+		switch {
+		case a[i] < b[j]:
+			i++
+		case a[i] > b[j]:
+			j++
+		default:
+			shared++
+			i++
+			j++
+		}
+	}
+	return ratio(float64(2*shared), float64(len(a)+len(b)))
 }

@@ -66,6 +66,7 @@ type Model struct {
 	formStarts  map[string]int // the first words
 	joinedForms []joinedForm
 	slips       *slips
+	heard       heard
 	weights     weights
 	lists       string // digest of the word lists
 }
@@ -144,6 +145,7 @@ func New(file []byte) (*Model, error) {
 			return nil, fmt.Errorf("words: %w", err)
 		}
 		w := f[0]
+		m.heard.add(w)
 		m.slips.count[w] = int32(n)
 		if n >= slipOrdinary {
 			m.slips.meant(w)
@@ -153,12 +155,15 @@ func New(file []byte) (*Model, error) {
 		}
 		m.frequency[w] += int32(n)
 	}
-	for w := range m.synonym {
+	for w, to := range m.synonym {
 		m.slips.meant(w)
+		m.heard.add(w)
+		m.heard.add(to)
 	}
 	for w := range m.formOf {
 		for _, t := range strings.Fields(w) {
 			m.slips.kept[t] = true
+			m.heard.add(t)
 		}
 		if !strings.Contains(w, " ") {
 			m.slips.meant(w)
@@ -170,10 +175,13 @@ func New(file []byte) (*Model, error) {
 	}
 	for f := range fields(read("places.txt.gz")) {
 		m.places[f[0]] = true
+		m.heard.add(f[0])
 	}
 	for f := range fields(read("towns.txt.gz")) {
 		m.towns[f[0]] = true
+		m.heard.add(f[0])
 	}
+	m.heard.addCommon()
 	for f := range fields(read("mail_hosts.txt.gz")) {
 		m.mailHosts[f[0]] = true
 	}

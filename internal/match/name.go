@@ -24,6 +24,7 @@ type word struct {
 	text   string
 	weight float64
 	kind   kind
+	hint   uint32 // of whoever reads many records: his number of the word as written, and one; 0: none
 }
 
 // role says which part of what was written a name is.
@@ -72,117 +73,6 @@ var leading = map[string]bool{"ооо": true, "оао": true, "пао": true, "�
 	"cong ty": true, "cong ty tnhh": true, "cong ty co phan": true, "cong ty cp": true, "株式会社": true, "株": true, "有限会社": true, "合同会社": true, "주식회사": true, "주": true, "유한회사": true,
 	"شركة": true, "บริษัท": true, "тов": true, "пп": true, "ип": true, "тоо": true, "ат": true, "прат": true, "пат": true, "sc": true, "ps": true, "as": true, "oy": true, "ab": true, "sarl": true, "sas": true, "srl": true, "jsc": true, "ojsc": true, "pjsc": true, "cjsc": true}
 
-// names reads everything a raw name says: the whole, its halves around "doing business as", the part outside and the
-// part inside brackets, and what is written in other scripts in Latin letters too.
-// Brackets around one of the places, which are where the organisation is, in the form of Normalise, are left out: all of a city
-// would have them in common.
-func (m *Model) names(raw string, as role, places ...string) []name {
-	cut := utf8.RuneCountInString(strings.TrimSpace(raw)) >= cutLength
-	if len(raw) > 1000 {
-		raw = strings.ToValidUTF8(raw[:1000], "")
-	}
-	w := words(raw)
-	if len(w) == 0 {
-		return nil
-	}
-	if len(w) > maxWords {
-		w = w[:maxWords]
-	}
-	written := w
-	for i := range w {
-		if t := m.slips.mend(w[i]); t != w[i] {
-			if &written[0] == &w[0] {
-				w = slices.Clone(w)
-			}
-			w[i] = t
-		}
-	}
-	var out []name
-	add := func(w []string, as role, cut bool) {
-		n, ok := m.name(w, as, cut)
-		if !ok {
-			return
-		}
-		for i := range out {
-			if out[i].squash == n.squash && len(out[i].words) == len(n.words) {
-				return
-			}
-		}
-		out = append(out, n)
-		if l, ok := m.romanised(w, n, cut); ok {
-			out = append(out, l)
-		}
-	}
-	if cut {
-		w = m.trimCut(w)
-	}
-	halves := split(w)
-	inside, outside := brackets(raw)
-	switch {
-	case len(halves) > 1:
-		var whole []string
-		for _, h := range halves {
-			c, _ := m.core(h)
-			whole = append(whole, c...)
-		}
-		add(whole, as, cut)
-		for i, h := range halves {
-			half := partName
-			if i == 0 {
-				half = firstName
-			}
-			add(h, max(as, half), cut && i == len(halves)-1) // a field cuts the end
-		}
-	case inside != "" && outside != "" && m.onlyForms(words(inside)):
-		add(w, as, cut) // brackets around a legal form say nothing else
-	case inside != "" && outside != "" && slices.Contains(places, strings.Join(words(inside), " ")):
-		add(words(outside), as, cut)
-	case inside != "" && outside != "":
-		add(w, as, cut)
-		in := words(inside)
-		plain := m.plain(in)
-		n := len(out)
-		add(words(outside), max(as, partName), cut)
-		if plain {
-			for i := n; i < len(out); i++ {
-				out[i].site = strings.Join(in, " ")
-			}
-		} else if len(in) > 0 {
-			if as == wholeName {
-				as = insideName
-			}
-			add(in, as, cut)
-		}
-	default:
-		add(halves[0], as, cut)
-		// What looks like a slip may be somebody's name, and two people who misspell it in two ways have only that in common.
-		if n := len(halves[0]); n <= len(w) && slices.Equal(w[:n], halves[0]) && !slices.Equal(written[:n], w[:n]) {
-			add(written[:n], as, cut)
-		}
-	}
-	return out
-}
-
-// onlyForms reports whether words are a legal form and no more.
-func (m *Model) onlyForms(w []string) bool {
-	_, ok := m.formOf[strings.Join(w, " ")]
-	return ok
-}
-
-// plain reports whether words name nobody by themselves: places, legal forms, numbers.
-func (m *Model) plain(w []string) bool {
-	if m.places[strings.Join(w, "")] || lengthened[strings.Join(w, "")] != "" {
-		return true
-	}
-	core, _ := m.core(w)
-	for _, t := range core {
-		if x := m.word(t); x.kind&(place|number) == 0 && x.weight > ordinaryWeight {
-			return false
-		}
-	}
-	return true
-}
-
 // nobody are what people write where a name is asked for and they have none.
 var nobody = map[string]bool{"test": true, "na": true, "unknown": true, "tbd": true, "tba": true, "tbc": true, "xxx": true, "xx": true, "none": true, "null": true, "nil": true,
 	"nn": true, "customer": true, "endcustomer": true, "enduser": true, "client": true, "company": true, "confidential": true, "various": true, "misc": true, "other": true,
@@ -196,62 +86,14 @@ var bareForms = map[string]bool{"gmbh": true, "mbh": true, "inc": true, "incorpo
 // Names reports whether a text can be the name of an organisation: more than legal forms, a single letter, or one of the
 // words that stand where somebody had no name to give. A few real organisations are called like that.
 func (m *Model) Names(raw string) bool {
-	w := words(raw)
-	if !slices.ContainsFunc(w, func(t string) bool { return !bareForms[t] }) {
+	p := &preparer{m: m}
+	w := p.cut(raw)
+	if !slices.ContainsFunc(w, func(l *lexeme) bool { return !bareForms[l.text] }) {
 		return false
 	}
-	core, form := m.core(w)
-	squash := strings.Join(core, "")
+	core, form := p.core(w)
+	squash := joined(core, "")
 	return !nobody[squash] && (utf8.RuneCountInString(squash) >= 2 || form != 0 || hasHan(squash))
-}
-
-// split cuts words at dividers.
-func split(w []string) (parts [][]string) {
-	start := 0
-	for i := 0; i < len(w); i++ {
-		for _, d := range dividers {
-			if i > start && i+len(d) <= len(w) && slices.Equal(w[i:i+len(d)], d) && slices.ContainsFunc(w[start:i], func(t string) bool { return !dropped[t] }) {
-				parts = append(parts, w[start:i])
-				start = i + len(d)
-				i = start - 1
-				break
-			}
-		}
-	}
-	if start == len(w) {
-		return parts // a field cut off what followed
-	}
-	return append(parts, w[start:])
-}
-
-// trimCut drops from the end of a name that a field may have cut what is left of a divider or a legal form: "d b",
-// "limite", "l"; and behind a legal form what a divider begins with: "inc d", "llc former".
-func (m *Model) trimCut(w []string) []string {
-	whole := func(w []string) bool {
-		last := w[len(w)-1]
-		for k := min(m.formEnds[last], len(w)-1); k > 0; k-- {
-			if _, ok := m.formOf[strings.Join(w[len(w)-k:], " ")]; ok {
-				return true
-			}
-		}
-		return false
-	}
-	for len(w) > 2 {
-		last := w[len(w)-1]
-		if whole(w) {
-			return w
-		}
-		divides := last == "a" || slices.ContainsFunc(dividers, func(d []string) bool { return strings.HasPrefix(d[0], last) })
-		if divides && whole(w[:len(w)-1]) {
-			w = w[:len(w)-1]
-			continue
-		}
-		if last != "db" && last != "bda" && !(len(last) <= 8 && slices.ContainsFunc(cutForms, func(f string) bool { return len(last) < len(f) && strings.HasPrefix(f, last) })) {
-			break
-		}
-		w = w[:len(w)-1]
-	}
-	return w
 }
 
 // cutForms are the words that most often stand at the end of a name and get cut.
@@ -277,138 +119,6 @@ func brackets(s string) (inside, outside string) {
 
 // cityMarks removes the characters for city and province, which people leave out.
 var cityMarks = strings.NewReplacer("市", "", "省", "")
-
-// core strips "the" and the legal forms from the ends of w, never the last word, and returns the innermost form.
-func (m *Model) core(w []string) ([]string, uint16) {
-	if len(w) == 0 { // brackets around nothing that is a word
-		return nil, 0
-	}
-	var form uint16
-	found := func(i uint16) {
-		if form == 0 || m.forms[form].class == "OTHER" {
-			form = i
-		}
-	}
-	for again := true; again && len(w) > 1; {
-		again = false
-		if w[0] == "the" {
-			w, again = w[1:], true
-			continue
-		}
-		ends, starts := m.formEnds[w[len(w)-1]], m.formStarts[w[0]]
-		for k := min(max(ends, starts), len(w)-1); k > 0; k-- {
-			if k <= ends {
-				if i, ok := m.formOf[strings.Join(w[len(w)-k:], " ")]; ok {
-					w, again = w[:len(w)-k], true
-					found(i)
-					break
-				}
-			}
-			if k > starts {
-				continue
-			}
-			if s := strings.Join(w[:k], " "); k >= 3 || leading[s] { // spelt out in full, any form may lead
-				if i, ok := m.formOf[s]; ok {
-					w, again = w[k:], true
-					found(i)
-					break
-				}
-			}
-		}
-		if !again && len(w) > 1 && w[len(w)-1] == "and" {
-			w, again = w[:len(w)-1], true // "Smith & Co." leaves its sign behind
-		}
-	}
-	// Scripts without spaces write the form onto the name.
-	for _, end := range []int{0, len(w) - 1} {
-		if isASCII(w[end]) {
-			continue
-		}
-		for _, f := range m.joinedForms {
-			rest := strings.TrimPrefix(w[end], f.text)
-			if rest == w[end] {
-				rest = strings.TrimSuffix(w[end], f.text)
-			}
-			if rest == w[end] && utf8.RuneCountInString(f.text) >= 4 {
-				rest = strings.Replace(w[end], f.text, "", 1) // before the name of a branch
-			}
-			if rest != "" && rest != w[end] {
-				w = slices.Clone(w)
-				w[end] = rest
-				found(f.form)
-				break
-			}
-		}
-	}
-	return w, form
-}
-
-// name makes the comparable name of folded words.
-func (m *Model) name(w []string, as role, cut bool) (name, bool) {
-	core, form := m.core(w)
-	if len(core) == 0 {
-		return name{}, false
-	}
-	n := name{form: form, role: as, cut: cut, words: make([]word, 0, len(core))}
-	for pass := 0; pass < 2 && len(n.words) == 0; pass++ {
-		for i := 0; i < len(core); i++ {
-			t := core[i]
-			if pass == 0 && dropped[t] {
-				continue
-			}
-			if i+1 < len(core) {
-				if c := counted(t, core[i+1]); c != "" {
-					n.words = append(n.words, m.word(c))
-					i++
-					continue
-				}
-			}
-			if hasHan(t) {
-				for _, run := range m.segment(cityMarks.Replace(t)) {
-					if m.synonym[run] != "" {
-						n.words = append(n.words, m.word(run))
-						continue
-					}
-					for _, p := range bigrams(run) {
-						n.words = append(n.words, m.word(p))
-					}
-				}
-				continue
-			}
-			n.words = append(n.words, m.word(t))
-		}
-	}
-	if len(n.words) > maxWords {
-		n.words = n.words[:maxWords]
-	}
-	n.finish()
-	n.plain = strings.Join(core, "")
-	return n, len(n.words) > 0
-}
-
-// romanised writes a name of a script without spaces in Latin letters; other scripts are romanised word by word.
-func (m *Model) romanised(w []string, native name, cut bool) (name, bool) {
-	if !slices.ContainsFunc(w, hasHan) {
-		return name{}, false
-	}
-	core, _ := m.core(w)
-	n := name{form: native.form, role: latinName, cut: cut}
-	for _, t := range core {
-		if dropped[t] {
-			continue
-		}
-		for _, run := range m.segment(cityMarks.Replace(t)) {
-			if c := m.synonym[run]; c != "" {
-				run = c
-			}
-			if len(n.words) < maxWords {
-				n.words = append(n.words, m.word(romanise(run)))
-			}
-		}
-	}
-	n.finish()
-	return n, len(n.words) > 0
-}
 
 // segment cuts the words of business that the model knows out of a run of characters without spaces: what is left between
 // them is the name. Longer words first, from the left.
@@ -439,22 +149,6 @@ func (m *Model) segment(w string) (out []string) {
 	return out
 }
 
-// finish derives what follows from the words.
-func (n *name) finish() {
-	size := 0
-	for _, w := range n.words {
-		n.mass += w.weight
-		size += len(w.text)
-	}
-	var b strings.Builder
-	b.Grow(size)
-	for _, w := range n.words {
-		b.WriteString(w.text)
-	}
-	n.squash = b.String()
-	n.plain = n.squash
-}
-
 // unspaced reports a name that was written in a script without spaces.
 func (n *name) unspaced() bool {
 	return n.role == latinName || slices.ContainsFunc(n.words, func(w word) bool { return w.kind&pairOf != 0 })
@@ -477,6 +171,9 @@ func (n *name) acronym() string {
 
 // word returns the canonical word a folded token stands for, with its weight.
 func (m *Model) word(t string) word {
+	if isASCII(t) && !m.heard.has(t) {
+		return m.unheard(t)
+	}
 	if c, ok := m.synonym[t]; ok {
 		t = c
 	}
@@ -501,6 +198,15 @@ func (m *Model) word(t string) word {
 		k |= town
 	}
 	return word{text: t, weight: m.weight(t), kind: k}
+}
+
+// unheard is word for one that the model knows nothing of.
+func (m *Model) unheard(t string) word {
+	w := word{text: t, weight: m.logs[0]}
+	if isNumber(t) {
+		w.kind = number
+	}
+	return w
 }
 
 // isNumber reports digits, alone or with letters around them that do not change the count, and Roman numerals.

@@ -210,6 +210,14 @@ func TestJudge(t *testing.T) {
 		{Record{Names: []string{"Carlyle Partners VII LP"}}, Record{Names: []string{"Carlyle Partners VIII LP"}}, deal.Related},
 		{Record{Names: []string{"Cisco"}}, Record{Names: []string{"Sysco"}}, deal.Different},
 		{Record{Names: []string{"Nord-Zuker GmbH"}, Country: "DE", City: "Kiel"}, Record{Names: []string{"Nordzucker GmbH"}, Country: "DE", City: "Kiel"}, deal.Same},
+		// Nobody makes one slip in the name and in the town.
+		{Record{Names: []string{"Kumagaya General Hospital"}, Country: "JP", City: "Kumagaya"}, Record{Names: []string{"Kamagaya General Hospital"}, Country: "JP", City: "Kamagaya"}, deal.Review},
+		{Record{Names: []string{"Kumagaya General Hospital"}, Country: "JP", City: "Kumagaya"}, Record{Names: []string{"Kumagaya Generol Hospital"}, Country: "JP", City: "Kamagaya"}, deal.Same},
+		// Another letter in a short word is another name, as often as not, wherever the two are.
+		{Record{Names: []string{"Nike Inc"}, Country: "US", City: "Portland", PostalCode: "97005", Street: "1 Bowerman Dr"}, Record{Names: []string{"Nikke Inc"}, Country: "US", City: "Portland", PostalCode: "97005", Street: "1 Bowerman Dr"}, deal.Review},
+		{Record{Names: []string{"KKE Energy"}, Country: "DE", City: "Kiel", PostalCode: "24103", Street: "Hafen 1"}, Record{Names: []string{"KGE Energy"}, Country: "DE", City: "Kiel", PostalCode: "24103", Street: "Hafen 1"}, deal.Review},
+		{Record{Names: []string{"Koch Larkmoor"}, Country: "DE", City: "Kiel", PostalCode: "24103"}, Record{Names: []string{"Kock Larkmoor"}, Country: "DE", City: "Kiel", PostalCode: "24103"}, deal.Same},
+		{Record{Names: []string{"Nike Inc"}, Country: "US", City: "Portland", PostalCode: "97005", Domains: []string{"nike.com"}}, Record{Names: []string{"Nikke Inc"}, Country: "US", City: "Portland", PostalCode: "97005", Domains: []string{"nike.com"}}, deal.Same},
 		// An identifier outweighs a name that was changed.
 		{Record{Names: []string{"Facebook Inc"}, TaxID: "20-1665019", Country: "US"}, Record{Names: []string{"Meta Platforms Inc"}, TaxID: "201665019", Country: "US"}, deal.Review},
 		// A named parent is a relation however the rest compares.
@@ -287,5 +295,95 @@ func TestMemory(t *testing.T) {
 	x.Load(coined(30_000))
 	if got := x.Bytes() / x.Len(); got > 160 {
 		t.Errorf("%d bytes per record, at most 160 are allowed", got)
+	}
+}
+
+// TestTies asks for one of several names that are the same but for what the evidence does not weigh, and expects the one that is
+// written most alike first, whatever its id.
+func TestTies(t *testing.T) {
+	m := Default()
+	for _, c := range []struct {
+		asked string
+		names []string // the first is meant
+	}{
+		{"LARKMOOR GMBH", []string{"Larkmoor GmbH", "Larkmoor", "LARKMOOR"}},
+		{"larkmoor", []string{"Larkmoor", "Larkmoor GmbH", "Larkmoor Co., Ltd."}},
+		{"Larkmoor Spa", []string{"LARKMOOR S.p.A.", "Larkmoor Limited", "Larkmoor"}},
+		{"Intelligent LARKMOOR Technology Company Limited", []string{"Larkmoor Intelligent Technology Company Limited", "Larkmoor Intelligent Technology Co.,Ltd."}},
+		{"Cape Larkmoor Medical Ctr Services", []string{"Cape Larkmoor Medical Center", "Cape Larkmoor Medical Center, Inc."}},
+		{"Noah Larkmoor trading as SENSOR Media Group", []string{"Noah Larkmoor trading as SENSOR Media", "Noah Larkmoor trading as Frumentum Media"}},
+		// A field that was cut behind "doing business as" says no more than one that was not: the ids decide.
+		{"Larkmoor East Quality Education dba", []string{"Larkmoor East Quality Education", "Larkmoor East Quality Education DBA"}},
+	} {
+		for turn := range c.names {
+			x := NewIndex(m)
+			meant := ""
+			for i, n := range c.names {
+				id := fmt.Sprint((i + turn) % len(c.names))
+				if i == 0 {
+					meant = id
+				}
+				x.Upsert(Record{ID: id, Names: []string{n}})
+			}
+			if strings.HasSuffix(c.asked, " dba") {
+				meant = "0"
+			}
+			r := x.Search(m.Prepare(Record{Names: []string{c.asked}}), Options{})
+			if len(r.Candidates) != len(c.names) || r.Candidates[0].ID != meant {
+				t.Errorf("%q: %+v, want %s first, which is %q", c.asked, r.Candidates, meant, c.names[0])
+			}
+		}
+	}
+}
+
+// TestCommonWord asks for one word that one account has for a name and others in theirs: the more, the less it says who is meant. It never
+// says nobody.
+func TestCommonWord(t *testing.T) {
+	m := Default()
+	x := NewIndex(m)
+	x.Load(coined(3000))
+	x.Upsert(Record{ID: "only", Names: []string{"Larkmoor Inc"}, City: "Dayton"})
+	ask := func(r Record) deal.Match {
+		c := x.Search(m.Prepare(r), Options{}).Candidates
+		if len(c) == 0 || c[0].ID != "only" {
+			t.Fatalf("%v: %+v, want the account of that name first", r.Names, c)
+		}
+		return c[0]
+	}
+	bare := Record{Names: []string{"Larkmoor"}}
+	if c := ask(bare); c.Verdict != deal.Same {
+		t.Errorf("nobody else has the word, and it is %s (%.2f)", c.Verdict, c.Probability)
+	}
+	before := 1.0
+	for i, trade := range strings.Fields("Foods Dental Logistics Optics Insurance Bakery Motors Travel Plumbing Software Textiles Marine Mining Energy Paper Steel Glass Roofing Media Fitness") {
+		x.Upsert(Record{ID: fmt.Sprint("other", i), Names: []string{"Larkmoor " + trade}})
+		c := ask(bare)
+		if c.Probability > before {
+			t.Errorf("with %d others it is %.3f, and was %.3f", i+1, c.Probability, before)
+		}
+		before = c.Probability
+	}
+	if c := ask(bare); c.Verdict != deal.Review {
+		t.Errorf("20 others have the word, and it is %s (%.2f): %+v", c.Verdict, c.Probability, c.Evidence)
+	}
+	// More than the word, or a place, says who.
+	for _, r := range []Record{{Names: []string{"Larkmoor Inc"}}, {Names: []string{"Larkmoor"}, City: "Dayton"}} {
+		if c := ask(r); c.Verdict != deal.Same {
+			t.Errorf("%+v: %s (%.2f): %+v", r, c.Verdict, c.Probability, c.Evidence)
+		}
+	}
+}
+
+// TestExactBeforeAlike asks for a common word that one account has for a name, among many that have longer and rarer words like it.
+func TestExactBeforeAlike(t *testing.T) {
+	m := Default()
+	x := NewIndex(m)
+	x.Upsert(Record{ID: "exact", Names: []string{"Care"}})
+	for i := range 26 * 4 {
+		x.Upsert(Record{ID: fmt.Sprint("like", i), Names: []string{fmt.Sprintf("Care%cx%d Inc", 'a'+i%26, i)}})
+		x.Upsert(Record{ID: fmt.Sprint("part", i), Names: []string{fmt.Sprintf("Care %c Larkmoor%d", 'a'+i%26, i)}})
+	}
+	if c := x.Search(m.Prepare(Record{Names: []string{"CARE"}}), Options{}).Candidates; len(c) == 0 || c[0].ID != "exact" {
+		t.Errorf("%+v, want the account of exactly that name first", c)
 	}
 }

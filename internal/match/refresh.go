@@ -22,6 +22,14 @@ type memo struct {
 	judged    []scored // best first
 }
 
+// live returns how many live records have a word of the question.
+func (me *memo) live(word string) int {
+	if i := slices.IndexFunc(me.terms, func(t term) bool { return t.text == word }); i >= 0 {
+		return me.terms[i].live
+	}
+	return 0
+}
+
 // maxBridged is how many changes are worth checking one by one; searching again costs about as much.
 const maxBridged = 512
 
@@ -69,7 +77,8 @@ func (x *Index) bridge(q *Query, o Options, r Result) (Result, bool) {
 	if len(touching) > 0 {
 		owners := (&search{parts: x.parts}).owners(o)
 		me.judged = slices.Clone(me.judged)
-		altered := false
+		// What one word says follows from how many have it.
+		altered := !o.Repeats && slices.ContainsFunc(q.names, func(n name) bool { return n.onlyWord() != "" })
 		var e evidence
 		for _, c := range touching {
 			gain, common := me.gain(c.query)
@@ -102,7 +111,7 @@ func (x *Index) bridge(q *Query, o Options, r Result) (Result, bool) {
 		}
 		if altered {
 			var d reader
-			r.Candidates = x.m.answer(me.judged, o, func(c scored) *evidence {
+			r.Candidates = x.m.answer(&me, o, func(c scored) *evidence {
 				at, _ := x.locate(c.id)
 				x.m.compare(q, d.read(at.part.segment, at.record), owners, &e)
 				return &e

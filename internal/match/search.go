@@ -153,7 +153,7 @@ func (x *Index) Search(q *Query, o Options) Result {
 		p, rec := s.record(h.slot)
 		b := s.readers[i].read(p.segment, rec)
 		x.m.compare(q, b, owners, &s.evidence[i])
-		memo.judged[i] = scored{i, round(s.evidence[i].logit), b.id}
+		memo.judged[i] = scored{hit: i, logit: round(s.evidence[i].logit), id: b.id}
 		size += len(b.id)
 	}
 	ids := make([]byte, 0, size) // of our own, in one piece
@@ -165,7 +165,7 @@ func (x *Index) Search(q *Query, o Options) Result {
 		c := &memo.judged[i]
 		c.id, all = all[:len(c.id)], all[len(c.id):]
 	}
-	r.Candidates = x.m.answer(memo.judged, o, func(c scored) *evidence { return &s.evidence[c.hit] })
+	r.Candidates = x.m.answer(memo, o, func(c scored) *evidence { return &s.evidence[c.hit] })
 	return r
 }
 
@@ -217,16 +217,19 @@ func grown[T any](l []T, n int) []T {
 type scored struct {
 	hit   int // its number among the hits of the search that found it, and in that search only
 	logit float64
+	alike float64 // see untie
 	id    string
 }
 
 // answer orders judged candidates and puts the best in words.
-func (m *Model) answer(cands []scored, o Options, of func(scored) *evidence) []deal.Match {
+func (m *Model) answer(me *memo, o Options, of func(scored) *evidence) []deal.Match {
+	cands := me.judged
 	slices.SortFunc(cands, func(a, b scored) int { return cmp.Or(cmp.Compare(b.logit, a.logit), strings.Compare(a.id, b.id)) })
 	limit, t := o.Limit, o.Thresholds
 	if limit <= 0 {
 		limit = defaultLimit
 	}
+	untie(cands, limit, of)
 	if t == (Thresholds{}) {
 		t = DefaultThresholds
 	}
@@ -239,9 +242,36 @@ func (m *Model) answer(cands []scored, o Options, of func(scored) *evidence) []d
 		if !o.Repeats {
 			rivals, in = rivalry(cands, i), ranked
 		}
-		out = append(out, m.match(of(c), rivals, in, t))
+		e := of(c)
+		if w := e.onlyWord(); in == ranked && w != "" {
+			e.alike = me.live(w)
+		}
+		out = append(out, m.match(e, rivals, in, t))
 	}
 	return out
+}
+
+// untie orders candidates of equal evidence, which are in the order of their ids, by how alike the main names are as written: most are
+// one name with one legal form or another, or in other letters. Those behind the first limit stay as they are.
+func untie(cands []scored, limit int, of func(scored) *evidence) {
+	for from := 0; from < min(limit, len(cands)); {
+		to := from + 1
+		for to < len(cands) && cands[to].logit == cands[from].logit {
+			to++
+		}
+		if tied := cands[from:to]; len(tied) > 1 {
+			var asked letterRuns
+			for i := range tied {
+				e := of(tied[i])
+				if i == 0 {
+					asked = runsOf(e.a.display)
+				}
+				tied[i].alike = asked.alike(runsOf(e.b.display))
+			}
+			slices.SortFunc(tied, func(a, b scored) int { return cmp.Or(cmp.Compare(b.alike, a.alike), strings.Compare(a.id, b.id)) })
+		}
+		from = to
+	}
 }
 
 // rivalry returns ln(1 + the odds of the other candidates relative to candidate i).
@@ -530,7 +560,7 @@ func (s *search) misspelt(w *word) {
 	}
 	slices.SortFunc(found, func(a, b near) int { return cmp.Or(cmp.Compare(b.sim, a.sim), strings.Compare(a.text, b.text)) })
 	for _, f := range found[:min(len(found), maxNear)] {
-		s.follow(f.text, f.sim*(w.weight+f.w)/2, false)
+		s.follow(f.text, f.sim*min(w.weight, (w.weight+f.w)/2), false) // no more than by the word itself
 	}
 	clear(found)
 	s.near, s.ids, s.texts = found[:0], ids, texts
@@ -602,7 +632,7 @@ func (s *search) longer(w *word) {
 		}
 	}
 	for _, f := range all {
-		s.follow(f.text, 0.8*f.weight, false)
+		s.follow(f.text, 0.8*min(w.weight, f.weight), false)
 	}
 }
 
@@ -631,7 +661,9 @@ func (s *search) retrieve(q *Query, r *Result) *memo {
 	full := float64(me.queryMass) / scale
 	for i := range q.names {
 		n := &q.names[i]
-		key(hashKey(keySquash, n.squash), n.mass)
+		if len(n.words) > 1 || !s.opened(me, n.squash) { // or it is found as a word
+			key(hashKey(keySquash, n.squash), n.mass)
+		}
 		if n.plain != n.squash {
 			key(hashKey(keySquash, n.plain), n.mass)
 		}
@@ -667,6 +699,11 @@ func (s *search) retrieve(q *Query, r *Result) *memo {
 	s.choose(me)
 	me.keep(s.terms)
 	return me
+}
+
+// opened reports whether all records with a word are read.
+func (s *search) opened(me *memo, word string) bool {
+	return slices.ContainsFunc(s.terms[:me.open], func(t term) bool { return t.text == word })
 }
 
 // keep copies the terms, without what would keep old segments alive.

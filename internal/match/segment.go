@@ -1,11 +1,10 @@
 package match
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
-	"iter"
 	"math"
+	"math/bits"
 	"slices"
 	"sort"
 	"strings"
@@ -43,7 +42,14 @@ type table struct {
 	id    []uint32
 }
 
-type entry struct{ hash, id uint32 }
+// entry is a hash and, in its lower half, the number stored under it.
+type entry uint64
+
+func entryOf(hash, id uint32) entry { return entry(hash)<<32 | entry(id) }
+
+func (e entry) hash() uint32 { return uint32(e >> 32) }
+
+func (e entry) id() uint32 { return uint32(e) }
 
 func newTable(e []entry) table {
 	sortEntries(e)
@@ -59,12 +65,12 @@ func newTable(e []entry) table {
 		t.low32 = make([]uint32, len(e))
 	}
 	for i, x := range e {
-		t.start[x.hash>>t.shift+1]++
-		t.id[i] = x.id
+		t.start[x.hash()>>t.shift+1]++
+		t.id[i] = x.id()
 		if bits >= 16 {
-			t.low16[i] = uint16(x.hash)
+			t.low16[i] = uint16(x.hash())
 		} else {
-			t.low32[i] = x.hash
+			t.low32[i] = x.hash()
 		}
 	}
 	for i := 1; i < len(t.start); i++ {
@@ -73,27 +79,27 @@ func newTable(e []entry) table {
 	return t
 }
 
-// sortEntries sorts by hash, and those of one hash by number: many by the digits of the hash, least first.
+// sortEntries sorts by hash, and those of one hash by number: many by their digits, least first.
 func sortEntries(e []entry) {
-	byID := func(a, b entry) int { return cmp.Compare(a.id, b.id) }
 	if len(e) < 1<<12 {
-		slices.SortFunc(e, func(a, b entry) int { return cmp.Or(cmp.Compare(a.hash, b.hash), byID(a, b)) })
+		slices.Sort(e)
 		return
 	}
-	if !slices.IsSortedFunc(e, byID) {
-		slices.SortFunc(e, byID)
+	first := 0
+	if slices.IsSortedFunc(e, func(a, b entry) int { return cmp.Compare(a.id(), b.id()) }) {
+		first = 32 // as they come
 	}
 	from, to := e, make([]entry, len(e))
-	for shift := 0; shift < 32; shift += 8 { // four passes, so that the last ends where it began
+	for shift := first; shift < 64; shift += 8 { // an even number of passes: the last ends where the first began
 		var at [257]int
 		for _, x := range from {
-			at[x.hash>>shift&255+1]++
+			at[x>>shift&255+1]++
 		}
 		for d := range 255 {
 			at[d+1] += at[d]
 		}
 		for _, x := range from {
-			d := x.hash >> shift & 255
+			d := x >> shift & 255
 			to[at[d]] = x
 			at[d]++
 		}
@@ -167,9 +173,8 @@ func cityTag(city string) uint16 {
 func keysOf(q *Query, visit func(hash uint32)) {
 	for i := range q.names {
 		n := &q.names[i]
-		if len(n.words) > 1 { // one word is found as a word
-			visit(hashKey(keySquash, n.squash))
-		}
+		// One word is found as a word too, but not when it is common and the words near it are rarer: those are read first.
+		visit(hashKey(keySquash, n.squash))
 		if n.plain != n.squash {
 			visit(hashKey(keySquash, n.plain))
 		}
@@ -254,7 +259,7 @@ func (q *Query) texts() [10]*string {
 }
 
 // encode appends a record: header, id, main name as written, names as word numbers, then the fields it has.
-func encode(b []byte, q *Query, number func(word) uint32) []byte {
+func encode(b []byte, q *Query, number func(*word) uint32) []byte {
 	str := func(s string) {
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
@@ -290,8 +295,8 @@ func encode(b []byte, q *Query, number func(word) uint32) []byte {
 		b = binary.AppendUvarint(b, head)
 		b = binary.AppendUvarint(b, uint64(n.form))
 		b = binary.AppendUvarint(b, uint64(len(n.words)))
-		for _, w := range n.words {
-			b = binary.AppendUvarint(b, uint64(number(w)))
+		for j := range n.words {
+			b = binary.AppendUvarint(b, uint64(number(&n.words[j])))
 		}
 		if n.plain != n.squash {
 			str(n.plain)
@@ -440,36 +445,86 @@ func (q *Query) own() *Query {
 	return &c
 }
 
-// builder collects prepared records into a segment.
+// builder collects prepared records for a segment.
 type builder struct {
 	number map[string]uint32
-	vocab  []word
-	blob   []byte
-	off    []uint32
+	known  *lexicon // of the hints of words; nil: they have none
+	vocab  []word   // that of known may have a word twice
+	uses   []uint32 // how often each was written
+	blobs  [][]byte // the records, in pieces that are filled one after the other
+	at     []seat
 	mass   []uint16
 	city   []uint16
-	keys   []entry
+	keys   []entry // in the order of the records
 }
 
-func newBuilder() *builder { return &builder{number: map[string]uint32{}, off: []uint32{0}} }
+// seat is where a builder has a record.
+type seat struct{ blob, from, to uint32 }
+
+// blobSize is how much the pieces of a builder with many records hold.
+const blobSize = 1 << 20
+
+func newBuilder() *builder { return &builder{number: map[string]uint32{}} }
 
 func (b *builder) add(q *Query) {
 	r := uint32(len(b.mass))
-	b.blob, b.keys = roomFor(b.blob, 4096), roomFor(b.keys, 256)
-	b.blob = encode(b.blob, q, func(w word) uint32 {
-		if i, ok := b.number[w.text]; ok {
-			return i
+	b.keys = roomFor(b.keys, 256)
+	last := len(b.blobs) - 1
+	if last < 0 || len(b.blobs[last]) > blobSize-4096 {
+		size := blobSize
+		if r == 0 {
+			size = 512
 		}
-		i := uint32(len(b.vocab))
-		w.text = strings.Clone(w.text)
-		b.number[w.text] = i
-		b.vocab = append(b.vocab, w)
-		return i
-	})
-	b.off = append(b.off, uint32(len(b.blob)))
+		b.blobs = append(b.blobs, make([]byte, 0, size))
+		last++
+	}
+	from := len(b.blobs[last])
+	b.blobs[last] = encode(b.blobs[last], q, b.numberOf)
+	b.at = append(b.at, seat{uint32(last), uint32(from), uint32(len(b.blobs[last]))})
 	b.mass = append(b.mass, q.lightest())
 	b.city = append(b.city, cityTag(q.city))
-	keysOf(q, func(h uint32) { b.keys = append(b.keys, entry{h, r}) })
+	keysOf(q, func(h uint32) { b.keys = append(b.keys, entryOf(h, r)) })
+}
+
+// numberOf returns the number of a word in the builder's vocabulary, and counts it.
+func (b *builder) numberOf(w *word) uint32 {
+	if b.known != nil && w.hint != 0 {
+		l := b.known.at(w.hint)
+		if l.number == 0 {
+			l.number = b.learn(*w) + 1
+		}
+		l.uses++
+		return l.number - 1
+	}
+	i, ok := b.number[w.text]
+	if !ok {
+		own := *w
+		own.text = strings.Clone(w.text)
+		i = b.learn(own)
+		b.number[own.text] = i
+	}
+	b.uses[i]++
+	return i
+}
+
+// forget takes over what the known words count: they may be forgotten then.
+func (b *builder) forget() {
+	if b.known == nil {
+		return
+	}
+	for _, c := range b.known.chunks {
+		for i := range c {
+			if l := &c[i]; l.number != 0 {
+				b.uses[l.number-1] += l.uses
+				l.number, l.uses = 0, 0
+			}
+		}
+	}
+}
+
+func (b *builder) learn(w word) uint32 {
+	b.vocab, b.uses = append(roomFor(b.vocab, 1), w), append(roomFor(b.uses, 1), 0)
+	return uint32(len(b.vocab) - 1)
 }
 
 // roomFor makes room for n more elements, and doubles a list that is full: append adds a quarter to long ones, and copies
@@ -502,79 +557,131 @@ func (q *Query) lightest() uint16 {
 }
 
 // record returns the encoded record r.
-func (b *builder) record(r uint32) []byte { return b.blob[b.off[r]:b.off[r+1]] }
-
-// arrange puts the records in the order of their ids, those of one id as they came. It returns the encoded records in that order.
-func (b *builder) arrange() iter.Seq[[]byte] {
-	ids := func(x, y uint32) int { return strings.Compare(recordID(b.record(x)), recordID(b.record(y))) }
-	order := make([]uint32, len(b.mass))
-	for i := range order {
-		order[i] = uint32(i)
-	}
-	if !slices.IsSortedFunc(order, ids) {
-		slices.SortStableFunc(order, ids)
-		mass, city, place := make([]uint16, len(order)), make([]uint16, len(order)), make([]uint32, len(order))
-		for i, r := range order {
-			mass[i], city[i], place[r] = b.mass[r], b.city[r], uint32(i)
-		}
-		b.mass, b.city = mass, city
-		for i := range b.keys {
-			b.keys[i].id = place[b.keys[i].id]
-		}
-	}
-	return func(yield func([]byte) bool) {
-		for _, r := range order {
-			if !yield(b.record(r)) {
-				return
-			}
-		}
-	}
+func (b *builder) record(r uint32) []byte {
+	p := &b.at[r]
+	return b.blobs[p.blob][p.from:p.to]
 }
 
 // build lays the records out. The builder must not be used afterwards.
-func (b *builder) build() *segment {
-	records := b.arrange()
-	s := &segment{mass: slices.Clip(b.mass), city: slices.Clip(b.city), off: make([]uint32, 1, len(b.off))}
+func (b *builder) build() *segment { return lay([]*builder{b}, []run{{0, uint32(len(b.mass))}}) }
+
+// run is so many records of a builder, from the one after its last run.
+type run struct{ builder, records uint32 }
+
+// source is a record of a builder.
+type source struct{ builder, record uint32 }
+
+// arrange returns the records of the runs in the order of their ids, those of one id as they came.
+func arrange(builders []*builder, runs []run) []source {
+	n := 0
+	for _, b := range builders {
+		n += len(b.mass)
+	}
+	order := make([]source, 0, n)
+	next := make([]uint32, len(builders))
+	for _, u := range runs {
+		for range u.records {
+			order = append(order, source{u.builder, next[u.builder]})
+			next[u.builder]++
+		}
+	}
+	id := func(s source) string { return recordID(builders[s.builder].record(s.record)) }
+	if slices.IsSortedFunc(order, func(x, y source) int { return strings.Compare(id(x), id(y)) }) {
+		return order
+	}
+	// By what follows the beginning that all have in common, which is near, before the ids themselves, which are not.
+	all := id(order[0])
+	for _, s := range order {
+		t := id(s)
+		k := 0
+		for k < len(all) && k < len(t) && all[k] == t[k] {
+			k++
+		}
+		all = all[:k]
+	}
+	type begin struct {
+		lead uint64
+		at   uint32
+	}
+	begins := make([]begin, n)
+	for i, s := range order {
+		begins[i] = begin{leading8(id(s)[len(all):]), uint32(i)}
+	}
+	slices.SortFunc(begins, func(x, y begin) int {
+		if x.lead != y.lead {
+			return cmp.Compare(x.lead, y.lead)
+		}
+		return cmp.Or(strings.Compare(id(order[x.at]), id(order[y.at])), cmp.Compare(x.at, y.at))
+	})
+	sorted := make([]source, n)
+	for i := range begins {
+		sorted[i] = order[begins[i].at]
+	}
+	return sorted
+}
+
+// lay lays the records of builders out. The runs tell the order in which they came. The builders must not be used afterwards.
+func lay(builders []*builder, runs []run) *segment {
+	order := arrange(builders, runs)
+	s := &segment{mass: make([]uint16, len(order)), city: make([]uint16, len(order)), off: make([]uint32, 1, len(order)+1)}
 	var beside sync.WaitGroup // with many records the tables are made while these are written
 	defer beside.Wait()
-	beside.Go(func() { s.keys = newTable(b.keys) })
-	order := b.alphabet()
-	rank := make([]uint32, len(order))
-	s.textOff = make([]uint32, 1, len(order)+1)
-	s.weight, s.kind, s.letters = make([]float32, 0, len(order)), make([]kind, 0, len(order)), make([]uint32, 0, len(order))
-	for i, w := range order {
-		rank[w] = uint32(i)
-		v := &b.vocab[w]
-		s.text = append(s.text, v.text...)
-		s.textOff = append(s.textOff, uint32(len(s.text)))
-		s.weight = append(s.weight, float32(v.weight))
-		s.kind = append(s.kind, v.kind)
-		s.letters = append(s.letters, letters(v.text))
+	size, keys := 0, 0
+	starts := make([][]uint32, len(builders)) // of the keys of each record
+	for i, b := range builders {
+		for _, l := range b.blobs {
+			size += len(l)
+		}
+		keys += len(b.keys)
+		starts[i] = make([]uint32, len(b.mass)+1)
+		for _, k := range b.keys {
+			starts[i][k.id()+1]++
+		}
+		for r := range b.mass {
+			starts[i][r+1] += starts[i][r]
+		}
 	}
-	b.number = nil
-	s.text = slices.Clip(s.text)
 	beside.Go(func() {
-		edits := make([]entry, 0, 6*len(order))
-		for w := range order {
+		all := make([]entry, 0, keys)
+		for to, from := range order {
+			b, at := builders[from.builder], starts[from.builder]
+			for _, k := range b.keys[at[from.record]:at[from.record+1]] {
+				all = append(all, entryOf(k.hash(), uint32(to)))
+			}
+		}
+		s.keys = newTable(all)
+	})
+	rank := s.collect(builders)
+	beside.Go(func() {
+		edits := make([]entry, 0, 6*s.vocabulary())
+		for w := range s.vocabulary() {
 			if s.kind[w]&(pairOf|number) == 0 {
-				edited(s.wordText(uint32(w)), func(h uint32) { edits = append(edits, entry{h, uint32(w)}) })
+				edited(s.wordText(uint32(w)), func(h uint32) { edits = append(edits, entryOf(h, uint32(w))) })
 			}
 		}
 		s.edits = newTable(edits)
 	})
 
 	// Renumber the words of every record, and count them for the postings.
-	s.blob = make([]byte, 0, len(b.blob)+len(b.blob)/16)
-	count := make([]uint32, len(order)+1)
+	written := 0
+	for i, b := range builders {
+		b.forget()
+		for w, n := range b.uses {
+			size += int(n) * (uvarintSize(rank[i][w]) - uvarintSize(uint32(w)))
+			written += int(n)
+		}
+	}
+	s.blob = make([]byte, 0, size)
+	count := make([]uint32, s.vocabulary()+1)
 	var seen []uint32
 	type hit struct{ word, record uint32 }
-	hits := make([]hit, 0, 3*len(b.mass))
-	r := -1
-	for record := range records {
-		r++
+	hits := make([]hit, 0, written)
+	for r, from := range order {
+		b, ranks := builders[from.builder], rank[from.builder]
+		s.mass[r], s.city[r] = b.mass[from.record], b.city[from.record]
 		seen = seen[:0]
-		s.blob = renumber(s.blob, record, func(w uint32) uint32 {
-			w = rank[w]
+		s.blob = renumber(s.blob, b.record(from.record), func(w uint32) uint32 {
+			w = ranks[w]
 			if !slices.Contains(seen, w) {
 				seen = append(seen, w)
 				hits = append(hits, hit{w, uint32(r)})
@@ -584,8 +691,9 @@ func (b *builder) build() *segment {
 		})
 		s.off = append(s.off, uint32(len(s.blob)))
 	}
-	s.blob = bytes.Clone(s.blob)
-	b.blob = nil
+	for _, b := range builders {
+		b.blobs = nil
+	}
 	for i := 1; i < len(count); i++ {
 		count[i] += count[i-1]
 	}
@@ -598,27 +706,49 @@ func (b *builder) build() *segment {
 	return s
 }
 
-// alphabet returns the numbers of the vocabulary's words in byte order.
-func (b *builder) alphabet() []uint32 {
+// uvarintSize returns how many bytes a number takes.
+func uvarintSize(n uint32) int { return (bits.Len32(n|1) + 6) / 7 }
+
+// collect lays the vocabularies of builders out as one, in byte order. It returns for each builder the new numbers of its words.
+func (s *segment) collect(builders []*builder) (rank [][]uint32) {
 	type begin struct {
-		lead uint64
-		word uint32
+		lead          uint64
+		builder, word uint32
 	}
-	begins := make([]begin, len(b.vocab))
-	for i := range begins {
-		begins[i] = begin{leading8(b.vocab[i].text), uint32(i)}
+	n := 0
+	for _, b := range builders {
+		n += len(b.vocab)
+		rank = append(rank, make([]uint32, len(b.vocab)))
 	}
+	begins := make([]begin, 0, n)
+	for i, b := range builders {
+		b.number = nil
+		for w := range b.vocab {
+			begins = append(begins, begin{leading8(b.vocab[w].text), uint32(i), uint32(w)})
+		}
+	}
+	text := func(x *begin) string { return builders[x.builder].vocab[x.word].text }
 	slices.SortFunc(begins, func(x, y begin) int {
 		if x.lead != y.lead {
 			return cmp.Compare(x.lead, y.lead)
 		}
-		return strings.Compare(b.vocab[x.word].text, b.vocab[y.word].text)
+		return strings.Compare(text(&x), text(&y))
 	})
-	order := make([]uint32, len(begins))
+	s.textOff = make([]uint32, 1, n+1)
 	for i := range begins {
-		order[i] = begins[i].word
+		x := &begins[i]
+		v := &builders[x.builder].vocab[x.word]
+		if i == 0 || begins[i-1].lead != x.lead || text(&begins[i-1]) != v.text {
+			s.text = append(s.text, v.text...)
+			s.textOff = append(s.textOff, uint32(len(s.text)))
+			s.weight = append(s.weight, float32(v.weight))
+			s.kind = append(s.kind, v.kind)
+			s.letters = append(s.letters, letters(v.text))
+		}
+		rank[x.builder][x.word] = uint32(len(s.weight) - 1)
 	}
-	return order
+	s.text, s.textOff, s.weight, s.kind, s.letters = slices.Clip(slices.Clone(s.text)), slices.Clone(s.textOff), slices.Clone(s.weight), slices.Clone(s.kind), slices.Clone(s.letters)
+	return rank
 }
 
 // renumber copies an encoded record with its words numbered anew.

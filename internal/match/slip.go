@@ -72,13 +72,18 @@ func (s *slips) meant(w string) {
 	}
 }
 
-// mend returns the ordinary word that w is a slip of, or w. The first letter is never the wrong one.
+// mend returns the ordinary word that w is a slip of, or w.
 func (s *slips) mend(w string) string {
-	if len(w) < slipLetters-1 || len(w) > slipLongest || !isASCII(w) {
-		return w
-	}
 	own := s.count[w]
 	if own > 20 || s.kept[w] {
+		return w
+	}
+	return s.mendOf(w, own)
+}
+
+// mendOf is mend of a word that occurs in so many names, a few. The first letter is never the wrong one.
+func (s *slips) mendOf(w string, own int32) string {
+	if len(w) < slipLetters-1 || len(w) > slipLongest || !isASCII(w) {
 		return w
 	}
 	best, most := w, int32(-1)

@@ -87,7 +87,12 @@ func (m *Model) tokens(raw string) []token {
 		all[i] = words(out[i].raw)
 		flat = append(flat, all[i]...)
 	}
-	core, _ := m.core(flat)
+	p := &preparer{m: m}
+	inner, _ := p.core(p.lexemes(flat))
+	core := make([]string, len(inner))
+	for i, l := range inner {
+		core[i] = l.text
+	}
 	first := 0
 	for first+len(core) < len(flat) && !slices.Equal(flat[first:first+len(core)], core) {
 		first++

@@ -1,15 +1,15 @@
 // Command matchbench measures the candidate index at the size of a large vendor: it makes a million accounts of the
 // real organisations at hand, asks for some of them as people write them, and says what one search costs on one thread
 // and how often the account is found. The accounts and the questions are the same in every run.
+//
+// The corpus "real" is the H-1B accounts among as many others as there is room for, and the questions are those that other people
+// wrote for them: how often the account is among the candidates, by class. Its figures are the table of BENCHMARKS.md.
 package main
 
 import (
-	"bufio"
-	"encoding/csv"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log"
 	"math/rand/v2"
 	"os"
@@ -17,6 +17,8 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -31,26 +33,56 @@ func main() {
 	log.SetFlags(0)
 	n := flag.Int("accounts", 1_000_000, "accounts of the corpus")
 	queries := flag.Int("queries", 4000, "searches measured, of each kind")
-	shared := flag.String("shared", os.Getenv("SHARED"), "folder with data/scale/organisations.csv, for a second corpus of real names; default $SHARED")
+	shared := flag.String("shared", os.Getenv("SHARED"), "folder with data/scale/organisations.csv and data/h1b, for corpora of real names; default $SHARED")
 	cpu := flag.String("cpuprofile", "", "file for the profile of the searches")
 	load := flag.String("loadprofile", "", "file for the profile of the building")
 	slow := flag.Int("slow", 0, "how many of the slowest searches are listed")
-	only := flag.String("only", "", "the corpus measured, world or scale; default both")
+	only := flag.String("only", "", "the corpus measured: world, scale or real; default all")
+	write := flag.String("write", "", "the table of BENCHMARKS.md that the figures of the corpus real are written to: scale, with the H-1B accounts alone beside, or scale-10m")
 	flag.Parse()
-	if *only != "scale" {
-		measure("world", fromWorld(), *n, *queries, *load, *cpu, *slow)
+	b := bench{n: *n, queries: *queries, loadProfile: *load, profile: *cpu, slow: *slow}
+	if *only == "" || *only == "world" {
+		b.measure("world", fromWorld())
 	}
 	if *only == "world" {
 		return
 	}
-	switch scale, err := fromScale(filepath.Join(*shared, "data", "scale", "organisations.csv")); {
+	scale, err := fromScale(filepath.Join(*shared, "data", "scale", "organisations.csv"))
+	switch {
 	case errors.Is(err, os.ErrNotExist):
-		fmt.Println("scale: left out, for want of data/scale/organisations.csv in the folder that -shared names")
+		fmt.Println("scale, real: left out, for want of data/scale/organisations.csv in the folder that -shared names")
+		return
 	case err != nil:
 		log.Fatal(err)
-	default:
-		measure("scale", scale, *n, *queries, *load, *cpu, *slow)
 	}
+	if *only == "" || *only == "scale" {
+		b.measure("scale", scale)
+	}
+	if *only == "scale" {
+		return
+	}
+	asked, err := readReal(filepath.Join(*shared, "data", "h1b"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	var rows []row
+	if *write != "scale-10m" {
+		rows = append(rows, b.real(asked, nil, len(asked.accounts)))
+	}
+	rows = append(rows, b.real(asked, scale, *n))
+	fmt.Print(tableOf(rows))
+	if *write != "" {
+		if err := writeTable("BENCHMARKS.md", *write, machine()+tableOf(rows)); err != nil {
+			log.Fatal(err)
+		}
+	}
+}
+
+// bench is what is measured, and how.
+type bench struct {
+	n, queries           int
+	loadProfile, profile string
+	slow                 int
 }
 
 // fromWorld returns the organisations of the demo's world.
@@ -64,31 +96,11 @@ func fromWorld() (out []*deal.Account) {
 
 // fromScale reads organisations.csv. Most of its rows have no place; they get that of a place-giving row.
 func fromScale(file string) (out []*deal.Account, err error) {
-	f, err := os.Open(file)
+	rows, err := table(file)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	c := csv.NewReader(bufio.NewReaderSize(f, 1<<20))
-	c.FieldsPerRecord, c.LazyQuotes = -1, true
-	head, err := c.Read()
-	if err != nil {
-		return nil, err
-	}
-	for {
-		cells, err := c.Read()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		get := func(column string) string {
-			if i := slices.Index(head, column); i >= 0 && i < len(cells) {
-				return cells[i]
-			}
-			return ""
-		}
+	for _, get := range rows {
 		out = append(out, &deal.Account{ID: fmt.Sprintf("A%07d", len(out)), Name: get("name"), Domain: get("domain"), Country: get("country"), Region: get("region"),
 			City: get("city"), PostalCode: get("postal_code")})
 	}
@@ -142,46 +154,134 @@ func ask(rng *rand.Rand, c *world.Crowd, n int) question {
 	return question{q, truth}
 }
 
-func measure(title string, base []*deal.Account, n, queries int, loadProfile, profile string, slow int) {
-	c := world.NewCrowd(base)
-	m := match.Default()
-	x := match.NewIndex(m)
-	made := time.Now()
-	records := make([]match.Record, 0, n)
-	for a := range c.Accounts(n) {
-		records = append(records, match.FromAccount(a))
-	}
-	fmt.Printf("%s: %d accounts made of %d in %.1f s\n", title, n, len(base), time.Since(made).Seconds())
+// built is an index and what it took.
+type built struct {
+	x     *match.Index
+	m     *match.Model
+	n     int
+	took  time.Duration
+	cpu   time.Duration
+	bytes float64 // of memory, for each account
+}
+
+func (b *bench) build(title string, l *roll) built {
+	l.close()
+	t := built{m: match.Default(), n: l.n}
+	t.x = match.NewIndex(t.m)
 	runtime.GC()
-	stop := start(loadProfile, title)
+	stop := start(b.loadProfile, title)
 	began, busy := time.Now(), process()
-	x.Load(slices.Values(records))
+	t.x.Load(l.all())
+	t.took, t.cpu = time.Since(began), process()-busy
 	stop()
-	fmt.Printf("  load   %.2f s, %.2f s CPU; %.1f B/account\n", time.Since(began).Seconds(), (process() - busy).Seconds(), float64(x.Bytes())/float64(n))
+	t.bytes = float64(t.x.Bytes()) / float64(t.n)
+	fmt.Printf("  load   %.2f s, %.2f s CPU, %.0f accounts for each; %.1f B/account; %.1f GB resident at most\n", t.took.Seconds(), t.cpu.Seconds(), float64(t.n)/t.cpu.Seconds(), t.bytes, float64(peak())/1e9)
 	runtime.GC()
+	return t
+}
+
+func (b *bench) measure(title string, base []*deal.Account) {
+	c := world.NewCrowd(base)
+	made := time.Now()
+	l := &roll{}
+	for a := range c.Accounts(b.n) {
+		l.add(match.FromAccount(a))
+	}
+	fmt.Printf("%s: %d accounts made of %d in %.1f s\n", title, b.n, len(base), time.Since(made).Seconds())
+	t := b.build(title, l)
 	for _, all := range []bool{true, false} {
-		rng := rand.New(rand.NewPCG(1, 2))
-		questions := make([]question, queries)
-		for i := range questions {
-			questions[i] = ask(rng, c, n)
-			if !all {
-				questions[i].record = match.Record{Names: questions[i].record.Names}
-			}
-		}
-		kind := "name"
-		if all {
-			kind = "all"
-		}
-		run(x, m, questions, title+"."+kind, kind, profile, slow)
+		b.run(t, questions(c, b.n, b.queries, all), title+"."+kindOf(all), kindOf(all))
 	}
 }
 
-// run searches for each question and prints a line.
-func run(x *match.Index, m *match.Model, ask []question, title, kind, profile string, slow int) {
-	for i := range ask[:len(ask)/10] { // warm
-		x.Search(m.Prepare(ask[i].record), match.Options{})
+func kindOf(all bool) string {
+	if all {
+		return "all"
 	}
-	stop := start(profile, title)
+	return "name"
+}
+
+// questions asks for some of the first n of a crowd, with all fields or by name.
+func questions(c *world.Crowd, n, queries int, all bool) []question {
+	rng := rand.New(rand.NewPCG(1, 2))
+	out := make([]question, queries)
+	for i := range out {
+		out[i] = ask(rng, c, n)
+		if !all {
+			out[i].record = match.Record{Names: out[i].record.Names}
+		}
+	}
+	return out
+}
+
+// row is a line of the table.
+type row struct {
+	built
+	peak   int64
+	cost   [2][2]float64 // p50, p99 in ms of CPU, all fields and name only
+	recall map[string][2]float64
+	of     map[string]int
+}
+
+// classes of questions whose answer can be told from the name.
+var classes = []string{"same_core", "core_differs"}
+
+// real measures the H-1B accounts among others, n together.
+func (b *bench) real(asked *real, others []*deal.Account, n int) row {
+	l := &roll{}
+	var crowd *world.Crowd
+	if others != nil {
+		crowd = world.NewCrowd(others)
+		for a := range crowd.Accounts(n - len(asked.accounts)) {
+			l.add(match.FromAccount(a))
+		}
+	}
+	for _, r := range asked.accounts {
+		l.add(r)
+	}
+	fmt.Printf("real: %d accounts\n", l.n)
+	out := row{built: b.build("real", l), recall: map[string][2]float64{}, of: map[string]int{}}
+	out.peak = peak()
+	*l = roll{}
+	for by, all := range []bool{true, false} {
+		title := "real." + kindOf(all)
+		var every []question
+		for _, class := range classes {
+			found := 0
+			for _, q := range asked.class[class] {
+				if !all {
+					q.record = match.Record{Names: q.record.Names}
+				}
+				every = append(every, q)
+				for _, c := range out.x.Search(out.m.Prepare(q.record), match.Options{Limit: within}).Candidates {
+					if c.ID == q.truth {
+						found++
+					}
+				}
+			}
+			r := out.recall[class]
+			r[by] = float64(found) / float64(len(asked.class[class]))
+			out.recall[class], out.of[class] = r, len(asked.class[class])
+			fmt.Printf("  %-5s  %s: %d of %d among %d, %.4f\n", kindOf(all), class, found, len(asked.class[class]), within, r[by])
+		}
+		if crowd != nil {
+			every = questions(crowd, n-len(asked.accounts), b.queries, all)
+		}
+		out.cost[by] = b.run(out.built, every, title, kindOf(all))
+	}
+	out.x = nil
+	return out
+}
+
+// within is how many candidates are looked at for the right one.
+const within = 64
+
+// run searches for each question and prints a line. It returns the median and the 99th percentile of a search's processor time in ms.
+func (b *bench) run(t built, ask []question, title, kind string) [2]float64 {
+	for i := range ask[:len(ask)/10] { // warm
+		t.x.Search(t.m.Prepare(ask[i].record), match.Options{})
+	}
+	stop := start(b.profile, title)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	prepare, search := make([]time.Duration, len(ask)), make([]time.Duration, len(ask))
@@ -190,11 +290,11 @@ func run(x *match.Index, m *match.Model, ask []question, title, kind, profile st
 	runtime.ReadMemStats(&before)
 	busy := process()
 	for i := range ask {
-		t := thread()
-		q := m.Prepare(ask[i].record)
-		u := thread()
-		answers[i] = x.Search(q, match.Options{})
-		prepare[i], search[i] = u-t, thread()-u
+		start := thread()
+		q := t.m.Prepare(ask[i].record)
+		read := thread()
+		answers[i] = t.x.Search(q, match.Options{})
+		prepare[i], search[i] = read-start, thread()-read
 	}
 	busy = process() - busy
 	runtime.ReadMemStats(&after)
@@ -235,9 +335,26 @@ func run(x *match.Index, m *match.Model, ask []question, title, kind, profile st
 		float64(after.Mallocs-before.Mallocs)/float64(len(ask)), float64(after.TotalAlloc-before.TotalAlloc)/float64(len(ask))/1e3)
 	fmt.Printf("         %d searches, %d with an account: among ten %.4f, first %.4f, F1 %.4f, ECE %.4f, truncated %.3f\n", len(ask), known,
 		float64(found)/float64(known), float64(first)/float64(known), f1, ece, float64(cut)/float64(len(ask)))
-	for _, i := range order[:min(slow, len(order))] {
+	for _, i := range order[:min(b.slow, len(order))] {
 		fmt.Printf("         %.3f ms  %q\n", search[i].Seconds()*1e3, ask[i].record.Names[0])
 	}
+	return [2]float64{at(search, 0.5), at(search, 0.99)}
+}
+
+// tableOf prints what was measured.
+func tableOf(rows []row) string {
+	var b strings.Builder
+	fmt.Fprintln(&b, "| accounts | accounts built in a CPU second | bytes each | memory in all | CPU a search, all fields: p50, p99 | by name: p50, p99 | same_core among 64: all fields, by name | core_differs: all fields, by name |")
+	fmt.Fprintln(&b, "|---|---|---|---|---|---|---|---|")
+	for _, r := range rows {
+		fmt.Fprintf(&b, "| %d | %.2f million | %.1f | %.1f GB | %.2f, %.2f ms | %.2f, %.2f ms |", r.n, float64(r.n)/r.cpu.Seconds()/1e6, r.bytes, float64(r.peak)/1e9, r.cost[0][0], r.cost[0][1], r.cost[1][0], r.cost[1][1])
+		for _, c := range classes {
+			fmt.Fprintf(&b, " %.4f, %.4f |", r.recall[c][0], r.recall[c][1])
+		}
+		fmt.Fprintln(&b)
+	}
+	fmt.Fprintf(&b, "\nOf %d questions of the class same_core and %d of core_differs.\n", rows[0].of["same_core"], rows[0].of["core_differs"])
+	return b.String()
 }
 
 // judged is the first candidate of a search: its probability, and whether it is right.
@@ -312,4 +429,46 @@ func process() time.Duration {
 		log.Fatal(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// peak returns the most memory the process was resident with, in bytes.
+func peak() int64 {
+	b, _ := os.ReadFile("/proc/self/status")
+	for l := range strings.Lines(string(b)) {
+		if v, ok := strings.CutPrefix(l, "VmHWM:"); ok {
+			n, _ := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(v), "kB")), 10, 64)
+			return n << 10
+		}
+	}
+	return 0
+}
+
+// machine says where and when the figures were measured.
+func machine() string {
+	model := runtime.GOARCH
+	b, _ := os.ReadFile("/proc/cpuinfo")
+	for l := range strings.Lines(string(b)) {
+		if k, v, ok := strings.Cut(l, ":"); ok && strings.TrimSpace(k) == "model name" {
+			model = strings.TrimSpace(v)
+			break
+		}
+	}
+	b, _ = os.ReadFile("/proc/loadavg")
+	load, _, _ := strings.Cut(string(b), " ")
+	return fmt.Sprintf("%s, %s, %d cores, Go %s, load average %s at the end.\n\n", time.Now().UTC().Format(time.DateOnly), model, runtime.NumCPU(), strings.TrimPrefix(runtime.Version(), "go"), load)
+}
+
+// writeTable puts a table between its marks.
+func writeTable(path, name, table string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	begin, end := "<!-- "+name+": written by make bench -->", "<!-- end of "+name+" -->"
+	head, rest, ok := strings.Cut(string(b), begin)
+	_, tail, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		return fmt.Errorf("%s has no marks for the table %s", path, name)
+	}
+	return os.WriteFile(path, []byte(head+begin+"\n\n"+table+"\n"+end+tail), 0o600)
 }

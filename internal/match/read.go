@@ -1,0 +1,702 @@
+package match
+
+import (
+	"hash/maphash"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+	"unsafe"
+)
+
+// lexeme is a word as somebody wrote it, folded, with what the model says of it. It fills a line of the processor's memory.
+type lexeme struct {
+	text   string
+	word   word // the canonical word it stands for
+	quirks *quirks
+	number uint32 // of the canonical word in the vocabulary being built, and one; 0: not known
+	uses   uint32 // how often it was written there
+}
+
+// quirks are what few words have.
+type quirks struct {
+	small        bool    // see dropped
+	foreign      bool    // it is not of ASCII letters
+	han          bool    // see hasHan
+	meant        string  // the ordinary word it is a slip of; "": none
+	mended       *lexeme // that word's, once asked for
+	form         uint16  // the legal form it is by itself; 0: none
+	ends, starts int     // of how many words the legal forms are at most that it ends, and begins
+	formal       bool    // it is one of the words of a legal form
+	leads        bool    // see leading
+	tens         bool    // it may count tens, see counted
+	divider      bool    // a divider begins with it
+	cutDivider   bool    // it begins a divider's first word
+	cutForm      bool    // it may be what a field left of a legal form
+}
+
+// ordinary are the quirks of a word that has none.
+var ordinary = &quirks{}
+
+// firsts are the words that dividers begin with.
+var firsts = func() map[string]bool {
+	out := map[string]bool{}
+	for _, d := range dividers {
+		out[d[0]] = true
+	}
+	return out
+}()
+
+// lexeme looks a folded word up in the model.
+func (m *Model) lexeme(t string) lexeme {
+	l, ascii := lexeme{text: t, quirks: ordinary}, isASCII(t)
+	if ascii && !m.heard.has(t) {
+		l.word = m.unheard(t)
+		if mended := m.slips.mendOf(t, 0); mended != t {
+			l.quirks = &quirks{meant: mended}
+		}
+		return l
+	}
+	l.word = m.word(t)
+	k := quirks{small: dropped[t], foreign: !ascii, han: hasHan(t), tens: len(t) >= 5 && numerals[t] != "", divider: firsts[t],
+		cutDivider: t == "a" || slices.ContainsFunc(dividers, func(d []string) bool { return strings.HasPrefix(d[0], t) }),
+		cutForm: t == "db" || t == "bda" ||
+			len(t) <= 8 && slices.ContainsFunc(cutForms, func(f string) bool { return len(t) < len(f) && strings.HasPrefix(f, t) })}
+	if mended := m.slips.mend(t); mended != t {
+		k.meant = mended
+	}
+	if m.slips.kept[t] {
+		k.formal, k.form, k.ends, k.starts, k.leads = true, m.formOf[t], m.formEnds[t], m.formStarts[t], leading[t]
+	}
+	if k != *ordinary {
+		l.quirks = &k
+	}
+	return l
+}
+
+// heard has a bit for the hash of each word that the model or this program knows anything of: most words of a large list are
+// nobody else's, and need not be looked for.
+type heard [1 << 16]uint64
+
+func (h *heard) bit(t string) (cell uint32, bit uint64) {
+	x := slipHash(t) * 2654435761
+	return x >> 16, 1 << (x >> 10 & 63)
+}
+
+func (h *heard) add(t string) {
+	cell, bit := h.bit(t)
+	h[cell] |= bit
+}
+
+// has reports whether a word may be known.
+func (h *heard) has(t string) bool {
+	cell, bit := h.bit(t)
+	return h[cell]&bit != 0
+}
+
+// addCommon adds the words that are in no list of a model.
+func (h *heard) addCommon() {
+	for _, l := range []iter.Seq[string]{maps.Keys(shortened), maps.Keys(lengthened), maps.Keys(numerals), maps.Keys(firsts), maps.Keys(dropped), maps.Keys(leading),
+		slices.Values(cutForms), slices.Values([]string{"a", "db", "bda"})} {
+		for t := range l {
+			h.add(t)
+		}
+	}
+	for _, l := range []iter.Seq[string]{maps.Keys(firsts), slices.Values(cutForms)} { // and what a field leaves of them
+		for t := range l {
+			for k := range t {
+				h.add(t[:k+1])
+			}
+		}
+	}
+}
+
+// lexicon keeps lexemes: each of a text once, if it is open to be asked again.
+type lexicon struct {
+	seed   maphash.Seed
+	slots  []uint64 // hash and number, by open addressing; nil: nothing is looked up again
+	chunks [][]lexeme
+	count  int
+}
+
+const (
+	chunkSize  = 1 << 10
+	maxLexemes = 1 << 20 // of a lexicon, before it is begun anew
+)
+
+func openLexicon() lexicon { return lexicon{seed: maphash.MakeSeed(), slots: make([]uint64, 1<<14)} }
+
+// hash returns the hash of a text in the lexicon.
+func (x *lexicon) hash(t string) uint32 { return uint32(maphash.String(x.seed, t)) }
+
+// find returns the lexeme of a text, nil if there is none.
+func (x *lexicon) find(t string, hash uint32) *lexeme {
+	mask := uint32(len(x.slots) - 1)
+	for i := hash & mask; x.slots[i] != 0; i = (i + 1) & mask {
+		if s := x.slots[i]; uint32(s>>32) == hash {
+			if l := x.at(uint32(s)); l.text == t {
+				return l
+			}
+		}
+	}
+	return nil
+}
+
+// at returns the lexeme of a hint.
+func (x *lexicon) at(hint uint32) *lexeme { return &x.chunks[(hint-1)/chunkSize][(hint-1)%chunkSize] }
+
+// add keeps a lexeme that is not there.
+func (x *lexicon) add(l lexeme, hash uint32) *lexeme {
+	if x.count%chunkSize == 0 || x.count == 0 {
+		x.chunks = append(x.chunks, make([]lexeme, 0, chunkSize))
+	}
+	c := &x.chunks[len(x.chunks)-1]
+	x.count++
+	l.word.hint = uint32(x.count)
+	*c = append(*c, l)
+	if 2*x.count > len(x.slots) {
+		old := x.slots
+		x.slots = make([]uint64, 4*len(old))
+		for _, s := range old {
+			if s != 0 {
+				x.put(s)
+			}
+		}
+	}
+	x.put(uint64(hash)<<32 | uint64(x.count))
+	return &(*c)[len(*c)-1]
+}
+
+func (x *lexicon) put(s uint64) {
+	mask := uint32(len(x.slots) - 1)
+	i := uint32(s>>32) & mask
+	for x.slots[i] != 0 {
+		i = (i + 1) & mask
+	}
+	x.slots[i] = s
+}
+
+// preparer reads records. What it returns is valid until it reads the next one, and it is for one goroutine.
+type preparer struct {
+	m     *Model
+	known lexicon
+
+	q      Query
+	slab   []lexeme
+	list   []*lexeme // of the words of the record
+	words  []word    // of its names
+	arena  []byte    // their squashes
+	names  []name    // of the name being read
+	letter []byte    // scratch: a text folded
+	texts  []string  // scratch: its words
+	halves [][]*lexeme
+	hashes []uint32 // scratch: of words
+	slots  []uint64 // and what the lexicon has there
+
+	fetched byte   // keeps fetch from being optimised away
+	key     []byte // scratch: a legal form
+}
+
+// Prepare reads a record.
+func (m *Model) Prepare(r Record) *Query {
+	q := *(&preparer{m: m}).prepare(r)
+	return &q
+}
+
+// prepare reads a record.
+func (p *preparer) prepare(r Record) *Query {
+	q := &p.q
+	p.list, p.words, p.arena = p.list[:0], p.words[:0], p.arena[:0]
+	*q = Query{id: r.ID, country: strings.ToUpper(strings.TrimSpace(r.Country)), phone: phoneTail(r.Phone), tax: taxID(r.TaxID), duns: duns(r.DUNS), lei: lei(r.LEI),
+		parent: r.ParentID, city: p.normalise(r.City), street: street(r.Street), names: q.names[:0], domains: q.domains[:0], parents: q.parents[:0]}
+	q.region = p.normalise(regionOf(r.Region, q.country))
+	q.postal = postal(r.PostalCode, q.country)
+	for i, raw := range r.Names {
+		as := wholeName
+		if i > 0 {
+			as = aliasName
+		} else {
+			q.display = raw
+			q.disguised = disguise(raw[:min(len(raw), 1000)])
+		}
+		for _, n := range p.read(raw, as, q.city) {
+			if len(q.names) < maxNames && !slices.ContainsFunc(q.names, func(o name) bool { return o.squash == n.squash && len(o.words) == len(n.words) }) {
+				q.names = append(q.names, n)
+			}
+		}
+	}
+	for _, d := range r.Domains {
+		if d = siteDomain(d); p.m.own(d) && !slices.Contains(q.domains, d) && len(q.domains) < maxDomains {
+			q.domains = append(q.domains, d)
+		}
+	}
+	if d := siteDomain(r.MailDomain); len(q.domains) == 0 && p.m.own(d) {
+		q.domains, q.mailed = append(q.domains, d), true
+	}
+	for _, parent := range r.ParentNames {
+		for _, n := range p.read(parent, wholeName) {
+			if len(q.parents) < maxNames {
+				q.parents = append(q.parents, n.squash)
+			}
+		}
+	}
+	return q
+}
+
+// normalise is Normalise.
+func (p *preparer) normalise(s string) string {
+	if s == "" {
+		return ""
+	}
+	if !isASCII(s) {
+		return Normalise(s)
+	}
+	at := len(p.arena)
+	for i, t := range p.fold(s) {
+		if i > 0 {
+			p.arena = append(p.arena, ' ')
+		}
+		p.arena = append(p.arena, t...)
+	}
+	return unsafe.String(unsafe.SliceData(p.arena[at:]), len(p.arena)-at)
+}
+
+// fold returns the words of an ASCII text. They are valid until the next one.
+func (p *preparer) fold(s string) []string {
+	p.letter = foldASCII(p.letter[:0], s)
+	p.texts = tidied(spaced(p.texts[:0], unsafe.String(unsafe.SliceData(p.letter), len(p.letter))), 0)
+	return p.texts
+}
+
+// lexeme returns what the model says of a folded word. The text may be overwritten later.
+func (p *preparer) lexeme(t string) *lexeme {
+	if p.known.slots == nil {
+		if len(p.slab) == cap(p.slab) {
+			p.slab = make([]lexeme, 0, 12)
+		}
+		p.slab = append(p.slab, p.m.lexeme(strings.Clone(t)))
+		return &p.slab[len(p.slab)-1]
+	}
+	return p.lookup(t, p.known.hash(t))
+}
+
+func (p *preparer) lookup(t string, hash uint32) *lexeme {
+	if l := p.known.find(t, hash); l != nil {
+		return l
+	}
+	return p.known.add(p.m.lexeme(strings.Clone(t)), hash)
+}
+
+// cut folds a text and cuts it into words.
+func (p *preparer) cut(s string) []*lexeme {
+	if isASCII(s) {
+		return p.lexemes(p.fold(s))
+	}
+	return p.lexemes(words(s))
+}
+
+func (p *preparer) lexemes(w []string) []*lexeme {
+	from := len(p.list)
+	if p.known.slots == nil {
+		for _, t := range w {
+			p.list = append(p.list, p.lexeme(t))
+		}
+		return p.list[from:len(p.list):len(p.list)]
+	}
+	// The slots of the words lie far apart, and so do the lexemes: each are fetched side by side.
+	p.hashes, p.slots = p.hashes[:0], p.slots[:0]
+	for _, t := range w {
+		p.hashes = append(p.hashes, p.known.hash(t))
+	}
+	mask := uint32(len(p.known.slots) - 1)
+	for _, h := range p.hashes {
+		p.slots = append(p.slots, p.known.slots[h&mask])
+	}
+	for i, s := range p.slots {
+		var l *lexeme
+		if s != 0 && uint32(s>>32) == p.hashes[i] {
+			l = p.known.at(uint32(s))
+			p.fetched ^= l.text[0]
+		}
+		p.list = append(p.list, l)
+	}
+	for i, l := range p.list[from:] {
+		if l == nil || l.text != w[i] {
+			p.list[from+i] = p.lookup(w[i], p.hashes[i])
+		}
+	}
+	return p.list[from:len(p.list):len(p.list)]
+}
+
+// fetch touches what records are read from, which lies far apart, so that it comes side by side.
+func (p *preparer) fetch(records []Record) {
+	touch := func(s string) {
+		if s != "" {
+			p.fetched ^= s[0] ^ s[len(s)-1]
+		}
+	}
+	for i := range records {
+		r := &records[i]
+		for _, n := range r.Names {
+			touch(n)
+		}
+		for _, d := range r.Domains {
+			touch(d)
+		}
+		for _, f := range []string{r.ID, r.Country, r.Region, r.City, r.PostalCode} {
+			touch(f)
+		}
+	}
+}
+
+// mend returns the words as they are meant, and whether any of them was not written so.
+func (p *preparer) mend(w []*lexeme) ([]*lexeme, bool) {
+	if !slices.ContainsFunc(w, func(l *lexeme) bool { return l.quirks.meant != "" }) {
+		return w, false
+	}
+	w = slices.Clone(w)
+	for i, l := range w {
+		if l.quirks.meant == "" {
+			continue
+		}
+		if l.quirks.mended == nil {
+			l.quirks.mended = p.lexeme(l.quirks.meant)
+		}
+		w[i] = l.quirks.mended
+	}
+	return w, true
+}
+
+func joined(w []*lexeme, between string) string {
+	var b strings.Builder
+	for i, l := range w {
+		if i > 0 {
+			b.WriteString(between)
+		}
+		b.WriteString(l.text)
+	}
+	return b.String()
+}
+
+func sameText(a, b *lexeme) bool { return a == b || a.text == b.text }
+
+// read reads everything a raw name says: the whole, its halves around "doing business as", the part outside and the
+// part inside brackets, and what is written in other scripts in Latin letters too.
+// Brackets around one of the places, which are where the organisation is, in the form of Normalise, are left out: all of a city
+// would have them in common.
+func (p *preparer) read(raw string, as role, places ...string) []name {
+	cut := len(raw) >= cutLength && utf8.RuneCountInString(strings.TrimSpace(raw)) >= cutLength
+	if len(raw) > 1000 {
+		raw = strings.ToValidUTF8(raw[:1000], "")
+	}
+	written := p.cut(raw)
+	if len(written) == 0 {
+		return nil
+	}
+	written = written[:min(len(written), maxWords)]
+	w, mended := p.mend(written)
+	p.names = p.names[:0]
+	add := func(w []*lexeme, as role, cut bool) {
+		n, ok := p.name(w, as, cut)
+		if !ok {
+			return
+		}
+		for i := range p.names {
+			if o := &p.names[i]; o.squash == n.squash && len(o.words) == len(n.words) {
+				return
+			}
+		}
+		p.names = append(p.names, n)
+		if l, ok := p.romanised(w, n, cut); ok {
+			p.names = append(p.names, l)
+		}
+	}
+	if cut {
+		w = p.trimCut(w)
+	}
+	halves := p.split(w)
+	inside, outside := brackets(raw)
+	var in []*lexeme
+	if inside != "" && outside != "" {
+		in = p.cut(inside)
+	}
+	switch {
+	case len(halves) > 1:
+		var whole []*lexeme
+		for _, h := range halves {
+			c, _ := p.core(h)
+			whole = append(whole, c...)
+		}
+		add(whole, as, cut)
+		for i, h := range halves {
+			half := partName
+			if i == 0 {
+				half = firstName
+			}
+			add(h, max(as, half), cut && i == len(halves)-1) // a field cuts the end
+		}
+	case inside != "" && outside != "" && p.form(in) != 0:
+		add(w, as, cut) // brackets around a legal form say nothing else
+	case inside != "" && outside != "" && slices.Contains(places, joined(in, " ")):
+		add(p.cut(outside), as, cut)
+	case inside != "" && outside != "":
+		add(w, as, cut)
+		plain := p.plain(in)
+		n := len(p.names)
+		add(p.cut(outside), max(as, partName), cut)
+		if plain {
+			for i := n; i < len(p.names); i++ {
+				p.names[i].site = joined(in, " ")
+			}
+		} else if len(in) > 0 {
+			if as == wholeName {
+				as = insideName
+			}
+			add(in, as, cut)
+		}
+	default:
+		add(halves[0], as, cut)
+		// What looks like a slip may be somebody's name, and two people who misspell it in two ways have only that in common.
+		if n := len(halves[0]); mended && !slices.EqualFunc(written[:n], w[:n], sameText) {
+			add(written[:n], as, cut)
+		}
+	}
+	return p.names
+}
+
+// form returns the legal form that words are, 0 for none.
+func (p *preparer) form(w []*lexeme) uint16 {
+	if len(w) == 1 {
+		return w[0].quirks.form
+	}
+	for _, l := range w {
+		if !l.quirks.formal {
+			return 0
+		}
+	}
+	return p.m.formOf[p.join(w)]
+}
+
+// join writes words as a legal form is written. The text is valid until the next one.
+func (p *preparer) join(w []*lexeme) string {
+	p.key = p.key[:0]
+	for i, l := range w {
+		if i > 0 {
+			p.key = append(p.key, ' ')
+		}
+		p.key = append(p.key, l.text...)
+	}
+	return unsafe.String(unsafe.SliceData(p.key), len(p.key))
+}
+
+// plain reports whether words name nobody by themselves: places, legal forms, numbers.
+func (p *preparer) plain(w []*lexeme) bool {
+	if t := joined(w, ""); p.m.places[t] || lengthened[t] != "" {
+		return true
+	}
+	core, _ := p.core(w)
+	for _, l := range core {
+		if x := &l.word; x.kind&(place|number) == 0 && x.weight > ordinaryWeight {
+			return false
+		}
+	}
+	return true
+}
+
+// split cuts words at dividers. The list is valid until the next one.
+func (p *preparer) split(w []*lexeme) [][]*lexeme {
+	parts, start := p.halves[:0], 0
+	for i := 1; i < len(w); i++ {
+		if !w[i].quirks.divider {
+			continue
+		}
+		for _, d := range dividers {
+			if i > start && i+len(d) <= len(w) && slices.EqualFunc(w[i:i+len(d)], d, func(l *lexeme, t string) bool { return l.text == t }) &&
+				slices.ContainsFunc(w[start:i], func(l *lexeme) bool { return !l.quirks.small }) {
+				parts = append(parts, w[start:i])
+				start = i + len(d)
+				i = start - 1
+				break
+			}
+		}
+	}
+	if start < len(w) { // or a field cut off what followed
+		parts = append(parts, w[start:])
+	}
+	p.halves = parts
+	return parts
+}
+
+// trimCut drops from the end of a name that a field may have cut what is left of a divider or a legal form: "d b",
+// "limite", "l"; and behind a legal form what a divider begins with: "inc d", "llc former".
+func (p *preparer) trimCut(w []*lexeme) []*lexeme {
+	whole := func(w []*lexeme) bool {
+		for k := min(w[len(w)-1].quirks.ends, len(w)-1); k > 0; k-- {
+			if p.form(w[len(w)-k:]) != 0 {
+				return true
+			}
+		}
+		return false
+	}
+	for len(w) > 2 {
+		last := w[len(w)-1]
+		if whole(w) {
+			return w
+		}
+		if !(last.quirks.cutDivider && whole(w[:len(w)-1])) && !last.quirks.cutForm {
+			break
+		}
+		w = w[:len(w)-1]
+	}
+	return w
+}
+
+// core strips "the" and the legal forms from the ends of w, never the last word, and returns the innermost form.
+func (p *preparer) core(w []*lexeme) ([]*lexeme, uint16) {
+	if len(w) == 0 { // brackets around nothing that is a word
+		return nil, 0
+	}
+	var form uint16
+	found := func(i uint16) {
+		if form == 0 || p.m.forms[form].class == "OTHER" {
+			form = i
+		}
+	}
+	for again := true; again && len(w) > 1; {
+		again = false
+		if w[0].text == "the" {
+			w, again = w[1:], true
+			continue
+		}
+		ends, starts := w[len(w)-1].quirks.ends, w[0].quirks.starts
+		for k := min(max(ends, starts), len(w)-1); k > 0; k-- {
+			if k <= ends {
+				if i := p.form(w[len(w)-k:]); i != 0 {
+					w, again = w[:len(w)-k], true
+					found(i)
+					break
+				}
+			}
+			if k > starts {
+				continue
+			}
+			// Spelt out in full, any form may lead.
+			if i := p.form(w[:k]); i != 0 && (k >= 3 || k == 1 && w[0].quirks.leads || k == 2 && leading[p.join(w[:k])]) {
+				w, again = w[k:], true
+				found(i)
+				break
+			}
+		}
+		if !again && len(w) > 1 && w[len(w)-1].text == "and" {
+			w, again = w[:len(w)-1], true // "Smith & Co." leaves its sign behind
+		}
+	}
+	// Scripts without spaces write the form onto the name.
+	for _, end := range []int{0, len(w) - 1} {
+		t := w[end].text
+		if !w[end].quirks.foreign {
+			continue
+		}
+		for _, f := range p.m.joinedForms {
+			rest := strings.TrimPrefix(t, f.text)
+			if rest == t {
+				rest = strings.TrimSuffix(t, f.text)
+			}
+			if rest == t && utf8.RuneCountInString(f.text) >= 4 {
+				rest = strings.Replace(t, f.text, "", 1) // before the name of a branch
+			}
+			if rest != "" && rest != t {
+				w = slices.Clone(w)
+				w[end] = p.lexeme(rest)
+				found(f.form)
+				break
+			}
+		}
+	}
+	return w, form
+}
+
+// name makes the comparable name of folded words.
+func (p *preparer) name(w []*lexeme, as role, cut bool) (name, bool) {
+	core, form := p.core(w)
+	if len(core) == 0 {
+		return name{}, false
+	}
+	from := len(p.words)
+	for pass := 0; pass < 2 && len(p.words) == from; pass++ {
+		for i := 0; i < len(core); i++ {
+			l := core[i]
+			if pass == 0 && l.quirks.small {
+				continue
+			}
+			if l.quirks.tens && i+1 < len(core) {
+				if c := counted(l.text, core[i+1].text); c != "" {
+					p.words = append(p.words, p.lexeme(c).word)
+					i++
+					continue
+				}
+			}
+			if l.quirks.han {
+				for _, run := range p.m.segment(cityMarks.Replace(l.text)) {
+					if p.m.synonym[run] != "" {
+						p.words = append(p.words, p.lexeme(run).word)
+						continue
+					}
+					for _, pair := range bigrams(run) {
+						p.words = append(p.words, p.lexeme(pair).word)
+					}
+				}
+				continue
+			}
+			p.words = append(p.words, l.word)
+		}
+	}
+	n := p.finish(from, form, as, cut)
+	at := len(p.arena)
+	for _, l := range core {
+		p.arena = append(p.arena, l.text...)
+	}
+	if plain := p.arena[at:]; string(plain) == n.squash {
+		p.arena = p.arena[:at]
+	} else {
+		n.plain = unsafe.String(unsafe.SliceData(plain), len(plain))
+	}
+	return n, len(n.words) > 0
+}
+
+// finish makes a name of the words from one on.
+func (p *preparer) finish(from int, form uint16, as role, cut bool) name {
+	p.words = p.words[:min(len(p.words), from+maxWords)]
+	n := name{form: form, role: as, cut: cut, words: p.words[from:len(p.words):len(p.words)]}
+	at := len(p.arena)
+	for i := range n.words {
+		n.mass += n.words[i].weight
+		p.arena = append(p.arena, n.words[i].text...)
+	}
+	n.squash = unsafe.String(unsafe.SliceData(p.arena[at:]), len(p.arena)-at)
+	n.plain = n.squash
+	return n
+}
+
+// romanised writes a name of a script without spaces in Latin letters; other scripts are romanised word by word.
+func (p *preparer) romanised(w []*lexeme, native name, cut bool) (name, bool) {
+	if !slices.ContainsFunc(w, func(l *lexeme) bool { return l.quirks.han }) {
+		return name{}, false
+	}
+	core, _ := p.core(w)
+	from := len(p.words)
+	for _, l := range core {
+		if l.quirks.small {
+			continue
+		}
+		for _, run := range p.m.segment(cityMarks.Replace(l.text)) {
+			if c := p.m.synonym[run]; c != "" {
+				run = c
+			}
+			p.words = append(p.words, p.lexeme(romanise(run)).word)
+		}
+	}
+	n := p.finish(from, native.form, latinName, cut)
+	return n, len(n.words) > 0
+}

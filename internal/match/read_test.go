@@ -1,0 +1,85 @@
+package match
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// describe spells out all of a prepared record.
+func describe(q *Query) string {
+	own := *q
+	own.names = nil
+	s := fmt.Sprintf("%+v", own)
+	for i := range q.names {
+		n := q.names[i]
+		n.words = slices.Clone(n.words)
+		for j := range n.words {
+			n.words[j].hint = 0
+		}
+		s += fmt.Sprintf(" %+v", n)
+	}
+	return s
+}
+
+// TestReadingManyIsReadingEach: what a preparer remembers of one record changes nothing of the next.
+func TestReadingManyIsReadingEach(t *testing.T) {
+	m := Default()
+	p := preparer{m: m, known: openLexicon()}
+	rng := rand.New(rand.NewPCG(21, 22))
+	raw := []string{"The Smith & Co. Ltd", "AT&T", "Acme Coropration", "Shiypard Services", "a b c holdings", "3 M Company", "Acme dba Zenith LLC", "Zenith d b a", "Forty Four Partners",
+		"株式会社日立製作所", "北京百度网讯科技有限公司", "ООО Ромашка", "Cray (United Kingdom)", "Acme (!)", "Initech (GmbH)", "Contoso (Berlin)", "G00gle", "Müller Straßenbau GmbH", "Аcme Inc",
+		"International Business Machines Corporatio", "Very Long Named Enterprises Incorporated d", "l'Oréal", "100% Design", "S.p.A. Ferrari", "smith s bakery", "", "...", "Inc"}
+	for i := range 5000 {
+		r := organisation(rng, fmt.Sprint(i))
+		for range rng.IntN(3) {
+			r.Names = append(r.Names, raw[rng.IntN(len(raw))])
+		}
+		if rng.IntN(4) == 0 {
+			r.Names[0] = raw[rng.IntN(len(raw))]
+		}
+		if rng.IntN(4) == 0 {
+			r.ParentNames, r.Region, r.Street = raw[:rng.IntN(3)], "DE-BY", "12 Main St."
+		}
+		if rng.IntN(1000) == 0 {
+			p.known = openLexicon()
+		}
+		if got, want := describe(p.prepare(r)), describe(m.Prepare(r)); got != want {
+			t.Fatalf("%+v read after others is\n%s\nand alone\n%s", r, got, want)
+		}
+	}
+}
+
+// TestHeard: no word that the model knows is passed over.
+func TestHeard(t *testing.T) {
+	m := Default()
+	for _, l := range []map[string]bool{m.places, m.towns, m.slips.kept, dropped, leading, firsts} {
+		for w := range l {
+			if !m.heard.has(w) {
+				t.Fatalf("%q was never heard", w)
+			}
+		}
+	}
+	for w := range m.frequency {
+		if !m.heard.has(w) {
+			t.Fatalf("%q was never heard", w)
+		}
+	}
+	for _, l := range []map[string]string{m.synonym, shortened, lengthened, numerals} {
+		for w := range l {
+			if !m.heard.has(w) {
+				t.Fatalf("%q was never heard", w)
+			}
+		}
+	}
+	unheard := 0
+	for i := range 1000 {
+		if w := fmt.Sprintf("zq%dxv", i); !m.heard.has(w) {
+			unheard++
+		}
+	}
+	if unheard < 700 {
+		t.Errorf("only %d of 1000 words that nobody has are known to be nobody's", unheard)
+	}
+}
