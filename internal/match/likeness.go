@@ -651,8 +651,12 @@ type letterRuns []uint32
 func runsOf(written string) letterRuns {
 	const longest = 400
 	s := " "
-	for _, half := range split(words(written[:min(len(written), longest)])) {
-		s += strings.Join(half, " ") + " "
+	for w := words(written[:min(len(written), longest)]); len(w) > 0; w = w[1:] {
+		if d := slices.IndexFunc(dividers, func(d []string) bool { return len(s) > 1 && len(d) <= len(w) && slices.Equal(w[:len(d)], d) }); d >= 0 {
+			w = w[len(dividers[d])-1:]
+			continue
+		}
+		s += w[0] + " "
 	}
 	out := make(letterRuns, 0, len(s))
 	for i := 0; i+3 <= len(s); i++ {
