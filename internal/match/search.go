@@ -506,8 +506,13 @@ func (s *search) plan(q *Query) {
 				continue
 			}
 			s.misspelt(w)
-			for _, t := range []string{shortened[w.text], lengthened[w.text]} {
+			for _, t := range []string{shortened[w.text], lengthened[w.text], townNames[w.text]} {
 				if t != "" {
+					s.follow(t, 0.9*w.weight, false)
+				}
+			}
+			for _, t := range townsOf[localTown(w.text)] {
+				if t != w.text {
 					s.follow(t, 0.9*w.weight, false)
 				}
 			}
