@@ -660,14 +660,9 @@ type letterRuns []uint32
 // runsOf returns the sequences of the first bytes of a name.
 func runsOf(written string) letterRuns {
 	const longest = 400
-	w := words(written[:min(len(written), longest)])
 	s := " "
-	for i := 0; i < len(w); i++ {
-		if d := slices.IndexFunc(dividers, func(d []string) bool { return len(d) <= len(w)-i && slices.Equal(d, w[i:i+len(d)]) }); i > 0 && d >= 0 {
-			i += len(dividers[d]) - 1
-			continue
-		}
-		s += w[i] + " "
+	for _, half := range split(nil, words(written[:min(len(written), longest)]), func(w string) string { return w }) {
+		s += strings.Join(half, " ") + " "
 	}
 	out := make(letterRuns, 0, len(s))
 	for i := 0; i+3 <= len(s); i++ {
