@@ -315,6 +315,9 @@ func TestFounders(t *testing.T) {
 			t.Errorf("%s / %s: %s (%.2f), want related", c[0], c[1], j.Verdict, j.Probability)
 		}
 	}
+	if j := m.Judge(m.Prepare(Record{Names: []string{"Larkmoor Stiftung gGmbH"}}), m.Prepare(Record{Names: []string{"Larkmoor Stiftung"}})); j.Verdict != deal.Same {
+		t.Errorf("one foundation with and without its form: %s (%.2f)", j.Verdict, j.Probability)
+	}
 }
 
 // TestStuck reads words that lost the space before a small word or a legal form; what is one word stays one.

@@ -563,19 +563,16 @@ func (p *preparer) trimCut(w []*lexeme) []*lexeme {
 }
 
 // core strips "the" and the legal forms from the ends of w, never the last word, and returns the innermost form. What is a foundation and
-// a company by form is a foundation by name: that of a company's founder is not the company.
+// a company by form is a foundation: one that a company or its founder founded is not the company.
 func (p *preparer) core(w []*lexeme) ([]*lexeme, uint16) {
 	if len(w) == 0 { // brackets around nothing that is a word
 		return nil, 0
 	}
 	var form uint16
 	found := func(i uint16) {
-		if form == 0 || p.m.forms[form].class == "OTHER" {
+		if form == 0 || p.m.forms[form].class == "OTHER" || p.m.forms[i].class == foundation {
 			form = i
 		}
-	}
-	owned := func(i uint16) bool {
-		return form != 0 && p.m.forms[i].class == foundation && p.m.forms[form].class != foundation && p.m.forms[form].class != "OTHER"
 	}
 	for again := true; again && len(w) > 1; {
 		again = false
@@ -586,7 +583,7 @@ func (p *preparer) core(w []*lexeme) ([]*lexeme, uint16) {
 		ends, starts := w[len(w)-1].quirks.ends, w[0].quirks.starts
 		for k := min(max(ends, starts), len(w)-1); k > 0; k-- {
 			if k <= ends {
-				if i := p.form(w[len(w)-k:]); i != 0 && !owned(i) {
+				if i := p.form(w[len(w)-k:]); i != 0 {
 					w, again = w[:len(w)-k], true
 					found(i)
 					break

@@ -137,7 +137,7 @@ var stuckWords = []struct {
 	letters int
 	names   int32
 }{{"the", true, 5, 3}, {"and", true, 5, 50}, {"for", true, 5, 50}, {"jsc", true, 4, 0}, {"ooo", true, 4, 0},
-	{"llc", false, 3, 0}, {"gmbh", false, 3, 0}, {"ltd", false, 3, 0}, {"inc", false, 4, 3}, {"corp", false, 4, 3}}
+	{"llc", false, 3, 0}, {"gmbh", false, 3, 0}, {"ltd", false, 3, 0}, {"inc", false, 4, 3}}
 
 // unstuck returns what is left of a word that nobody was seen to use without the small word or legal form written onto it, or the word.
 func (s *slips) unstuck(w string) string {
