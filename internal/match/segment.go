@@ -54,8 +54,9 @@ func (e entry) id() uint32 { return uint32(e) }
 func newTable(e []entry) table {
 	sortEntries(e)
 	e = slices.Compact(e)
+	// Buckets of a few, which are one line of memory, when they are enough to know the high half.
 	bits := uint(2)
-	for 1<<bits < len(e)/4 && bits < 28 {
+	for bits < 28 && (1<<bits < len(e)/16 || bits < 16 && 1<<bits < len(e)/4) {
 		bits++
 	}
 	t := table{shift: 32 - bits, start: make([]uint32, 1<<bits+1), id: make([]uint32, len(e))}
