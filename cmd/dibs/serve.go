@@ -150,7 +150,7 @@ func serveOn(ctx context.Context, log *slog.Logger, tel *server.Telemetry, e *en
 	if err != nil {
 		return err
 	}
-	cfg.Hooks = hooks.New(hooks.Config{Store: e.Store(), Position: e.Position, Source: origin, Allow: w.WebhookAllow, Vault: vault, Clock: e.Now, Log: log})
+	cfg.Hooks = hooks.New(hooks.Config{Store: e.Store(), Record: e.RecordWebhook, Position: e.Position, Source: origin, Allow: w.WebhookAllow, Vault: vault, Clock: e.Now, Log: log})
 	if w.Webhooks {
 		if err := cfg.Hooks.Seal(context.WithoutCancel(ctx)); err != nil { // who stops it meanwhile stops a service that is well
 			return fmt.Errorf("the secrets of webhooks: %w; give the key, or --no-webhooks to serve without telling anybody", err)

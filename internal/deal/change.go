@@ -23,6 +23,7 @@ type Change struct {
 	Deleted       []RecordRef         `json:"deleted,omitempty"`
 	Documents     []Document          `json:"documents,omitempty"`
 	Keys          []Key               `json:"keys,omitempty"`
+	Webhooks      []Subscription      `json:"webhooks,omitempty"`
 	Events        []EventRef          `json:"events,omitempty"` // told of the entry; filled in when it is sealed
 }
 

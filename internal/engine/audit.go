@@ -37,7 +37,7 @@ const maxProblems = 100
 
 // Verify derives everything that can be derived from the entries of the ledger and compares it with what is stored:
 // leaves, chain, Merkle hashes, head, personal data against its commitments, and every row that is a projection of the
-// entries. It needs no engine and no key, and writes nothing.
+// entries. And the schema: that the database would still refuse what it is to refuse. It needs no engine and no key, and writes nothing.
 func Verify(ctx context.Context, st store.Store) (Report, error) {
 	a := auditor{state: map[string][]byte{}, events: map[string]told{}, since: math.MaxUint64}
 	head, err := st.Head(ctx)
@@ -117,6 +117,13 @@ func Verify(ctx context.Context, st store.Store) (Report, error) {
 		for _, d := range rows {
 			a.found(0, "row", "%s %s: %s", d.Table, d.Row, d.What)
 		}
+	}
+	walls, err := st.Walls(ctx)
+	if err != nil {
+		return a.Report, err
+	}
+	for _, w := range walls {
+		a.found(0, "schema", "%s: %s: %s", w.Table, w.Row, w.What)
 	}
 	breaches, err := st.Breaches(ctx, time.Now())
 	if err != nil {

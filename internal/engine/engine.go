@@ -863,6 +863,14 @@ func (e *Engine) CreateKey(ctx context.Context, q Request, k deal.Key) (deal.Key
 // tokenPrefix lets secret scanners know a token of dibs.
 const tokenPrefix = "dibs_"
 
+// RecordWebhook writes into the ledger what is about to be done to a webhook, and by whom. The webhook itself is settings, beside it.
+func (e *Engine) RecordWebhook(ctx context.Context, by deal.Actor, kind string, s deal.Subscription) error {
+	_, err := e.submit(ctx, Request{Actor: by}, func(time.Time) ([]addition, error) {
+		return []addition{{entry: store.Entry{Kind: kind, Subject: s.ID}, change: &deal.Change{Webhooks: []deal.Subscription{s}}}}, nil
+	})
+	return err
+}
+
 // RevokeKey ends a key at once.
 func (e *Engine) RevokeKey(ctx context.Context, q Request, id string) error {
 	_, err := e.submit(ctx, q, func(now time.Time) ([]addition, error) {

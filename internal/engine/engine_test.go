@@ -585,6 +585,7 @@ func TestTamper(t *testing.T) {
 		`UPDATE event SET body = CAST(replace(CAST(body AS text), 'protected', 'escalated') AS blob)`, `UPDATE event SET type = 'dibs.registration.lost.v1' WHERE seq = (SELECT max(seq) FROM event)`,
 		`UPDATE event SET partner_id = 'P-2' WHERE partner_id = 'P-1'`, `UPDATE event SET at = at + 1`, `DELETE FROM event WHERE seq = (SELECT max(seq) FROM event)`,
 		`INSERT INTO event (id, seq, type, subject, at, body, registration_id) SELECT 'evt_x', seq, type, subject, at, body, registration_id FROM event WHERE seq = (SELECT max(seq) FROM event)`,
+		`DROP INDEX holder_one`, `DROP INDEX entry_idempotency`,
 		`UPDATE document SET status = 'retired' WHERE kind = 'policy'`, `INSERT INTO product (id, name_fold, line, core, doc) VALUES ('x', 'x', 'x', 0, '{"sku":"x","line":"x"}')`,
 	} {
 		t.Run(change, func(t *testing.T) {
@@ -609,7 +610,7 @@ func TestTamper(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if n, _ := res.RowsAffected(); n == 0 {
+			if n, _ := res.RowsAffected(); n == 0 && !strings.HasPrefix(change, "DROP ") {
 				t.Fatal("nothing was changed: the test tests nothing")
 			}
 			_ = raw.Close()
@@ -621,7 +622,7 @@ func TestTamper(t *testing.T) {
 			} else {
 				t.Log(report.Problems[0])
 			}
-			for text, want := range map[string]string{"SET status = 'lost'": "changed: status", "UPDATE account SET name": "account acc-1: changed: name", "DELETE FROM holder": ": missing"} {
+			for text, want := range map[string]string{"SET status = 'lost'": "changed: status", "UPDATE account SET name": "account acc-1: changed: name", "DELETE FROM holder": ": missing", "holder_one": "holder: unique index holder_one: missing"} {
 				if strings.Contains(change, text) && !slices.ContainsFunc(report.Problems, func(p Problem) bool { return strings.HasSuffix(p.Detail, want) }) {
 					t.Errorf("nothing says %q: %v", want, report.Problems)
 				}

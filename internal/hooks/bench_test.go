@@ -115,7 +115,7 @@ func (b *bench) open() {
 	if b.Engine, err = engine.Open(ctx, engine.Config{Store: st, Signer: b.key, Clock: b.now, Policy: []byte(rules)}); err != nil {
 		b.t.Fatal(err)
 	}
-	b.cfg.Store, b.cfg.Clock, b.cfg.Hook = st, b.now, hook
+	b.cfg.Store, b.cfg.Clock, b.cfg.Hook, b.cfg.Record = st, b.now, hook, b.RecordWebhook
 	b.Hooks = hooks.New(b.cfg)
 }
 

@@ -59,6 +59,9 @@ type Config struct {
 	Clock    func() time.Time // nil: the system clock
 	Log      *slog.Logger     // nil: discard
 
+	// Record writes what is about to be done to a webhook, and by whom, into the ledger; what it does not write is not done. nil: nobody asks.
+	Record func(ctx context.Context, by deal.Actor, kind string, s deal.Subscription) error
+
 	Limit time.Duration // of one delivery; 0: 15 s
 
 	TLS  *tls.Config              // nil: the system's roots
@@ -74,6 +77,8 @@ type Hooks struct {
 
 	mu    sync.Mutex
 	fails map[string]int // of a topic, one after the other
+
+	disabling sync.Mutex // several deliveries may say at once that their webhook is gone: the ledger is told once
 
 	attempts *prometheus.CounterVec
 }
@@ -96,6 +101,14 @@ func New(cfg Config) *Hooks {
 		h.attempts.WithLabelValues(r)
 	}
 	return h
+}
+
+// record has the ledger told of a webhook as it will be.
+func (h *Hooks) record(ctx context.Context, by deal.Actor, kind string, w *store.Webhook) error {
+	if h.cfg.Record == nil {
+		return nil
+	}
+	return h.cfg.Record(ctx, by, kind, deal.Subscription{ID: w.ID, Types: w.Types, PartnerIDs: w.PartnerIDs, Status: w.Status, Reason: w.Reason}.Addressed(w.URL))
 }
 
 func (h *Hooks) now() time.Time { return h.cfg.Clock().UTC().Truncate(time.Microsecond) }

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -105,7 +106,7 @@ func TestRotate(t *testing.T) {
 	w := b.webhook(rec.URL)
 	secrets := []string{w.Secrets[0].Text}
 	for range 2 {
-		w, err := b.Rotate(ctx, w.ID)
+		w, err := b.Rotate(ctx, admin, w.ID)
 		if err != nil || len(w.Secrets) != 2 {
 			t.Fatal(w.Secrets, err)
 		}
@@ -145,7 +146,7 @@ func TestFilter(t *testing.T) {
 	b.webhook(rec.URL+"/one", ofPartners("P-1"), ofTypes("*"))
 	b.webhook(rec.URL+"/two", ofPartners("P-2", "P-3"))
 	off := b.webhook(rec.URL + "/off")
-	if _, err := b.Change(ctx, off.ID, hooks.Settings{Status: store.WebhookDisabled}); err != nil {
+	if _, err := b.Change(ctx, admin, off.ID, hooks.Settings{Status: store.WebhookDisabled}); err != nil {
 		t.Fatal(err)
 	}
 	a, _ := b.file("P-1", "Kraftwerk Nord GmbH")
@@ -190,7 +191,7 @@ func TestFilterChanges(t *testing.T) {
 	rec.answers(func(w http.ResponseWriter, _ received) { w.WriteHeader(500) })
 	b.file("P-1", "Kraftwerk Nord GmbH")
 	b.work()
-	if _, err := b.Change(ctx, w.ID, hooks.Settings{PartnerIDs: []string{"P-2"}}); err != nil {
+	if _, err := b.Change(ctx, admin, w.ID, hooks.Settings{PartnerIDs: []string{"P-2"}}); err != nil {
 		t.Fatal(err)
 	}
 	rec.answers(nil)
@@ -199,7 +200,7 @@ func TestFilterChanges(t *testing.T) {
 	if d := b.deliveries(w.ID); len(rec.all()) != 1 || d[0].State != store.JobDone || !strings.Contains(d[0].Error, "no longer asks") {
 		t.Errorf("%d sent, %+v", len(rec.all()), d)
 	}
-	if _, err := b.Change(ctx, w.ID, hooks.Settings{Types: []string{"dibs.case.*"}}); err == nil {
+	if _, err := b.Change(ctx, admin, w.ID, hooks.Settings{Types: []string{"dibs.case.*"}}); err == nil {
 		t.Error("a webhook of a partner is told of cases")
 	}
 }
@@ -300,7 +301,7 @@ func TestGone(t *testing.T) {
 		t.Errorf("pinged: %v", err)
 	}
 	rec.answers(nil)
-	if _, err := b.Change(ctx, w.ID, hooks.Settings{Status: store.WebhookEnabled}); err != nil {
+	if _, err := b.Change(ctx, admin, w.ID, hooks.Settings{Status: store.WebhookEnabled}); err != nil {
 		t.Fatal(err)
 	}
 	for i := range d {
@@ -312,8 +313,81 @@ func TestGone(t *testing.T) {
 	if got, err := b.Store().Webhook(ctx, w.ID); err != nil || got.Reason != "" || len(rec.all()) != n+6 {
 		t.Errorf("%+v, %v, %d sent", got, err, len(rec.all())-n)
 	}
-	if err := b.Store().DropWebhook(ctx, w.ID); err != nil || len(b.deliveries(w.ID)) != 0 {
+	if err := b.Hooks.Delete(ctx, admin, w.ID); err != nil || len(b.deliveries(w.ID)) != 0 {
 		t.Errorf("%v", err)
+	}
+	if err := b.Hooks.Delete(ctx, admin, w.ID); !errors.Is(err, deal.ErrNotFound) {
+		t.Errorf("deleted again: %v", err)
+	}
+	var told []string
+	for e, err := range b.EntriesAbout(ctx, w.ID, "", 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		told = append(told, e.Kind+" "+e.Actor.KeyID)
+	}
+	if want := "webhook.created key_admin, webhook.disabled system, webhook.changed key_admin, webhook.deleted key_admin"; strings.Join(told, ", ") != want {
+		t.Errorf("the ledger tells of %v", told)
+	}
+}
+
+// What is done to a webhook is in the ledger before it is done: who, where, what and whose, and nothing that is secret. What the ledger
+// does not take is not done.
+func TestRecorded(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	w, err := b.Create(ctx, admin, hooks.Settings{URL: "https://hooks.example.com:8443/T0/s3cret?token=t0ken", Note: "of the portal", Types: []string{"*"}, PartnerIDs: []string{"*"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := b.Rotate(ctx, admin, w.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Change(ctx, admin, w.ID, hooks.Settings{Types: []string{"dibs.registration.*"}, PartnerIDs: []string{"P-1"}, Status: store.WebhookDisabled}); err != nil {
+		t.Fatal(err)
+	}
+	var last deal.Subscription
+	for e, err := range b.EntriesAbout(ctx, w.ID, "webhook.*", 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, hidden := range []string{"s3cret", "t0ken", "whsec", w.Secrets[0].Text[6:], r.Secrets[0].Text[6:]} {
+			if strings.Contains(string(e.Body), hidden) {
+				t.Errorf("%s holds %s: %s", e.Kind, hidden, e.Body)
+			}
+		}
+		c, err := deal.DecodeChange(e.Body)
+		if err != nil || len(c.Webhooks) != 1 || c.Webhooks[0].Receiver != "https://hooks.example.com:8443" || c.Webhooks[0].Address != (deal.Subscription{}).Addressed(w.URL).Address {
+			t.Errorf("%s: %s, %v", e.Kind, e.Body, err)
+		}
+		last = c.Webhooks[0]
+	}
+	if !slices.Equal(last.Types, []string{"dibs.registration.*"}) || !slices.Equal(last.PartnerIDs, []string{"P-1"}) || last.Status != store.WebhookDisabled || last.Reason != "disabled by hand" {
+		t.Errorf("the last: %+v", last)
+	}
+	down := errors.New("down")
+	h := b.other(func(c *hooks.Config) {
+		c.Record = func(context.Context, deal.Actor, string, deal.Subscription) error { return down }
+	})
+	before, err := b.Store().Webhooks(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, created := h.Create(ctx, admin, hooks.Settings{URL: "https://other.example.com/", Types: []string{"*"}, PartnerIDs: []string{"*"}})
+	_, changed := h.Change(ctx, admin, w.ID, hooks.Settings{Note: "x"})
+	_, rotated := h.Rotate(ctx, admin, w.ID)
+	for _, err := range []error{created, changed, rotated, h.Delete(ctx, admin, w.ID)} {
+		if !errors.Is(err, down) {
+			t.Errorf("done: %v", err)
+		}
+	}
+	if after, err := b.Store().Webhooks(ctx); err != nil || !reflect.DeepEqual(after, before) {
+		t.Errorf("%+v, %v", after, err)
+	}
+	report, err := engine.Verify(ctx, b.Store())
+	if err != nil || len(report.Problems) > 0 {
+		t.Errorf("%+v, %v", report.Problems, err)
 	}
 }
 
@@ -774,7 +848,7 @@ func TestVault(t *testing.T) {
 	}
 	w := b.webhook(rec.URL + "/new")
 	secret[w.ID] = w.Secrets[0].Text
-	r, err := b.Rotate(ctx, old.ID)
+	r, err := b.Rotate(ctx, admin, old.ID)
 	if err != nil || !strings.HasPrefix(r.Secrets[0].Text, "whsec_") {
 		t.Fatal(r.Secrets, err)
 	}

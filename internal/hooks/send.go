@@ -275,10 +275,23 @@ func (h *Hooks) answered(topic string) {
 
 // disable ends a webhook that says it is gone.
 func (h *Hooks) disable(ctx context.Context, id string, now time.Time) {
-	_, err := h.cfg.Store.ChangeWebhook(ctx, id, func(w *store.Webhook) error {
+	h.disabling.Lock()
+	defer h.disabling.Unlock()
+	set := func(w *store.Webhook) error {
 		w.Status, w.Reason, w.ChangedAt = store.WebhookDisabled, "it answered 410 Gone", now
 		return nil
-	})
+	}
+	w, err := h.cfg.Store.Webhook(ctx, id)
+	if err == nil && w.Status == store.WebhookDisabled {
+		return // by another delivery
+	}
+	if err == nil {
+		_ = set(&w)
+		err = h.record(ctx, deal.System, deal.EntryWebhookDisabled, &w)
+	}
+	if err == nil {
+		_, err = h.cfg.Store.ChangeWebhook(ctx, id, set)
+	}
 	h.log.Warn("a webhook answered 410 Gone and is disabled", "webhook", id, "error", err)
 }
 

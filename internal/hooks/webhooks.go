@@ -66,40 +66,56 @@ func (h *Hooks) Create(ctx context.Context, by deal.Actor, s Settings) (store.We
 	if err := each(&stored, h.cfg.Vault.seal); err != nil {
 		return store.Webhook{}, err
 	}
+	if err := h.record(ctx, by, deal.EntryWebhook, &w); err != nil {
+		return store.Webhook{}, err
+	}
 	return w, h.cfg.Store.AddWebhook(ctx, stored)
 }
 
 // Change sets what s names. One that is disabled is told again of what happens after it is enabled; what it missed meanwhile
 // was not kept for it.
-func (h *Hooks) Change(ctx context.Context, id string, s Settings) (store.Webhook, error) {
+func (h *Hooks) Change(ctx context.Context, by deal.Actor, id string, s Settings) (store.Webhook, error) {
 	now := h.now()
 	// Checked before the row is locked: partners are looked up on other connections.
 	before, err := h.cfg.Store.Webhook(ctx, id)
 	if err != nil {
 		return before, err
 	}
-	s.on(&before)
-	if err := h.check(ctx, &before); err != nil {
-		return store.Webhook{}, err
-	}
-	return h.cfg.Store.ChangeWebhook(ctx, id, func(w *store.Webhook) error {
+	set := func(w *store.Webhook) {
 		s.on(w)
 		if w.Status == store.WebhookDisabled && s.Status == store.WebhookDisabled {
 			w.Reason = "disabled by hand"
 		}
+	}
+	set(&before)
+	if err := h.check(ctx, &before); err != nil {
+		return store.Webhook{}, err
+	}
+	if err := h.record(ctx, by, deal.EntryWebhookChanged, &before); err != nil {
+		return store.Webhook{}, err
+	}
+	return h.cfg.Store.ChangeWebhook(ctx, id, func(w *store.Webhook) error {
+		set(w)
 		w.ChangedAt = now
 		return limited(w).Err()
 	})
 }
 
 // Rotate gives the webhook a new secret, which the first of what is returned is. The one before signs for a day more, beside it; older ones no longer do.
-func (h *Hooks) Rotate(ctx context.Context, id string) (store.Webhook, error) {
+func (h *Hooks) Rotate(ctx context.Context, by deal.Actor, id string) (store.Webhook, error) {
 	secret, err := newSecret()
 	if err != nil {
 		return store.Webhook{}, err
 	}
 	now := h.now()
-	w, err := h.cfg.Store.ChangeWebhook(ctx, id, func(w *store.Webhook) error {
+	w, err := h.cfg.Store.Webhook(ctx, id)
+	if err == nil {
+		err = h.record(ctx, by, deal.EntryWebhookRotated, &w)
+	}
+	if err != nil {
+		return store.Webhook{}, err
+	}
+	w, err = h.cfg.Store.ChangeWebhook(ctx, id, func(w *store.Webhook) error {
 		before := w.Secrets[0]
 		before.Until = now.Add(keepSecret)
 		w.Secrets, w.ChangedAt = []store.Secret{secret}, now
@@ -113,6 +129,18 @@ func (h *Hooks) Rotate(ctx context.Context, id string) (store.Webhook, error) {
 		w.Secrets[0] = secret // shown this once
 	}
 	return w, err
+}
+
+// Delete forgets a webhook, and what was sent to it.
+func (h *Hooks) Delete(ctx context.Context, by deal.Actor, id string) error {
+	w, err := h.cfg.Store.Webhook(ctx, id)
+	if err == nil {
+		err = h.record(ctx, by, deal.EntryWebhookDeleted, &w)
+	}
+	if err != nil {
+		return err
+	}
+	return h.cfg.Store.DropWebhook(ctx, id)
 }
 
 func newSecret() (store.Secret, error) {

@@ -27,6 +27,12 @@ func TestEntries(t *testing.T) {
 		t.Fatalf("version %v", version)
 	}
 	w.want(200, w.call("policy", "POST", "/v1/policies/2/publish", ""))
+	hook := w.want(201, w.call("admin", "POST", "/v1/webhooks", `{"url":"https://portal.example.com/hidden","types":["*"],"partner_ids":["*"]}`))
+	hookID := hook.str(t, "webhook.id")
+	w.want(204, w.call("admin", "DELETE", "/v1/webhooks/"+hookID, ""))
+	if g := w.get("auditor", "/v1/audit/entries?subject="+hookID); strings.Contains(string(g.body), "hidden") || strings.Contains(string(g.body), hook.str(t, "secret")) || !strings.Contains(string(g.body), `"receiver":"https://portal.example.com"`) {
+		t.Errorf("of the webhook: %s", g)
+	}
 	read := func(query string) (kinds []string) {
 		t.Helper()
 		for cursor := ""; ; {
@@ -61,6 +67,7 @@ func TestEntries(t *testing.T) {
 		"subject=policy&kind=document.published":    "document.published document.published",
 		"kind=registration.decided":                 "registration.decided registration.decided",
 		"kind=" + url.QueryEscape("registration.*"): "registration.decided registration.decided registration.resolved registration.won registration.withdrawn",
+		"subject=" + hookID:                         "webhook.created webhook.deleted",
 		"kind=none":                                 "",
 		"subject=case_none":                         "",
 	} {

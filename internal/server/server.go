@@ -92,7 +92,7 @@ func New(cfg Config) *Server {
 		s.tel = NewTelemetry()
 	}
 	if s.hooks = cfg.Hooks; s.hooks == nil {
-		s.hooks = hooks.New(hooks.Config{Store: cfg.Engine.Store(), Clock: cfg.Engine.Now, Log: s.log})
+		s.hooks = hooks.New(hooks.Config{Store: cfg.Engine.Store(), Record: cfg.Engine.RecordWebhook, Clock: cfg.Engine.Now, Log: s.log})
 	}
 	if cfg.ChecksPerMinute == 0 {
 		cfg.ChecksPerMinute = 60

@@ -85,7 +85,7 @@ func (s handlers) GetWebhook(ctx context.Context, q api.GetWebhookRequestObject)
 
 // ChangeWebhook changes what the body names.
 func (s handlers) ChangeWebhook(ctx context.Context, q api.ChangeWebhookRequestObject) (api.ChangeWebhookResponseObject, error) {
-	w, err := s.hooks.Change(ctx, q.ID, hooks.Settings{URL: q.Body.URL, Note: q.Body.Note, Types: q.Body.Types, PartnerIDs: q.Body.PartnerIds, Status: string(q.Body.Status)})
+	w, err := s.hooks.Change(ctx, callOf(ctx).actor(), q.ID, hooks.Settings{URL: q.Body.URL, Note: q.Body.Note, Types: q.Body.Types, PartnerIDs: q.Body.PartnerIds, Status: string(q.Body.Status)})
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func (s handlers) ChangeWebhook(ctx context.Context, q api.ChangeWebhookRequestO
 
 // DeleteWebhook forgets a webhook and its deliveries.
 func (s handlers) DeleteWebhook(ctx context.Context, q api.DeleteWebhookRequestObject) (api.DeleteWebhookResponseObject, error) {
-	if err := s.engine.Store().DropWebhook(ctx, q.ID); err != nil {
+	if err := s.hooks.Delete(ctx, callOf(ctx).actor(), q.ID); err != nil {
 		return nil, err
 	}
 	return reply{status: http.StatusNoContent}, nil
@@ -102,7 +102,7 @@ func (s handlers) DeleteWebhook(ctx context.Context, q api.DeleteWebhookRequestO
 
 // RotateWebhook gives a webhook a new secret.
 func (s handlers) RotateWebhook(ctx context.Context, q api.RotateWebhookRequestObject) (api.RotateWebhookResponseObject, error) {
-	w, err := s.hooks.Rotate(ctx, q.ID)
+	w, err := s.hooks.Rotate(ctx, callOf(ctx).actor(), q.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -302,6 +302,10 @@ type Store interface {
 	// must be what the entries lead to, column by column. It takes as long as writing the ledger did.
 	Reproject(ctx context.Context) ([]Difference, error)
 
+	// Walls names what of the schema's constraints, by which the database itself holds rows to the promises, is not there or not as it was
+	// made, and triggers that are not ours. Rows may be right without them: nothing is refused any more.
+	Walls(ctx context.Context) ([]Difference, error)
+
 	// Breaches lists pairs of live exclusive holders of overlapping scope at t: the one-holder report. It is empty.
 	Breaches(ctx context.Context, t time.Time) ([]Breach, error)
 

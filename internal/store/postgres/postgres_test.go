@@ -467,6 +467,44 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// TestWalls: what no longer refuses what it is to refuse is named, also when every row is right.
+func TestWalls(t *testing.T) {
+	for _, c := range []struct{ change, want string }{
+		{"DROP INDEX registration_customer; CREATE INDEX of_mine ON registration (status)", ""},
+		{"DROP INDEX holder_one", "holder: unique index holder_one: missing"},
+		{"DROP INDEX holder_one; CREATE UNIQUE INDEX holder_one ON holder (customer_key, line, site, registration_id) WHERE NOT shared", "holder: unique index holder_one: is CREATE UNIQUE INDEX holder_one ON holder USING btree (customer_key, line, site, registration_id)"},
+		{"DROP INDEX entry_idempotency; CREATE INDEX entry_idempotency ON entry (key_id, idem_key)", "entry: unique index entry_idempotency: missing"},
+		{"ALTER TABLE registration DROP CONSTRAINT registration_number_key", "registration: UNIQUE (number): missing"},
+		{"ALTER TABLE node DROP CONSTRAINT node_pkey", "node: PRIMARY KEY (i): missing"},
+		{"ALTER TABLE holder DROP CONSTRAINT holder_registration_id_fkey", "holder: FOREIGN KEY (registration_id) REFERENCES registration(id): missing"},
+		{"ALTER TABLE decision DROP CONSTRAINT decision_outcome_check", "decision: CHECK "},
+		{"ALTER TABLE entry ALTER leaf DROP NOT NULL", "entry: column leaf: is bytea, and should be bytea NOT NULL"},
+		{"ALTER TABLE holder DISABLE TRIGGER ALL", "holder: disabled trigger RI_ConstraintTrigger"},
+		{"CREATE RULE quiet AS ON DELETE TO entry DO INSTEAD NOTHING", "entry: rule quiet: extra"},
+		{"CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE TRIGGER gone BEFORE INSERT ON holder FOR EACH ROW EXECUTE FUNCTION f()", "holder: trigger gone: extra"},
+	} {
+		url := server.Database(t)
+		s := open(t, Config{URL: url})
+		raw, err := pgx.Connect(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := raw.Exec(t.Context(), c.change, pgx.QueryExecModeSimpleProtocol); err != nil {
+			t.Fatal(c.change, err)
+		}
+		_ = raw.Close(t.Context())
+		found, err := s.Walls(t.Context())
+		var got []string
+		for _, d := range found {
+			got = append(got, d.Table+": "+d.Row+": "+d.What)
+		}
+		if text := strings.Join(got, "\n"); err != nil || (c.want == "") != (text == "") || !strings.HasPrefix(text, c.want) {
+			t.Errorf("%s: %v, want %q, %v", c.change, got, c.want, err)
+		}
+		_ = s.Close()
+	}
+}
+
 // TestTexts: what text columns cannot hold comes back as it was, and ordinary text is left alone.
 func TestTexts(t *testing.T) {
 	for _, s := range []string{"", "plain", "株式会社 é", "a\x00b", "\x00", "\xff\xfe", "a\xc3", mark, mark + "0", mark + "x00", "a" + mark + "\x00\xff", mark + mark} {

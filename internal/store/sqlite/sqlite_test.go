@@ -208,3 +208,34 @@ func TestExisting(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestWalls: what no longer refuses what it is to refuse is named, also when every row is right.
+func TestWalls(t *testing.T) {
+	for _, c := range []struct{ change, want string }{
+		{"DROP INDEX registration_customer; CREATE INDEX of_mine ON registration (status)", ""},
+		{"DROP INDEX holder_one", "holder: unique index holder_one: missing"},
+		{"DROP INDEX holder_one; CREATE UNIQUE INDEX holder_one ON holder (customer_key, line, site, registration_id) WHERE shared = 0", "holder: unique index holder_one: is CREATE UNIQUE INDEX holder_one ON holder (customer_key, line, site, registration_id)"},
+		{"DROP INDEX entry_idempotency; CREATE INDEX entry_idempotency ON entry (key_id, idem_key)", "entry: unique index entry_idempotency: missing"},
+		{"PRAGMA foreign_keys = 0; ALTER TABLE node RENAME TO old; CREATE TABLE node (i integer, hash blob)", "node: table: is CREATE TABLE node (i integer, hash blob), and should be CREATE TABLE node ( i integer PRIMARY KEY"},
+		{"CREATE TRIGGER gone AFTER INSERT ON holder BEGIN DELETE FROM holder; END", "holder: trigger gone: extra"},
+	} {
+		s, err := Open(t.Context(), Config{Path: filepath.Join(t.TempDir(), "dibs.db")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.conn.ExecContext(t.Context(), c.change); err != nil {
+			t.Fatal(c.change, err)
+		}
+		found, err := s.Walls(t.Context())
+		var got []string
+		for _, d := range found {
+			got = append(got, d.Table+": "+d.Row+": "+d.What)
+		}
+		if text := strings.Join(got, "\n"); err != nil || (c.want == "") != (text == "") || !strings.HasPrefix(text, c.want) {
+			t.Errorf("%s: %v, want %q, %v", c.change, got, c.want, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -54,6 +54,9 @@ func Run(t *testing.T, open func(t *testing.T) (db store.Store, reopen func() st
 			if d, err := db.Reproject(ctx); err != nil || len(d) > 0 {
 				t.Errorf("the tables are not what the entries lead to: %v, %v", d, err)
 			}
+			if d, err := db.Walls(ctx); err != nil || len(d) > 0 {
+				t.Errorf("the schema is not as it was made: %v, %v", d, err)
+			}
 		})
 	}
 }
