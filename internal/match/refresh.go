@@ -86,7 +86,7 @@ func (x *Index) bridge(q *Query, o Options, r Result) (Result, bool) {
 			if gain == 0 {
 				continue // only by words too common to be read
 			}
-			h := hit{rank: rank(gain, &me, c.query.lightest(), cityTag(c.query.city))}
+			h := hit{rank: rank(gain, &me, signOf(c.query))}
 			if h.rank < me.floor(common) {
 				continue
 			}

@@ -124,8 +124,7 @@ type search struct {
 	in       [1 << 13]uint32 // for each record of a block the common lists it is in
 	common   []common
 	block    [64]sum // see blocks
-	mass     [64]uint16
-	city     [64]uint16
+	sign     [64]uint32
 	fetched  byte     // keeps fetch from being optimised away
 	readers  []reader // of each hit
 	near     []near
@@ -271,13 +270,13 @@ func untie(cands []scored, limit int, of func(scored) *evidence) {
 			to++
 		}
 		if tied := cands[from:to]; len(tied) > 1 {
-			var asked letterRuns
+			var asked *letterRuns
 			for i := range tied {
 				e := of(tied[i])
 				if i == 0 {
 					asked = runsOf(e.a.display)
 				}
-				tied[i].alike = asked.alike(runsOf(e.b.display))
+				tied[i].alike = asked.alike(e.b.display)
 			}
 			slices.SortFunc(tied, func(a, b scored) int { return cmp.Or(cmp.Compare(b.alike, a.alike), strings.Compare(a.id, b.id)) })
 		}
@@ -961,7 +960,7 @@ func (s *search) lead(me *memo, touched []sum) (top uint32) {
 		if g := c.gain(); g > most {
 			most = g
 			p, rec := s.record(c.slot - 1)
-			top = max(top, rank(g, me, p.mass[rec], p.city[rec]))
+			top = max(top, rank(g, me, p.sign[rec]))
 		}
 	}
 	return top
@@ -977,10 +976,10 @@ func (s *search) prune(me *memo, i int) bool {
 	for class := range need {
 		need[class] -= min(need[class], rest)
 	}
-	s.blocks(s.table, &need, func(block []sum, mass, city []uint16) {
+	s.blocks(s.table, &need, func(block []sum, sign []uint32) {
 		for i, c := range block {
 			class, g := c.weight>>31, c.gain()+rest
-			if me.reaches(floor[class], g, mass[i]) && (me.tag == 0 || rank(g, me, mass[i], city[i]) >= floor[class]) {
+			if me.reaches(floor[class], g, sign[i]) && (me.tag == 0 || rank(g, me, sign[i]) >= floor[class]) {
 				s.known = append(s.known, c)
 			}
 		}
@@ -1118,7 +1117,7 @@ func (s *search) joinIn(me *memo, p *part, lists []common, beyond uint32) {
 				if weightOf(lists, s.in[rec-first])+beyond < need {
 					continue // it cannot reach the shortlist
 				}
-				if me.tag == 0 || p.city[rec] != me.tag {
+				if me.tag == 0 || cityOf(p.sign[rec]) != me.tag {
 					for in != 0 && s.in[rec-first]&lists[bits.TrailingZeros32(in)].partners == 0 {
 						in &= in - 1
 					}
@@ -1238,13 +1237,13 @@ func (s *search) rank(me *memo, touched []sum) {
 		}
 	}
 	raise()
-	s.blocks(touched, &need, func(block []sum, mass, city []uint16) {
+	s.blocks(touched, &need, func(block []sum, sign []uint32) {
 		for i, c := range block {
 			class := c.weight >> 31
-			if !me.reaches(floor[class], c.gain(), mass[i]) {
+			if !me.reaches(floor[class], c.gain(), sign[i]) {
 				continue
 			}
-			r := rank(c.gain(), me, mass[i], city[i])
+			r := rank(c.gain(), me, sign[i])
 			if r < floor[class] {
 				continue
 			}
@@ -1263,8 +1262,8 @@ func (s *search) rank(me *memo, touched []sum) {
 
 // blocks hands over the touched records that gained what is needed, of either class, with what is known of them. That lies far
 // apart and is fetched side by side.
-func (s *search) blocks(touched []sum, need *[2]uint32, use func(block []sum, mass, city []uint16)) {
-	block, mass, city, n := &s.block, &s.mass, &s.city, 0
+func (s *search) blocks(touched []sum, need *[2]uint32, use func(block []sum, sign []uint32)) {
+	block, sign, n := &s.block, &s.sign, 0
 	for i := 0; i <= len(touched); i++ {
 		if i < len(touched) {
 			c := touched[i]
@@ -1277,9 +1276,9 @@ func (s *search) blocks(touched []sum, need *[2]uint32, use func(block []sum, ma
 		if n == len(block) || i == len(touched) {
 			for k, c := range block[:n] {
 				p, rec := s.record(c.slot - 1)
-				mass[k], city[k] = p.mass[rec], p.city[rec]
+				sign[k] = p.sign[rec]
 			}
-			use(block[:n], mass[:n], city[:n])
+			use(block[:n], sign[:n])
 			n = 0
 		}
 	}
@@ -1318,11 +1317,11 @@ func (me *memo) floor(common bool) uint32 {
 
 // rank orders records for the shortlist, in millionths: what a record has gained, over the query's weight and its own, of
 // which what it did not gain counts half: people leave words out. It rises with the gain.
-func rank(gain uint32, me *memo, mass, city uint16) uint32 {
-	if me.tag != 0 && city == me.tag {
+func rank(gain uint32, me *memo, sign uint32) uint32 {
+	if me.tag != 0 && cityOf(sign) == me.tag {
 		gain += me.queryMass / cityShare
 	}
-	return uint32(uint64(gain) * 1_000_000 / me.outOf(gain, mass))
+	return uint32(uint64(gain) * 1_000_000 / me.outOf(gain, massOf(sign)))
 }
 
 // outOf is what a gain is a share of.
@@ -1330,12 +1329,12 @@ func (me *memo) outOf(gain uint32, mass uint16) uint64 {
 	return uint64(me.queryMass) + (uint64(gain)+uint64(max(gain, uint32(mass))))/2 + 1
 }
 
-// reaches reports whether a record of a mass may have a rank.
-func (me *memo) reaches(rank, gain uint32, mass uint16) bool {
+// reaches reports whether a record of a sign's weight may have a rank.
+func (me *memo) reaches(rank, gain, sign uint32) bool {
 	if me.tag != 0 {
 		gain += me.queryMass / cityShare
 	}
-	return uint64(gain)*1_000_000 >= uint64(rank)*me.outOf(gain, mass)
+	return uint64(gain)*1_000_000 >= uint64(rank)*me.outOf(gain, massOf(sign))
 }
 
 // gainFor returns the least gain with which a record can have a rank.
