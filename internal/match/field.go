@@ -1,6 +1,7 @@
 package match
 
 import (
+	"bytes"
 	"strings"
 
 	"golang.org/x/net/idna"
@@ -133,9 +134,12 @@ func (m *Model) own(domain string) bool {
 	return domain != "" && !m.mailHosts[domain] && !nobodys[domain]
 }
 
-// phoneTail returns the last eight digits of a telephone number, which do not depend on how the country and trunk
-// prefixes were written, or nothing when there are fewer than seven.
-func phoneTail(s string) string {
+// phoneDigits are as many of a telephone number as tell the country, the area and the line apart; phoneKey of them, the last, do not
+// depend on how the country and trunk prefixes were written.
+const phoneDigits, phoneKey = 13, 8
+
+// phoneNumber returns the last digits of a telephone number, without the zeros before it, or nothing when there are fewer than seven.
+func phoneNumber(s string) string {
 	b := make([]byte, 0, 16)
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
@@ -145,11 +149,31 @@ func phoneTail(s string) string {
 			i = len(s) // an extension follows
 		}
 	}
-	tail := string(b[max(0, len(b)-8):])
-	if len(b) < 7 || filler(tail) {
+	if len(b) < 7 || filler(phoneTail(string(b))) {
 		return ""
 	}
-	return tail
+	b = bytes.TrimLeft(b[max(0, len(b)-phoneDigits):], "0")
+	if len(b) < 7 {
+		return ""
+	}
+	return string(b)
+}
+
+// phoneTail returns the end of a number by which it is looked up.
+func phoneTail(number string) string { return number[max(0, len(number)-phoneKey):] }
+
+// samePhone reports whether two numbers are one: equal, one the end of the other, or one with the zero that is dialled before an area
+// within its country behind the country's code.
+func samePhone(x, y string) bool {
+	n := 0
+	for n < len(x) && n < len(y) && x[len(x)-1-n] == y[len(y)-1-n] {
+		n++
+	}
+	before, other := x[:len(x)-n], y[:len(y)-n]
+	if before == "" || other == "" {
+		return n >= phoneKey || len(before+other) == 0 || n == 7
+	}
+	return n >= phoneKey && strings.TrimRight(before, "0") == strings.TrimRight(other, "0")
 }
 
 // postal returns a postal code as compared; of a US ZIP+4 the ZIP.

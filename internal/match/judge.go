@@ -179,7 +179,12 @@ func (m *Model) fieldFeatures(e *evidence, owners func(string) int) {
 		v[fRarePostal], v[fMissPostal] = v[fRare], v[fMissBoth]
 	}
 	v[fExactCityOther] = v[fCityOther] * v[fExact]
-	agree(a.phone, b.phone, fPhoneSame, fPhoneOther)
+	if a.phone != "" && b.phone != "" {
+		v[fPhoneOther] = 1
+		if samePhone(a.phone, b.phone) {
+			v[fPhoneSame], v[fPhoneOther] = 1, 0
+		}
+	}
 	agree(a.tax, b.tax, fTaxSame, fTaxOther)
 	if v[fCountryOther] == 1 {
 		v[fTaxOther] = 0 // an organisation has a number in each country
@@ -269,6 +274,9 @@ func nearCity(a, b string) bool {
 	}
 	if len(a) < 4 {
 		return false
+	}
+	if hasHan(a) { // two characters are a town, and another one is another
+		return strings.HasPrefix(b, a)
 	}
 	if strings.HasPrefix(b, a) || strings.HasSuffix(b, " "+a) {
 		return true
@@ -549,7 +557,8 @@ func (n *name) onlyWord() (telling string) {
 // twoNames reports whether each of a pair has a name of its own, and nothing but words connects them.
 func (m *Model) twoNames(e *evidence) bool {
 	l := &e.like
-	return l.a != nil && min(l.missA, l.missB)*m.maxWeight() >= ownNameWeight && !e.identified() && e.v[fDomainSame] == 0 && e.v[fPhoneSame]+e.v[fStreetSame] == 0
+	// Initials and what they stand for share no word because they need not.
+	return l.a != nil && !(l.acronym > 0 && l.dice < 0.5) && min(l.missA, l.missB)*m.maxWeight() >= ownNameWeight && !e.identified() && e.v[fDomainSame] == 0 && e.v[fPhoneSame]+e.v[fStreetSame] == 0
 }
 
 // match puts evidence in words. rivals is the logarithm of one plus the odds of all other candidates relative to this
@@ -581,12 +590,18 @@ func (m *Model) match(e *evidence, rivals float64, in setting, t Thresholds, exp
 	if z > shortCertain && !e.identified() && e.v[fDomainSame]+e.v[fPhoneSame] == 0 && m.shortSlip(&e.like) {
 		add("short_word", round(shortCertain-z), "words so short are two names as often as one misspelt")
 	}
+	kind := kindOf(e, in)
+	if cap, term, why := m.doubt(e); cap > 0 {
+		if most := m.weights.before(cap, kind); z > most {
+			add(term, round(most-z), why)
+		}
+	}
 	apart := 0.0
 	if in == sideBySide && gate != "" && gate != "distinctive_word" && !e.like.a.unspaced() && !e.like.b.unspaced() {
 		apart = -heldApart
 		z += apart
 	}
-	out := deal.Match{ID: strings.Clone(e.b.id), Name: strings.Clone(e.b.display), Probability: m.weights.probability(z, kindOf(e, in)), Identifier: e.identifier()}
+	out := deal.Match{ID: strings.Clone(e.b.id), Name: strings.Clone(e.b.display), Probability: m.weights.probability(z, kind), Identifier: e.identifier()}
 	if gate == "distinctive_word" && (out.Probability < t.Review/2 || out.Probability >= t.Same) {
 		gate = "" // far from anything else as it is, or the same for other reasons
 	}

@@ -124,8 +124,8 @@ func TestFields(t *testing.T) {
 		{"mail", siteDomain("Jane@Mail.Example.COM"), "example.com"},
 		{"idn", siteDomain("www.müller.de"), "xn--mller-kva.de"},
 		{"no domain", siteDomain("n/a"), ""},
-		{"phone", phoneTail("+49 (0)89 123-456-87 x12"), "12345687"},
-		{"short phone", phoneTail("12345"), ""},
+		{"phone", phoneNumber("+49 (0)89 123-456-87 x12"), "4908912345687"},
+		{"short phone", phoneNumber("12345"), ""},
 		{"zip+4", postal("80331-1234", "US"), "80331"},
 		{"postcode", postal("sw1a 1aa", "GB"), "SW1A1AA"},
 		{"region", Normalise(regionOf("DE-BY", "DE")), "by"},
@@ -261,7 +261,7 @@ func TestFiller(t *testing.T) {
 		{"tax", taxID("123456789"), ""}, {"tax", taxID("B-2"), ""}, {"tax", taxID("CHE-105.962.823"), "CHE105962823"},
 		{"duns", duns("08-146-6849"), "081466849"}, {"duns", duns("81466849"), "081466849"}, {"duns", duns("999999999"), ""}, {"duns", duns("n/a"), ""}, {"duns", duns("1234567890"), ""},
 		{"lei", lei("w38rgi023j3wt1hwrp32"), "W38RGI023J3WT1HWRP32"}, {"lei", lei("W38RGI023J3WT1HWRP23"), ""}, {"lei", lei("LEI1"), ""},
-		{"phone", phoneTail("+49 89 999999999"), ""}, {"phone", phoneTail("+49 89 636-33 40 55"), "36334055"}, {"phone", phoneTail("0000000"), ""},
+		{"phone", phoneNumber("+49 89 999999999"), ""}, {"phone", phoneNumber("+49 89 636-33 40 55"), "4989636334055"}, {"phone", phoneNumber("0000000"), ""},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %q, want %q", c.what, c.got, c.want)

@@ -214,7 +214,7 @@ func (m *Model) Prepare(r Record) *Query {
 func (p *preparer) prepare(r Record) *Query {
 	q := &p.q
 	p.list, p.words, p.arena = p.list[:0], p.words[:0], p.arena[:0]
-	*q = Query{id: r.ID, country: strings.ToUpper(strings.TrimSpace(r.Country)), phone: phoneTail(r.Phone), tax: taxID(r.TaxID), duns: duns(r.DUNS), lei: lei(r.LEI),
+	*q = Query{id: r.ID, country: strings.ToUpper(strings.TrimSpace(r.Country)), phone: phoneNumber(r.Phone), tax: taxID(r.TaxID), duns: duns(r.DUNS), lei: lei(r.LEI),
 		parent: r.ParentID, city: p.normalise(r.City), street: street(r.Street), names: q.names[:0], domains: q.domains[:0], parents: q.parents[:0]}
 	q.region = p.normalise(regionOf(r.Region, q.country))
 	q.postal = postal(r.PostalCode, q.country)

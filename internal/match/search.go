@@ -737,7 +737,7 @@ func (s *search) retrieve(q *Query, r *Result) *memo {
 	for _, f := range []struct {
 		kind byte
 		text string
-	}{{keyPhone, q.phone}, {keyTax, q.tax}, {keyDUNS, q.duns}, {keyLEI, q.lei}} {
+	}{{keyPhone, phoneTail(q.phone)}, {keyTax, q.tax}, {keyDUNS, q.duns}, {keyLEI, q.lei}} {
 		if f.text != "" {
 			key(hashKey(f.kind, f.text), max(full, 10), "")
 		}

@@ -199,7 +199,7 @@ func keysOf(q *Query, visit func(hash uint32)) {
 	for _, f := range []struct {
 		kind byte
 		text string
-	}{{keyPhone, q.phone}, {keyTax, q.tax}, {keyDUNS, q.duns}, {keyLEI, q.lei}} {
+	}{{keyPhone, phoneTail(q.phone)}, {keyTax, q.tax}, {keyDUNS, q.duns}, {keyLEI, q.lei}} {
 		if f.text != "" {
 			visit(hashKey(f.kind, f.text))
 		}

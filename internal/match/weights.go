@@ -232,5 +232,19 @@ func (w *weights) calibrated(z float64, kind string) float64 {
 	return w.Calibration.at(z)
 }
 
+// before returns the log-odds that calibration makes a probability of, for a pair of a kind.
+func (w *weights) before(p float64, kind string) float64 {
+	c := w.Calibration
+	if own := w.Calibrations[kind]; own != nil {
+		c = own
+	}
+	h, i := math.Log(p/(1-p)), 1
+	for i < len(c)-1 && h > c[i][1] {
+		i++
+	}
+	a, b := c[i-1], c[i]
+	return a[0] + float64((h-a[1])*(b[0]-a[0])/(b[1]-a[1]))
+}
+
 // round keeps six decimals, so that the last bits of a machine's arithmetic never reach a decision.
 func round(x float64) float64 { return math.Round(x*1e6) / 1e6 }

@@ -1,0 +1,123 @@
+package match
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// A pair in doubt may be one organisation, but never for certain: whatever speaks for it, a person looks.
+const (
+	contradicted = 0.6 // the most two records of different identifiers reach
+	everyTown    = 0.8 // and two of a kind that every town has, in two towns
+)
+
+// doubt returns the probability a pair may reach at most, with the term and the words that say why; 0: any.
+func (m *Model) doubt(e *evidence) (most float64, term, why string) {
+	v := &e.v
+	switch {
+	case v[fLEIOther] > 0:
+		return contradicted, "identifiers_differ", "two LEIs are two legal entities"
+	case v[fDUNSOther] > 0 && v[fTaxSame]+v[fLEISame] == 0:
+		return contradicted, "identifiers_differ", "each has a D-U-N-S number of its own"
+	case v[fTaxOther] > 0 && v[fDUNSSame]+v[fLEISame] == 0 && sameSeries(e.a.tax, e.b.tax):
+		return contradicted, "identifiers_differ", "each has a tax number of its own"
+	case e.twoTowns() && e.like.a != nil && (localKind(e.like.a, e.a.display) || localKind(e.like.b, e.b.display)):
+		return everyTown, "every_town", "two towns, and a kind of name that every town may have"
+	}
+	return 0, "", ""
+}
+
+// sameSeries reports whether two different tax numbers are numbered alike, so that one organisation has one of them: a company number
+// says nothing against a VAT number, nor does a number without its country's letters against itself.
+func sameSeries(x, y string) bool {
+	if strings.HasSuffix(x, y) || strings.HasSuffix(y, x) || len(x) != len(y) {
+		return false
+	}
+	digit := func(c byte) bool { return c >= '0' && c <= '9' }
+	for i := range len(x) {
+		if digit(x[i]) != digit(y[i]) {
+			return false
+		}
+	}
+	// Two letters before are a country's or a register's.
+	return digit(x[0]) || digit(x[1]) || x[:2] == y[:2]
+}
+
+// twoTowns reports whether both records say where they are, it is not one town, and nothing but names connects them.
+func (e *evidence) twoTowns() bool {
+	v := &e.v
+	if e.identified() || v[fDomainSame]+v[fDomainName]+v[fPhoneSame]+v[fStreetSame]+v[fPostalSame]+v[fPostalNear] > 0 {
+		return false
+	}
+	return v[fCityOther] > 0 || v[fPostalOther] > 0 && postalFar(e.a.postal, e.b.postal)
+}
+
+// postalFar reports postal codes that no one town has: of five digits, the leading two are five or more apart; of letters, as British
+// and Canadian ones, the first differs, London's aside.
+func postalFar(x, y string) bool {
+	if len(x) < 4 || len(y) < 4 {
+		return false
+	}
+	digit := func(c byte) bool { return c >= '0' && c <= '9' }
+	if digit(x[0]) && digit(y[0]) && digit(x[1]) && digit(y[1]) && len(x) == len(y) {
+		d := int(x[0])*10 + int(x[1]) - int(y[0])*10 - int(y[1])
+		return max(d, -d) >= 5
+	}
+	const london = "ENSW"
+	return !digit(x[0]) && !digit(y[0]) && x[0] != y[0] && !(strings.IndexByte(london, x[0]) >= 0 && strings.IndexByte(london, y[0]) >= 0)
+}
+
+// localKind reports whether a name is of a kind that every town has, as read or as written.
+func localKind(n *name, written string) bool {
+	for i := range n.words {
+		w := n.words[i].text
+		if localKinds[w] {
+			return true
+		}
+		for _, end := range localEnds {
+			if len(w) > len(end)+1 && strings.HasSuffix(w, end) {
+				return true
+			}
+		}
+	}
+	if utf8.RuneCountInString(written) == len(written) {
+		return false
+	}
+	for _, k := range localMarks {
+		if strings.Contains(written, k) {
+			return true
+		}
+	}
+	return false
+}
+
+// localKinds are words that say that an organisation is one of those every town has, each in the form words are compared in.
+var localKinds = setOf(`school kindergarten nursery preschool daycare kita gymnasium realschule gesamtschule lycee elementary highschool liceo istituto ecole maternelle
+pharmacy apotheke pharmacie farmacia apotek apoteka drugstore optician optiker
+hotel motel inn hostel pension gasthof gasthaus gasthuis hostal albergo auberge ryokan guesthouse
+restaurant pizzeria ristorante trattoria osteria taverna taverne brasserie bistro cafe pub diner grill bar imbiss eiscafe gelateria
+bakery backerei konditorei boulangerie patisserie panaderia panificio padaria bakkerij butcher metzgerei fleischerei boucherie carniceria macelleria
+church parish kirche kirchengemeinde pfarrei pfarramt pfarrgemeinde paroisse parroquia parrocchia paroquia kerk parafia kyrka chapel temple mosque synagogue baptist lutheran methodist presbyterian
+gemeinde gemeindeverwaltung municipality commune mairie ayuntamiento municipio comune gmina kommune kommun obec township village stadt stadtverwaltung
+feuerwehr pompiers bomberos vigili bombeiros stadtwerke gemeindewerke wasserwerk library bibliothek stadtbibliothek volkshochschule sparkasse raiffeisenbank volksbank
+autohaus garage dealership concessionaire concessionaria autosalon fahrschule
+zahnarztpraxis zahnarzt arztpraxis hausarzt praxis dental dentist dentistry dentista orthodontics chiropractic pediatrics veterinary tierarzt tierarztpraxis clinic clinica clinique physiotherapie
+club verein sportverein schutzenverein turnverein musikverein sportclub fussballclub lodge
+friseur frisor barber salon coiffeur parrucchiere peluqueria florist blumenhaus laundromat reinigung gym fitnessstudio kino cinema
+seniorenheim pflegeheim altenheim residencia hospice jugendherberge museum theater`)
+
+// localEnds are what German, Dutch and Scandinavian words of that kind end in.
+var localEnds = []string{"schule", "apotheke", "gymnasium", "kindergarten", "tagesstatte", "feuerwehr", "kirche", "gemeinde", "pfarrei", "hotel", "gasthof", "backerei", "metzgerei", "fleischerei",
+	"konditorei", "praxis", "stadtwerke", "autohaus", "verein", "skole", "skola", "school", "kerk", "bakkerij", "pizzeria", "bibliothek", "bucherei", "pflegeheim", "seniorenheim", "verwaltung", "sparkasse"}
+
+// localMarks are what such names have in scripts without spaces.
+var localMarks = []string{"小学校", "中学校", "高等学校", "幼稚園", "保育園", "歯科", "薬局", "医院", "ホテル", "旅館", "教会", "市役所", "消防", "小学", "中学", "幼儿园", "药店", "药房", "诊所", "酒店", "饭店", "教堂",
+	"초등학교", "중학교", "고등학교", "유치원", "어린이집", "약국", "치과", "의원", "호텔", "교회"}
+
+func setOf(list string) map[string]bool {
+	out := map[string]bool{}
+	for _, w := range strings.Fields(list) {
+		out[w] = true
+	}
+	return out
+}

@@ -1,0 +1,118 @@
+package match
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+)
+
+// filed returns what a search for a finds of b, where each is one registration of a customer. The match is empty if b is not found.
+func filed(m *Model, a, b Record) deal.Match {
+	x := NewIndex(m)
+	a.ID, b.ID = "a", "b"
+	x.Upsert(b)
+	if found := x.Search(m.Prepare(a), Options{Repeats: true, Thresholds: registered}).Candidates; len(found) > 0 {
+		return found[0]
+	}
+	return deal.Match{}
+}
+
+// registered are the thresholds of the policies that come with dibs.
+var registered = Thresholds{Same: 0.9, Review: 0.2}
+
+func from(name, country, city string) Record {
+	return Record{Names: []string{name}, Country: country, City: city}
+}
+
+// TestDoubted: what is perhaps one customer, and perhaps two, goes to a person, whichever of the two is filed first.
+func TestDoubted(t *testing.T) {
+	m := Default()
+	with := func(r Record, change func(*Record)) Record {
+		change(&r)
+		return r
+	}
+	twice := func(name, country, x, y string) [2]Record {
+		return [2]Record{from(name, country, x), from(name, country, y)}
+	}
+	coded := func(name, x, y string) [2]Record {
+		return [2]Record{{Names: []string{name}, Country: "DE", PostalCode: x}, {Names: []string{name}, Country: "DE", PostalCode: y}}
+	}
+	kuhlbrodt := from("Autohaus Kuhlbrodt GmbH", "DE", "")
+	kromm := from("Kromm Maschinenbau", "DE", "")
+	for _, c := range []struct {
+		term string // that says why it is in doubt; none: nothing is taken away
+		pair [2]Record
+	}{
+		{"", [2]Record{from("Massachusetts Institute of Technology", "US", "Cambridge"), from("MIT", "US", "Cambridge")}},
+		{"", [2]Record{from("International Business Machines Corporation", "US", "Armonk"), from("IBM", "US", "Armonk")}},
+		{"", [2]Record{from("University College London", "GB", ""), from("UCL", "GB", "")}},
+		{"every_town", twice("Grundschule Lindenallee", "DE", "Erfurt", "Essen")},
+		{"every_town", twice("Pizzeria Bella Italia", "DE", "Berlin", "Köln")},
+		{"every_town", twice("Kita Regenbogen", "DE", "Berlin", "Köln")},
+		{"every_town", twice("Hotel Sonnenhof", "DE", "Berlin", "Köln")},
+		{"every_town", twice("Gymnasium Am Wall", "DE", "Verden", "Köln")},
+		{"every_town", twice("Sonnen-Apotheke", "DE", "Berlin", "Köln")},
+		{"every_town", twice("Sonnenapotheke", "DE", "Berlin", "Köln")},
+		{"every_town", twice("Grand Hotel", "DE", "Berlin", "Köln")},
+		{"every_town", twice("Freiwillige Feuerwehr Altdorf", "DE", "Altdorf bei Nürnberg", "Landshut")},
+		{"every_town", twice("École Jules Ferry", "FR", "Lyon", "Nantes")},
+		{"every_town", twice("Colegio San José", "ES", "Sevilla", "Bilbao")},
+		{"every_town", twice("Farmacia Centrale", "IT", "Roma", "Torino")},
+		{"every_town", twice("さくら保育園", "JP", "大阪市", "札幌市")},
+		{"every_town", coded("Stadtwerke Neustadt", "67433", "23730")},
+		{"every_town", coded("Gemeinde Neukirchen", "34626", "94154")},
+		{"identifiers_differ", [2]Record{with(kuhlbrodt, func(r *Record) { r.TaxID, r.City = "DE136695976", "Kempten" }), with(kuhlbrodt, func(r *Record) { r.TaxID, r.City = "DE811907980", "Rostock" })}},
+		{"identifiers_differ", [2]Record{with(kromm, func(r *Record) { r.DUNS = "315369934" }), with(kromm, func(r *Record) { r.DUNS = "312456891" })}},
+		{"identifiers_differ", [2]Record{with(kromm, func(r *Record) { r.LEI, r.Domains = "529900D6BF99LW9R2E68", []string{"kromm.de"} }), with(kromm, func(r *Record) { r.LEI, r.Domains = "7LTWFZYICNSX8D621K86", []string{"kromm.de"} })}},
+	} {
+		for _, p := range [][2]Record{c.pair, {c.pair[1], c.pair[0]}} {
+			got := filed(m, p[0], p[1])
+			said := slices.ContainsFunc(got.Evidence, func(s deal.Score) bool { return s.Term == c.term && s.Weight < 0 && s.Text != "" })
+			if got.Probability < registered.Review || got.Probability >= registered.Same-0.05 || c.term != "" && !said {
+				t.Errorf("%s / %s: %.3f %s, want a person to look by %q: %+v", p[0].Names[0], p[1].Names[0], got.Probability, got.Verdict, c.term, got.Evidence)
+			}
+		}
+	}
+}
+
+// TestNotDoubted: what holds others back holds none of these back.
+func TestNotDoubted(t *testing.T) {
+	m := Default()
+	hotel, kromm := from("Hotel Sonnenhof", "DE", "Berlin"), from("Kromm Maschinenbau", "DE", "Berlin")
+	for what, c := range map[string]struct {
+		a, b Record
+	}{
+		"another town, and no local kind": {kromm, from("Kromm Maschinenbau", "DE", "Köln")},
+		"one town":                        {hotel, hotel},
+		"one town in two languages":       {from("Hotel Sonnenhof", "DE", "Köln"), from("Hotel Sonnenhof", "DE", "Cologne")},
+		"one says no town":                {hotel, from("Hotel Sonnenhof", "DE", "")},
+		"codes of one town":               {Record{Names: hotel.Names, Country: "DE", PostalCode: "10115"}, Record{Names: hotel.Names, Country: "DE", PostalCode: "14193"}},
+		"two towns and one domain": {Record{Names: hotel.Names, Country: "DE", City: "Berlin", Domains: []string{"sonnenhof.de"}},
+			Record{Names: hotel.Names, Country: "DE", City: "Köln", Domains: []string{"sonnenhof.de"}}},
+		"a VAT number without its letters": {Record{Names: kromm.Names, Country: "DE", City: "Berlin", TaxID: "DE136695976"}, Record{Names: kromm.Names, Country: "DE", City: "Berlin", TaxID: "136695976"}},
+		"a VAT number and a tax office's":  {Record{Names: kromm.Names, Country: "DE", City: "Berlin", TaxID: "DE136695976"}, Record{Names: kromm.Names, Country: "DE", City: "Berlin", TaxID: "151/815/08156"}},
+	} {
+		if got := filed(m, c.a, c.b); got.Probability < registered.Same {
+			t.Errorf("%s: %.3f %s: %+v", what, got.Probability, got.Verdict, got.Evidence)
+		}
+	}
+}
+
+// TestPhones compares telephone numbers as people write them.
+func TestPhones(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		same bool
+	}{
+		{"+1 415 555 0101", "+1 815 555 0101", false}, {"+49 831 5550101", "+49 381 5550101", false}, {"+1 415 555 0101", "(415) 555-0101", true},
+		{"+49 (0)831 5550101", "0831/5550101", true}, {"+49 (0)40 123456", "+49 40 123456", true}, {"0049 40 123456", "+49 40 123456", true}, {"040 123456", "+49 40 123456", true},
+		{"+39 06 1234567", "06 1234567", true}, {"+39 6 1234567", "+39 06 1234567", true}, {"555-0101", "555 0101", true}, {"555-0101", "+1 415 555 0101", true},
+		{"+49 40 123456", "+43 40 123456", false}, {"+1 415 555 0101 x12", "+1 415 555 0101 ext. 7", true},
+	} {
+		a, b := phoneNumber(c.a), phoneNumber(c.b)
+		if a == "" || b == "" || samePhone(a, b) != c.same || samePhone(b, a) != c.same {
+			t.Errorf("%s / %s: %s / %s, want same: %t", c.a, c.b, a, b, c.same)
+		}
+	}
+}
