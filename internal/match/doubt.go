@@ -97,7 +97,7 @@ pharmacy apotheke pharmacie farmacia apotek apoteka drugstore optician optiker
 hotel motel inn hostel pension gasthof gasthaus gasthuis hostal albergo auberge ryokan guesthouse
 restaurant pizzeria ristorante trattoria osteria taverna taverne brasserie bistro cafe pub diner grill bar imbiss eiscafe gelateria
 bakery backerei konditorei boulangerie patisserie panaderia panificio padaria bakkerij butcher metzgerei fleischerei boucherie carniceria macelleria
-church parish kirche kirchengemeinde pfarrei pfarramt pfarrgemeinde paroisse parroquia parrocchia paroquia kerk parafia kyrka chapel temple mosque synagogue baptist lutheran methodist presbyterian
+church parish eglise iglesia igreja chiesa kirche kirchengemeinde pfarrei pfarramt pfarrgemeinde paroisse parroquia parrocchia paroquia kerk parafia kyrka chapel temple mosque synagogue baptist lutheran methodist presbyterian
 gemeinde gemeindeverwaltung municipality commune mairie ayuntamiento municipio comune gmina kommune kommun obec township village stadt stadtverwaltung
 feuerwehr pompiers bomberos vigili bombeiros stadtwerke gemeindewerke wasserwerk library bibliothek stadtbibliothek volkshochschule sparkasse raiffeisenbank volksbank
 autohaus garage dealership concessionaire concessionaria autosalon fahrschule
@@ -121,3 +121,8 @@ func setOf(list string) map[string]bool {
 	}
 	return out
 }
+
+// generalWords are those that churches, unions and lodges of one kind have in common beside localKinds.
+var generalWords = setOf(`first second third new united saint st our lady holy local union brotherhood workers plumbers pipefitters carpenters electricians electrical
+ironworkers teamsters laborers bricklayers painters roofers firefighters teachers catholic evangelical evangelisch evangelische lutherisch lutherische katholisch katholische romisch sankt orthodox pentecostal presbyterian episcopal anglican reformed free
+christian assembly god masonic elks rotary lions`)

@@ -47,6 +47,8 @@ func TestDoubted(t *testing.T) {
 		{"", [2]Record{from("Massachusetts Institute of Technology", "US", "Cambridge"), from("MIT", "US", "Cambridge")}},
 		{"", [2]Record{from("International Business Machines Corporation", "US", "Armonk"), from("IBM", "US", "Armonk")}},
 		{"", [2]Record{from("University College London", "GB", ""), from("UCL", "GB", "")}},
+		{"", [2]Record{from("University of California, Los Angeles", "US", ""), from("UCLA", "US", "")}},
+		{"", [2]Record{from("Gebr. Kromm", "DE", ""), from("Kromm & Söhne", "DE", "")}},
 		{"every_town", twice("Grundschule Lindenallee", "DE", "Erfurt", "Essen")},
 		{"every_town", twice("Pizzeria Bella Italia", "DE", "Berlin", "Köln")},
 		{"every_town", twice("Kita Regenbogen", "DE", "Berlin", "Köln")},
@@ -113,6 +115,53 @@ func TestPhones(t *testing.T) {
 		a, b := phoneNumber(c.a), phoneNumber(c.b)
 		if a == "" || b == "" || samePhone(a, b) != c.same || samePhone(b, a) != c.same {
 			t.Errorf("%s / %s: %s / %s, want same: %t", c.a, c.b, a, b, c.same)
+		}
+	}
+}
+
+// TestOneKind: words of two kinds that are one, a digit written to a word, and names in two scripts at least reach a person.
+func TestOneKind(t *testing.T) {
+	m := Default()
+	for _, p := range [][2]string{
+		{"Klinikum Traunfeld", "Krankenhaus Traunfeld"}, {"Universitätsklinikum Traunfeld", "Uniklinik Traunfeld"}, {"Kreisverwaltung Traunfeld", "Landkreis Traunfeld"},
+		{"Volkshochschule Traunfeld", "VHS Traunfeld"}, {"Wohnungsbaugesellschaft Traunfeld", "Wohnbau Traunfeld"}, {"Wohnungsbaugenossenschaft Traunfeld", "Wohnbaugenossenschaft Traunfeld"},
+		{"Mairie de Traunfeld", "Commune de Traunfeld"}, {"Ayuntamiento de Traunfeld", "Municipio de Traunfeld"}, {"Stadtverwaltung Traunfeld", "Stadt Traunfeld"},
+		{"7Seas Dredging", "Seven Seas Dredging"}, {"Werk24 Traunfeld", "Werk 24 Traunfeld"},
+		{"カネダ・ソフトウェア", "Kaneda Software"}, {"شركة النخيل للتجارة", "Al Nakheel Trading Company"}, {"Lebensmittel Traunfelder", "Traunfelder Foods"},
+	} {
+		for _, p := range [][2]string{p, {p[1], p[0]}} {
+			got := filed(m, from(p[0], "DE", ""), from(p[1], "DE", ""))
+			if got.Probability < registered.Review || got.Verdict == deal.Different {
+				t.Errorf("%s / %s: %.3f %s: %+v", p[0], p[1], got.Probability, got.Verdict, got.Evidence)
+			}
+		}
+	}
+	if got := filed(m, from("Hafenlager Tomatenwerk", "DE", ""), from("Hafenlager Tomatenwerk2", "DE", "")); got.Verdict != deal.Related {
+		t.Errorf("a number that only one has: %.3f %s: %+v", got.Probability, got.Verdict, got.Evidence)
+	}
+	for in, want := range map[string][2]string{"7seas": {"7", "seas"}, "werk2": {"werk", "2"}, "3m": {}, "h2o": {}, "mp3": {}, "1stdibs": {}, "7seas2": {}, "g00gle": {}, "2024": {}, "seas": {}, "abcd12345": {}} {
+		if x, y := glued(in); x != want[0] || y != want[1] {
+			t.Errorf("%s is %q and %q", in, x, y)
+		}
+	}
+}
+
+// TestStrangers: a kind in common, of which every town and every number has one, makes no relatives; a name does.
+func TestStrangers(t *testing.T) {
+	m := Default()
+	for _, c := range []struct {
+		a, b    string
+		related bool
+	}{
+		{"First Baptist Church of Zanesville", "First Baptist Church of Yuma", false}, {"Local 412 Plumbers Union", "Local 142 Plumbers Union", false},
+		{"Evangelisch-Lutherische Kirche Zanesville", "Evangelisch-Lutherische Kirche Yuma", false},
+		{"Kestrelhaven Church of Zanesville", "Kestrelhaven Church of Yuma", true}, {"Carlyle Partners VII LP", "Carlyle Partners VIII LP", true},
+	} {
+		for in, got := range map[string]deal.Match{"filed": filed(m, from(c.a, "US", ""), from(c.b, "US", "")),
+			"side by side": m.Judge(m.Prepare(from(c.a, "US", "")), m.Prepare(from(c.b, "US", "")))} {
+			if (got.Verdict == deal.Related) != c.related || got.Verdict == deal.Same {
+				t.Errorf("%s: %s / %s: %.3f %s, want related: %t: %+v", in, c.a, c.b, got.Probability, got.Verdict, c.related, got.Evidence)
+			}
 		}
 	}
 }

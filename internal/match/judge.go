@@ -332,11 +332,11 @@ func (m *Model) relation(e *evidence) (gate, text string) {
 		return "distinctive_word", "no distinctive word in common"
 	case l.exact && !l.ordered && !distinct && e.v[fPlaces]+e.v[fCitySame] == 0 && !e.located() && len(l.a.words) == len(l.b.words) && sameSet(l.a, l.b):
 		return "word_order", "the same ordinary words in another order, which may be another name"
-	case l.clash && l.dice > 0.4:
+	case l.clash && l.dice > 0.4 && m.sharesOwn(l):
 		return "numbers", "the names are alike but for their numbers"
 	case l.oneNumber && m.numbered(l) && !e.located() && e.v[fCitySame] == 0:
 		return "numbers", "one is the other's name with a number: the next of a row"
-	case (l.places || m.siblings(e)) && distinct:
+	case (l.places || m.siblings(e)) && distinct && m.sharesOwn(l):
 		return "places", "the names differ only in a place: sister companies or branches"
 	case l.dice > 0.95 && e.v[fFormClash] == 1 && isASCII(m.forms[l.a.form].text) == isASCII(m.forms[l.b.form].text): // else one is translated
 		return "legal_form", "the same name incorporated in another form and country"
@@ -350,6 +350,23 @@ func (m *Model) relation(e *evidence) (gate, text string) {
 		return "country", "the same name in another country"
 	}
 	return "", ""
+}
+
+// sharesOwn reports whether what two names share names somebody: more than what kind of church, union or shop each is, of which every
+// town has one and every union a local.
+func (m *Model) sharesOwn(l *likeness) bool {
+	var pairs []pairing
+	var again likeness
+	m.align(l.a, l.b, &again, &pairs)
+	general, any := true, false
+	for _, p := range pairs {
+		for _, w := range strings.Fields(p.a) {
+			kind := localKinds[w] || generalWords[w]
+			any = any || kind
+			general = general && (kind || m.word(w).kind&number != 0)
+		}
+	}
+	return !general || !any
 }
 
 // numbered reports whether what one name has more is a small number alone, in digits or Roman numerals: funds, plants and shops are counted.

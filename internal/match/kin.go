@@ -86,7 +86,7 @@ func (m *Model) kin(e *evidence) (text string, ok bool) {
 	if e.like.a != nil && (begunBy(e.like.a, e.like.b) || begunBy(e.like.b, e.like.a)) {
 		return "perhaps of one family: one name is the initials of the other's first words", true
 	}
-	if e.like.a == nil || e.like.rare == 0 && e.like.acronym == 0 || m.nothingTelling(e) || m.weights.Relation.logit(&v) <= 0 {
+	if e.like.a == nil || e.like.rare == 0 && e.like.acronym == 0 || m.nothingTelling(e) || e.like.rare > 0 && !m.sharesOwn(&e.like) || m.weights.Relation.logit(&v) <= 0 {
 		return "", false
 	}
 	var pairs []pairing

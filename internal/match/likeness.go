@@ -59,6 +59,9 @@ func similarity(x, y *word, cut bool) float64 {
 	if (x.kind|y.kind)&(place|town) != 0 && sameTown(a, b) {
 		return 0.95
 	}
+	if kindred[a] && kindred[b] {
+		return kindredLikeness
+	}
 	if (x.kind|y.kind)&number != 0 {
 		if numerals[a] == b || numerals[b] == a {
 			return 0.95
@@ -124,6 +127,11 @@ func similarity(x, y *word, cut bool) float64 {
 	}
 	return s
 }
+
+// kindred are words that say that a family owns the company: of two generations the one is called sons, the other brothers.
+const kindredLikeness = 0.8
+
+var kindred = map[string]bool{"sons": true, "brothers": true}
 
 // knownWeight is the weight below which a word is one that people use, in some twenty names of half a million: of two such words neither
 // is likely to be a slip.
@@ -572,10 +580,18 @@ func ratio(x, y float64) float64 {
 // acronymOf says how much it tells that a is one word made of b's initials, the legal form's at the end included or
 // not: the more letters, the more. Three letters are many names' initials.
 func (m *Model) acronymOf(a, b *name) float64 {
-	if len(a.words) != 1 || len(b.words) < 3 || len(a.squash) < 3 {
+	if len(a.words) != 1 || len(b.words) < 2 || len(a.squash) < 3 {
 		return 0
 	}
 	initials := b.acronym()
+	if a.squash != initials {
+		if full := b.articled(); a.squash == full {
+			initials = full
+		}
+	}
+	if initials == "" {
+		return 0
+	}
 	if len(a.squash) == len(initials)+1 && b.form != 0 {
 		initials += m.forms[b.form].text[:1]
 	}

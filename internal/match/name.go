@@ -169,6 +169,59 @@ func (n *name) acronym() string {
 	return string(b)
 }
 
+// articles are the small words whose letter people keep in initials: UCLA, but not UOCLA.
+var articles = map[string]bool{"los": true, "las": true, "la": true, "el": true, "le": true, "les": true, "dela": true, "delos": true, "delas": true}
+
+// articled returns the first letters of its words and of the articles between them, or nothing if there is none.
+func (n *name) articled() string {
+	if len(n.plain) == len(n.squash) || len(n.words) < 2 || len(n.words) > 7 {
+		return ""
+	}
+	b, rest, found := make([]byte, 0, 8), n.plain, false
+	for _, w := range n.words {
+		before, after, ok := strings.Cut(rest, w.text)
+		if !ok || w.text[0] >= utf8.RuneSelf {
+			return ""
+		}
+		if articles[before] && len(b) > 0 {
+			found, b = true, append(b, strings.TrimPrefix(before, "de")[0])
+		}
+		b, rest = append(b, w.text[0]), after
+	}
+	if !found || len(b) < 3 || len(b) > 8 {
+		return ""
+	}
+	return string(b)
+}
+
+// glued returns the number and the word that are written as one, in their order, if there are two: 7seas, werk2.
+func glued(t string) (x, y string) {
+	n, from, to := len(t), 0, len(t)
+	for from < n && t[from] >= '0' && t[from] <= '9' {
+		from++
+	}
+	for to > from && t[to-1] >= '0' && t[to-1] <= '9' {
+		to--
+	}
+	cut := from
+	if from == 0 {
+		cut = to
+	} else if to < n {
+		return "", ""
+	}
+	letters := t[from:to]
+	if cut == 0 || cut == n || len(letters) < gluedLetters || n-len(letters) > 4 || !isASCII(letters) || containsDigit(letters) {
+		return "", ""
+	}
+	if from > 0 && slices.Contains([]string{"st", "nd", "rd", "th"}, letters[:2]) {
+		return "", "" // 1stdibs
+	}
+	return t[:cut], t[cut:]
+}
+
+// gluedLetters is the length from which a word beside a digit is one of its own, and not a code: h2o, mp3.
+const gluedLetters = 4
+
 // word returns the canonical word a folded token stands for, with its weight.
 func (m *Model) word(t string) word {
 	if isASCII(t) && !m.heard.has(t) {
@@ -184,6 +237,7 @@ func (m *Model) word(t string) word {
 	if !isASCII(t) {
 		if strings.IndexFunc(t, isAbjad) >= 0 {
 			k |= abjad
+			t = withoutArticle(t)
 		}
 		if t = romanise(t); m.synonym[t] != "" {
 			t = m.synonym[t]
@@ -198,6 +252,16 @@ func (m *Model) word(t string) word {
 		k |= town
 	}
 	return word{text: t, weight: m.weight(t), kind: k}
+}
+
+// withoutArticle returns an Arabic word without the article, which Latin letters write as a word of its own or leave out.
+func withoutArticle(t string) string {
+	for _, a := range []string{"ال", "لل"} {
+		if rest, ok := strings.CutPrefix(t, a); ok && utf8.RuneCountInString(rest) >= 3 {
+			return rest
+		}
+	}
+	return t
 }
 
 // unheard is word for one that the model knows nothing of.

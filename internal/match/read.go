@@ -21,19 +21,20 @@ type lexeme struct {
 
 // quirks are what few words have.
 type quirks struct {
-	small        bool    // see dropped
-	foreign      bool    // it is not of ASCII letters
-	han          bool    // see hasHan
-	meant        string  // the ordinary word it is a slip of; "": none
-	mended       *lexeme // that word's, once asked for
-	form         uint16  // the legal form it is by itself; 0: none
-	ends, starts int     // of how many words the legal forms are at most that it ends, and begins
-	formal       bool    // it is one of the words of a legal form
-	leads        bool    // see leading
-	tens         bool    // it may count tens, see counted
-	divider      bool    // a divider begins with it
-	cutDivider   bool    // it begins a divider's first word
-	cutForm      bool    // it may be what a field left of a legal form
+	small        bool      // see dropped
+	foreign      bool      // it is not of ASCII letters
+	han          bool      // see hasHan
+	meant        string    // the ordinary word it is a slip of; "": none
+	mended       *lexeme   // that word's, once asked for
+	form         uint16    // the legal form it is by itself; 0: none
+	ends, starts int       // of how many words the legal forms are at most that it ends, and begins
+	formal       bool      // it is one of the words of a legal form
+	leads        bool      // see leading
+	tens         bool      // it may count tens, see counted
+	glued        [2]string // the number and the word written as one, see glued
+	divider      bool      // a divider begins with it
+	cutDivider   bool      // it begins a divider's first word
+	cutForm      bool      // it may be what a field left of a legal form
 }
 
 // ordinary are the quirks of a word that has none.
@@ -53,8 +54,13 @@ func (m *Model) lexeme(t string) lexeme {
 	l, ascii := lexeme{text: t, quirks: ordinary}, isASCII(t)
 	if ascii && !m.heard.has(t) {
 		l.word = m.unheard(t)
+		k := quirks{}
 		if mended := m.slips.mendOf(t, 0); mended != t {
-			l.quirks = &quirks{meant: mended}
+			k.meant = mended
+		}
+		k.glued[0], k.glued[1] = glued(t)
+		if k != *ordinary {
+			l.quirks = &k
 		}
 		return l
 	}
@@ -65,6 +71,9 @@ func (m *Model) lexeme(t string) lexeme {
 			len(t) <= 8 && slices.ContainsFunc(cutForms, func(f string) bool { return len(t) < len(f) && strings.HasPrefix(f, t) })}
 	if mended := m.slips.mend(t); mended != t {
 		k.meant = mended
+	}
+	if ascii && m.synonym[t] == "" {
+		k.glued[0], k.glued[1] = glued(t)
 	}
 	if m.slips.kept[t] {
 		k.formal, k.form, k.ends, k.starts, k.leads = true, m.formOf[t], m.formEnds[t], m.formStarts[t], leading[t]
@@ -684,6 +693,10 @@ func (p *preparer) name(w []*lexeme, as role, cut bool) (name, bool) {
 					i++
 					continue
 				}
+			}
+			if x, y := l.quirks.glued[0], l.quirks.glued[1]; x != "" {
+				p.words = append(p.words, p.lexeme(x).word, p.lexeme(y).word)
+				continue
 			}
 			if l.quirks.han {
 				for _, run := range p.m.segment(cityMarks.Replace(l.text)) {

@@ -722,10 +722,12 @@ func (s *search) retrieve(q *Query, r *Result) *memo {
 		if len(n.squash) >= prefixLength {
 			key(hashKey(keyPrefix, n.squash[:prefixLength]), n.mass/2, "")
 		}
-		if a := n.acronym(); a != "" {
-			key(hashKey(keySquash, a), n.mass*0.4, "")
-			s.touchWord(a, n.mass*0.4) // they may be a word of a record
-			me.initials = append(me.initials, a)
+		for _, a := range []string{n.acronym(), n.articled()} {
+			if a != "" {
+				key(hashKey(keySquash, a), n.mass*0.4, "")
+				s.touchWord(a, n.mass*0.4) // they may be a word of a record
+				me.initials = append(me.initials, a)
+			}
 		}
 		if len(n.words) == 1 && len(n.squash) >= 3 && len(n.squash) <= 8 {
 			key(hashKey(keyAcronym, n.squash), n.mass, "")

@@ -192,6 +192,9 @@ func keysOf(q *Query, visit func(hash uint32)) {
 		if a := n.acronym(); a != "" {
 			visit(hashKey(keyAcronym, a))
 		}
+		if a := n.articled(); a != "" {
+			visit(hashKey(keyAcronym, a))
+		}
 	}
 	for _, d := range q.domains {
 		visit(hashKey(keyDomain, d))
