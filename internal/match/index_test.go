@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/dibs-deals/dibs/internal/deal"
 )
 
 // organisation makes a record from few enough words that records share them, misspelt now and then.
@@ -338,6 +340,23 @@ func TestTwiceMisspelt(t *testing.T) {
 		}
 		if slices.Sort(got); strings.Join(got, "") != want {
 			t.Errorf("%s: found %q, want %q", name, got, want)
+		}
+	}
+}
+
+// TestJoinedAndApart: who is written as one word where the account has two, or the other way round, is found, whoever else has
+// that word.
+func TestJoinedAndApart(t *testing.T) {
+	m := Default()
+	x := NewIndex(m)
+	for i, n := range []string{"V Gas LLC", "Vgas Systems Inc", "Ladders Inc", "Zorbin Testing Services Inc", "Vgazs Partners", "Acme Empirix Holdings of Vgas", "Empirix Inc", "Playdom Inc part of the Walt Disney Company"} {
+		x.Upsert(Record{ID: fmt.Sprint(i), Names: []string{n}})
+	}
+	for _, c := range []struct{ ask, want string }{{"VGAS LLC", "0"}, {"VGAS LLC", "1"}, {"TheLadders Inc", "2"}, {"Zorbin AndTesting Services", "3"},
+		{"Empirix Inc dba Quorvantil an Infovista company", "6"}, {"Playdom Inc", "7"}} {
+		r := x.Search(m.Prepare(Record{Names: []string{c.ask}}), Options{})
+		if !slices.ContainsFunc(r.Candidates, func(m deal.Match) bool { return m.ID == c.want }) {
+			t.Errorf("%q does not find record %s but %s", c.ask, c.want, answer(t, r))
 		}
 	}
 }

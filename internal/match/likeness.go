@@ -651,12 +651,8 @@ type letterRuns []uint32
 func runsOf(written string) letterRuns {
 	const longest = 400
 	s := " "
-	for w := words(written[:min(len(written), longest)]); len(w) > 0; w = w[1:] {
-		if d := slices.IndexFunc(dividers, func(d []string) bool { return len(s) > 1 && len(d) <= len(w) && slices.Equal(w[:len(d)], d) }); d >= 0 {
-			w = w[len(dividers[d])-1:]
-			continue
-		}
-		s += w[0] + " "
+	for _, half := range split(nil, words(written[:min(len(written), longest)]), func(w string) string { return w }) {
+		s += strings.Join(half, " ") + " "
 	}
 	out := make(letterRuns, 0, len(s))
 	for i := 0; i+3 <= len(s); i++ {

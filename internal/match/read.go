@@ -506,14 +506,25 @@ func (p *preparer) plain(w []*lexeme) bool {
 
 // split cuts words at dividers. The list is valid until the next one.
 func (p *preparer) split(w []*lexeme) [][]*lexeme {
-	parts, start := p.halves[:0], 0
+	p.halves = p.halves[:0]
+	if slices.ContainsFunc(w, func(l *lexeme) bool { return l.quirks.divider }) {
+		p.halves = split(p.halves, w, func(l *lexeme) string { return l.text })
+	} else if len(w) > 0 {
+		p.halves = append(p.halves, w)
+	}
+	return p.halves
+}
+
+// split appends what stands between the dividers of words to parts.
+func split[W any](parts [][]W, w []W, text func(W) string) [][]W {
+	start := 0
 	for i := 1; i < len(w); i++ {
-		if !w[i].quirks.divider {
+		if !firsts[text(w[i])] {
 			continue
 		}
 		for _, d := range dividers {
-			if i > start && i+len(d) <= len(w) && slices.EqualFunc(w[i:i+len(d)], d, func(l *lexeme, t string) bool { return l.text == t }) &&
-				slices.ContainsFunc(w[start:i], func(l *lexeme) bool { return !l.quirks.small }) {
+			if i > start && i+len(d) <= len(w) && slices.EqualFunc(w[i:i+len(d)], d, func(x W, t string) bool { return text(x) == t }) &&
+				slices.ContainsFunc(w[start:i], func(x W) bool { return !dropped[text(x)] }) {
 				parts = append(parts, w[start:i])
 				start = i + len(d)
 				i = start - 1
@@ -524,7 +535,6 @@ func (p *preparer) split(w []*lexeme) [][]*lexeme {
 	if start < len(w) { // or a field cut off what followed
 		parts = append(parts, w[start:])
 	}
-	p.halves = parts
 	return parts
 }
 

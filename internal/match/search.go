@@ -638,56 +638,64 @@ func (s *search) longer(w *word) {
 
 // retrieve fills s.hits with the records worth judging.
 func (s *search) retrieve(q *Query, r *Result) *memo {
-	me := &memo{tag: cityTag(q.city), queryMass: uint32(q.massTag())}
+	me := &memo{tag: cityTag(q.city), queryMass: uint32(q.lightest())}
 	s.plan(q)
 
 	me.budget = s.limits.budget(s.terms)
 	s.reserve(me)
 
 	// Keys.
-	key := func(h uint32, weight float64) {
+	key := func(h uint32, weight float64, but string) { // for records without the word but
 		me.keys = append(me.keys, h)
 		if _, over := s.liveWith(h, s.limits.key); over {
 			return
 		}
 		for _, p := range s.parts {
+			var have []uint32
+			if but != "" {
+				if w, ok := p.lookup(but); ok {
+					have = p.postings(w)
+				}
+			}
 			for _, rec := range p.keys.find(h) {
-				if !p.isDead(rec) {
+				if !p.isDead(rec) && !advance(&have, rec) {
 					s.touch(p.base+rec, uint32(weight*scale))
 				}
 			}
 		}
 	}
-	full := float64(me.queryMass) / scale
+	full := float64(q.massTag()) / scale
 	for i := range q.names {
 		n := &q.names[i]
-		if len(n.words) > 1 || !s.opened(me, n.squash) { // or it is found as a word
-			key(hashKey(keySquash, n.squash), n.mass)
+		found := ""
+		if len(n.words) == 1 && s.opened(me, n.squash) {
+			found = n.squash // as a word, by whoever does not write it as two
 		}
+		key(hashKey(keySquash, n.squash), n.mass, found)
 		if n.plain != n.squash {
-			key(hashKey(keySquash, n.plain), n.mass)
+			key(hashKey(keySquash, n.plain), n.mass, "")
 		}
 		if len(n.squash) >= prefixLength {
-			key(hashKey(keyPrefix, n.squash[:prefixLength]), n.mass/2)
+			key(hashKey(keyPrefix, n.squash[:prefixLength]), n.mass/2, "")
 		}
 		if a := n.acronym(); a != "" {
-			key(hashKey(keySquash, a), n.mass*0.4)
-			s.initialsAsWord(a, n.mass*0.4)
+			key(hashKey(keySquash, a), n.mass*0.4, "")
+			s.touchWord(a, n.mass*0.4) // they may be a word of a record
 			me.initials = append(me.initials, a)
 		}
 		if len(n.words) == 1 && len(n.squash) >= 3 && len(n.squash) <= 8 {
-			key(hashKey(keyAcronym, n.squash), n.mass)
+			key(hashKey(keyAcronym, n.squash), n.mass, "")
 		}
 	}
 	for _, d := range q.domains {
-		key(hashKey(keyDomain, d), max(full, 10))
+		key(hashKey(keyDomain, d), max(full, 10), "")
 	}
 	for _, f := range []struct {
 		kind byte
 		text string
 	}{{keyPhone, q.phone}, {keyTax, q.tax}, {keyDUNS, q.duns}, {keyLEI, q.lei}} {
 		if f.text != "" {
-			key(hashKey(f.kind, f.text), max(full, 10))
+			key(hashKey(f.kind, f.text), max(full, 10), "")
 		}
 	}
 
@@ -723,10 +731,10 @@ func (me *memo) keep(terms []term) {
 	}
 }
 
-// initialsAsWord touches records one of whose words is the query's initials.
-func (s *search) initialsAsWord(a string, weight float64) {
+// touchWord touches the records that have a word, if they are not too many.
+func (s *search) touchWord(t string, weight float64) {
 	for _, p := range s.parts {
-		if w, ok := p.lookup(a); ok && s.liveWord(a) <= s.limits.key {
+		if w, ok := p.lookup(t); ok && s.liveWord(t) <= s.limits.key {
 			for _, rec := range p.postings(w) {
 				if !p.isDead(rec) {
 					s.touch(p.base+rec, uint32(weight*scale))
@@ -769,6 +777,9 @@ func (l limits) budget(terms []term) (b budget) {
 }
 
 type budget struct{ open, join, scan int }
+
+// cityShare is the part of the query's weight that a record in its city has on top, one in so many.
+const cityShare = 4
 
 // The parts of the first candidate's rank that others must have to be judged, in hundredths. What has less shares words of
 // business, or a place, and would only be judged to be told apart. Of records that nothing but common words led to, there are
@@ -1115,6 +1126,10 @@ func (s *search) split(q *Query, me *memo) {
 			me.splits = append(me.splits, w.text)
 			for c := 2; c <= len(w.text)-2; c++ {
 				x, y := w.text[:c], w.text[c:]
+				if len(x) >= 3 && dropped[x] { // "thebank", "andsons": the record has the word behind it
+					s.touchWord(y, w.weight)
+					continue
+				}
 				if nx, ny := s.liveWord(x), s.liveWord(y); nx == 0 || ny == 0 || min(nx, ny) > s.limits.key {
 					continue
 				}
@@ -1139,7 +1154,7 @@ func (s *search) split(q *Query, me *memo) {
 	}
 }
 
-// choose ranks what was touched and keeps the best: by the share of weight in common, with an eighth of the query's
+// choose ranks what was touched and keeps the best: by the share of weight in common, with a part of the query's
 // weight on top for the same city; ties by id. Whoever has not a good part of what the first has is left out.
 func (s *search) choose(me *memo) {
 	touched := s.table
@@ -1256,21 +1271,26 @@ func (me *memo) floor(common bool) uint32 {
 	return uint32(uint64(me.top) * floorShare / 100)
 }
 
-// rank orders records for the shortlist, in millionths: what a record has gained, over the query's weight and its own.
-// It rises with the gain.
+// rank orders records for the shortlist, in millionths: what a record has gained, over the query's weight and its own, of
+// which what it did not gain counts half: people leave words out. It rises with the gain.
 func rank(gain uint32, me *memo, mass, city uint16) uint32 {
 	if me.tag != 0 && city == me.tag {
-		gain += me.queryMass / 8
+		gain += me.queryMass / cityShare
 	}
-	return uint32(uint64(gain) * 1_000_000 / (uint64(me.queryMass) + uint64(max(gain, uint32(mass))) + 1))
+	return uint32(uint64(gain) * 1_000_000 / me.outOf(gain, mass))
+}
+
+// outOf is what a gain is a share of.
+func (me *memo) outOf(gain uint32, mass uint16) uint64 {
+	return uint64(me.queryMass) + (uint64(gain)+uint64(max(gain, uint32(mass))))/2 + 1
 }
 
 // reaches reports whether a record of a mass may have a rank.
 func (me *memo) reaches(rank, gain uint32, mass uint16) bool {
 	if me.tag != 0 {
-		gain += me.queryMass / 8
+		gain += me.queryMass / cityShare
 	}
-	return uint64(gain)*1_000_000 >= uint64(rank)*(uint64(me.queryMass)+uint64(max(gain, uint32(mass)))+1)
+	return uint64(gain)*1_000_000 >= uint64(rank)*me.outOf(gain, mass)
 }
 
 // gainFor returns the least gain with which a record can have a rank.
@@ -1281,7 +1301,7 @@ func (me *memo) gainFor(rank uint32) uint32 {
 	short := uint64(1_000_000 - rank)
 	gain := (uint64(rank)*uint64(me.queryMass+1) + short - 1) / short
 	if me.tag != 0 {
-		gain -= min(gain, uint64(me.queryMass/8))
+		gain -= min(gain, uint64(me.queryMass/cityShare))
 	}
 	return uint32(min(gain, math.MaxUint32))
 }
