@@ -66,22 +66,13 @@ func examine(v *view, r *deal.Registration, m matches, now time.Time) (deal.Deci
 	return d, facts
 }
 
-const (
-	// recordedFrom is the probability from which a candidate is recorded: below it, kinship aside, nothing turns on it.
-	recordedFrom = 0.01
-	// alwaysRecorded are the best of each corpus, however far off: they show what was nearest.
-	alwaysRecorded = 2
-)
+// recordedFrom is the probability from which a candidate is recorded: below it, kinship and identifiers aside, nothing turns on it. The best
+// two of each corpus are recorded however far off they are.
+const recordedFrom = 0.01
 
-// worthRecording returns the candidates a decision keeps, with every term of their scores.
+// worthRecording returns the candidates a decision keeps, with every term of their scores: those that the search explained.
 func worthRecording(cs []deal.Match) []deal.Match {
-	var out []deal.Match
-	for i, c := range cs {
-		if i < alwaysRecorded || c.Probability >= recordedFrom || c.Verdict == deal.Related || c.Identifier != "" || byFinding(c) {
-			out = append(out, c)
-		}
-	}
-	return out
+	return slices.DeleteFunc(slices.Clone(cs), func(c deal.Match) bool { return len(c.Evidence) == 0 })
 }
 
 // input describes the customer to the matcher. The partner's own domain, and its distributor's, say nothing about the
@@ -178,7 +169,7 @@ func (v *view) atLeast(q question, c deal.Match, set policy.Settings) float64 {
 // claims are, of which many may be of one.
 func (v *view) searchOptions() (one, many match.Options) {
 	set := v.policy.Settings()
-	one = match.Options{Limit: searchLimit, Identified: true, Thresholds: match.Thresholds{Same: set.Certain, Review: set.Possible}}
+	one = match.Options{Limit: searchLimit, Identified: true, Explained: recordedFrom, Thresholds: match.Thresholds{Same: set.Certain, Review: set.Possible}}
 	many = one
 	many.Repeats = true
 	return one, many

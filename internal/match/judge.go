@@ -442,7 +442,7 @@ func (m *Model) verdict(p float64, gate string, e *evidence, t Thresholds) deal.
 func (m *Model) Judge(a, b *Query) deal.Match {
 	var e evidence
 	m.compare(a, b, nil, &e)
-	out := m.match(&e, 0, sideBySide, DefaultThresholds)
+	out := m.match(&e, 0, sideBySide, DefaultThresholds, 0)
 	if out.Verdict == deal.Different {
 		if text, ok := m.kin(&e); ok {
 			out.Verdict = deal.Related
@@ -554,7 +554,7 @@ func (m *Model) twoNames(e *evidence) bool {
 
 // match puts evidence in words. rivals is the logarithm of one plus the odds of all other candidates relative to this
 // one, which only a ranked match has. The match shares no memory with the record.
-func (m *Model) match(e *evidence, rivals float64, in setting, t Thresholds) deal.Match {
+func (m *Model) match(e *evidence, rivals float64, in setting, t Thresholds, explained float64) deal.Match {
 	z := e.logit - float64(m.weights.Rivals*rivals)
 	gate, why := m.relation(e)
 	var more []deal.Score
@@ -591,6 +591,9 @@ func (m *Model) match(e *evidence, rivals float64, in setting, t Thresholds) dea
 		gate = "" // far from anything else as it is, or the same for other reasons
 	}
 	out.Verdict = m.verdict(out.Probability, gate, e, t)
+	if out.Probability < explained && out.Verdict != deal.Related && out.Identifier == "" {
+		return out
+	}
 	out.Evidence = append(m.explain(e, rivals), more...)
 	if e.a.disguised != "" {
 		out.Evidence = append(out.Evidence, deal.Score{Term: "disguised", Value: e.a.display, Text: e.a.disguised})

@@ -47,7 +47,13 @@ type Options struct {
 	Repeats bool
 	// Identified says that records that share an identifier (deal.Match) are returned beyond Limit too.
 	Identified bool
+	// Explained is the probability below which candidates have no evidence, unless they are among the first two, share an identifier or are
+	// relatives. Most of a search's answer are namesakes far off, of whom nobody reads what they have in common.
+	Explained float64
 }
+
+// alwaysExplained are the best candidates, however far off: they show what was nearest.
+const alwaysExplained = 2
 
 // Result is what a search found.
 type Result struct {
@@ -246,7 +252,11 @@ func (m *Model) answer(me *memo, o Options, of func(scored) *evidence) []deal.Ma
 		if w := e.onlyWord(); in == ranked && w != "" {
 			e.alike = me.live(w)
 		}
-		out = append(out, m.match(e, rivals, in, t))
+		from := o.Explained
+		if i < alwaysExplained {
+			from = 0
+		}
+		out = append(out, m.match(e, rivals, in, t, from))
 	}
 	return out
 }
