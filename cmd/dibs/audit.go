@@ -161,6 +161,9 @@ func (c *auditVerifyCmd) ledger(ctx context.Context, std stdio, st store.Store) 
 			}
 			fmt.Fprintf(std.out, "%s: %s: %s\n", where, p.What, p.Detail)
 		}
+		if report.Unseen != "" {
+			fmt.Fprintln(std.out, report.Unseen)
+		}
 		verdict := "clean"
 		if n := len(report.Problems); n > 0 {
 			verdict = map[bool]string{true: "1 problem", false: fmt.Sprintf("%d problems", n)}[n == 1]
