@@ -32,11 +32,12 @@ fuzz: ## Run every fuzz test for FUZZTIME (10s) each
 bench: prepare ## Measure one registration beside a no-op and a bare commit, the matcher beside its peers, write BENCHMARKS.md, then a million accounts, and run every benchmark
 	$(GO) build -o bin/bench ./tools/bench && bin/bench
 	$(GO) -C tools/peers build -o ../../bin/peers . && bin/peers -report BENCHMARKS.md
-	$(GO) build -o bin/matchbench ./tools/matchbench && bin/matchbench
+	$(GO) build -o bin/matchbench ./tools/matchbench && bin/matchbench -write scale
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 bench-10m: prepare ## Measure the matcher beside pg_trgm with ten million names, and replicas with ten million accounts: some 20 GB of memory and an hour
 	$(GO) -C tools/peers build -o ../../bin/peers . && bin/peers -names 10000000 -only pg5 -report BENCHMARKS.md -mark peers-10m
+	$(GO) build -o bin/matchbench ./tools/matchbench && bin/matchbench -accounts 10000000 -only real -write scale-10m
 	$(GO) build -o bin/bench ./tools/bench && bin/bench -only replicas -mark replicas-10m -accounts 10000000
 
 soak: ## Break replicas, databases and caches for SOAK minutes (30) and look for a wrong answer; results add up in soak.jsonl

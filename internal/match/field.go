@@ -16,6 +16,9 @@ func Domain(s string) string { return siteDomain(s) }
 // siteDomain returns the registrable domain of a web address, host name or e-mail domain: example.co.uk of
 // https://www.shop.example.co.uk/about. It returns nothing for text without one.
 func siteDomain(s string) string {
+	if s == "" {
+		return ""
+	}
 	s = strings.ToLower(strings.TrimSpace(s))
 	if i := strings.Index(s, "://"); i >= 0 {
 		s = s[i+3:]
@@ -171,6 +174,9 @@ func regionOf(s, country string) string {
 
 // street returns a street as compared: the house number and the words without the kinds of street.
 func street(s string) string {
+	if s == "" {
+		return ""
+	}
 	w := words(s)
 	out := w[:0]
 	for _, t := range w {

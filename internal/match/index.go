@@ -176,10 +176,7 @@ func (x *Index) prepareAll(records iter.Seq[Record]) (builders []*builder, runs 
 			b.known = &p.known
 			for t := range work {
 				takers[i] = append(takers[i], t.run)
-				p.fetch(t.records)
-				for k := range t.records {
-					b.add(p.prepare(t.records[k]))
-				}
+				p.all(t.records, b.add)
 				if p.known.count > maxLexemes {
 					b.forget()
 					p.known = openLexicon()

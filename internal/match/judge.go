@@ -166,7 +166,7 @@ func (m *Model) fieldFeatures(e *evidence, owners func(string) int) {
 		}
 		agree(a.street, b.street, fStreetSame, fStreetOther)
 	}
-	agree(a.city, b.city, fCitySame, fCityOther)
+	agree(localTown(a.city), localTown(b.city), fCitySame, fCityOther)
 	if v[fCityOther] == 1 && nearCity(a.city, b.city) && !e.ownTowns() {
 		v[fCityOther], v[fCityNear] = 0, 1
 	}
@@ -604,22 +604,42 @@ func (m *Model) match(e *evidence, rivals float64, in setting, t Thresholds, exp
 	return out
 }
 
+// terms are those of the features, in their order, each with the feature after its last.
+var terms = func() (out []struct {
+	term string
+	end  feature
+}) {
+	for f, info := range featureInfo {
+		if n := len(out); n == 0 || out[n-1].term != info.term {
+			out = append(out, struct {
+				term string
+				end  feature
+			}{term: info.term})
+		}
+		out[len(out)-1].end = feature(f) + 1
+	}
+	return out
+}()
+
 // explain returns the terms whose weights add up to the log-odds, in a fixed order.
 func (m *Model) explain(e *evidence, rivals float64) []deal.Score {
 	w := &m.weights
 	out := make([]deal.Score, 0, 12)
 	out = append(out, deal.Score{Term: "base_rate", Weight: round(w.Bias), Text: "how often a candidate is a match before anything is compared"})
-	for f := feature(0); f < featureCount; {
-		term, sum, any := featureInfo[f].term, 0.0, false
-		for ; f < featureCount && featureInfo[f].term == term; f++ {
-			sum += float64(e.v[f] * w.vector[f])
-			any = any || e.v[f] != 0
+	f := feature(0)
+	for _, t := range terms {
+		sum, any := 0.0, false
+		for ; f < t.end; f++ {
+			if e.v[f] != 0 {
+				sum += float64(e.v[f] * w.vector[f])
+				any = true
+			}
 		}
 		if !any {
 			continue
 		}
-		s := deal.Score{Term: term, Weight: round(sum)}
-		s.Value, s.Text = m.words(term, e)
+		s := deal.Score{Term: t.term, Weight: round(sum)}
+		s.Value, s.Text = m.words(t.term, e)
 		out = append(out, s)
 	}
 	if rivals > 0 && w.Rivals != 0 {

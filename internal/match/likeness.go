@@ -1,8 +1,8 @@
 package match
 
 import (
+	"math"
 	"math/bits"
-	"slices"
 	"strings"
 
 	"github.com/agnivade/levenshtein"
@@ -54,6 +54,9 @@ func similarity(x, y *word, cut bool) float64 {
 		return 0
 	}
 	if la <= 5 && (x.kind|y.kind)&place != 0 && shortened[a] == b {
+		return 0.95
+	}
+	if (x.kind|y.kind)&(place|town) != 0 && sameTown(a, b) {
 		return 0.95
 	}
 	if (x.kind|y.kind)&number != 0 {
@@ -113,11 +116,18 @@ func similarity(x, y *word, cut bool) float64 {
 	if a[0] != b[0] {
 		s -= 0.12
 	}
+	if max(x.weight, y.weight) < knownWeight && x.weight > 0 && y.weight > 0 {
+		s -= 0.1
+	}
 	if d == 1 && la == lb && lb <= 5 && !reordered {
 		s -= 0.1 // another letter in so short a word makes another name as often as a slip
 	}
 	return s
 }
+
+// knownWeight is the weight below which a word is one that people use, in some twenty names of half a million: of two such words neither
+// is likely to be a slip.
+const knownWeight = 10.0
 
 // distance returns how many slips make a of b, two different words: a letter more, less or other, or two neighbours that
 // changed places (the optimal string alignment distance of Boytsov, 2011), if it is one or two; else 3.
@@ -643,39 +653,62 @@ func (m *Model) trigramCosine(a, b string) float64 {
 	return 2 * float64(n) / float64(x+y)
 }
 
-// letterRuns are all sequences of three letters of a name as written, with the spaces between its words and at its ends; but case and
-// marks are folded, and what only parts two names ("doing business as") is left out. They are sorted.
-type letterRuns []uint32
+// letterRuns counts the sequences of three letters of a name as written, with the spaces between its words and at its ends; but case
+// and marks are folded, and what only parts two names ("doing business as") is left out.
+type letterRuns struct {
+	n     int
+	slots []uint64 // a sequence in the upper half, how often it is there in the lower, by open addressing
+	left  []uint64 // scratch: slots, less what another name has had
+}
 
-// runsOf returns the sequences of the first bytes of a name.
-func runsOf(written string) letterRuns {
+// spelt returns the text whose sequences are counted, of the first bytes of a name.
+func spelt(written string) string {
 	const longest = 400
-	s := " "
+	b := append(make([]byte, 0, 64), ' ')
 	for _, half := range split(nil, words(written[:min(len(written), longest)]), func(w string) string { return w }) {
-		s += strings.Join(half, " ") + " "
+		for _, w := range half {
+			b = append(append(b, w...), ' ')
+		}
 	}
-	out := make(letterRuns, 0, len(s))
-	for i := 0; i+3 <= len(s); i++ {
-		out = append(out, uint32(s[i])<<16|uint32(s[i+1])<<8|uint32(s[i+2]))
+	return string(b)
+}
+
+func runsOf(written string) *letterRuns {
+	t := spelt(written)
+	r := &letterRuns{n: max(0, len(t)-2)}
+	size := 16
+	for size < 2*r.n {
+		size *= 2
 	}
-	slices.Sort(out)
-	return out
+	r.slots, r.left = make([]uint64, size), make([]uint64, size)
+	for i := range r.n {
+		run, s := slotOf(r.slots, t[i:])
+		*s = run | *s + 1
+	}
+	return r
+}
+
+// slotOf returns the sequence that begins a text, in the upper half, and its slot: an empty one if it is not there.
+func slotOf(slots []uint64, t string) (run uint64, slot *uint64) {
+	run = uint64(t[0])<<48 | uint64(t[1])<<40 | uint64(t[2])<<32
+	mask := uint32(len(slots) - 1)
+	for i := uint32(run>>32) * 2654435761 >> 16 & mask; ; i = (i + 1) & mask {
+		if s := &slots[i]; *s == 0 || *s&^math.MaxUint32 == run {
+			return run, s
+		}
+	}
 }
 
 // alike returns the share of the sequences of two names that both have, from 0 to 1.
-func (a letterRuns) alike(b letterRuns) float64 {
-	shared := 0
-	for i, j := 0, 0; i < len(a) && j < len(b); {
-		switch {
-		case a[i] < b[j]:
-			i++
-		case a[i] > b[j]:
-			j++
-		default:
+func (r *letterRuns) alike(written string) float64 {
+	t := spelt(written)
+	shared, n := 0, max(0, len(t)-2)
+	copy(r.left, r.slots)
+	for i := range n {
+		if _, s := slotOf(r.left, t[i:]); uint32(*s) > 0 {
+			*s--
 			shared++
-			i++
-			j++
 		}
 	}
-	return ratio(float64(2*shared), float64(len(a)+len(b)))
+	return ratio(float64(2*shared), float64(r.n+n))
 }

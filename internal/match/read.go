@@ -191,12 +191,18 @@ type preparer struct {
 	letter []byte    // scratch: a text folded
 	texts  []string  // scratch: its words
 	halves [][]*lexeme
-	hashes []uint32 // scratch: of words
-	slots  []uint64 // and what the lexicon has there
 
-	fetched byte   // keeps fetch from being optimised away
-	key     []byte // scratch: a legal form
+	main       []string // the words of the main name of the record to be read, if that is known
+	mainKnown  bool
+	ahead      []byte   // scratch: the main names of records, folded
+	aheadWords []string // and their words
+	slots      []uint64 // and what the lexicon has in their places
+	touched    byte     // keeps reading ahead from being optimised away
+	key        []byte   // scratch: a legal form
 }
+
+// maxNameBytes is how much of a name is read.
+const maxNameBytes = 1000
 
 // Prepare reads a record.
 func (m *Model) Prepare(r Record) *Query {
@@ -218,7 +224,7 @@ func (p *preparer) prepare(r Record) *Query {
 			as = aliasName
 		} else {
 			q.display = raw
-			q.disguised = disguise(raw[:min(len(raw), 1000)])
+			q.disguised = disguise(raw[:min(len(raw), maxNameBytes)])
 		}
 		for _, n := range p.read(raw, as, q.city) {
 			if len(q.names) < maxNames && !slices.ContainsFunc(q.names, func(o name) bool { return o.squash == n.squash && len(o.words) == len(n.words) }) {
@@ -298,55 +304,81 @@ func (p *preparer) cut(s string) []*lexeme {
 
 func (p *preparer) lexemes(w []string) []*lexeme {
 	from := len(p.list)
-	if p.known.slots == nil {
-		for _, t := range w {
-			p.list = append(p.list, p.lexeme(t))
-		}
-		return p.list[from:len(p.list):len(p.list)]
-	}
-	// The slots of the words lie far apart, and so do the lexemes: each are fetched side by side.
-	p.hashes, p.slots = p.hashes[:0], p.slots[:0]
 	for _, t := range w {
-		p.hashes = append(p.hashes, p.known.hash(t))
-	}
-	mask := uint32(len(p.known.slots) - 1)
-	for _, h := range p.hashes {
-		p.slots = append(p.slots, p.known.slots[h&mask])
-	}
-	for i, s := range p.slots {
-		var l *lexeme
-		if s != 0 && uint32(s>>32) == p.hashes[i] {
-			l = p.known.at(uint32(s))
-			p.fetched ^= l.text[0]
-		}
+		l := p.lexeme(t)
 		p.list = append(p.list, l)
-	}
-	for i, l := range p.list[from:] {
-		if l == nil || l.text != w[i] {
-			p.list[from+i] = p.lookup(w[i], p.hashes[i])
-		}
 	}
 	return p.list[from:len(p.list):len(p.list)]
 }
 
-// fetch touches what records are read from, which lies far apart, so that it comes side by side.
-func (p *preparer) fetch(records []Record) {
+// all prepares records one after the other. What they are read from lies far apart, and what is known of their words does:
+// it is touched before, so that it comes side by side.
+func (p *preparer) all(records []Record, each func(*Query)) {
 	touch := func(s string) {
 		if s != "" {
-			p.fetched ^= s[0] ^ s[len(s)-1]
+			p.touched ^= s[0] ^ s[len(s)-1]
 		}
 	}
 	for i := range records {
 		r := &records[i]
-		for _, n := range r.Names {
-			touch(n)
+		for _, f := range []string{r.ID, r.Country, r.Region, r.City, r.PostalCode} {
+			touch(f)
 		}
 		for _, d := range r.Domains {
 			touch(d)
 		}
-		for _, f := range []string{r.ID, r.Country, r.Region, r.City, r.PostalCode} {
-			touch(f)
+		for _, n := range r.Names {
+			touch(n)
 		}
+	}
+	type span struct {
+		to    int
+		known bool
+	}
+	var ends [256]span
+	for len(records) > len(ends) {
+		p.all(records[:len(ends)], each)
+		records = records[len(ends):]
+	}
+	folded := p.ahead[:0]
+	for i := range records {
+		if n := records[i].Names; len(n) > 0 && len(n[0]) <= maxNameBytes && isASCII(n[0]) {
+			folded = foldASCII(folded, n[0])
+			ends[i].known = true
+		}
+		ends[i].to = len(folded)
+	}
+	p.ahead = folded
+	text, words := unsafe.String(unsafe.SliceData(folded), len(folded)), p.aheadWords[:0]
+	for i, from := 0, 0; i < len(records); i++ {
+		at := len(words)
+		words = spaced(words, text[from:ends[i].to])
+		words = words[:at+len(tidied(words[at:], 0))]
+		from, ends[i].to = ends[i].to, len(words)
+	}
+	p.aheadWords = words
+	x := &p.known
+	p.slots = p.slots[:0]
+	mask := uint32(len(x.slots) - 1)
+	for _, t := range words {
+		p.slots = append(p.slots, uint64(x.hash(t)))
+	}
+	for i, h := range p.slots {
+		if s := x.slots[uint32(h)&mask]; s>>32 == h {
+			p.slots[i] = s
+		} else {
+			p.slots[i] = 0
+		}
+	}
+	for _, s := range p.slots {
+		if s != 0 {
+			touch(x.at(uint32(s)).text)
+		}
+	}
+	for i, from := 0, 0; i < len(records); i++ {
+		p.main, p.mainKnown = words[from:ends[i].to], ends[i].known
+		each(p.prepare(records[i]))
+		from = ends[i].to
 	}
 }
 
@@ -387,10 +419,15 @@ func sameText(a, b *lexeme) bool { return a == b || a.text == b.text }
 // would have them in common.
 func (p *preparer) read(raw string, as role, places ...string) []name {
 	cut := len(raw) >= cutLength && utf8.RuneCountInString(strings.TrimSpace(raw)) >= cutLength
-	if len(raw) > 1000 {
-		raw = strings.ToValidUTF8(raw[:1000], "")
+	if len(raw) > maxNameBytes {
+		raw = strings.ToValidUTF8(raw[:maxNameBytes], "")
 	}
-	written := p.cut(raw)
+	var written []*lexeme
+	if p.mainKnown {
+		written, p.mainKnown = p.lexemes(p.main), false
+	} else {
+		written = p.cut(raw)
+	}
 	if len(written) == 0 {
 		return nil
 	}
@@ -562,14 +599,15 @@ func (p *preparer) trimCut(w []*lexeme) []*lexeme {
 	return w
 }
 
-// core strips "the" and the legal forms from the ends of w, never the last word, and returns the innermost form.
+// core strips "the" and the legal forms from the ends of w, never the last word, and returns the innermost form. What is a foundation and
+// a company by form is a foundation: one that a company or its founder founded is not the company.
 func (p *preparer) core(w []*lexeme) ([]*lexeme, uint16) {
 	if len(w) == 0 { // brackets around nothing that is a word
 		return nil, 0
 	}
 	var form uint16
 	found := func(i uint16) {
-		if form == 0 || p.m.forms[form].class == "OTHER" {
+		if form == 0 || p.m.forms[form].class == "OTHER" || p.m.forms[i].class == foundation {
 			form = i
 		}
 	}

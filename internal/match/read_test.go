@@ -31,6 +31,7 @@ func TestReadingManyIsReadingEach(t *testing.T) {
 	raw := []string{"The Smith & Co. Ltd", "AT&T", "Acme Coropration", "Shiypard Services", "a b c holdings", "3 M Company", "Acme dba Zenith LLC", "Zenith d b a", "Forty Four Partners",
 		"株式会社日立製作所", "北京百度网讯科技有限公司", "ООО Ромашка", "Cray (United Kingdom)", "Acme (!)", "Initech (GmbH)", "Contoso (Berlin)", "G00gle", "Müller Straßenbau GmbH", "Аcme Inc",
 		"International Business Machines Corporatio", "Very Long Named Enterprises Incorporated d", "l'Oréal", "100% Design", "S.p.A. Ferrari", "smith s bakery", "", "...", "Inc"}
+	var records []Record
 	for i := range 5000 {
 		r := organisation(rng, fmt.Sprint(i))
 		for range rng.IntN(3) {
@@ -42,11 +43,26 @@ func TestReadingManyIsReadingEach(t *testing.T) {
 		if rng.IntN(4) == 0 {
 			r.ParentNames, r.Region, r.Street = raw[:rng.IntN(3)], "DE-BY", "12 Main St."
 		}
-		if rng.IntN(1000) == 0 {
-			p.known = openLexicon()
+		if rng.IntN(100) == 0 {
+			r.Names = nil
 		}
-		if got, want := describe(p.prepare(r)), describe(m.Prepare(r)); got != want {
-			t.Fatalf("%+v read after others is\n%s\nand alone\n%s", r, got, want)
+		records = append(records, r)
+	}
+	for len(records) > 0 {
+		n := min(1+rng.IntN(600), len(records))
+		i := 0
+		p.all(records[:n], func(q *Query) {
+			if got, want := describe(q), describe(m.Prepare(records[i])); got != want {
+				t.Fatalf("%+v read after others is\n%s\nand alone\n%s", records[i], got, want)
+			}
+			i++
+		})
+		if i != n {
+			t.Fatalf("%d of %d were read", i, n)
+		}
+		records = records[n:]
+		if rng.IntN(4) == 0 {
+			p.known = openLexicon()
 		}
 	}
 }

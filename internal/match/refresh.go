@@ -13,6 +13,7 @@ type memo struct {
 	keys      []uint32
 	initials  []string // of the query's names
 	splits    []string // words of the query looked for as two
+	halves    []string // parts of them looked for with a slip
 	queryMass uint32
 	tag       uint16
 	top       uint32 // the best rank
@@ -85,7 +86,7 @@ func (x *Index) bridge(q *Query, o Options, r Result) (Result, bool) {
 			if gain == 0 {
 				continue // only by words too common to be read
 			}
-			h := hit{rank: rank(gain, &me, c.query.lightest(), cityTag(c.query.city))}
+			h := hit{rank: rank(gain, &me, signOf(c.query))}
 			if h.rank < me.floor(common) {
 				continue
 			}
@@ -147,7 +148,7 @@ func (me *memo) effect(q *Query, c change) effect {
 		}
 		i := slices.IndexFunc(me.terms, func(t term) bool { return t.text == w.text })
 		if i < 0 {
-			if q.answeredBy(w) {
+			if q.answeredBy(w) || slices.ContainsFunc(me.halves, func(t string) bool { return similarity(&word{text: t}, w, false) > 0.6 }) {
 				return effectUnclear // a word that nobody had
 			}
 			continue

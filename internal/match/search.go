@@ -124,11 +124,11 @@ type search struct {
 	in       [1 << 13]uint32 // for each record of a block the common lists it is in
 	common   []common
 	block    [64]sum // see blocks
-	mass     [64]uint16
-	city     [64]uint16
+	sign     [64]uint32
 	fetched  byte     // keeps fetch from being optimised away
 	readers  []reader // of each hit
 	near     []near
+	halves   []string // see halfMisspelt
 	ids      []uint32
 	texts    []string
 	evidence []evidence
@@ -270,13 +270,13 @@ func untie(cands []scored, limit int, of func(scored) *evidence) {
 			to++
 		}
 		if tied := cands[from:to]; len(tied) > 1 {
-			var asked letterRuns
+			var asked *letterRuns
 			for i := range tied {
 				e := of(tied[i])
 				if i == 0 {
 					asked = runsOf(e.a.display)
 				}
-				tied[i].alike = asked.alike(runsOf(e.b.display))
+				tied[i].alike = asked.alike(e.b.display)
 			}
 			slices.SortFunc(tied, func(a, b scored) int { return cmp.Or(cmp.Compare(b.alike, a.alike), strings.Compare(a.id, b.id)) })
 		}
@@ -301,7 +301,7 @@ func (s *search) begin() {
 	}
 	s.table, s.count = s.room[:1<<11], 0
 	clear(s.table)
-	s.known, s.terms, s.refs = s.known[:0], s.terms[:0], s.refs[:0]
+	s.known, s.terms, s.refs, s.halves = s.known[:0], s.terms[:0], s.refs[:0], nil
 	clear(s.byTxt)
 }
 
@@ -515,9 +515,16 @@ func (s *search) plan(q *Query) {
 			if w.kind&(pairOf|number) != 0 {
 				continue
 			}
-			s.misspelt(w)
-			for _, t := range []string{shortened[w.text], lengthened[w.text]} {
+			if !s.misspelt(w, true) {
+				s.halfMisspelt(w)
+			}
+			for _, t := range []string{shortened[w.text], lengthened[w.text], townNames[w.text]} {
 				if t != "" {
+					s.follow(t, 0.9*w.weight, false)
+				}
+			}
+			for _, t := range townsOf[localTown(w.text)] {
+				if t != w.text {
 					s.follow(t, 0.9*w.weight, false)
 				}
 			}
@@ -541,8 +548,32 @@ type near struct {
 	w    float64
 }
 
-// misspelt follows the nearest words within the edit distance.
-func (s *search) misspelt(w *word) {
+// halfLetters is how long each of two words written as one is at least for one of them to be looked for with a slip.
+const halfLetters = 4
+
+// halfMisspelt follows what a long word that nobody has may be one half of, when its other half is a word that some have: two were written
+// as one, and not well. The longest such half at either end is taken.
+func (s *search) halfMisspelt(w *word) {
+	if !mayBeTwo(w) || len(w.text) < 2*halfLetters+1 || !isASCII(w.text) || s.liveWord(w.text) > 0 {
+		return
+	}
+	try := func(known, rest string) bool {
+		if s.liveWord(known) < splitFrequency {
+			return false
+		}
+		s.halves = append(s.halves, rest)
+		s.misspelt(&word{text: rest, weight: w.weight}, false)
+		return true
+	}
+	for c := len(w.text) - halfLetters; c >= halfLetters && !try(w.text[:c], w.text[c:]); c-- {
+	}
+	for c := halfLetters; c <= len(w.text)-halfLetters && !try(w.text[c:], w.text[:c]); c++ {
+	}
+}
+
+// misspelt follows the nearest words within the edit distance, those two slips away too if that is asked for, and reports whether there is any
+// that is about as long.
+func (s *search) misspelt(w *word, twice bool) (any bool) {
 	found, ids, texts := s.near[:0], s.ids, s.texts
 	for i, p := range s.parts {
 		ids, texts = ids[:0], texts[:0]
@@ -565,15 +596,17 @@ func (s *search) misspelt(w *word) {
 		}
 		clear(texts) // which would keep merged segments alive
 	}
-	if (s.thorough || len(found) == 0) && len(w.text) >= twoSlipLetters && s.liveWord(w.text) == 0 {
+	if twice && (s.thorough || len(found) == 0) && len(w.text) >= twoSlipLetters && s.liveWord(w.text) == 0 {
 		found = s.twiceMisspelt(w, found)
 	}
 	slices.SortFunc(found, func(a, b near) int { return cmp.Or(cmp.Compare(b.sim, a.sim), strings.Compare(a.text, b.text)) })
 	for _, f := range found[:min(len(found), maxNear)] {
+		any = any || len(f.text) >= len(w.text)-2
 		s.follow(f.text, f.sim*min(w.weight, (w.weight+f.w)/2), false) // no more than by the word itself
 	}
 	clear(found)
 	s.near, s.ids, s.texts = found[:0], ids, texts
+	return any
 }
 
 // twoSlipLetters is the length from which two slips in one word are looked for.
@@ -650,6 +683,7 @@ func (s *search) longer(w *word) {
 func (s *search) retrieve(q *Query, r *Result) *memo {
 	me := &memo{tag: cityTag(q.city), queryMass: uint32(q.lightest())}
 	s.plan(q)
+	me.halves = s.halves
 
 	me.budget = s.limits.budget(s.terms)
 	s.reserve(me)
@@ -926,7 +960,7 @@ func (s *search) lead(me *memo, touched []sum) (top uint32) {
 		if g := c.gain(); g > most {
 			most = g
 			p, rec := s.record(c.slot - 1)
-			top = max(top, rank(g, me, p.mass[rec], p.city[rec]))
+			top = max(top, rank(g, me, p.sign[rec]))
 		}
 	}
 	return top
@@ -942,10 +976,10 @@ func (s *search) prune(me *memo, i int) bool {
 	for class := range need {
 		need[class] -= min(need[class], rest)
 	}
-	s.blocks(s.table, &need, func(block []sum, mass, city []uint16) {
+	s.blocks(s.table, &need, func(block []sum, sign []uint32) {
 		for i, c := range block {
 			class, g := c.weight>>31, c.gain()+rest
-			if me.reaches(floor[class], g, mass[i]) && (me.tag == 0 || rank(g, me, mass[i], city[i]) >= floor[class]) {
+			if me.reaches(floor[class], g, sign[i]) && (me.tag == 0 || rank(g, me, sign[i]) >= floor[class]) {
 				s.known = append(s.known, c)
 			}
 		}
@@ -1083,7 +1117,7 @@ func (s *search) joinIn(me *memo, p *part, lists []common, beyond uint32) {
 				if weightOf(lists, s.in[rec-first])+beyond < need {
 					continue // it cannot reach the shortlist
 				}
-				if me.tag == 0 || p.city[rec] != me.tag {
+				if me.tag == 0 || cityOf(p.sign[rec]) != me.tag {
 					for in != 0 && s.in[rec-first]&lists[bits.TrailingZeros32(in)].partners == 0 {
 						in &= in - 1
 					}
@@ -1203,13 +1237,13 @@ func (s *search) rank(me *memo, touched []sum) {
 		}
 	}
 	raise()
-	s.blocks(touched, &need, func(block []sum, mass, city []uint16) {
+	s.blocks(touched, &need, func(block []sum, sign []uint32) {
 		for i, c := range block {
 			class := c.weight >> 31
-			if !me.reaches(floor[class], c.gain(), mass[i]) {
+			if !me.reaches(floor[class], c.gain(), sign[i]) {
 				continue
 			}
-			r := rank(c.gain(), me, mass[i], city[i])
+			r := rank(c.gain(), me, sign[i])
 			if r < floor[class] {
 				continue
 			}
@@ -1228,8 +1262,8 @@ func (s *search) rank(me *memo, touched []sum) {
 
 // blocks hands over the touched records that gained what is needed, of either class, with what is known of them. That lies far
 // apart and is fetched side by side.
-func (s *search) blocks(touched []sum, need *[2]uint32, use func(block []sum, mass, city []uint16)) {
-	block, mass, city, n := &s.block, &s.mass, &s.city, 0
+func (s *search) blocks(touched []sum, need *[2]uint32, use func(block []sum, sign []uint32)) {
+	block, sign, n := &s.block, &s.sign, 0
 	for i := 0; i <= len(touched); i++ {
 		if i < len(touched) {
 			c := touched[i]
@@ -1242,9 +1276,9 @@ func (s *search) blocks(touched []sum, need *[2]uint32, use func(block []sum, ma
 		if n == len(block) || i == len(touched) {
 			for k, c := range block[:n] {
 				p, rec := s.record(c.slot - 1)
-				mass[k], city[k] = p.mass[rec], p.city[rec]
+				sign[k] = p.sign[rec]
 			}
-			use(block[:n], mass[:n], city[:n])
+			use(block[:n], sign[:n])
 			n = 0
 		}
 	}
@@ -1283,11 +1317,11 @@ func (me *memo) floor(common bool) uint32 {
 
 // rank orders records for the shortlist, in millionths: what a record has gained, over the query's weight and its own, of
 // which what it did not gain counts half: people leave words out. It rises with the gain.
-func rank(gain uint32, me *memo, mass, city uint16) uint32 {
-	if me.tag != 0 && city == me.tag {
+func rank(gain uint32, me *memo, sign uint32) uint32 {
+	if me.tag != 0 && cityOf(sign) == me.tag {
 		gain += me.queryMass / cityShare
 	}
-	return uint32(uint64(gain) * 1_000_000 / me.outOf(gain, mass))
+	return uint32(uint64(gain) * 1_000_000 / me.outOf(gain, massOf(sign)))
 }
 
 // outOf is what a gain is a share of.
@@ -1295,12 +1329,12 @@ func (me *memo) outOf(gain uint32, mass uint16) uint64 {
 	return uint64(me.queryMass) + (uint64(gain)+uint64(max(gain, uint32(mass))))/2 + 1
 }
 
-// reaches reports whether a record of a mass may have a rank.
-func (me *memo) reaches(rank, gain uint32, mass uint16) bool {
+// reaches reports whether a record of a sign's weight may have a rank.
+func (me *memo) reaches(rank, gain, sign uint32) bool {
 	if me.tag != 0 {
 		gain += me.queryMass / cityShare
 	}
-	return uint64(gain)*1_000_000 >= uint64(rank)*me.outOf(gain, mass)
+	return uint64(gain)*1_000_000 >= uint64(rank)*me.outOf(gain, massOf(sign))
 }
 
 // gainFor returns the least gain with which a record can have a rank.

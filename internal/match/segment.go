@@ -17,8 +17,7 @@ import (
 type segment struct {
 	blob []byte   // the records, one after another in the order of their ids; see encode
 	off  []uint32 // where each record begins; one more than records
-	mass []uint16 // the weight of each record's main name, in 1/64 nat
-	city []uint16 // a tag of each record's city; 0: none
+	sign []uint32 // what ranks each record at first sight, see signOf
 
 	text    []byte // the vocabulary, in byte order
 	textOff []uint32
@@ -54,8 +53,9 @@ func (e entry) id() uint32 { return uint32(e) }
 func newTable(e []entry) table {
 	sortEntries(e)
 	e = slices.Compact(e)
+	// Buckets of a few, which are one line of memory, when they are enough to know the high half.
 	bits := uint(2)
-	for 1<<bits < len(e)/4 && bits < 28 {
+	for bits < 28 && (1<<bits < len(e)/16 || bits < 16 && 1<<bits < len(e)/4) {
 		bits++
 	}
 	t := table{shift: 32 - bits, start: make([]uint32, 1<<bits+1), id: make([]uint32, len(e))}
@@ -168,6 +168,14 @@ func cityTag(city string) uint16 {
 	}
 	return uint16(hashKey(keyCity, city)) | 1
 }
+
+// signOf returns the weight of the lightest name of a record, in 1/64 nat, and in the upper half the tag of its city: they lie
+// side by side, since most records are looked at for these alone.
+func signOf(q *Query) uint32 { return uint32(cityTag(q.city))<<16 | uint32(q.lightest()) }
+
+// massOf and cityOf take a sign apart.
+func massOf(sign uint32) uint16 { return uint16(sign) }
+func cityOf(sign uint32) uint16 { return uint16(sign >> 16) }
 
 // keysOf visits the keys of a prepared record besides its words.
 func keysOf(q *Query, visit func(hash uint32)) {
@@ -453,8 +461,7 @@ type builder struct {
 	uses   []uint32 // how often each was written
 	blobs  [][]byte // the records, in pieces that are filled one after the other
 	at     []seat
-	mass   []uint16
-	city   []uint16
+	sign   []uint32
 	keys   []entry // in the order of the records
 }
 
@@ -467,7 +474,7 @@ const blobSize = 1 << 20
 func newBuilder() *builder { return &builder{number: map[string]uint32{}} }
 
 func (b *builder) add(q *Query) {
-	r := uint32(len(b.mass))
+	r := uint32(len(b.sign))
 	b.keys = roomFor(b.keys, 256)
 	last := len(b.blobs) - 1
 	if last < 0 || len(b.blobs[last]) > blobSize-4096 {
@@ -481,8 +488,7 @@ func (b *builder) add(q *Query) {
 	from := len(b.blobs[last])
 	b.blobs[last] = encode(b.blobs[last], q, b.numberOf)
 	b.at = append(b.at, seat{uint32(last), uint32(from), uint32(len(b.blobs[last]))})
-	b.mass = append(b.mass, q.lightest())
-	b.city = append(b.city, cityTag(q.city))
+	b.sign = append(b.sign, signOf(q))
 	keysOf(q, func(h uint32) { b.keys = append(b.keys, entryOf(h, r)) })
 }
 
@@ -563,7 +569,7 @@ func (b *builder) record(r uint32) []byte {
 }
 
 // build lays the records out. The builder must not be used afterwards.
-func (b *builder) build() *segment { return lay([]*builder{b}, []run{{0, uint32(len(b.mass))}}) }
+func (b *builder) build() *segment { return lay([]*builder{b}, []run{{0, uint32(len(b.sign))}}) }
 
 // run is so many records of a builder, from the one after its last run.
 type run struct{ builder, records uint32 }
@@ -575,7 +581,7 @@ type source struct{ builder, record uint32 }
 func arrange(builders []*builder, runs []run) []source {
 	n := 0
 	for _, b := range builders {
-		n += len(b.mass)
+		n += len(b.sign)
 	}
 	order := make([]source, 0, n)
 	next := make([]uint32, len(builders))
@@ -623,7 +629,7 @@ func arrange(builders []*builder, runs []run) []source {
 // lay lays the records of builders out. The runs tell the order in which they came. The builders must not be used afterwards.
 func lay(builders []*builder, runs []run) *segment {
 	order := arrange(builders, runs)
-	s := &segment{mass: make([]uint16, len(order)), city: make([]uint16, len(order)), off: make([]uint32, 1, len(order)+1)}
+	s := &segment{sign: make([]uint32, len(order)), off: make([]uint32, 1, len(order)+1)}
 	var beside sync.WaitGroup // with many records the tables are made while these are written
 	defer beside.Wait()
 	size, keys := 0, 0
@@ -633,11 +639,11 @@ func lay(builders []*builder, runs []run) *segment {
 			size += len(l)
 		}
 		keys += len(b.keys)
-		starts[i] = make([]uint32, len(b.mass)+1)
+		starts[i] = make([]uint32, len(b.sign)+1)
 		for _, k := range b.keys {
 			starts[i][k.id()+1]++
 		}
-		for r := range b.mass {
+		for r := range b.sign {
 			starts[i][r+1] += starts[i][r]
 		}
 	}
@@ -678,7 +684,7 @@ func lay(builders []*builder, runs []run) *segment {
 	hits := make([]hit, 0, written)
 	for r, from := range order {
 		b, ranks := builders[from.builder], rank[from.builder]
-		s.mass[r], s.city[r] = b.mass[from.record], b.city[from.record]
+		s.sign[r] = b.sign[from.record]
 		seen = seen[:0]
 		s.blob = renumber(s.blob, b.record(from.record), func(w uint32) uint32 {
 			w = ranks[w]
@@ -787,6 +793,6 @@ func renumber(out, b []byte, to func(uint32) uint32) []byte {
 // bytes returns the memory the segment's arrays hold.
 func (s *segment) bytes() int {
 	t := func(t *table) int { return 4*len(t.start) + 2*len(t.low16) + 4*len(t.low32) + 4*len(t.id) }
-	return cap(s.blob) + 4*cap(s.off) + 2*cap(s.mass) + 2*cap(s.city) + cap(s.text) + 4*cap(s.textOff) + 4*cap(s.weight) + cap(s.kind) + 4*cap(s.letters) +
+	return cap(s.blob) + 4*cap(s.off) + 4*cap(s.sign) + cap(s.text) + 4*cap(s.textOff) + 4*cap(s.weight) + cap(s.kind) + 4*cap(s.letters) +
 		4*cap(s.post) + 4*cap(s.postOff) + t(&s.edits) + t(&s.keys)
 }

@@ -12,7 +12,7 @@ import (
 
 // SnapshotVersion is that of the layout of a snapshot of an index. Whoever changes segment, the encoding of a record or
 // the hash of a key raises it. The model has a reference of its own: an index holds weights of the model it was built with.
-const SnapshotVersion = 4
+const SnapshotVersion = 5
 
 // column is one array of a segment.
 type column struct {
@@ -29,7 +29,7 @@ func columnOf[T flat.Number](v *[]T) column {
 
 // columns returns every array of the segment, in the order of a snapshot.
 func (s *segment) columns() []column {
-	out := []column{columnOf(&s.blob), columnOf(&s.off), columnOf(&s.mass), columnOf(&s.city), columnOf(&s.text), columnOf(&s.textOff), columnOf(&s.weight),
+	out := []column{columnOf(&s.blob), columnOf(&s.off), columnOf(&s.sign), columnOf(&s.text), columnOf(&s.textOff), columnOf(&s.weight),
 		columnOf(&s.kind), columnOf(&s.letters), columnOf(&s.post), columnOf(&s.postOff)}
 	for _, t := range []*table{&s.edits, &s.keys} {
 		out = append(out, columnOf(&t.start), columnOf(&t.low16), columnOf(&t.low32), columnOf(&t.id))
@@ -135,9 +135,9 @@ func openPart(m *Model, sections [][]byte) (*part, error) {
 
 // check reports what would make reading the segment fail. forms is how many legal forms the model has.
 func (s *segment) check(forms int) error {
-	n, words := len(s.mass), len(s.weight)
+	n, words := len(s.sign), len(s.weight)
 	switch {
-	case !flat.Rising(s.off, n, len(s.blob)) || len(s.city) != n:
+	case !flat.Rising(s.off, n, len(s.blob)):
 		return errors.New("the records do not fill their place")
 	case !flat.Rising(s.textOff, words, len(s.text)) || len(s.kind) != words:
 		return errors.New("the words do not fill their place")

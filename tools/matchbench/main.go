@@ -51,7 +51,7 @@ func main() {
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		fmt.Println("scale, real: left out, for want of data/scale/organisations.csv in the folder that -shared names")
-		return
+		return // the table stays as it is
 	case err != nil:
 		log.Fatal(err)
 	}
