@@ -71,7 +71,7 @@ func TestDoubted(t *testing.T) {
 		for _, p := range [][2]Record{c.pair, {c.pair[1], c.pair[0]}} {
 			got := filed(m, p[0], p[1])
 			said := slices.ContainsFunc(got.Evidence, func(s deal.Score) bool { return s.Term == c.term && s.Weight < 0 && s.Text != "" })
-			if got.Probability < registered.Review || got.Probability >= registered.Same-0.05 || c.term != "" && !said {
+			if got.Probability < registered.Review || got.Probability >= registered.Same || c.term != "" && !said {
 				t.Errorf("%s / %s: %.3f %s, want a person to look by %q: %+v", p[0].Names[0], p[1].Names[0], got.Probability, got.Verdict, c.term, got.Evidence)
 			}
 		}

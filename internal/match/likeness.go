@@ -59,7 +59,7 @@ func similarity(x, y *word, cut bool) float64 {
 	if (x.kind|y.kind)&(place|town) != 0 && sameTown(a, b) {
 		return 0.95
 	}
-	if kindred[a] && kindred[b] {
+	if a == "sons" && b == "brothers" {
 		return kindredLikeness
 	}
 	if (x.kind|y.kind)&number != 0 {
@@ -128,10 +128,8 @@ func similarity(x, y *word, cut bool) float64 {
 	return s
 }
 
-// kindred are words that say that a family owns the company: of two generations the one is called sons, the other brothers.
+// kindredLikeness is how alike sons and brothers are: both say that a family owns the company, of which two generations name it.
 const kindredLikeness = 0.8
-
-var kindred = map[string]bool{"sons": true, "brothers": true}
 
 // knownWeight is the weight below which a word is one that people use, in some twenty names of half a million: of two such words neither
 // is likely to be a slip.
