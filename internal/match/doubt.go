@@ -97,7 +97,7 @@ pharmacy apotheke pharmacie farmacia apotek apoteka drugstore optician optiker
 hotel motel inn hostel pension gasthof gasthaus gasthuis hostal albergo auberge ryokan guesthouse
 restaurant pizzeria ristorante trattoria osteria taverna taverne brasserie bistro cafe pub diner grill bar imbiss eiscafe gelateria
 bakery backerei konditorei boulangerie patisserie panaderia panificio padaria bakkerij butcher metzgerei fleischerei boucherie carniceria macelleria
-church parish eglise iglesia igreja chiesa kirche kirchengemeinde pfarrei pfarramt pfarrgemeinde paroisse parroquia parrocchia paroquia kerk parafia kyrka chapel temple mosque synagogue baptist lutheran methodist presbyterian
+church parish eglise iglesia igreja chiesa kirche kirchengemeinde pfarrei pfarramt pfarrgemeinde paroisse parroquia parrocchia paroquia kerk parafia kyrka chapel mosque synagogue baptist lutheran methodist presbyterian
 gemeinde gemeindeverwaltung municipality commune mairie ayuntamiento municipio comune gmina kommune kommun obec township village stadt stadtverwaltung
 feuerwehr pompiers bomberos vigili bombeiros stadtwerke gemeindewerke wasserwerk library bibliothek stadtbibliothek volkshochschule sparkasse raiffeisenbank volksbank
 autohaus garage dealership concessionaire concessionaria autosalon fahrschule
@@ -108,7 +108,7 @@ seniorenheim pflegeheim altenheim residencia hospice jugendherberge museum theat
 
 // localEnds are what German, Dutch and Scandinavian words of that kind end in.
 var localEnds = []string{"schule", "apotheke", "gymnasium", "kindergarten", "tagesstatte", "feuerwehr", "kirche", "gemeinde", "pfarrei", "hotel", "gasthof", "backerei", "metzgerei", "fleischerei",
-	"konditorei", "praxis", "stadtwerke", "autohaus", "verein", "skole", "skola", "school", "kerk", "bakkerij", "pizzeria", "bibliothek", "bucherei", "pflegeheim", "seniorenheim", "verwaltung", "sparkasse"}
+	"konditorei", "praxis", "stadtwerke", "autohaus", "verein", "skole", "skola", "school", "kerk", "bakkerij", "pizzeria", "bibliothek", "bucherei", "pflegeheim", "seniorenheim", "sparkasse"}
 
 // localMarks are what such names have in scripts without spaces.
 var localMarks = []string{"小学校", "中学校", "高等学校", "幼稚園", "保育園", "歯科", "薬局", "医院", "ホテル", "旅館", "教会", "市役所", "消防", "小学", "中学", "幼儿园", "药店", "药房", "诊所", "酒店", "饭店", "教堂",

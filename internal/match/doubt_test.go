@@ -1,6 +1,7 @@
 package match
 
 import (
+	"math"
 	"slices"
 	"testing"
 
@@ -64,12 +65,21 @@ func TestDoubted(t *testing.T) {
 		{"every_town", twice("さくら保育園", "JP", "大阪市", "札幌市")},
 		{"every_town", coded("Stadtwerke Neustadt", "67433", "23730")},
 		{"every_town", coded("Gemeinde Neukirchen", "34626", "94154")},
+		{"every_town", [2]Record{{Names: []string{"Stadtwerke Neustadt"}, Country: "DE", City: "Neustadt", PostalCode: "67433"},
+			{Names: []string{"Stadtwerke Neustadt"}, Country: "DE", City: "Neustadt", PostalCode: "23730"}}},
 		{"identifiers_differ", [2]Record{with(kuhlbrodt, func(r *Record) { r.TaxID, r.City = "DE136695976", "Kempten" }), with(kuhlbrodt, func(r *Record) { r.TaxID, r.City = "DE811907980", "Rostock" })}},
 		{"identifiers_differ", [2]Record{with(kromm, func(r *Record) { r.DUNS = "315369934" }), with(kromm, func(r *Record) { r.DUNS = "312456891" })}},
 		{"identifiers_differ", [2]Record{with(kromm, func(r *Record) { r.LEI, r.Domains = "529900D6BF99LW9R2E68", []string{"kromm.de"} }), with(kromm, func(r *Record) { r.LEI, r.Domains = "7LTWFZYICNSX8D621K86", []string{"kromm.de"} })}},
 	} {
 		for _, p := range [][2]Record{c.pair, {c.pair[1], c.pair[0]}} {
 			got := filed(m, p[0], p[1])
+			z := 0.0
+			for _, s := range got.Evidence {
+				z += s.Weight
+			}
+			if p := m.weights.probability(z, ""); math.Abs(p-got.Probability) > 1e-4 {
+				t.Errorf("%s: the terms make %.4f and not %.4f", got.Name, p, got.Probability)
+			}
 			said := slices.ContainsFunc(got.Evidence, func(s deal.Score) bool { return s.Term == c.term && s.Weight < 0 && s.Text != "" })
 			if got.Probability < registered.Review || got.Probability >= registered.Same || c.term != "" && !said {
 				t.Errorf("%s / %s: %.3f %s, want a person to look by %q: %+v", p[0].Names[0], p[1].Names[0], got.Probability, got.Verdict, c.term, got.Evidence)
@@ -126,6 +136,8 @@ func TestOneKind(t *testing.T) {
 		{"Klinikum Traunfeld", "Krankenhaus Traunfeld"}, {"Universitätsklinikum Traunfeld", "Uniklinik Traunfeld"}, {"Kreisverwaltung Traunfeld", "Landkreis Traunfeld"},
 		{"Volkshochschule Traunfeld", "VHS Traunfeld"}, {"Wohnungsbaugesellschaft Traunfeld", "Wohnbau Traunfeld"}, {"Wohnungsbaugenossenschaft Traunfeld", "Wohnbaugenossenschaft Traunfeld"},
 		{"Mairie de Traunfeld", "Commune de Traunfeld"}, {"Ayuntamiento de Traunfeld", "Municipio de Traunfeld"}, {"Stadtverwaltung Traunfeld", "Stadt Traunfeld"},
+		{"Prefeitura Municipal de Traunfeld", "Município de Traunfeld"}, {"Kreiskrankenhaus Traunfeld", "Kreisklinik Traunfeld"}, {"Bäckerei Traunfelder", "Traunfelder Bakery"},
+		{"F.lli Kromm", "Fratelli Kromm"}, {"Hnos. Kromm", "Hermanos Kromm"}, {"Zahnarztpraxis Dr. Kromm", "Dr. Kromm Zahnarzt"},
 		{"7Seas Dredging", "Seven Seas Dredging"}, {"Werk24 Traunfeld", "Werk 24 Traunfeld"},
 		{"カネダ・ソフトウェア", "Kaneda Software"}, {"شركة النخيل للتجارة", "Al Nakheel Trading Company"}, {"Lebensmittel Traunfelder", "Traunfelder Foods"},
 	} {
