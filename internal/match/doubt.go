@@ -92,6 +92,8 @@ func localKind(n *name, written string) bool {
 }
 
 // localKinds are words that say that an organisation is one of those every town has, each in the form words are compared in.
+//
+//nolint:misspell // of many languages
 var localKinds = setOf(`school kindergarten nursery preschool daycare kita gymnasium realschule gesamtschule lycee elementary highschool liceo istituto ecole maternelle
 pharmacy apotheke pharmacie farmacia apotek apoteka drugstore optician optiker
 hotel motel inn hostel pension gasthof gasthaus gasthuis hostal albergo auberge ryokan guesthouse
@@ -104,7 +106,7 @@ autohaus garage dealership concessionaire concessionaria autosalon fahrschule
 zahnarztpraxis zahnarzt arztpraxis hausarzt praxis dental dentist dentistry dentista orthodontics chiropractic pediatrics veterinary tierarzt tierarztpraxis clinic clinica clinique physiotherapie
 club verein sportverein schutzenverein turnverein musikverein sportclub fussballclub lodge
 friseur frisor barber salon coiffeur parrucchiere peluqueria florist blumenhaus laundromat reinigung gym fitnessstudio kino cinema
-seniorenheim pflegeheim altenheim residencia hospice jugendherberge museum theater`)
+seniorenheim pflegeheim altenheim residencia hospice jugendherberge museum`)
 
 // localEnds are what German, Dutch and Scandinavian words of that kind end in.
 var localEnds = []string{"schule", "apotheke", "gymnasium", "kindergarten", "tagesstatte", "feuerwehr", "kirche", "gemeinde", "pfarrei", "hotel", "gasthof", "backerei", "metzgerei", "fleischerei",
@@ -124,5 +126,5 @@ func setOf(list string) map[string]bool {
 
 // generalWords are those that churches, unions and lodges of one kind have in common beside localKinds.
 var generalWords = setOf(`first second third new united saint st our lady holy local union brotherhood workers plumbers pipefitters carpenters electricians electrical
-ironworkers teamsters laborers bricklayers painters roofers firefighters teachers catholic evangelical evangelisch evangelische lutherisch lutherische katholisch katholische romisch sankt orthodox pentecostal presbyterian episcopal anglican reformed free
+ironworkers teamsters bricklayers painters roofers firefighters teachers catholic evangelical evangelisch evangelische lutherisch lutherische katholisch katholische romisch sankt orthodox pentecostal presbyterian episcopal anglican reformed free
 christian assembly god masonic elks rotary lions`)

@@ -49,6 +49,7 @@ func TestDoubted(t *testing.T) {
 		{"", [2]Record{from("International Business Machines Corporation", "US", "Armonk"), from("IBM", "US", "Armonk")}},
 		{"", [2]Record{from("University College London", "GB", ""), from("UCL", "GB", "")}},
 		{"", [2]Record{from("University of California, Los Angeles", "US", ""), from("UCLA", "US", "")}},
+		{"", [2]Record{from("Department of Energy", "US", ""), from("DOE", "US", "")}},
 		{"", [2]Record{from("Gebr. Kromm", "DE", ""), from("Kromm & Söhne", "DE", "")}},
 		{"every_town", twice("Grundschule Lindenallee", "DE", "Erfurt", "Essen")},
 		{"every_town", twice("Pizzeria Bella Italia", "DE", "Berlin", "Köln")},
@@ -138,6 +139,7 @@ func TestOneKind(t *testing.T) {
 		{"Mairie de Traunfeld", "Commune de Traunfeld"}, {"Ayuntamiento de Traunfeld", "Municipio de Traunfeld"}, {"Stadtverwaltung Traunfeld", "Stadt Traunfeld"},
 		{"Prefeitura Municipal de Traunfeld", "Município de Traunfeld"}, {"Kreiskrankenhaus Traunfeld", "Kreisklinik Traunfeld"}, {"Bäckerei Traunfelder", "Traunfelder Bakery"},
 		{"F.lli Kromm", "Fratelli Kromm"}, {"Hnos. Kromm", "Hermanos Kromm"}, {"Zahnarztpraxis Dr. Kromm", "Dr. Kromm Zahnarzt"},
+		{"Maschinenbau Traunfelder", "Traunfelder Machinery"}, {"Παπαδόπουλος Τρόφιμα", "Papadopoulos Foods"}, {"כהן תוכנה", "Cohen Software"}, {"الراجحي للمقاولات", "Al Rajhi Contracting"},
 		{"7Seas Dredging", "Seven Seas Dredging"}, {"Werk24 Traunfeld", "Werk 24 Traunfeld"},
 		{"カネダ・ソフトウェア", "Kaneda Software"}, {"شركة النخيل للتجارة", "Al Nakheel Trading Company"}, {"Lebensmittel Traunfelder", "Traunfelder Foods"},
 	} {

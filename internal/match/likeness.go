@@ -69,8 +69,12 @@ func similarity(x, y *word, cut bool) float64 {
 		return 0
 	}
 	if (x.kind^y.kind)&abjad != 0 {
-		if c := consonants(a); len(c) >= 3 && c == consonants(b) {
+		switch c := consonants(a); {
+		case len(c) < 2 || c != consonants(b):
+		case len(c) >= 3:
 			return spelling
+		case la >= 3:
+			return 0.8 // of two consonants are many names
 		}
 		return 0
 	}

@@ -169,10 +169,11 @@ func (n *name) acronym() string {
 	return string(b)
 }
 
-// articles are the small words whose letter people keep in initials: UCLA, but not UOCLA.
-var articles = map[string]bool{"los": true, "las": true, "la": true, "el": true, "le": true, "les": true, "dela": true, "delos": true, "delas": true}
+// articles are the small words whose l people keep in initials: UCLA, but not UOCLA.
+var articles = map[string]bool{"los": true, "las": true, "la": true, "le": true, "les": true, "dela": true, "delos": true, "delas": true}
 
-// articled returns the first letters of its words and of the articles between them, or nothing if there is none.
+// articled returns the first letters of its words and of the articles between them, or of two words and the small one between them
+// (DOE, the Department of Energy); nothing if there is none.
 func (n *name) articled() string {
 	if len(n.plain) == len(n.squash) || len(n.words) < 2 || len(n.words) > 7 {
 		return ""
@@ -183,8 +184,12 @@ func (n *name) articled() string {
 		if !ok || w.text[0] >= utf8.RuneSelf {
 			return ""
 		}
-		if articles[before] && len(b) > 0 {
-			found, b = true, append(b, strings.TrimPrefix(before, "de")[0])
+		switch {
+		case len(b) == 0:
+		case articles[before]:
+			found, b = true, append(b, 'l')
+		case len(n.words) == 2 && dropped[before]:
+			found, b = true, append(b, before[0])
 		}
 		b, rest = append(b, w.text[0]), after
 	}
