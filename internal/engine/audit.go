@@ -30,6 +30,7 @@ type Report struct {
 	Entries  uint64    `json:"entries"`
 	Root     string    `json:"root"`
 	Problems []Problem `json:"problems"`
+	Unseen   string    `json:"unseen,omitempty"` // what could not be looked at, and why
 }
 
 // maxProblems bounds a report: a database that is wrong everywhere is described well enough by its first faults.
@@ -119,7 +120,9 @@ func Verify(ctx context.Context, st store.Store) (Report, error) {
 		}
 	}
 	walls, err := st.Walls(ctx)
-	if err != nil {
+	if errors.Is(err, store.ErrUnseen) {
+		a.Unseen = err.Error()
+	} else if err != nil {
 		return a.Report, err
 	}
 	for _, w := range walls {

@@ -269,7 +269,7 @@ func isAccent(r rune) bool {
 // divides are the initials that stand between two names of one organisation.
 var divides = map[string]bool{"dba": true, "fka": true, "aka": true, "nka": true}
 
-// joinInitials joins runs of single letters and digits: "l e k consulting", "3 m company". A lone single stays, but an
+// joinInitials joins runs of single letters and digits: "l e k consulting", "3 m company", "texas a and m". A lone single stays, but an
 // s after a word was its possessive before somebody replaced the apostrophe by a space.
 func joinInitials(w []string) []string {
 	single := func(s string) bool { return len(s) == 1 }
@@ -283,12 +283,17 @@ func joinInitials(w []string) []string {
 		if j-i > 3 && divides[strings.Join(w[i:i+3], "")] {
 			j = i + 3 // what follows is another name: "d b a r & b partners"
 		}
+		if j-i == 1 && letter && j+1 < len(w) && w[j] == "and" && single(w[j+1]) && w[j+1][0] >= 'a' && (j+2 == len(w) || !single(w[j+2])) {
+			out = append(out, w[i]+w[j+1]) // as they are around a sign
+			i = j + 2
+			continue
+		}
 		if j-i >= 2 && letter {
 			out = append(out, strings.Join(w[i:j], ""))
 			i = j
 			continue
 		}
-		if n := len(out); w[i] == "s" && n > 0 && len(out[n-1]) >= 3 && isLower(out[n-1][len(out[n-1])-1]) {
+		if n := len(out); w[i] == "s" && (i+1 == len(w) || w[i+1] != "de") && n > 0 && len(out[n-1]) >= 3 && isLower(out[n-1][len(out[n-1])-1]) {
 			out[n-1] += "s"
 			i++
 			continue

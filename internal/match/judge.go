@@ -166,7 +166,7 @@ func (m *Model) fieldFeatures(e *evidence, owners func(string) int) {
 		}
 		agree(a.street, b.street, fStreetSame, fStreetOther)
 	}
-	agree(a.city, b.city, fCitySame, fCityOther)
+	agree(localTown(a.city), localTown(b.city), fCitySame, fCityOther)
 	if v[fCityOther] == 1 && nearCity(a.city, b.city) && !e.ownTowns() {
 		v[fCityOther], v[fCityNear] = 0, 1
 	}

@@ -56,6 +56,9 @@ func similarity(x, y *word, cut bool) float64 {
 	if la <= 5 && (x.kind|y.kind)&place != 0 && shortened[a] == b {
 		return 0.95
 	}
+	if (x.kind|y.kind)&(place|town) != 0 && sameTown(a, b) {
+		return 0.95
+	}
 	if (x.kind|y.kind)&number != 0 {
 		if numerals[a] == b || numerals[b] == a {
 			return 0.95
@@ -113,11 +116,18 @@ func similarity(x, y *word, cut bool) float64 {
 	if a[0] != b[0] {
 		s -= 0.12
 	}
+	if max(x.weight, y.weight) < knownWeight && x.weight > 0 && y.weight > 0 {
+		s -= 0.1
+	}
 	if d == 1 && la == lb && lb <= 5 && !reordered {
 		s -= 0.1 // another letter in so short a word makes another name as often as a slip
 	}
 	return s
 }
+
+// knownWeight is the weight below which a word is one that people use, in some twenty names of half a million: of two such words neither
+// is likely to be a slip.
+const knownWeight = 10.0
 
 // distance returns how many slips make a of b, two different words: a letter more, less or other, or two neighbours that
 // changed places (the optimal string alignment distance of Boytsov, 2011), if it is one or two; else 3.

@@ -43,6 +43,9 @@ type legalForm struct {
 	countries []string
 }
 
+// foundation is the class of foundations and associations.
+const foundation = "NGO"
+
 type joinedForm struct {
 	text string
 	form uint16
@@ -225,7 +228,7 @@ func (m *Model) addForm(f []string) {
 		return
 	}
 	// Two letters of a rare form are far more often somebody's initials.
-	if len(alias) <= 2 && isASCII(alias) && !slices.Contains([]string{"JSC", "LLC", "LP", "LLP", "PROF", "FIN"}, class) && alias != "co" && alias != "ev" {
+	if len(alias) <= 2 && isASCII(alias) && !slices.Contains([]string{"JSC", "LLC", "LP", "LLP", "PROF", "FIN"}, class) && !slices.Contains([]string{"co", "ev", "ek", "eg"}, alias) {
 		return
 	}
 	i := uint16(len(m.forms))

@@ -71,7 +71,7 @@ var dividers = [][]string{{"doing", "business", "as"}, {"trading", "as"}, {"also
 // leading are the legal forms that stand before the name.
 var leading = map[string]bool{"ооо": true, "оао": true, "пао": true, "зао": true, "ао": true, "ooo": true, "oao": true, "pao": true, "zao": true, "pt": true, "sia": true, "uab": true,
 	"cong ty": true, "cong ty tnhh": true, "cong ty co phan": true, "cong ty cp": true, "株式会社": true, "株": true, "有限会社": true, "合同会社": true, "주식회사": true, "주": true, "유한회사": true,
-	"شركة": true, "บริษัท": true, "тов": true, "пп": true, "ип": true, "тоо": true, "ат": true, "прат": true, "пат": true, "sc": true, "ps": true, "as": true, "oy": true, "ab": true, "sarl": true, "sas": true, "srl": true, "jsc": true, "ojsc": true, "pjsc": true, "cjsc": true}
+	"شركة": true, "บริษัท": true, "тов": true, "пп": true, "ип": true, "тоо": true, "ат": true, "прат": true, "пат": true, "фгуп": true, "sc": true, "ps": true, "as": true, "oy": true, "ab": true, "sarl": true, "sas": true, "srl": true, "jsc": true, "ojsc": true, "pjsc": true, "cjsc": true}
 
 // nobody are what people write where a name is asked for and they have none.
 var nobody = map[string]bool{"test": true, "na": true, "unknown": true, "tbd": true, "tba": true, "tbc": true, "xxx": true, "xx": true, "none": true, "null": true, "nil": true,
@@ -237,3 +237,34 @@ var lengthened = func() map[string]string {
 	}
 	return out
 }()
+
+// townNames are the towns and regions that have names in several languages, each with the one its people use.
+var townNames = map[string]string{"munich": "munchen", "muenchen": "munchen", "cologne": "koln", "koeln": "koln", "nuremberg": "nurnberg", "nuernberg": "nurnberg", "brunswick": "braunschweig",
+	"bavaria": "bayern", "saxony": "sachsen", "vienna": "wien", "geneva": "geneve", "genf": "geneve", "lucerne": "luzern", "basle": "basel", "milan": "milano", "turin": "torino", "rome": "roma",
+	"florence": "firenze", "venice": "venezia", "naples": "napoli", "genoa": "genova", "tuscany": "toscana", "lombardy": "lombardia", "lisbon": "lisboa", "seville": "sevilla", "saragossa": "zaragoza",
+	"catalonia": "catalunya", "cataluna": "catalunya", "andalusia": "andalucia", "brussels": "bruxelles", "brussel": "bruxelles", "antwerp": "antwerpen", "anvers": "antwerpen", "ghent": "gent",
+	"bruges": "brugge", "luik": "liege", "flanders": "vlaanderen", "dunkirk": "dunkerque", "brittany": "bretagne", "normandy": "normandie", "copenhagen": "kobenhavn", "gothenburg": "goteborg",
+	"prague": "praha", "warsaw": "warszawa", "cracow": "krakow", "danzig": "gdansk", "breslau": "wroclaw", "moscow": "moskva", "kiev": "kyiv", "kharkov": "kharkiv", "lvov": "lviv", "odessa": "odesa",
+	"athens": "athina", "bucharest": "bucuresti", "belgrade": "beograd", "peking": "beijing", "bombay": "mumbai", "madras": "chennai", "calcutta": "kolkata", "bangalore": "bengaluru",
+	"rangoon": "yangon", "saigon": "ho chi minh city", "the hague": "den haag", "hague": "haag"}
+
+// townsOf are the names of each town of townNames by the one its people use.
+var townsOf = func() map[string][]string {
+	out := map[string][]string{}
+	for _, s := range slices.Sorted(maps.Keys(townNames)) {
+		to := townNames[s]
+		out[to] = append(out[to], s)
+	}
+	return out
+}()
+
+// localTown returns the name of a town that its people use.
+func localTown(t string) string {
+	if l := townNames[t]; l != "" {
+		return l
+	}
+	return t
+}
+
+// sameTown reports whether two names of towns are one town's in two languages, or equal.
+func sameTown(a, b string) bool { return a == b || localTown(a) == localTown(b) }

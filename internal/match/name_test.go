@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/dibs-deals/dibs/internal/deal"
 )
 
 func TestNormalise(t *testing.T) {
@@ -268,6 +270,65 @@ func TestFiller(t *testing.T) {
 	for d, want := range map[string]bool{"siemens.com": true, "none.com": false, "gmail.com": false, "": false} {
 		if m.own(d) != want {
 			t.Errorf("%q is somebody's own: %v", d, !want)
+		}
+	}
+}
+
+// TestLegalForms reads a name with the legal forms of many countries, and expects the name alone each time.
+func TestLegalForms(t *testing.T) {
+	m := Default()
+	for _, n := range []string{
+		"Larkmoor Tbk", "Larkmoor Sdn Bhd", "Larkmoor Berhad", "Larkmoor Nyrt.", "Larkmoor Zrt", "Larkmoor Kft.", "Larkmoor d.o.o.", "Larkmoor a.d.",
+		"Larkmoor Oyj", "Larkmoor ASA", "Larkmoor SGPS SA", "Larkmoor S.A. de C.V.", "Larkmoor, S.A.B. de C.V.", "Larkmoor S. de R.L. de C.V.",
+		"Larkmoor Ltda", "Larkmoor EIRELI", "Larkmoor S/A", "Larkmoor Pvt. Ltd.", "Larkmoor Private Limited", "Larkmoor (Pty) Ltd", "Larkmoor Pty Limited",
+		"Larkmoor Pte Ltd", "Larkmoor S.à r.l.", "Larkmoor e.K.", "Larkmoor OHG", "Larkmoor GbR", "Larkmoor PartG mbB", "Larkmoor UG (haftungsbeschränkt)",
+		"Larkmoor gGmbH", "Larkmoor AB (publ)", "Larkmoor Public Company Limited", "Larkmoor PCL", "Larkmoor PJSC", "Larkmoor sh.p.k.", "Larkmoor EOOD",
+		"Larkmoor OOD", "SIA Larkmoor", "UAB Larkmoor", "AS Larkmoor", "Larkmoor OÜ", "Larkmoor K.K.", "Larkmoor Co.,Ltd", "Larkmoor Sp. z o.o.",
+		"Larkmoor Sp. z o.o. Sp.k.", "Larkmoor s.r.o.", "Larkmoor a.s.", "Larkmoor S.r.l.", "Larkmoor S.r.l. unipersonale",
+		"Larkmoor S.p.A. a socio unico", "Larkmoor S.L.U.", "Larkmoor, S.L.", "Larkmoor SASU", "Larkmoor BVBA", "Larkmoor CVBA", "Larkmoor A/S",
+		"Larkmoor ApS", "Larkmoor ehf.", "Larkmoor FZE", "Larkmoor FZCO", "Larkmoor FZ-LLC", "Larkmoor W.L.L.", "Larkmoor L.L.C", "Larkmoor A.Ş.",
+		"Larkmoor Ltd. Şti.", "Larkmoor LLP", "Larkmoor PLLC", "Larkmoor P.A.", "Larkmoor, N.A.", "Larkmoor & Co", "Larkmoor GmbH & Co. KGaA",
+		"Larkmoor SE & Co. KG", "Larkmoor SE", "Larkmoor CIC", "Larkmoor ULC", "Larkmoor Inc./Ltée", "Larkmoor Ges.m.b.H.", "Larkmoor Gesellschaft mbH",
+		"Larkmoor mbH & Co. KG", "Larkmoor EURL", "Larkmoor SNC", "Larkmoor SELARL", "Larkmoor SCOP", "SARL Larkmoor", "SAS Larkmoor", "Larkmoor V.O.F.",
+		"Larkmoor EAD", "Larkmoor d.d.", "Larkmoor j.d.o.o.", "Larkmoor sp.j.", "Larkmoor Spółka z o.o.",
+		"Larkmoor Spółka z ograniczoną odpowiedzialnością", "Larkmoor hf.", "Larkmoor K/S", "Larkmoor ANS", "Larkmoor Handelsbolag", "Larkmoor S.A.E.",
+		"Larkmoor SAOG", "Larkmoor Q.P.S.C.", "Larkmoor Q.S.C.", "Larkmoor B.S.C. (c)", "Larkmoor B.S.C.", "Larkmoor K.S.C.P.", "Larkmoor K.S.C.C.",
+		"Larkmoor Ltda. EPP", "Larkmoor SpA", "Larkmoor S.A.I.C.", "Larkmoor S.A.C.I.F.", "Larkmoor S.A.S. BIC", "Larkmoor E.I.R.L.", "Larkmoor S.A.C.",
+		"Larkmoor S.A.A.", "Larkmoor SPRL", "Larkmoor SCRL", "Larkmoor ASBL", "Larkmoor VZW", "Larkmoor Lda", "Larkmoor Unipessoal Lda", "Larkmoor LLLP",
+		"Larkmoor L.C.", "Larkmoor P.C.", "Larkmoor APC", "Larkmoor DAC", "Larkmoor CLG", "Larkmoor Company Limited by Guarantee", "Larkmoor Teoranta",
+		"Larkmoor Cyf", "Larkmoor Kabushiki Kaisha", "Larkmoor Godo Kaisha", "Larkmoor (Pvt) Ltd", "Larkmoor Sh.A.", "Larkmoor QSC", "Larkmoor TNHH",
+		"Larkmoor s. r. o.", "Larkmoor spol. s r.o.", "Larkmoor, spol. s r. o.", "Larkmoor v.o.s.", "Larkmoor e.V.", "Larkmoor eG",
+	} {
+		names := m.Prepare(Record{Names: []string{n}}).names
+		if len(names) == 0 || names[0].squash != "larkmoor" || names[0].form == 0 {
+			t.Errorf("%q is read as %+v, want larkmoor and a legal form", n, names)
+		}
+	}
+}
+
+// TestFounders tells a foundation with the form of a company from the company that founded it.
+func TestFounders(t *testing.T) {
+	m := Default()
+	for _, c := range [][2]string{{"Larkmoor Stiftung GmbH", "Larkmoor GmbH"}, {"Larkmoor Stiftung gGmbH", "Larkmoor AG"}} {
+		j := m.Judge(m.Prepare(Record{Names: []string{c[0]}}), m.Prepare(Record{Names: []string{c[1]}}))
+		if j.Verdict != deal.Related {
+			t.Errorf("%s / %s: %s (%.2f), want related", c[0], c[1], j.Verdict, j.Probability)
+		}
+	}
+	if j := m.Judge(m.Prepare(Record{Names: []string{"Larkmoor Stiftung gGmbH"}}), m.Prepare(Record{Names: []string{"Larkmoor Stiftung"}})); j.Verdict != deal.Same {
+		t.Errorf("one foundation with and without its form: %s (%.2f)", j.Verdict, j.Probability)
+	}
+}
+
+// TestStuck reads words that lost the space before a small word or a legal form; what is one word stays one.
+func TestStuck(t *testing.T) {
+	m := Default()
+	for written, want := range map[string]string{"TheUniversity of Larkmoor": "universitylarkmoor", "Engineering andTesting Services": "engineeringtestingservices", "LarkmoorLLC": "larkmoor",
+		"LarkmoorGmbH": "larkmoor", "OOOLarkmoor": "larkmoor", "DeltaplanINC": "deltaplaninc", "Theranos": "theranos", "Andover": "andover", "Province": "province",
+		"Texas A and M University": "texasamuniversity", "Texas A&M University": "texasamuniversity", "Larkmoor and M Services": "larkmoormservices"} {
+		names := m.Prepare(Record{Names: []string{written}}).names
+		if len(names) == 0 || names[0].squash != want {
+			t.Errorf("%q is read as %+v, want %s", written, names, want)
 		}
 	}
 }

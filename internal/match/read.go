@@ -599,14 +599,15 @@ func (p *preparer) trimCut(w []*lexeme) []*lexeme {
 	return w
 }
 
-// core strips "the" and the legal forms from the ends of w, never the last word, and returns the innermost form.
+// core strips "the" and the legal forms from the ends of w, never the last word, and returns the innermost form. What is a foundation and
+// a company by form is a foundation: one that a company or its founder founded is not the company.
 func (p *preparer) core(w []*lexeme) ([]*lexeme, uint16) {
 	if len(w) == 0 { // brackets around nothing that is a word
 		return nil, 0
 	}
 	var form uint16
 	found := func(i uint16) {
-		if form == 0 || p.m.forms[form].class == "OTHER" {
+		if form == 0 || p.m.forms[form].class == "OTHER" || p.m.forms[i].class == foundation {
 			form = i
 		}
 	}

@@ -13,6 +13,7 @@ type memo struct {
 	keys      []uint32
 	initials  []string // of the query's names
 	splits    []string // words of the query looked for as two
+	halves    []string // parts of them looked for with a slip
 	queryMass uint32
 	sign      uint32 // of the query
 	here      uint32 // what a record gains by being in its city or postal code
@@ -154,7 +155,7 @@ func (me *memo) effect(q *Query, c change) effect {
 		}
 		i := slices.IndexFunc(me.terms, func(t term) bool { return t.text == w.text })
 		if i < 0 {
-			if q.answeredBy(w) {
+			if q.answeredBy(w) || slices.ContainsFunc(me.halves, func(t string) bool { return similarity(&word{text: t}, w, false) > 0.6 }) {
 				return effectUnclear // a word that nobody had
 			}
 			continue

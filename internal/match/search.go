@@ -138,6 +138,7 @@ type search struct {
 	fetched  byte     // keeps fetch from being optimised away
 	readers  []reader // of each hit
 	near     []near
+	halves   []string // see halfMisspelt
 	ids      []uint32
 	texts    []string
 	evidence []evidence
@@ -311,7 +312,7 @@ func (s *search) begin() {
 	}
 	s.table, s.count = s.room[:1<<11], 0
 	clear(s.table)
-	s.known, s.terms, s.refs = s.known[:0], s.terms[:0], s.refs[:0]
+	s.known, s.terms, s.refs, s.halves = s.known[:0], s.terms[:0], s.refs[:0], nil
 	clear(s.byTxt)
 }
 
@@ -525,9 +526,16 @@ func (s *search) plan(q *Query) {
 			if w.kind&(pairOf|number) != 0 {
 				continue
 			}
-			s.misspelt(w)
-			for _, t := range []string{shortened[w.text], lengthened[w.text]} {
+			if !s.misspelt(w, true) {
+				s.halfMisspelt(w)
+			}
+			for _, t := range []string{shortened[w.text], lengthened[w.text], townNames[w.text]} {
 				if t != "" {
+					s.follow(t, 0.9*w.weight, false)
+				}
+			}
+			for _, t := range townsOf[localTown(w.text)] {
+				if t != w.text {
 					s.follow(t, 0.9*w.weight, false)
 				}
 			}
@@ -551,8 +559,32 @@ type near struct {
 	w    float64
 }
 
-// misspelt follows the nearest words within the edit distance.
-func (s *search) misspelt(w *word) {
+// halfLetters is how long each of two words written as one is at least for one of them to be looked for with a slip.
+const halfLetters = 4
+
+// halfMisspelt follows what a long word that nobody has may be one half of, when its other half is a word that some have: two were written
+// as one, and not well. The longest such half at either end is taken.
+func (s *search) halfMisspelt(w *word) {
+	if !mayBeTwo(w) || len(w.text) < 2*halfLetters+1 || !isASCII(w.text) || s.liveWord(w.text) > 0 {
+		return
+	}
+	try := func(known, rest string) bool {
+		if s.liveWord(known) < splitFrequency {
+			return false
+		}
+		s.halves = append(s.halves, rest)
+		s.misspelt(&word{text: rest, weight: w.weight}, false)
+		return true
+	}
+	for c := len(w.text) - halfLetters; c >= halfLetters && !try(w.text[:c], w.text[c:]); c-- {
+	}
+	for c := halfLetters; c <= len(w.text)-halfLetters && !try(w.text[c:], w.text[:c]); c++ {
+	}
+}
+
+// misspelt follows the nearest words within the edit distance, those two slips away too if that is asked for, and reports whether there is any
+// that is about as long.
+func (s *search) misspelt(w *word, twice bool) (any bool) {
 	found, ids, texts := s.near[:0], s.ids, s.texts
 	for i, p := range s.parts {
 		ids, texts = ids[:0], texts[:0]
@@ -575,15 +607,17 @@ func (s *search) misspelt(w *word) {
 		}
 		clear(texts) // which would keep merged segments alive
 	}
-	if (s.thorough || len(found) == 0) && len(w.text) >= twoSlipLetters && s.liveWord(w.text) == 0 {
+	if twice && (s.thorough || len(found) == 0) && len(w.text) >= twoSlipLetters && s.liveWord(w.text) == 0 {
 		found = s.twiceMisspelt(w, found)
 	}
 	slices.SortFunc(found, func(a, b near) int { return cmp.Or(cmp.Compare(b.sim, a.sim), strings.Compare(a.text, b.text)) })
 	for _, f := range found[:min(len(found), maxNear)] {
+		any = any || len(f.text) >= len(w.text)-2
 		s.follow(f.text, f.sim*min(w.weight, (w.weight+f.w)/2), false) // no more than by the word itself
 	}
 	clear(found)
 	s.near, s.ids, s.texts = found[:0], ids, texts
+	return any
 }
 
 // twoSlipLetters is the length from which two slips in one word are looked for.
@@ -666,6 +700,7 @@ func (s *search) retrieve(q *Query, r *Result) *memo {
 		me.here = me.queryMass / uint32(s.limits.here)
 	}
 	s.plan(q)
+	me.halves = s.halves
 
 	me.budget = s.limits.budget(s.terms)
 	s.reserve(me)

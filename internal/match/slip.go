@@ -1,6 +1,8 @@
 package match
 
 import (
+	"strings"
+
 	"github.com/agnivade/levenshtein"
 )
 
@@ -121,7 +123,34 @@ func (s *slips) mendOf(w string, own int32) string {
 		}
 		before = next
 	}
+	if best == w && own == 0 {
+		return s.unstuck(w)
+	}
 	return best
+}
+
+// stuckWords are the small words and the legal forms that people write onto the word beside them: how long the rest must be at least, and
+// of how many names it must be a word, for there to be two.
+var stuckWords = []struct {
+	text    string
+	leads   bool
+	letters int
+	names   int32
+}{{"the", true, 5, 3}, {"and", true, 5, 50}, {"for", true, 5, 50}, {"jsc", true, 4, 0}, {"ooo", true, 4, 0},
+	{"llc", false, 3, 0}, {"gmbh", false, 3, 0}, {"ltd", false, 3, 0}, {"inc", false, 4, 3}}
+
+// unstuck returns what is left of a word that nobody was seen to use without the small word or legal form written onto it, or the word.
+func (s *slips) unstuck(w string) string {
+	for _, k := range stuckWords {
+		rest, ok := strings.CutSuffix(w, k.text)
+		if k.leads {
+			rest, ok = strings.CutPrefix(w, k.text)
+		}
+		if ok && len(rest) >= k.letters && s.count[rest] >= k.names {
+			return rest
+		}
+	}
+	return w
 }
 
 // oneSlip reports whether one letter more, less or other, or two that changed places, make a of b.

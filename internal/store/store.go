@@ -15,6 +15,9 @@ import (
 	"github.com/dibs-deals/dibs/internal/deal"
 )
 
+// ErrUnseen: this user of the database may not look at something.
+var ErrUnseen = errors.New("not seen")
+
 // ErrUnknown says that the commit may or may not have happened. It is never to be read as a no: drop what was derived, read
 // the head again, and let the caller retry with the same Idempotency-Key.
 var ErrUnknown = errors.New("the outcome of the commit is unknown")
@@ -304,6 +307,7 @@ type Store interface {
 
 	// Walls names what of the schema's constraints, by which the database itself holds rows to the promises, is not there or not as it was
 	// made, and triggers that are not ours. Rows may be right without them: nothing is refused any more.
+	// Who may not look gets ErrUnseen.
 	Walls(ctx context.Context) ([]Difference, error)
 
 	// Breaches lists pairs of live exclusive holders of overlapping scope at t: the one-holder report. It is empty.

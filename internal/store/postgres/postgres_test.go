@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	neturl "net/url"
 	"os"
 	"strings"
 	"testing"
@@ -502,6 +503,30 @@ func TestWalls(t *testing.T) {
 			t.Errorf("%s: %v, want %q, %v", c.change, got, c.want, err)
 		}
 		_ = s.Close()
+	}
+	url := server.Database(t)
+	s := open(t, Config{URL: url})
+	u, err := neturl.Parse(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = raw.Close(t.Context()) }()
+	name := strings.TrimPrefix(u.Path, "/")
+	if _, err := raw.Exec(t.Context(), fmt.Sprintf("REVOKE TEMPORARY ON DATABASE %s FROM PUBLIC; CREATE ROLE auditor_%s LOGIN; GRANT pg_read_all_data TO auditor_%[1]s", name, name), pgx.QueryExecModeSimpleProtocol); err != nil {
+		t.Fatal(err)
+	}
+	_ = s.Close()
+	u.User = neturl.User("auditor_" + name)
+	reader := open(t, Config{URL: u.String(), Existing: true, ReadOnly: true})
+	if _, err := reader.Walls(t.Context()); !errors.Is(err, store.ErrUnseen) || !strings.Contains(err.Error(), "TEMPORARY") {
+		t.Errorf("who may make no temporary table: %v", err)
+	}
+	if _, err := reader.Head(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 

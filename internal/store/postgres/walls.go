@@ -53,6 +53,9 @@ func (s *Store) Walls(ctx context.Context) (out []store.Difference, err error) {
 		out = tables.Breached(want, there, func(w tables.Wall) bool { return active.MatchString(w.Name) })
 		return nil
 	})
+	if isCode(err, "42501") {
+		err = fmt.Errorf("%w: the constraints of the schema were not compared: grant TEMPORARY on the database to this user: %w", store.ErrUnseen, err)
+	}
 	return out, err
 }
 
