@@ -2,8 +2,6 @@ package match
 
 import (
 	"hash/maphash"
-	"iter"
-	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -48,6 +46,41 @@ var firsts = func() map[string]bool {
 	return out
 }()
 
+// usual are the quirks of words that no model need list.
+var usual = func() map[string]quirks {
+	out := map[string]quirks{}
+	set := func(t string, f func(*quirks)) {
+		k := out[t]
+		f(&k)
+		out[t] = k
+	}
+	for t := range dropped {
+		set(t, func(k *quirks) { k.small = true })
+	}
+	for t := range leading {
+		set(t, func(k *quirks) { k.leads = true })
+	}
+	for t := range numerals {
+		set(t, func(k *quirks) { k.tens = len(t) >= 5 })
+	}
+	for t := range firsts {
+		set(t, func(k *quirks) { k.divider = true })
+		for n := range t {
+			set(t[:n+1], func(k *quirks) { k.cutDivider = true })
+		}
+	}
+	set("a", func(k *quirks) { k.cutDivider = true })
+	for _, t := range cutForms {
+		for n := 1; n < len(t) && n <= 8; n++ {
+			set(t[:n], func(k *quirks) { k.cutForm = true })
+		}
+	}
+	for _, t := range []string{"db", "bda"} {
+		set(t, func(k *quirks) { k.cutForm = true })
+	}
+	return out
+}()
+
 // lexeme looks a folded word up in the model.
 func (m *Model) lexeme(t string) lexeme {
 	l, ascii := lexeme{text: t, quirks: ordinary}, isASCII(t)
@@ -59,15 +92,13 @@ func (m *Model) lexeme(t string) lexeme {
 		return l
 	}
 	l.word = m.word(t)
-	k := quirks{small: dropped[t], foreign: !ascii, han: hasHan(t), tens: len(t) >= 5 && numerals[t] != "", divider: firsts[t],
-		cutDivider: t == "a" || slices.ContainsFunc(dividers, func(d []string) bool { return strings.HasPrefix(d[0], t) }),
-		cutForm: t == "db" || t == "bda" ||
-			len(t) <= 8 && slices.ContainsFunc(cutForms, func(f string) bool { return len(t) < len(f) && strings.HasPrefix(f, t) })}
+	k := usual[t]
+	k.foreign, k.han = !ascii, hasHan(t)
 	if mended := m.slips.mend(t); mended != t {
 		k.meant = mended
 	}
 	if m.slips.kept[t] {
-		k.formal, k.form, k.ends, k.starts, k.leads = true, m.formOf[t], m.formEnds[t], m.formStarts[t], leading[t]
+		k.formal, k.form, k.ends, k.starts = true, m.formOf[t], m.formEnds[t], m.formStarts[t]
 	}
 	if k != *ordinary {
 		l.quirks = &k
@@ -95,19 +126,14 @@ func (h *heard) has(t string) bool {
 	return h[cell]&bit != 0
 }
 
-// addCommon adds the words that are in no list of a model.
-func (h *heard) addCommon() {
-	for _, l := range []iter.Seq[string]{maps.Keys(shortened), maps.Keys(lengthened), maps.Keys(numerals), maps.Keys(firsts), maps.Keys(dropped), maps.Keys(leading),
-		slices.Values(cutForms), slices.Values([]string{"a", "db", "bda"})} {
+// addUsual adds the words that are in no list of a model.
+func (h *heard) addUsual() {
+	for t := range usual {
+		h.add(t)
+	}
+	for _, l := range []map[string]string{shortened, lengthened, numerals} {
 		for t := range l {
 			h.add(t)
-		}
-	}
-	for _, l := range []iter.Seq[string]{maps.Keys(firsts), slices.Values(cutForms)} { // and what a field leaves of them
-		for t := range l {
-			for k := range t {
-				h.add(t[:k+1])
-			}
 		}
 	}
 }
