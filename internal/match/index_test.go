@@ -80,7 +80,7 @@ func answer(t testing.TB, r Result) string {
 // with those of an index built at once from what is live, and a refreshed answer with a new one.
 func TestSearchDependsOnTheLiveSetOnly(t *testing.T) {
 	m := Default()
-	narrow := limits{open: 40, first: 60, join: 80, scan: 120, key: 6, shortlist: 8, here: 4, near: 8, common: 60, closing: 5, pass: 1 << 12, few: 3}
+	narrow := limits{open: 40, first: 60, join: 80, scan: 120, key: 6, shortlist: 8, here: 4, near: 8, closing: 5, pass: 1 << 12, few: 3}
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
@@ -192,9 +192,9 @@ func TestReadingLessChangesNothing(t *testing.T) {
 		live[id] = organisation(rng, id)
 	}
 	for _, l := range []limits{
-		{open: 150, first: 400, join: 600, scan: 2500, key: 40, shortlist: 8, here: 4, near: 8, common: 60},
-		{open: 20, first: 30, join: 300, scan: 900, key: 6, shortlist: 3, here: 2, near: 16, common: 50},
-		{open: 1000, first: 1000, join: 1000, scan: 4000, key: 40, shortlist: 48, here: 4, near: 8, common: 60},
+		{open: 150, first: 400, join: 600, scan: 2500, key: 40, shortlist: 8, here: 4, near: 8},
+		{open: 20, first: 30, join: 300, scan: 900, key: 6, shortlist: 3, here: 2, near: 16},
+		{open: 1000, first: 1000, join: 1000, scan: 4000, key: 40, shortlist: 48, here: 4, near: 8},
 	} {
 		everything, least := l, l
 		everything.closing = math.MaxInt

@@ -19,7 +19,6 @@ type memo struct {
 	here      uint32 // what a record gains by being in its city or postal code
 	near      uint32 // and by being in its region
 	large     bool   // the limits were those of many records
-	common    int    // see limits
 	top       uint32 // the best rank
 	cut       bool   // more records have it than are judged
 	last      hit    // the least of those judged, when cut

@@ -22,7 +22,6 @@ type limits struct {
 	shortlist int // candidates that are judged
 	here      int // a record in the query's city or postal code has a part of the query's weight on top, one in so many
 	near      int // and one in its region
-	common    int // floorShare of records that nothing but common words led to: there are always some that share a few of them
 
 	// What follows decides on work and not on answers. From closing postings on it pays to ask whether they must be read, and
 	// before a word with 1/pass as many as there is room for touched records. Up to few records are looked up one by one.
@@ -30,9 +29,9 @@ type limits struct {
 }
 
 var (
-	standardLimits = limits{open: 4_000, first: 60_000, join: 20_000, scan: 98_000, key: 2_000, shortlist: 48, here: 4, near: 16, common: 60, closing: 1_000, pass: 8, few: 256}
+	standardLimits = limits{open: 4_000, first: 60_000, join: 20_000, scan: 98_000, key: 2_000, shortlist: 48, here: 4, near: 16, closing: 1_000, pass: 8, few: 256}
 	// Among several millions each word has more bearers, and so has each name.
-	largeLimits = limits{open: 16_000, first: 60_000, join: 20_000, scan: 98_000, key: 2_000, shortlist: 64, here: 2, near: 8, common: 50, closing: 1_000, pass: 8, few: 256}
+	largeLimits = limits{open: 16_000, first: 60_000, join: 20_000, scan: 98_000, key: 2_000, shortlist: 64, here: 2, near: 8, closing: 1_000, pass: 8, few: 256}
 )
 
 // largeFrom is the number of live records from which the large limits hold.
@@ -693,7 +692,7 @@ func (s *search) longer(w *word) {
 
 // retrieve fills s.hits with the records worth judging.
 func (s *search) retrieve(q *Query, r *Result) *memo {
-	me := &memo{sign: signOf(q), queryMass: uint32(q.lightest()), large: s.large, common: s.limits.common}
+	me := &memo{sign: signOf(q), queryMass: uint32(q.lightest()), large: s.large}
 	if me.sign&regionMask != 0 {
 		me.near = me.queryMass / uint32(s.limits.near)
 	}
@@ -840,9 +839,13 @@ func (l limits) budget(terms []term) (b budget) {
 
 type budget struct{ open, join, scan int }
 
-// floorShare is the part of the first candidate's rank that others must have to be judged, in hundredths. What has less shares words
-// of business, or a place, and would only be judged to be told apart.
-const floorShare = 35
+// The parts of the first candidate's rank that others must have to be judged, in hundredths. What has less shares words of
+// business, or a place, and would only be judged to be told apart. Of records that nothing but common words led to, there are
+// always some that share a few of them: more is asked of those.
+const (
+	floorShare  = 35
+	commonShare = 60
+)
 
 // maxCommon is how many common words are read together at most.
 const maxCommon = 32
@@ -1321,7 +1324,7 @@ func (s *search) idOf(h hit) string {
 // floor returns the least rank of the shortlist.
 func (me *memo) floor(common bool) uint32 {
 	if common {
-		return uint32(uint64(me.top) * uint64(me.common) / 100)
+		return uint32(uint64(me.top) * commonShare / 100)
 	}
 	return uint32(uint64(me.top) * floorShare / 100)
 }
