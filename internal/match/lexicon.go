@@ -196,4 +196,3 @@ func (x *lexicon) put(s uint64) {
 	}
 	x.slots[i] = s
 }
-
