@@ -134,7 +134,8 @@ type search struct {
 	in       [1 << 13]uint32 // for each record of a block the common lists it is in
 	common   []common
 	doubts   []doubt
-	block    [64]sum // see blocks
+	seen     [1 << 10]uint32 // words of a part, and one, by open addressing; see first
+	block    [64]sum         // see blocks
 	sign     [64]uint32
 	fetched  byte     // keeps fetch from being optimised away
 	readers  []reader // of each hit
@@ -589,9 +590,18 @@ func (s *search) misspelt(w *word, twice bool) (any bool) {
 	found, ids, texts := s.near[:0], s.ids, s.texts
 	for i, p := range s.parts {
 		ids, texts = ids[:0], texts[:0]
-		edited(w.text, func(h uint32) { ids = append(ids, p.edits.find(h)...) })
-		slices.Sort(ids)
-		ids = slices.Compact(ids)
+		clear(s.seen[:])
+		edited(w.text, func(h uint32) {
+			for _, id := range p.edits.find(h) {
+				if s.first(id, len(ids)) {
+					ids = append(ids, id)
+				}
+			}
+		})
+		if len(ids) > len(s.seen)/2 {
+			slices.Sort(ids)
+			ids = slices.Compact(ids)
+		}
 		// The words lie far apart: where they begin, and then their letters, are fetched side by side.
 		for _, id := range ids {
 			texts = append(texts, p.wordText(id))
@@ -619,6 +629,23 @@ func (s *search) misspelt(w *word, twice bool) (any bool) {
 	clear(found)
 	s.near, s.ids, s.texts = found[:0], ids, texts
 	return any
+}
+
+// first reports whether a word of a part is none of the n that were seen since s.seen was cleared, and remembers it while
+// there is room.
+func (s *search) first(id uint32, n int) bool {
+	if n >= len(s.seen)/2 {
+		return true
+	}
+	for i := spread(id) % uint32(len(s.seen)); ; i = (i + 1) % uint32(len(s.seen)) {
+		switch s.seen[i] {
+		case id + 1:
+			return false
+		case 0:
+			s.seen[i] = id + 1
+			return true
+		}
+	}
 }
 
 // twoSlipLetters is the length from which two slips in one word are looked for.
