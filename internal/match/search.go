@@ -31,7 +31,7 @@ type limits struct {
 var (
 	standardLimits = limits{open: 4_000, first: 60_000, join: 20_000, scan: 98_000, key: 2_000, shortlist: 48, here: 4, near: 16, closing: 1_000, pass: 8, few: 256}
 	// Among several millions each word has more bearers, and so has each name.
-	largeLimits = limits{open: 16_000, first: 60_000, join: 20_000, scan: 98_000, key: 2_000, shortlist: 64, here: 2, near: 8, closing: 1_000, pass: 8, few: 256}
+	largeLimits = limits{open: 24_000, first: 60_000, join: 20_000, scan: 98_000, key: 2_000, shortlist: 80, here: 3, near: 12, closing: 1_000, pass: 8, few: 256}
 )
 
 // largeFrom is the number of live records from which the large limits hold.
@@ -133,7 +133,9 @@ type search struct {
 	filter   [1 << 10]uint64 // a bit for each known or touched record, by the end of its number; see mark
 	in       [1 << 13]uint32 // for each record of a block the common lists it is in
 	common   []common
-	block    [64]sum // see blocks
+	doubts   []doubt
+	seen     [1 << 10]uint32 // words of a part, and one, by open addressing; see first
+	block    [64]sum         // see blocks
 	sign     [64]uint32
 	fetched  byte     // keeps fetch from being optimised away
 	readers  []reader // of each hit
@@ -588,9 +590,18 @@ func (s *search) misspelt(w *word, twice bool) (any bool) {
 	found, ids, texts := s.near[:0], s.ids, s.texts
 	for i, p := range s.parts {
 		ids, texts = ids[:0], texts[:0]
-		edited(w.text, func(h uint32) { ids = append(ids, p.edits.find(h)...) })
-		slices.Sort(ids)
-		ids = slices.Compact(ids)
+		clear(s.seen[:])
+		edited(w.text, func(h uint32) {
+			for _, id := range p.edits.find(h) {
+				if s.first(id, len(ids)) {
+					ids = append(ids, id)
+				}
+			}
+		})
+		if len(ids) > len(s.seen)/2 {
+			slices.Sort(ids)
+			ids = slices.Compact(ids)
+		}
 		// The words lie far apart: where they begin, and then their letters, are fetched side by side.
 		for _, id := range ids {
 			texts = append(texts, p.wordText(id))
@@ -618,6 +629,23 @@ func (s *search) misspelt(w *word, twice bool) (any bool) {
 	clear(found)
 	s.near, s.ids, s.texts = found[:0], ids, texts
 	return any
+}
+
+// first reports whether a word of a part is none of the n that were seen since s.seen was cleared, and remembers it while
+// there is room.
+func (s *search) first(id uint32, n int) bool {
+	if n >= len(s.seen)/2 {
+		return true
+	}
+	for i := spread(id) % uint32(len(s.seen)); ; i = (i + 1) % uint32(len(s.seen)) {
+		switch s.seen[i] {
+		case id + 1:
+			return false
+		case 0:
+			s.seen[i] = id + 1
+			return true
+		}
+	}
 }
 
 // twoSlipLetters is the length from which two slips in one word are looked for.
@@ -1044,6 +1072,9 @@ type common struct {
 	partners uint32 // a bit for each list that makes a record of this one new
 }
 
+// doubt is a record of common lists that where it is may make a new one.
+type doubt struct{ rec, in, all, sign uint32 }
+
 // join reads the common words up to me.join for the records that were touched, are in the query's city, or have another
 // common word.
 func (s *search) join(me *memo) {
@@ -1133,16 +1164,23 @@ func (s *search) joinIn(me *memo, p *part, lists []common, beyond uint32) {
 				if weightOf(lists, s.in[rec-first])+beyond < need {
 					continue // it cannot reach the shortlist
 				}
-				if !isHere(me.sign, p.sign[rec]) {
-					for in != 0 && s.in[rec-first]&lists[bits.TrailingZeros32(in)].partners == 0 {
-						in &= in - 1
-					}
-				}
-				if in != 0 {
-					s.touch(slot, weightOf(lists, in)|onlyCommon)
-				}
+				s.doubts = append(s.doubts, doubt{rec: rec, in: in, all: s.in[rec-first]})
 			}
 		}
+		for k := range s.doubts { // the signs lie far apart, and are fetched side by side
+			s.doubts[k].sign = p.sign[s.doubts[k].rec]
+		}
+		for _, d := range s.doubts {
+			if !isHere(me.sign, d.sign) {
+				for d.in != 0 && d.all&lists[bits.TrailingZeros32(d.in)].partners == 0 {
+					d.in &= d.in - 1
+				}
+			}
+			if d.in != 0 {
+				s.touch(p.base+d.rec, weightOf(lists, d.in)|onlyCommon)
+			}
+		}
+		s.doubts = s.doubts[:0]
 		for i := range lists {
 			for _, rec := range block[i] {
 				s.in[rec-first] = 0
