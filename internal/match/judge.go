@@ -481,6 +481,9 @@ const (
 	// ownWordsWeight is what it takes away of two records side by side that each has a word of ownWordWeight or more that the
 	// other lacks.
 	ownWordsWeight, ownWordWeight = 1.0, 3.0
+	// namesakesWeight is what it takes away of two records side by side that have one ordinary name, such as Main Street Pharmacy, in two
+	// regions: none of their words is of more weight than namesakesRare. Of a search, it is the best of all that have it.
+	namesakesWeight, namesakesRare = 1.0, 9.0
 )
 
 const (
@@ -574,6 +577,9 @@ func (m *Model) match(e *evidence, rivals float64, in setting, t Thresholds, exp
 	}
 	if in == sideBySide && gate == "" && e.like.acronym == 0 && min(e.like.missA, e.like.missB)*m.maxWeight() >= ownWordWeight && !e.located() && !e.like.a.unspaced() && !e.like.b.unspaced() {
 		add("own_words", -ownWordsWeight, "each has words of its own beside what they share")
+	}
+	if in == sideBySide && e.like.exact && e.like.rare*m.maxWeight() <= namesakesRare && e.v[fCityOther]*e.v[fRegionOther] > 0 && !e.identified() && !e.located() {
+		add("namesakes", -namesakesWeight, "a name of ordinary words in another town and region is another's as often as not")
 	}
 	if more := math.Log(float64(e.alike) / fewBearers); more > rivals && z > manyLeast { // who bears the whole name is a rival already
 		add("common_word", round(-min(manyWeight*(more-rivals), z-manyLeast)), fmt.Sprintf("all the question says is a word that %d records have", e.alike))

@@ -218,6 +218,10 @@ func TestJudge(t *testing.T) {
 		{Record{Names: []string{"KKE Energy"}, Country: "DE", City: "Kiel", PostalCode: "24103", Street: "Hafen 1"}, Record{Names: []string{"KGE Energy"}, Country: "DE", City: "Kiel", PostalCode: "24103", Street: "Hafen 1"}, deal.Review},
 		{Record{Names: []string{"Koch Larkmoor"}, Country: "DE", City: "Kiel", PostalCode: "24103"}, Record{Names: []string{"Kock Larkmoor"}, Country: "DE", City: "Kiel", PostalCode: "24103"}, deal.Same},
 		{Record{Names: []string{"Nike Inc"}, Country: "US", City: "Portland", PostalCode: "97005", Domains: []string{"nike.com"}}, Record{Names: []string{"Nikke Inc"}, Country: "US", City: "Portland", PostalCode: "97005", Domains: []string{"nike.com"}}, deal.Same},
+		// Names of ordinary words are many people's.
+		{Record{Names: []string{"Main Street Pharmacy"}, Country: "US", Region: "NY", City: "Albany"}, Record{Names: []string{"Main Street Pharmacy"}, Country: "US", Region: "OK", City: "Tulsa"}, deal.Review},
+		{Record{Names: []string{"Main Street Pharmacy"}, Country: "US", Region: "NY", City: "Albany"}, Record{Names: []string{"Main St Pharmacy"}, Country: "US", Region: "NY", City: "Albany"}, deal.Same},
+		{Record{Names: []string{"Київстар"}}, Record{Names: []string{"Kyivstar"}}, deal.Same},
 		// An identifier outweighs a name that was changed.
 		{Record{Names: []string{"Facebook Inc"}, TaxID: "20-1665019", Country: "US"}, Record{Names: []string{"Meta Platforms Inc"}, TaxID: "201665019", Country: "US"}, deal.Review},
 		// A named parent is a relation however the rest compares.
