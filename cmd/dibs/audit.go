@@ -166,7 +166,7 @@ func (c *auditVerifyCmd) ledger(ctx context.Context, std stdio, st store.Store) 
 		}
 		verdict := "clean"
 		if n := len(report.Problems); n > 0 {
-			verdict = fmt.Sprintf("%d problems", n)
+			verdict = map[bool]string{true: "1 problem", false: fmt.Sprintf("%d problems", n)}[n == 1]
 		}
 		fmt.Fprintf(std.out, "%d entries, root %s: %s (%.1f s)\n", report.Entries, report.Root, verdict, time.Since(began).Seconds())
 	}

@@ -242,6 +242,22 @@ func TestSiteKey(t *testing.T) {
 	if a, b := (Site{Name: "Plant 1"}), (Site{Name: "PLANT 1"}); a.Key() != b.Key() || a.Key() == (Site{Name: "Plant 2"}).Key() || a.Key() == (Site{City: "plant 1"}).Key() {
 		t.Error("a site without a place is its name")
 	}
+	for _, c := range []struct {
+		a, b  Site
+		meets bool
+	}{
+		{Site{Street: "Hauptstr. 1", City: "Ulm", PostalCode: "89073"}, Site{Street: "Hauptstraße 1", City: "ULM", PostalCode: "89 073", Country: "DE"}, true},
+		{Site{Street: "Hauptstr. 1", City: "Ulm"}, Site{Street: "Hauptstr. 11", City: "Ulm"}, false},
+		{Site{City: "Köln"}, Site{City: "Koeln"}, true}, {Site{Name: "Köln"}, Site{Name: "KOELN"}, true}, {Site{City: "São Paulo"}, Site{City: "Sao Paulo", Country: "BR"}, true},
+		{Site{Name: "Werk 1"}, Site{Name: "Werk 1", City: "Ulm"}, true}, {Site{Name: "Ulm"}, Site{City: "Ulm"}, true}, {Site{Name: "Werk 1"}, Site{Name: "Werk 2"}, false},
+		{Site{City: "Ulm", Country: "DE"}, Site{City: "Ulm"}, true}, {Site{City: "Ulm", Country: "DE"}, Site{City: "Ulm", Country: "US"}, false},
+		{Site{Street: "12 Main Street"}, Site{Street: "12 main st."}, true}, {Site{PostalCode: "89073"}, Site{City: "Ulm"}, true}, {Site{City: "Ulm"}, Site{City: "Aalen"}, false}, {Site{}, Site{Name: "Werk 1"}, true},
+	} {
+		one, other := Scope{Sites: []string{c.a.Key()}}, Scope{Sites: []string{c.b.Key()}}
+		if one.Overlap(other).Meets != c.meets || other.Overlap(one).Meets != c.meets {
+			t.Errorf("%+v and %+v: meets %t (%q, %q)", c.a, c.b, !c.meets, c.a.Key(), c.b.Key())
+		}
+	}
 	for want, s := range map[string]Site{"Plant 1": ulm, "Ulm, DE": {City: "Ulm", Country: "DE"}, "": {}} {
 		if got := s.Label(); got != want {
 			t.Errorf("label %q, want %q", got, want)

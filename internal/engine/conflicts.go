@@ -143,6 +143,9 @@ func (f *finder) claims(m matches) {
 		switch p := f.v.atLeast(m.question, c, f.set); {
 		case claim == nil || p < f.set.PossibleClaim:
 		case !f.knownDifferent(claim):
+			if c.Verdict == deal.Related && c.Identifier == "" { // alike in all that counts but one thing, which makes it another: a person looks
+				p = min(p, f.set.Possible)
+			}
 			note(c.ID, p, c)
 		case p >= f.set.Certain:
 			note(c.ID, f.set.Possible, c)
@@ -151,6 +154,9 @@ func (f *finder) claims(m matches) {
 	for _, a := range f.w.possible {
 		for _, id := range f.v.claimsOn(deal.CustomerRef{AccountID: a.ID}.Key()) {
 			note(id, a.Probability, a)
+		}
+		for _, id := range f.v.namedBy[a.ID] { // seen from either side alike, whoever comes first
+			note(id, min(a.Probability, f.set.Possible), deal.Match{Evidence: []deal.Score{{Term: "account_id", Value: a.ID, Text: "the other filing names this account, and describes it otherwise"}}})
 		}
 	}
 	for _, id := range f.v.claimsOn(f.w.Ref.Key()) { // a prospect reached through another of its claims

@@ -182,6 +182,9 @@ func TestConflicts(t *testing.T) {
 		{name: "in the last microsecond", before: hold(by("P-2", zanzibar)), later: lastInstant(120), filing: by("P-1", zanzibar), want: "held_by_other:r0"},
 		{name: "expired", before: hold(by("P-2", zanzibar)), later: lastInstant(120) + time.Microsecond, filing: by("P-1", zanzibar), want: ""},
 
+		{name: "the site in another spelling is held", before: hold(by("P-2", zanzibar, sites("Köln"))), filing: by("P-1", zanzibar, sites("Koeln")), want: "held_by_other:r0"},
+		{name: "what may be the site is held", before: hold(by("P-2", zanzibar, func(f *deal.Filing) { f.Sites = []deal.Site{{Name: "Plant 1"}} })), filing: by("P-1", zanzibar, sites("Kiel")), want: "held_by_other:r0"},
+
 		// In line.
 		{name: "pending with a hold", before: hold(by("P-2", zanzibar, amount(900_000, "EUR"))), filing: by("P-1", zanzibar), want: "held_by_other:r0"},
 		{name: "pending after its hold", before: hold(by("P-2", zanzibar, amount(900_000, "EUR"))), later: lastInstant(7) + time.Microsecond, filing: by("P-1", zanzibar), want: "pending_other:r0"},
@@ -215,6 +218,8 @@ func TestConflicts(t *testing.T) {
 			filing: by("P-1", zanzibar, func(f *deal.Filing) { f.Customer.AccountID = "acc-n" }), want: "named_account:acc-n"},
 		{name: "the id of a named account, and the name of another", records: []deal.Record{z, account("acc-n", quixotic, func(a *deal.Account) { a.Named = true })},
 			filing: by("P-1", zanzibar, func(f *deal.Filing) { f.Customer.AccountID = "acc-n" }), want: "named_account:acc-n"},
+		{name: "an account that its holder names by its id, in other words", records: []deal.Record{account("acc-q", quixotic, nil)},
+			before: hold(by("P-2", zanzibar, func(f *deal.Filing) { f.Customer.AccountID = "acc-q" })), filing: by("P-1", quixotic), want: "held_by_other:r0"},
 		{name: "the id of no account", records: []deal.Record{z}, filing: by("P-1", zanzibar, func(f *deal.Filing) { f.Customer.AccountID = "acc-none" }), want: ""},
 		{name: "what it says is its parent is held", records: []deal.Record{account("acc-p", named("Octavian Holding"), nil)}, before: hold(by("P-2", named("Octavian Holding"))),
 			filing: by("P-1", quixotic, func(f *deal.Filing) { f.Customer.Parent = "Octavian Holding" }), want: "family_held:r0"},
@@ -411,5 +416,23 @@ func TestClaimsByClass(t *testing.T) {
 			}
 			b.sound()
 		})
+	}
+}
+
+// What the matcher calls a relative is not the holder's customer for sure, however alike the names are: a person looks.
+func TestRelativeAlike(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	bank := func(name string) deal.Customer {
+		return deal.Customer{Name: name, Country: "DE"}
+	}
+	b.file(by("P-2", bank("Zollernquast AG")))
+	r, d := b.file(by("P-1", bank("Zollernquast Stiftung")))
+	set := read(b.Engine, func(v *view) policy.Settings { return v.policy.Settings() })
+	if len(d.Conflicts) == 0 || d.Conflicts[0].Probability >= set.Certain || r.Status != deal.StatusEscalated {
+		t.Errorf("%s: %+v", r.Status, d.Conflicts)
+	}
+	if same, d := b.file(by("P-3", bank("Zollernquast A.G."))); same.Status != deal.StatusWaitlisted {
+		t.Errorf("%s: %+v", same.Status, d.Conflicts)
 	}
 }

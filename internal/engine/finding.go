@@ -157,6 +157,19 @@ func (v *view) claimsOn(key string) []string {
 	return out
 }
 
+// claimsOfParty returns the claims on a party of a finding: on itself, and on whom its registration was resolved to.
+func (v *view) claimsOfParty(p deal.Party) []string {
+	out := slices.Clone(v.claimsOn(p.Key()))
+	if r := v.claims[p.RegistrationID]; r != nil {
+		for _, id := range append([]string{r.ID}, v.claimsOn(r.CustomerRef.Key())...) {
+			if !slices.Contains(out, id) {
+				out = append(out, id)
+			}
+		}
+	}
+	return out
+}
+
 // around returns the claims on the customer, and those that wait for what it may be, each once.
 func (v *view) around(key string) []string {
 	out := v.claimsOn(key)
@@ -508,8 +521,8 @@ func (v *view) agrees(f *deal.Finding, now time.Time) error {
 	case f.Verdict == deal.FoundDifferent:
 		return nil
 	}
-	for _, x := range v.claimsOn(keys[0]) {
-		for _, y := range v.claimsOn(keys[1]) {
+	for _, x := range v.claimsOfParty(f.Subject) {
+		for _, y := range v.claimsOfParty(f.Other) {
 			a, b := v.claims[x], v.claims[y]
 			if x == y || !a.HoldsAt(now) || !b.HoldsAt(now) {
 				continue

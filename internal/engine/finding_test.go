@@ -272,6 +272,31 @@ func testFindings(t *testing.T, database func(*testing.T) string) {
 }
 
 // TestLabels reads from the ledger what people have settled.
+// Two who hold are not found to be one, also when one of them was resolved to an account.
+func TestFindingOfAccount(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, account("acc-z", zanzibar, nil))
+	b.people()
+	of, _ := b.file(by("P-1", zanzibar))
+	other, _ := b.file(by("P-2", quixotic))
+	if of.Status != deal.StatusProtected || other.Status != deal.StatusProtected || of.CustomerRef.AccountID == "" {
+		t.Fatalf("%s of %v, %s", of.Status, of.CustomerRef, other.Status)
+	}
+	for _, p := range [][2]deal.Party{{registrationParty(of.ID), registrationParty(other.ID)}, {registrationParty(other.ID), registrationParty(of.ID)}, {registrationParty(other.ID), accountParty("acc-z")}} {
+		if _, err := b.find("ada", deal.FoundSame, p[0], p[1]); !errors.Is(err, deal.ErrNotPossible) || !strings.Contains(err.Error(), "both hold") {
+			t.Errorf("%+v: %v", p, err)
+		}
+	}
+	if _, err := b.move(asOps, other.ID, deal.EventWithdraw); err != nil {
+		t.Fatal(err)
+	}
+	b.mustFind(deal.FoundSame, registrationParty(of.ID), registrationParty(other.ID))
+	if again, d := b.file(by("P-3", quixotic)); again.Status != deal.StatusWaitlisted {
+		t.Errorf("%s: %+v", again.Status, d.Conflicts)
+	}
+	b.sound()
+}
+
 func TestLabels(t *testing.T) {
 	b := desk(t, &deal.Account{ID: "A-1", Name: "Nordlicht Robotics GmbH", Country: "DE", City: "Hamburg"})
 	b.publish(deal.PolicyDocument, strings.ReplaceAll(disputes, ", four_eyes: true", ""))

@@ -51,6 +51,7 @@ type view struct {
 	waitsAt    map[string][]string // customer key → those in line for it that were resolved to another, in order of filing
 	byPartner  map[string]int      // live claims per partner
 	byTender   map[string][]string // tender number → registration ids
+	namedBy    map[string][]string // account id → claims that name it and were not resolved to it
 	history    map[string][]past   // customer key → registrations that are claims no more
 	pastOf     map[string]string   // and back, by their ids
 	merged     map[string][]string // registration id → those that were merged into it
@@ -86,7 +87,7 @@ func newView(m *match.Model) *view {
 		accounts: book.New(), accountIndex: match.NewIndex(m),
 		opportunities: map[string]*deal.Opportunity{}, oppsOf: map[string][]string{}, oppIndex: match.NewIndex(m),
 		partners: map[string]*deal.Partner{}, people: map[string]*deal.Person{}, products: map[string]*deal.CatalogueProduct{}, rates: map[[2]string][]*deal.Rate{},
-		claims: map[string]*deal.Registration{}, returned: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, waitsAt: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, history: map[string][]past{}, pastOf: map[string]string{}, merged: map[string][]string{}, intoOf: map[string]string{}, cases: map[string]*deal.Case{}, lateOf: map[string][]string{}, taken: map[string]bool{},
+		claims: map[string]*deal.Registration{}, returned: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, waitsAt: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, namedBy: map[string][]string{}, history: map[string][]past{}, pastOf: map[string]string{}, merged: map[string][]string{}, intoOf: map[string]string{}, cases: map[string]*deal.Case{}, lateOf: map[string][]string{}, taken: map[string]bool{},
 		findings: newFindings(m), documents: map[string]map[int]deal.Document{}, scheduled: map[documentKey]time.Time{}, keys: map[string]deal.Key{},
 	}
 }
@@ -247,6 +248,7 @@ func (v *view) keepClaim(r *deal.Registration) bool {
 			without(v.waitsAt, key, r.ID)
 		}
 		without(v.byTender, old.Filing.Tender.Number, r.ID)
+		without(v.namedBy, old.Filing.Customer.AccountID, r.ID)
 		if v.byPartner[old.Filing.PartnerID]--; v.byPartner[old.Filing.PartnerID] == 0 {
 			delete(v.byPartner, old.Filing.PartnerID)
 		}
@@ -270,6 +272,9 @@ func (v *view) keepClaim(r *deal.Registration) bool {
 	}
 	if n := r.Filing.Tender.Number; n != "" {
 		v.byTender[n] = v.inOrder(v.byTender[n], r)
+	}
+	if n := r.Filing.Customer.AccountID; n != "" && n != r.CustomerRef.AccountID {
+		v.namedBy[n] = v.inOrder(v.namedBy[n], r)
 	}
 	v.byPartner[r.Filing.PartnerID]++
 	return true

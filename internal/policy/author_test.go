@@ -297,6 +297,7 @@ func TestAllAtOnce(t *testing.T) {
 		{[]string{"kind: Policy\n", "", "{outcome: escalate, reason: ACME_HELD", "{outcome: fly, reason: ACME_HELT"},
 			[]string{"kind: say what it is: kind: Policy", `"fly" is not one of protect, route, escalate`, `"ACME_HELT" is not a reason`}},
 		{[]string{"kind: Policy\n", "kind: Polciy\n", "currency:", "curency:"}, []string{`"Polciy" is not kind: Policy`, `there is no field "curency" here; did you mean "currency"?`}},
+		{[]string{"kind: Policy\n", "kind: TeritoryPlan\n"}, []string{`"TeritoryPlan" is not kind: Policy; did you mean TerritoryPlan?`}},
 		{[]string{"metadata:", "header:"}, []string{"say what it is called: metadata: {name: acme-roe}", `there is no field "header" here`}},
 		{[]string{"apiVersion:", "apiVerson:", "outcome: escalate, reason: ACME_HELD", "outcme: escalate, reason: ACME_HELD"}, []string{`"apiVerson" here; did you mean "apiVersion"?`, `"outcme" here; did you mean "outcome"?`}},
 	} {

@@ -238,7 +238,11 @@ func (c *compiler) header() {
 	case v == "":
 		c.add(path("kind"), "say what it is: kind: %s", docKind)
 	default:
-		c.add(path("kind"), "%q is not kind: %s", v, docKind)
+		hint := ""
+		if document.Nearest(v, []string{docKind, "TerritoryPlan"}) == "TerritoryPlan" && v != "TerritoryPlan" {
+			hint = "; did you mean TerritoryPlan?"
+		}
+		c.add(path("kind"), "%q is not kind: %s%s", v, docKind, hint)
 	}
 }
 
