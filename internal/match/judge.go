@@ -523,8 +523,8 @@ func (m *Model) shortSlip(l *likeness) bool {
 	return found
 }
 
-// onlyWord returns the one word that a name-only question and a record have in common, when neither says more than that: "Harbor" for
-// Harbor Inc. It returns nothing for others, and where something else connects them.
+// onlyWord returns the one word that a name-only question and a record have in common, when neither says more than that: "Larkmoor" for
+// Larkmoor Inc. It returns nothing for others, and where something else connects them.
 func (e *evidence) onlyWord() string {
 	l, v := &e.like, &e.v
 	if l.a == nil || l.exact && len(l.a.words) > 1 || l.a.form != 0 || e.identified() || e.located() || v[fCitySame]+v[fRegionSame]+v[fDomainName] > 0 {

@@ -391,3 +391,18 @@ func TestExactBeforeAlike(t *testing.T) {
 		t.Errorf("%+v, want the account of exactly that name first", c)
 	}
 }
+
+// TestWrittenTogether asks for names two words of which were written as one, with a slip or in the other order.
+func TestWrittenTogether(t *testing.T) {
+	m := Default()
+	x := NewIndex(m)
+	x.Load(coined(3000))
+	for i, n := range []string{"Bridgewater Consulting Group", "Bridgestone Consulting Group", "Bridge Group Inc", "Awterson Consulting LLC", "Bridget Consulting", "Water Group"} {
+		x.Upsert(Record{ID: fmt.Sprint("b", i), Names: []string{n}})
+	}
+	for _, s := range []string{"BRIDGEWATERCONSULTING GROUP", "BRIDGEAWTERCONSULTING GROUP INC", "BridgewaterConsultng Group", "ConsultingBridgewater Group", "ConsultingBridgewatr Group"} {
+		if c := x.Search(m.Prepare(Record{Names: []string{s}}), Options{}).Candidates; len(c) == 0 || c[0].ID != "b0" {
+			t.Errorf("%q: %+v, want b0 first", s, c[:min(1, len(c))])
+		}
+	}
+}
