@@ -205,7 +205,7 @@ func (e *Engine) EntriesAbout(ctx context.Context, subject, kind string, after u
 	}
 }
 
-// precedents returns resolved cases of the same first reason, most alike first, of equals the latest.
+// precedents returns cases of the same first reason that people resolved, most alike first, of equals the latest.
 func (e *Engine) precedents(ctx context.Context, k *deal.Case) ([]Precedent, error) {
 	if len(k.ReasonCodes) == 0 {
 		return nil, nil
@@ -216,7 +216,7 @@ func (e *Engine) precedents(ctx context.Context, k *deal.Case) ([]Precedent, err
 	}
 	out := make([]Precedent, 0, len(cases))
 	for _, c := range cases {
-		if c.ID == k.ID {
+		if c.ID == k.ID || c.RuledBy == "" { // what the partner's own change or silence ended says nothing of what colleagues think
 			continue
 		}
 		codes, kinds := shared(k.ReasonCodes, c.ReasonCodes), shared(k.Conflicts, c.Conflicts)

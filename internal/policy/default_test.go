@@ -295,7 +295,7 @@ func TestDefaultBoundaries(t *testing.T) {
 			t.Errorf("%s: %s decided, want %s", c.name, v.Rule, c.rule)
 		}
 	}
-	if v := small.Decide(given(facts{"reg.amount": 4999.99}), now); v.Texts.Partner != "Deals below 5000 are not registered; sell it without one." {
+	if v := small.Decide(given(facts{"reg.amount": 4999.99}), now); v.Texts.Partner != "Deals of this size are not registered; sell it without one." {
 		t.Errorf("the partner reads %q", v.Texts.Partner)
 	}
 }
