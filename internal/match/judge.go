@@ -56,9 +56,10 @@ type evidence struct {
 	v     vector
 	like  likeness
 	a, b  *Query
-	owner int    // how many live records own the shared domain
-	alike int    // of a question that says no more than one word: how many live records have it
-	via   string // the shared domain
+	owner int     // how many live records own the shared domain
+	spelt float64 // what reorder takes
+	alike int     // of a question that says no more than one word: how many live records have it
+	via   string  // the shared domain
 	logit float64
 }
 
@@ -564,6 +565,9 @@ func (m *Model) match(e *evidence, rivals float64, in setting, t Thresholds, exp
 	add := func(term string, weight float64, text string) {
 		z += weight
 		more = append(more, deal.Score{Term: term, Weight: weight, Text: text})
+	}
+	if e.spelt < 0 {
+		add("spelling", e.spelt, "another record is written more alike")
 	}
 	if in == repeated && m.twoNames(e) {
 		add("two_names", -twoNamesWeight, "each has a name of its own beside what they share")
