@@ -93,6 +93,9 @@ func (v *visit) actions(f *engine.CaseFile, failed attempt) (*actions, error) {
 		a.may[m.Act] = m
 	}
 	a.done = doneWords[v.r.URL.Query().Get("done")]
+	if v.r.URL.Query().Get("done") == "assign" && k.Assignee == "" {
+		a.done = "It is nobody's; whoever works the queue sees it."
+	}
 	people, err := v.store().Records(v.ctx(), deal.People, store.RecordFilter{Page: store.Page{Limit: 1000}})
 	if err != nil {
 		return nil, err

@@ -97,7 +97,7 @@ func (d *Doing) validate(now time.Time) deal.FieldErrors {
 	d.Text = n.Text
 	d.Until = d.Until.UTC().Truncate(time.Microsecond)
 	if d.Act == ActSnooze && (!d.Until.After(now) || d.Until.After(now.Add(maxSnooze))) {
-		e.Add("until", "say until when: an instant to come, within a year")
+		e.Add("until", "is to be given, to come, within a year")
 	}
 	if d.Act == ActAsk && !d.Until.IsZero() && (!d.Until.After(now) || d.Until.After(now.Add(maxSnooze))) {
 		e.Add("until", "is to come, within a year; leave it out for %s", answerWithin)

@@ -16,7 +16,7 @@
 //   - A judgement explains itself: its terms add up to the log-odds it rests on, and each says in words what it saw.
 //   - The model is data: embedded, versioned and named by a digest that decisions record.
 //
-// The parts: fold.go and name.go read names, field.go reads the other fields, likeness.go compares two names, weights.go
+// The parts: fold.go folds text, name.go says what words are and lexicon.go remembers it, read.go reads records, field.go reads the other fields, likeness.go compares two names, weights.go
 // lists what a judgement is the sum of, judge.go weighs evidence and puts it in words, kin.go tells
 // relatives from strangers, segment.go lays records out,
 // index.go keeps segments, search.go finds candidates, refresh.go brings an answer up to date, train.go fits the

@@ -232,7 +232,7 @@ func (x *Index) judgedBy(m *Model) *Index {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	y := NewIndex(m)
-	y.limits, y.parts, y.live, y.version = x.limits, x.parts, x.live, x.version
+	y.limits, y.large, y.largeFrom, y.parts, y.live, y.version = x.limits, x.large, x.largeFrom, x.parts, x.live, x.version
 	return y
 }
 

@@ -1,6 +1,7 @@
 package match
 
 import (
+	"encoding/binary"
 	"slices"
 	"strings"
 	"unicode"
@@ -125,9 +126,11 @@ func spaced(w []string, s string) []string {
 // tidied undoes disguises and joins initials. script is that of the words together. It overwrites w.
 func tidied(w []string, script int) []string {
 	initials := false
-	for i := range w {
-		w[i] = skeleton(w[i], script)
-		initials = initials || len(w[i]) == 1
+	for i, t := range w {
+		if script != 0 || zeroOrOne(t) {
+			w[i] = skeleton(t, script)
+		}
+		initials = initials || len(t) == 1
 	}
 	if !initials {
 		return w
@@ -456,6 +459,12 @@ func romanise(w string) string {
 }
 
 func isASCII(s string) bool {
+	const high = 0x8080808080808080
+	for ; len(s) >= 8; s = s[8:] {
+		if binary.LittleEndian.Uint64([]byte(s[:8]))&high != 0 {
+			return false
+		}
+	}
 	for i := 0; i < len(s); i++ {
 		if s[i] >= utf8.RuneSelf {
 			return false

@@ -94,8 +94,10 @@ const inlineMerge = 2048
 // Index finds the live records that may describe the organisation of a query. It is safe for concurrent use: searches
 // run side by side and wait for a writer only while it swaps a few words of memory.
 type Index struct {
-	m      *Model
-	limits limits
+	m         *Model
+	limits    limits
+	large     limits // from largeFrom live records on
+	largeFrom int
 
 	write   sync.Mutex     // held by the one who changes the index, across preparation and merging
 	merging int            // how many of the first parts a background merge is rewriting; guarded by write
@@ -112,7 +114,15 @@ type Index struct {
 
 // NewIndex returns an empty index that judges with m.
 func NewIndex(m *Model) *Index {
-	return &Index{m: m, limits: standardLimits, scratch: sync.Pool{New: func() any { return &search{} }}}
+	return &Index{m: m, limits: standardLimits, large: largeLimits, largeFrom: largeFrom, scratch: sync.Pool{New: func() any { return &search{} }}}
+}
+
+// limitsNow returns the limits of a search, and whether they are the large ones. The caller holds mu.
+func (x *Index) limitsNow() (limits, bool) {
+	if x.live >= x.largeFrom {
+		return x.large, true
+	}
+	return x.limits, false
 }
 
 // Len returns the number of live records.

@@ -40,6 +40,7 @@ func organisation(rng *rand.Rand, id string) Record {
 	}
 	if rng.IntN(2) == 0 {
 		r.Country, r.City = pick("US", "DE", "FR"), pick("Berlin", "Austin", "Paris", "Lyon")
+		r.Region, r.PostalCode = pick("", "BE", "TX"), pick("", "10115", "78701")
 	}
 	if rng.IntN(3) == 0 {
 		r.Domains = []string{pick("acme.com", "globex.com", "hooli.com", "shared.org")}
@@ -79,7 +80,7 @@ func answer(t testing.TB, r Result) string {
 // with those of an index built at once from what is live, and a refreshed answer with a new one.
 func TestSearchDependsOnTheLiveSetOnly(t *testing.T) {
 	m := Default()
-	narrow := limits{open: 40, first: 60, join: 80, scan: 120, key: 6, shortlist: 8, closing: 5, pass: 1 << 12, few: 3}
+	narrow := limits{open: 40, first: 60, join: 80, scan: 120, key: 6, shortlist: 8, here: 4, near: 8, closing: 5, pass: 1 << 12, few: 3}
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
@@ -90,6 +91,10 @@ func TestSearchDependsOnTheLiveSetOnly(t *testing.T) {
 			}
 			x := NewIndex(m)
 			x.limits = l
+			if seed%3 == 0 { // the live set grows past the large limits and falls below again
+				x.largeFrom, x.large = 130, narrow
+				x.large.shortlist, x.large.open = 12, 60
+			}
 			live := map[string]Record{}
 			type pending struct {
 				q *Query
@@ -152,6 +157,7 @@ func TestSearchDependsOnTheLiveSetOnly(t *testing.T) {
 				}
 				if step%100 == 99 {
 					y := fresh(m, l, live)
+					y.large, y.largeFrom = x.large, x.largeFrom
 					if x.Len() != len(live) || y.Len() != len(live) {
 						t.Fatalf("%d and %d live records, want %d", x.Len(), y.Len(), len(live))
 					}
@@ -186,9 +192,9 @@ func TestReadingLessChangesNothing(t *testing.T) {
 		live[id] = organisation(rng, id)
 	}
 	for _, l := range []limits{
-		{open: 150, first: 400, join: 600, scan: 2500, key: 40, shortlist: 8},
-		{open: 20, first: 30, join: 300, scan: 900, key: 6, shortlist: 3},
-		{open: 1000, first: 1000, join: 1000, scan: 4000, key: 40, shortlist: 48},
+		{open: 150, first: 400, join: 600, scan: 2500, key: 40, shortlist: 8, here: 4, near: 8},
+		{open: 20, first: 30, join: 300, scan: 900, key: 6, shortlist: 3, here: 2, near: 16},
+		{open: 1000, first: 1000, join: 1000, scan: 4000, key: 40, shortlist: 48, here: 4, near: 8},
 	} {
 		everything, least := l, l
 		everything.closing = math.MaxInt

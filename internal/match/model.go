@@ -184,7 +184,7 @@ func New(file []byte) (*Model, error) {
 		m.towns[f[0]] = true
 		m.heard.add(f[0])
 	}
-	m.heard.addCommon()
+	m.heard.addUsual()
 	for f := range fields(read("mail_hosts.txt.gz")) {
 		m.mailHosts[f[0]] = true
 	}

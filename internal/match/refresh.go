@@ -15,7 +15,10 @@ type memo struct {
 	splits    []string // words of the query looked for as two
 	halves    []string // parts of them looked for with a slip
 	queryMass uint32
-	tag       uint16
+	sign      uint32 // of the query
+	here      uint32 // what a record gains by being in its city or postal code
+	near      uint32 // and by being in its region
+	large     bool   // the limits were those of many records
 	top       uint32 // the best rank
 	cut       bool   // more records have it than are judged
 	last      hit    // the least of those judged, when cut
@@ -55,6 +58,10 @@ func (x *Index) bridge(q *Query, o Options, r Result) (Result, bool) {
 	if r.Version == x.version {
 		return r, true
 	}
+	limits, large := x.limitsNow()
+	if large != r.memo.large {
+		return r, false
+	}
 	n := int(x.version - r.Version)
 	if n > len(x.recent) || n > maxBridged {
 		return r, false
@@ -72,7 +79,7 @@ func (x *Index) bridge(q *Query, o Options, r Result) (Result, bool) {
 	}
 	// The frequencies have changed; what was read must not have.
 	order := slices.IsSortedFunc(me.terms, func(a, b term) int { return cmp.Or(a.live-b.live, strings.Compare(a.text, b.text)) })
-	if !order || x.limits.budget(me.terms) != me.budget {
+	if !order || limits.budget(me.terms) != me.budget {
 		return r, false
 	}
 	if len(touching) > 0 {
@@ -106,7 +113,7 @@ func (x *Index) bridge(q *Query, o Options, r Result) (Result, bool) {
 			}
 			x.m.compare(q, c.query, owners, &e)
 			me.judged = append(me.judged, scored{logit: round(e.logit), id: c.query.id})
-			if len(me.judged) > x.limits.shortlist {
+			if len(me.judged) > limits.shortlist {
 				return r, false
 			}
 		}
@@ -217,7 +224,7 @@ func (me *memo) gain(b *Query) (gain uint32, common bool) {
 		if !t.exact || !has(t) {
 			continue
 		}
-		if gain > 0 || i < me.join && (me.tag != 0 && me.tag == cityTag(b.city) || me.partnered(i, has)) {
+		if gain > 0 || i < me.join && (isHere(me.sign, signOf(b)) || me.partnered(i, has)) {
 			gain += t.weight
 		}
 	}

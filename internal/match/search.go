@@ -20,13 +20,22 @@ type limits struct {
 	scan      int // postings of these and further words read for records already known
 	key       int // records of one key; a key that more share tells nothing
 	shortlist int // candidates that are judged
+	here      int // a record in the query's city or postal code has a part of the query's weight on top, one in so many
+	near      int // and one in its region
 
 	// What follows decides on work and not on answers. From closing postings on it pays to ask whether they must be read, and
 	// before a word with 1/pass as many as there is room for touched records. Up to few records are looked up one by one.
 	closing, pass, few int
 }
 
-var standardLimits = limits{open: 4_000, first: 60_000, join: 20_000, scan: 98_000, key: 2_000, shortlist: 48, closing: 1_000, pass: 8, few: 256}
+var (
+	standardLimits = limits{open: 4_000, first: 60_000, join: 20_000, scan: 98_000, key: 2_000, shortlist: 48, here: 4, near: 16, closing: 1_000, pass: 8, few: 256}
+	// Among several millions each word has more bearers, and so has each name.
+	largeLimits = limits{open: 16_000, first: 60_000, join: 20_000, scan: 98_000, key: 2_000, shortlist: 64, here: 2, near: 8, closing: 1_000, pass: 8, few: 256}
+)
+
+// largeFrom is the number of live records from which the large limits hold.
+const largeFrom = 4_000_000
 
 const (
 	maxQueryWords  = 32
@@ -106,6 +115,7 @@ type rest struct {
 // search is the reusable memory of one search.
 type search struct {
 	limits   limits
+	large    bool // they are those of many records
 	thorough bool // see twiceMisspelt
 	parts    []*part
 	terms    []term
@@ -144,7 +154,8 @@ func (x *Index) Search(q *Query, o Options) Result {
 	}()
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	s.parts, s.limits, s.thorough = x.parts, x.limits, o.Repeats
+	s.parts, s.thorough = x.parts, o.Repeats
+	s.limits, s.large = x.limitsNow()
 	r := Result{Version: x.version}
 	s.begin()
 	memo := s.retrieve(q, &r)
@@ -735,7 +746,13 @@ func (s *search) longer(w *word) {
 
 // retrieve fills s.hits with the records worth judging.
 func (s *search) retrieve(q *Query, r *Result) *memo {
-	me := &memo{tag: cityTag(q.city), queryMass: uint32(q.lightest())}
+	me := &memo{sign: signOf(q), queryMass: uint32(q.lightest()), large: s.large}
+	if me.sign&regionMask != 0 {
+		me.near = me.queryMass / uint32(s.limits.near)
+	}
+	if me.sign&(cityMask|postalMask) != 0 {
+		me.here = me.queryMass / uint32(s.limits.here)
+	}
 	s.plan(q)
 	me.halves = s.halves
 
@@ -875,9 +892,6 @@ func (l limits) budget(terms []term) (b budget) {
 }
 
 type budget struct{ open, join, scan int }
-
-// cityShare is the part of the query's weight that a record in its city has on top, one in so many.
-const cityShare = 4
 
 // The parts of the first candidate's rank that others must have to be judged, in hundredths. What has less shares words of
 // business, or a place, and would only be judged to be told apart. Of records that nothing but common words led to, there are
@@ -1033,7 +1047,7 @@ func (s *search) prune(me *memo, i int) bool {
 	s.blocks(s.table, &need, func(block []sum, sign []uint32) {
 		for i, c := range block {
 			class, g := c.weight>>31, c.gain()+rest
-			if me.reaches(floor[class], g, sign[i]) && (me.tag == 0 || rank(g, me, sign[i]) >= floor[class]) {
+			if me.reaches(floor[class], g, sign[i]) && (me.here+me.near == 0 || rank(g, me, sign[i]) >= floor[class]) {
 				s.known = append(s.known, c)
 			}
 		}
@@ -1171,7 +1185,7 @@ func (s *search) joinIn(me *memo, p *part, lists []common, beyond uint32) {
 				if weightOf(lists, s.in[rec-first])+beyond < need {
 					continue // it cannot reach the shortlist
 				}
-				if me.tag == 0 || cityOf(p.sign[rec]) != me.tag {
+				if !isHere(me.sign, p.sign[rec]) {
 					for in != 0 && s.in[rec-first]&lists[bits.TrailingZeros32(in)].partners == 0 {
 						in &= in - 1
 					}
@@ -1372,22 +1386,23 @@ func (me *memo) floor(common bool) uint32 {
 // rank orders records for the shortlist, in millionths: what a record has gained, over the query's weight and its own, of
 // which what it did not gain counts half: people leave words out. It rises with the gain.
 func rank(gain uint32, me *memo, sign uint32) uint32 {
-	if me.tag != 0 && cityOf(sign) == me.tag {
-		gain += me.queryMass / cityShare
+	if isNear(me.sign, sign) {
+		gain += me.near
+	}
+	if isHere(me.sign, sign) {
+		gain += me.here
 	}
 	return uint32(uint64(gain) * 1_000_000 / me.outOf(gain, massOf(sign)))
 }
 
 // outOf is what a gain is a share of.
-func (me *memo) outOf(gain uint32, mass uint16) uint64 {
-	return uint64(me.queryMass) + (uint64(gain)+uint64(max(gain, uint32(mass))))/2 + 1
+func (me *memo) outOf(gain, mass uint32) uint64 {
+	return uint64(me.queryMass) + (uint64(gain)+uint64(max(gain, mass)))/2 + 1
 }
 
 // reaches reports whether a record of a sign's weight may have a rank.
 func (me *memo) reaches(rank, gain, sign uint32) bool {
-	if me.tag != 0 {
-		gain += me.queryMass / cityShare
-	}
+	gain += me.here + me.near
 	return uint64(gain)*1_000_000 >= uint64(rank)*me.outOf(gain, massOf(sign))
 }
 
@@ -1398,9 +1413,7 @@ func (me *memo) gainFor(rank uint32) uint32 {
 	}
 	short := uint64(1_000_000 - rank)
 	gain := (uint64(rank)*uint64(me.queryMass+1) + short - 1) / short
-	if me.tag != 0 {
-		gain -= min(gain, uint64(me.queryMass/cityShare))
-	}
+	gain -= min(gain, uint64(me.here+me.near))
 	return uint32(min(gain, math.MaxUint32))
 }
 

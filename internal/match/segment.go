@@ -17,7 +17,7 @@ import (
 type segment struct {
 	blob []byte   // the records, one after another in the order of their ids; see encode
 	off  []uint32 // where each record begins; one more than records
-	sign []uint32 // what ranks each record at first sight, see signOf
+	sign []uint32 // of each record, see signOf
 
 	text    []byte // the vocabulary, in byte order
 	textOff []uint32
@@ -144,7 +144,7 @@ const (
 	keyTax     = 'x'
 	keyDUNS    = 'u'
 	keyLEI     = 'l'
-	keyCity    = 'c'
+	keyPlace   = 'c'
 )
 
 const prefixLength = 12
@@ -161,21 +161,41 @@ func hashKey(kind byte, s string) uint32 {
 	return h
 }
 
-// cityTag returns a short tag of a city, 0 for none.
-func cityTag(city string) uint16 {
-	if city == "" {
-		return 0
+// The sign of a record is what ranks it at first sight: the weight of its lightest name, in 1/64 nat and no more than fits, and tags
+// of its region, city and postal code, 0 for none. Most records are looked at for these alone, so they lie side by side.
+const (
+	massBits, regionBits, cityBits, postalBits = 12, 4, 8, 8
+
+	regionShift = massBits
+	cityShift   = regionShift + regionBits
+	postalShift = cityShift + cityBits
+
+	massMask   = 1<<massBits - 1
+	regionMask = (1<<regionBits - 1) << regionShift
+	cityMask   = (1<<cityBits - 1) << cityShift
+	postalMask = (1<<postalBits - 1) << postalShift
+)
+
+func signOf(q *Query) uint32 {
+	tag := func(s string, shift, bits uint) uint32 {
+		if s == "" {
+			return 0
+		}
+		return (1 + hashKey(keyPlace, s)%(1<<bits-1)) << shift
 	}
-	return uint16(hashKey(keyCity, city)) | 1
+	return min(uint32(q.lightest()), massMask) | tag(q.region, regionShift, regionBits) | tag(q.city, cityShift, cityBits) | tag(q.postal, postalShift, postalBits)
 }
 
-// signOf returns the weight of the lightest name of a record, in 1/64 nat, and in the upper half the tag of its city: they lie
-// side by side, since most records are looked at for these alone.
-func signOf(q *Query) uint32 { return uint32(cityTag(q.city))<<16 | uint32(q.lightest()) }
+func massOf(sign uint32) uint32 { return sign & massMask }
 
-// massOf and cityOf take a sign apart.
-func massOf(sign uint32) uint16 { return uint16(sign) }
-func cityOf(sign uint32) uint16 { return uint16(sign >> 16) }
+// isHere reports whether two signs are of one city or postal code.
+func isHere(a, b uint32) bool {
+	same := a ^ b
+	return a&cityMask != 0 && same&cityMask == 0 || a&postalMask != 0 && same&postalMask == 0
+}
+
+// isNear reports whether two signs are of one region.
+func isNear(a, b uint32) bool { return a&regionMask != 0 && (a^b)&regionMask == 0 }
 
 // keysOf visits the keys of a prepared record besides its words.
 func keysOf(q *Query, visit func(hash uint32)) {

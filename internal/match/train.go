@@ -78,7 +78,8 @@ func (t *Trainer) look(x *Index, q Record, truth string, weight float64) labelle
 	defer x.scratch.Put(s)
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	s.parts, s.limits, s.thorough = x.parts, x.limits, false
+	s.parts, s.thorough = x.parts, false
+	s.limits, s.large = x.limitsNow()
 	s.begin()
 	var r Result
 	s.retrieve(p, &r)
