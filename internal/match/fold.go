@@ -434,13 +434,20 @@ var greekSounds = strings.NewReplacer("ου", "ou", "αυ", "av", "ευ", "ev", 
 	"η", "i", "θ", "th", "ι", "i", "κ", "k", "λ", "l", "μ", "m", "ν", "n", "ξ", "x", "ο", "o", "π", "p", "ρ", "r", "σ", "s", "ς", "s", "τ", "t", "υ", "y", "φ", "f",
 	"χ", "ch", "ψ", "ps", "ω", "o")
 
+// ukrainianSounds writes those letters of Ukrainian that Russian reads otherwise, by the table of 2010 that Ukrainian companies use.
+var ukrainianSounds = strings.NewReplacer("и", "y", "і", "i", "ї", "i", "є", "ie", "ґ", "g", "г", "h", "й", "i")
+
 // romanise writes a word of any script in plain Latin letters, as one word.
 func romanise(w string) string {
 	if isASCII(w) {
 		return w
 	}
 	var b strings.Builder
-	for _, r := range strings.ToLower(unidecode.Unidecode(greekSounds.Replace(w))) {
+	w = greekSounds.Replace(w)
+	if strings.ContainsAny(w, "іїєґ") {
+		w = ukrainianSounds.Replace(w)
+	}
+	for _, r := range strings.ToLower(unidecode.Unidecode(w)) {
 		if r < utf8.RuneSelf && isWord(r) {
 			b.WriteRune(r)
 		}

@@ -366,3 +366,40 @@ func TestJoinedAndApart(t *testing.T) {
 		}
 	}
 }
+
+// TestRefreshOfHalves brings answers up to date that rest on half of a word, or on how many have one, as the records that decide come and go.
+func TestRefreshOfHalves(t *testing.T) {
+	m := Default()
+	x := NewIndex(m)
+	x.Load(coined(500))
+	for i := range splitFrequency {
+		x.Upsert(Record{ID: fmt.Sprint("dental", i), Names: []string{fmt.Sprintf("Brackwold%c Dental", 'a'+i)}})
+	}
+	ask := []*Query{}
+	for _, n := range []string{"Kestrelhavenlarkmor Foods", "Larkmoor", "Larkmoor Group", "Dentalkestrlhaven Inc"} {
+		ask = append(ask, m.Prepare(Record{Names: []string{n}}))
+	}
+	had := make([]Result, len(ask))
+	for i, q := range ask {
+		had[i] = x.Search(q, Options{})
+	}
+	step := func(what string, change func()) {
+		change()
+		for i, q := range ask {
+			had[i] = x.Refresh(q, Options{}, had[i])
+			if got, want := answer(t, had[i]), answer(t, x.Search(q, Options{})); got != want {
+				t.Fatalf("%s, asked for %q:\n%s\nand searched\n%s", what, q.display, got, want)
+			}
+		}
+	}
+	names := []string{"Larkmoor Foods", "Kestrelhaven Larkmoor Foods", "Kestrelhaven Inc", "Kestrelhaven Dental", "Dental Kestrelhaven", "Larkmoor", "Larkmor LLC", "Larkmoor Marine", "Larkmoor Steel",
+		"Larkmoor Paper", "Larkmoor Glass", "Kestrelhaven Optics", "Kestrelhaven Motors", "Larkmoor Energy", "Larkmoor Mining",
+		// Too much else to be candidates.
+		"Larkmoor Zanthic Quobble Vexil Trundor Plimbo Garnex Hespero Molvane Drustane Ostrilon Kibbex", "Larkmoor Hesperic Molvaner Drustan Ostril Kibbe Warnoth Zanth Quobb Vexi Trundo Plimb"}
+	for i, n := range names {
+		step("with "+n, func() { x.Upsert(Record{ID: fmt.Sprint("n", i), Names: []string{n}}) })
+	}
+	for i, n := range names {
+		step("without "+n, func() { x.Delete(fmt.Sprint("n", i)) })
+	}
+}

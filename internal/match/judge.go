@@ -56,9 +56,10 @@ type evidence struct {
 	v     vector
 	like  likeness
 	a, b  *Query
-	owner int    // how many live records own the shared domain
-	alike int    // of a question that says no more than one word: how many live records have it
-	via   string // the shared domain
+	owner int     // how many live records own the shared domain
+	spelt float64 // what reorder takes
+	alike int     // of a question that says no more than one word: how many live records have it
+	via   string  // the shared domain
 	logit float64
 }
 
@@ -506,6 +507,9 @@ const (
 	// ownWordsWeight is what it takes away of two records side by side that each has a word of ownWordWeight or more that the
 	// other lacks.
 	ownWordsWeight, ownWordWeight = 1.0, 3.0
+	// namesakesWeight is what it takes away of two records side by side that have one ordinary name, such as Main Street Pharmacy, in two
+	// regions: none of their words is of more weight than namesakesRare. Of a search, it is the best of all that have it.
+	namesakesWeight, namesakesRare = 1.0, 9.0
 )
 
 const (
@@ -545,8 +549,8 @@ func (m *Model) shortSlip(l *likeness) bool {
 	return found
 }
 
-// onlyWord returns the one word that a name-only question and a record have in common, when neither says more than that: "Kestrel" for
-// Kestrel Inc. It returns nothing for others, and where something else connects them.
+// onlyWord returns the one word that a name-only question and a record have in common, when neither says more than that: "Larkmoor" for
+// Larkmoor Inc. It returns nothing for others, and where something else connects them.
 func (e *evidence) onlyWord() string {
 	l, v := &e.like, &e.v
 	if l.a == nil || l.exact && len(l.a.words) > 1 || l.a.form != 0 || e.identified() || e.located() || v[fCitySame]+v[fRegionSame]+v[fDomainName] > 0 {
@@ -588,6 +592,9 @@ func (m *Model) match(e *evidence, rivals float64, in setting, t Thresholds, exp
 		z += weight
 		more = append(more, deal.Score{Term: term, Weight: weight, Text: text})
 	}
+	if e.spelt < 0 {
+		add("spelling", e.spelt, "another record is written more alike")
+	}
 	if in == repeated && m.twoNames(e) {
 		add("two_names", -twoNamesWeight, "each has a name of its own beside what they share")
 	}
@@ -600,6 +607,9 @@ func (m *Model) match(e *evidence, rivals float64, in setting, t Thresholds, exp
 	}
 	if in == sideBySide && gate == "" && e.like.acronym == 0 && min(e.like.missA, e.like.missB)*m.maxWeight() >= ownWordWeight && !e.located() && !e.like.a.unspaced() && !e.like.b.unspaced() {
 		add("own_words", -ownWordsWeight, "each has words of its own beside what they share")
+	}
+	if in == sideBySide && e.like.exact && e.like.rare*m.maxWeight() <= namesakesRare && e.v[fCityOther]*e.v[fRegionOther] > 0 && !e.identified() && !e.located() {
+		add("namesakes", -namesakesWeight, "a name of ordinary words in another town and region is another's as often as not")
 	}
 	if more := math.Log(float64(e.alike) / fewBearers); more > rivals && z > manyLeast { // who bears the whole name is a rival already
 		add("common_word", round(-min(manyWeight*(more-rivals), z-manyLeast)), fmt.Sprintf("all the question says is a word that %d records have", e.alike))

@@ -56,6 +56,9 @@ func similarity(x, y *word, cut bool) float64 {
 	if la <= 5 && (x.kind|y.kind)&place != 0 && shortened[a] == b {
 		return 0.95
 	}
+	if a == "saint" && b == "street" { // both are written St.
+		return 0.95
+	}
 	if (x.kind|y.kind)&(place|town) != 0 && sameTown(a, b) {
 		return 0.95
 	}

@@ -218,6 +218,10 @@ func TestJudge(t *testing.T) {
 		{Record{Names: []string{"KKE Energy"}, Country: "DE", City: "Kiel", PostalCode: "24103", Street: "Hafen 1"}, Record{Names: []string{"KGE Energy"}, Country: "DE", City: "Kiel", PostalCode: "24103", Street: "Hafen 1"}, deal.Review},
 		{Record{Names: []string{"Koch Larkmoor"}, Country: "DE", City: "Kiel", PostalCode: "24103"}, Record{Names: []string{"Kock Larkmoor"}, Country: "DE", City: "Kiel", PostalCode: "24103"}, deal.Same},
 		{Record{Names: []string{"Nike Inc"}, Country: "US", City: "Portland", PostalCode: "97005", Domains: []string{"nike.com"}}, Record{Names: []string{"Nikke Inc"}, Country: "US", City: "Portland", PostalCode: "97005", Domains: []string{"nike.com"}}, deal.Same},
+		// Names of ordinary words are many people's.
+		{Record{Names: []string{"Main Street Pharmacy"}, Country: "US", Region: "NY", City: "Albany"}, Record{Names: []string{"Main Street Pharmacy"}, Country: "US", Region: "OK", City: "Tulsa"}, deal.Review},
+		{Record{Names: []string{"Main Street Pharmacy"}, Country: "US", Region: "NY", City: "Albany"}, Record{Names: []string{"Main St Pharmacy"}, Country: "US", Region: "NY", City: "Albany"}, deal.Same},
+		{Record{Names: []string{"Київстар"}}, Record{Names: []string{"Kyivstar"}}, deal.Same},
 		// An identifier outweighs a name that was changed.
 		{Record{Names: []string{"Facebook Inc"}, TaxID: "20-1665019", Country: "US"}, Record{Names: []string{"Meta Platforms Inc"}, TaxID: "201665019", Country: "US"}, deal.Review},
 		// A named parent is a relation however the rest compares.
@@ -385,5 +389,20 @@ func TestExactBeforeAlike(t *testing.T) {
 	}
 	if c := x.Search(m.Prepare(Record{Names: []string{"CARE"}}), Options{}).Candidates; len(c) == 0 || c[0].ID != "exact" {
 		t.Errorf("%+v, want the account of exactly that name first", c)
+	}
+}
+
+// TestWrittenTogether asks for names two words of which were written as one, with a slip or in the other order.
+func TestWrittenTogether(t *testing.T) {
+	m := Default()
+	x := NewIndex(m)
+	x.Load(coined(3000))
+	for i, n := range []string{"Bridgewater Consulting Group", "Bridgestone Consulting Group", "Bridge Group Inc", "Awterson Consulting LLC", "Bridget Consulting", "Water Group"} {
+		x.Upsert(Record{ID: fmt.Sprint("b", i), Names: []string{n}})
+	}
+	for _, s := range []string{"BRIDGEWATERCONSULTING GROUP", "BRIDGEAWTERCONSULTING GROUP INC", "BridgewaterConsultng Group", "ConsultingBridgewater Group", "ConsultingBridgewatr Group"} {
+		if c := x.Search(m.Prepare(Record{Names: []string{s}}), Options{}).Candidates; len(c) == 0 || c[0].ID != "b0" {
+			t.Errorf("%q: %+v, want b0 first", s, c[:min(1, len(c))])
+		}
 	}
 }

@@ -237,6 +237,7 @@ type scored struct {
 	hit   int // its number among the hits of the search that found it, and in that search only
 	logit float64
 	alike float64 // see untie
+	spelt float64 // see reorder
 	id    string
 }
 
@@ -248,7 +249,11 @@ func (m *Model) answer(me *memo, o Options, of func(scored) *evidence) []deal.Ma
 	if limit <= 0 {
 		limit = defaultLimit
 	}
-	untie(cands, limit, of)
+	if o.Repeats {
+		untie(cands, limit, of)
+	} else {
+		reorder(cands, limit, of)
+	}
 	if t == (Thresholds{}) {
 		t = DefaultThresholds
 	}
@@ -262,6 +267,7 @@ func (m *Model) answer(me *memo, o Options, of func(scored) *evidence) []deal.Ma
 			rivals, in = rivalry(cands, i), ranked
 		}
 		e := of(c)
+		e.spelt = c.spelt
 		if w := e.onlyWord(); in == ranked && w != "" {
 			e.alike = me.live(w)
 		}
@@ -273,6 +279,54 @@ func (m *Model) answer(me *memo, o Options, of func(scored) *evidence) []deal.Ma
 	}
 	return out
 }
+
+const (
+	speltWeight = 2.0 // what it takes from a candidate that another of the first is written all alike, and itself not at all
+	speltWindow = 1.2 // of log-odds, below the best: whoever has less is seldom written so much more alike
+)
+
+// reorder takes from the first candidates, by their evidence, as much as they are written less alike than that one of them that is written
+// most alike, and orders them by what is left; then by how alike they are written, then by id. Words that count for little, legal forms
+// and letters that are folded are in what is written, so this tells which of several that fit is meant.
+func reorder(cands []scored, limit int, of func(scored) *evidence) {
+	n := 0
+	for n < min(limit, len(cands)) && cands[n].logit >= cands[0].logit-speltWindow {
+		n++
+	}
+	for i := range cands {
+		cands[i].spelt, cands[i].alike = 0, 0
+	}
+	if n < 2 {
+		return
+	}
+	first := cands[:n]
+	var asked *letterRuns
+	most := 0.0
+	for i := range first {
+		e := of(first[i])
+		if i == 0 {
+			asked = runsOf(e.a.display)
+		}
+		if e.like.a != nil && max(e.like.a.role, e.like.b.role) >= aliasName { // what was compared is not the main name
+			first[i].alike = -1
+			continue
+		}
+		first[i].alike = asked.alike(e.b.display)
+		most = max(most, first[i].alike)
+	}
+	for i := range first {
+		if first[i].alike < 0 {
+			first[i].alike = most
+		}
+		first[i].spelt = round(speltWeight * (first[i].alike - most))
+	}
+	slices.SortFunc(cands, func(a, b scored) int {
+		return cmp.Or(cmp.Compare(b.weighed(), a.weighed()), cmp.Compare(b.alike, a.alike), strings.Compare(a.id, b.id))
+	})
+}
+
+// weighed returns the log-odds with what reorder takes.
+func (c scored) weighed() float64 { return c.logit + c.spelt }
 
 // untie orders candidates of equal evidence, which are in the order of their ids, by how alike the main names are as written: most are
 // one name with one legal form or another, or in other letters. Those behind the first limit stay as they are.
@@ -302,7 +356,7 @@ func rivalry(cands []scored, i int) float64 {
 	sum := 0.0
 	for j := range cands {
 		if j != i {
-			sum += math.Exp(min(30, cands[j].logit-cands[i].logit))
+			sum += math.Exp(min(30, cands[j].weighed()-cands[i].weighed()))
 		}
 	}
 	return round(math.Log(1 + sum))
