@@ -15,7 +15,7 @@ import (
 	"github.com/dibs-deals/dibs/internal/deal"
 )
 
-// ErrUnseen: this user of the database may not look at something.
+// ErrUnseen says that this user of the database may not look at something.
 var ErrUnseen = errors.New("not seen")
 
 // ErrUnknown says that the commit may or may not have happened. It is never to be read as a no: drop what was derived, read
