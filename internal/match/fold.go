@@ -130,7 +130,7 @@ func tidied(w []string, script int) []string {
 		if script != 0 || zeroOrOne(t) {
 			w[i] = skeleton(t, script)
 		}
-		initials = initials || len(t) == 1
+		initials = initials || len(w[i]) == 1
 	}
 	if !initials {
 		return w
