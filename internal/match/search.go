@@ -713,7 +713,7 @@ func (s *search) twiceMisspelt(w *word, found []near) []near {
 	set := letters(w.text)
 	for _, p := range s.parts {
 		from := p.lowerBound(w.text[:first])
-		for i, l := range p.letters[from:p.lowerBound(w.text[:first]+"\xff")] {
+		for i, l := range p.letters[from:max(from, p.lowerBound(w.text[:first]+"\xff"))] { // in a snapshot that was damaged words may not be in order
 			if bits.OnesCount32(l^set) > 4 { // each slip changes the set by two at most
 				continue
 			}

@@ -139,7 +139,7 @@ func (s *segment) check(forms int) error {
 	switch {
 	case !flat.Rising(s.off, n, len(s.blob)):
 		return errors.New("the records do not fill their place")
-	case !flat.Rising(s.textOff, words, len(s.text)) || len(s.kind) != words:
+	case !flat.Rising(s.textOff, words, len(s.text)) || len(s.kind) != words || len(s.letters) != words:
 		return errors.New("the words do not fill their place")
 	case !flat.Rising(s.postOff, words, len(s.post)):
 		return errors.New("the postings do not fill their place")
