@@ -310,6 +310,7 @@ func (s *site) visible(ctx context.Context, from, to *process, token string, n i
 			if time.Since(answered) > 10*time.Second {
 				return spread{}, errors.New("a change is not visible on the other replica after ten seconds")
 			}
+			time.Sleep(200 * time.Microsecond) // asked without a pause, it would be kept busy with answering, and with what answers leave behind
 		}
 		took[i] = max(0, time.Since(answered)-asked)
 		time.Sleep(3 * time.Millisecond)
