@@ -23,7 +23,6 @@ import (
 const (
 	queryHead         = `SELECT seq, chain, root, at, registrations FROM head WHERE id = 1`
 	queryEntry        = entryColumns + `WHERE seq = ?`
-	queryPage         = entryColumns + `WHERE seq > ? ORDER BY seq LIMIT ?`
 	queryAnswered     = entryColumns + `WHERE key_id = ? AND idem_key = ?`
 	queryNode         = `SELECT hash FROM node WHERE i = ?`
 	queryPersonal     = `SELECT field, salt, COALESCE(value, '') FROM personal WHERE seq = ? ORDER BY n`
@@ -198,23 +197,16 @@ const PageLength = 200
 
 // Entries implements store.Store.
 func (r *Reader) Entries(ctx context.Context, after uint64) iter.Seq2[store.Entry, error] {
-	return func(yield func(store.Entry, error) bool) {
-		for n := PageLength; n == PageLength; {
-			n = 0
-			for e, err := range r.entries(ctx, queryPage, after, PageLength) {
-				if !yield(e, err) || err != nil {
-					return
-				}
-				after = e.Seq
-				n++
-			}
-		}
-	}
+	return r.SelectEntries(ctx, store.EntryFilter{After: after})
 }
 
 // EntriesWhere returns the entries that a condition selects.
 func (r *Reader) EntriesWhere(ctx context.Context, condition string, args ...any) (out []store.Entry, err error) {
-	for e, err := range r.entries(ctx, entryColumns+`WHERE `+condition, args...) {
+	return collected(r.entries(ctx, entryColumns+`WHERE `+condition, args...))
+}
+
+func collected(entries iter.Seq2[store.Entry, error]) (out []store.Entry, err error) {
+	for e, err := range entries {
 		if err != nil {
 			return nil, err
 		}
@@ -225,7 +217,7 @@ func (r *Reader) EntriesWhere(ctx context.Context, condition string, args ...any
 
 // Page returns the first entries after seq, at most PageLength.
 func (r *Reader) Page(ctx context.Context, after uint64) ([]store.Entry, error) {
-	return r.EntriesWhere(ctx, `seq > ? ORDER BY seq LIMIT ?`, after, PageLength)
+	return collected(r.page(ctx, store.EntryFilter{After: after}))
 }
 
 func (r *Reader) entries(ctx context.Context, query string, args ...any) iter.Seq2[store.Entry, error] {
@@ -480,11 +472,10 @@ func (r *Reader) Findings(ctx context.Context, f store.FindingFilter) ([]deal.Fi
 
 // SelectEntries implements store.Store. It reads page by page: who has seen enough does not wait for the rest of the ledger.
 func (r *Reader) SelectEntries(ctx context.Context, f store.EntryFilter) iter.Seq2[store.Entry, error] {
-	const page = 200
 	return func(yield func(store.Entry, error) bool) {
-		for n := page; n == page; {
+		for n := PageLength; n == PageLength; {
 			n = 0
-			for e, err := range r.selected(ctx, f, page) {
+			for e, err := range r.page(ctx, f) {
 				if !yield(e, err) || err != nil {
 					return
 				}
@@ -495,7 +486,8 @@ func (r *Reader) SelectEntries(ctx context.Context, f store.EntryFilter) iter.Se
 	}
 }
 
-func (r *Reader) selected(ctx context.Context, f store.EntryFilter, limit int) iter.Seq2[store.Entry, error] {
+// page yields the first entries that f selects, at most PageLength.
+func (r *Reader) page(ctx context.Context, f store.EntryFilter) iter.Seq2[store.Entry, error] {
 	var w where
 	w.add("seq > ?", f.After)
 	if beginning, ok := strings.CutSuffix(f.Kind, "*"); ok {
@@ -525,7 +517,7 @@ func (r *Reader) selected(ctx context.Context, f store.EntryFilter, limit int) i
 	if len(about) > 0 {
 		w.add("seq IN ("+strings.Join(about, " UNION ")+")", args...)
 	}
-	return r.entries(ctx, entryColumns+w.text()+` ORDER BY seq LIMIT ?`, append(w.args, limit)...)
+	return r.entries(ctx, entryColumns+w.text()+` ORDER BY seq LIMIT ?`, append(w.args, PageLength)...)
 }
 
 // EntriesOf implements store.Store.
