@@ -40,6 +40,7 @@ var mayImport = map[string]string{
 	"internal/policytest": "internal/deal internal/document internal/ledger internal/policy internal/territory internal/store/sqlite internal/engine",
 
 	"internal/testserver": "",
+	"internal/report":     "",
 	"internal/chaos":      "internal/deal internal/policy internal/world internal/testserver",
 
 	"internal/replica": "internal/deal internal/flat internal/store",

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/ledger"
+	"github.com/dibs-deals/dibs/internal/report"
 	"github.com/dibs-deals/dibs/internal/store"
 	"github.com/dibs-deals/dibs/internal/store/postgres"
 	"github.com/dibs-deals/dibs/internal/testserver"
@@ -61,7 +62,7 @@ func measureCommits(ctx context.Context) (string, error) {
 		s, m := median(single), median(grouped)
 		fmt.Fprintf(&b, "| %d | %.0f, %s | %.0f, %s | %.1f | %.2f |\n", callers, s.perSecond, ms(s.p50), m.perSecond, ms(m.p50), m.inCommit, m.perSecond/s.perSecond)
 	}
-	return machine() + b.String(), nil
+	return report.Machine() + b.String(), nil
 }
 
 // turn is one measurement.

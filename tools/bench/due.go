@@ -16,6 +16,7 @@ import (
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/engine"
 	"github.com/dibs-deals/dibs/internal/ledger"
+	"github.com/dibs-deals/dibs/internal/report"
 	"github.com/dibs-deals/dibs/internal/store"
 	"github.com/dibs-deals/dibs/internal/store/postgres"
 	"github.com/dibs-deals/dibs/internal/store/sqlite"
@@ -56,7 +57,7 @@ func measureDue(ctx context.Context, live, due int) (string, error) {
 		log.Printf("%s | %s", on.name, row)
 		table += "| " + on.name + " | " + row + " |\n"
 	}
-	return machine() + table, nil
+	return report.Machine() + table, nil
 }
 
 func onSQLite() (store.Store, func(), error) {

@@ -22,7 +22,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,6 +36,7 @@ import (
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/engine"
 	"github.com/dibs-deals/dibs/internal/ledger"
+	"github.com/dibs-deals/dibs/internal/report"
 	"github.com/dibs-deals/dibs/internal/server"
 	"github.com/dibs-deals/dibs/internal/store/sqlite"
 	"github.com/dibs-deals/dibs/internal/world"
@@ -76,7 +76,7 @@ func main() {
 		table, err := t.make()
 		if err == nil {
 			fmt.Println(table)
-			err = write(*out, cmp.Or(*mark, t.name), table)
+			err = report.Write(*out, cmp.Or(*mark, t.name), table)
 		}
 		if err != nil {
 			log.Fatalf("%s: %v", t.name, err)
@@ -210,7 +210,7 @@ func measure(ctx context.Context, rate int, last time.Duration) (string, error) 
 	}
 	floor := results[0].cpu + results[1].cpu
 	var b strings.Builder
-	b.WriteString(machine())
+	b.WriteString(report.Machine())
 	fmt.Fprintf(&b, "Demo world: 59,515 accounts, 3,869 opportunities. %d requests a second for %s (p50, p99), then 16 connections as fast as they go (requests/s, CPU of the server process per request).\n\n", rate, last)
 	fmt.Fprintln(&b, "| POST /v1/registrations | p50 | p99 | requests/s | CPU per request | × (no-op + one row) |")
 	fmt.Fprintln(&b, "|---|---|---|---|---|---|")
@@ -220,28 +220,8 @@ func measure(ctx context.Context, rate int, last time.Duration) (string, error) 
 	return b.String(), nil
 }
 
-// machine says where and when the figures were measured.
-func machine() string {
-	return fmt.Sprintf("%s, %s, %d cores, Go %s, load average %s at the end.\n\n", time.Now().UTC().Format(time.DateOnly), cpuModel(), runtime.NumCPU(), strings.TrimPrefix(runtime.Version(), "go"), loadAverage())
-}
-
 func ms(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d.Microseconds())/1000) }
 func us(d time.Duration) string { return fmt.Sprintf("%d µs", d.Microseconds()) }
-
-// write puts a table between its marks.
-func write(path, name, table string) error {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	begin, end := "<!-- "+name+": written by make bench -->", "<!-- end of "+name+" -->"
-	head, rest, ok := strings.Cut(string(b), begin)
-	_, tail, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		return fmt.Errorf("%s has no marks for the table %s", path, name)
-	}
-	return os.WriteFile(path, []byte(head+begin+"\n\n"+table+"\n"+end+tail), 0o600)
-}
 
 func run(ctx context.Context, kind string, rate int, last time.Duration) (result, error) {
 	r := result{name: map[string]string{"no-op": "Echo, no-op: JSON in, JSON out", "one row": "Echo and one committed row", "dibs": "**dibs, decided and committed**"}[kind]}
@@ -436,23 +416,4 @@ func ticks(pid, field int) time.Duration {
 		sum += n
 	}
 	return time.Duration(sum) * time.Second / 100
-}
-
-func cpuModel() string {
-	b, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(b)) {
-		if name, ok := strings.CutPrefix(line, "model name"); ok {
-			return strings.Trim(name, "\t :\n")
-		}
-	}
-	return runtime.GOARCH
-}
-
-func loadAverage() string {
-	b, _ := os.ReadFile("/proc/loadavg")
-	f := strings.Fields(string(b))
-	if len(f) == 0 {
-		return "unknown"
-	}
-	return f[0]
 }

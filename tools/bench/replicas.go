@@ -22,6 +22,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/report"
 	"github.com/dibs-deals/dibs/internal/testserver"
 	"github.com/dibs-deals/dibs/internal/world"
 )
@@ -129,7 +130,7 @@ func measureReplicas(ctx context.Context, accounts int, last time.Duration) (_ s
 		floors = append(floors, r)
 	}
 	least := floors[1]
-	b.WriteString(machine())
+	b.WriteString(report.Machine())
 	fmt.Fprintf(&b, "%d accounts, PostgreSQL with fsync, Redis, two replicas, all on this machine with the load generator. 200 requests a second for %s (p50, p99), then 64 connections as fast as they go to one replica (requests/s; CPU of the replica and PostgreSQL together, per request). A registration writes %.1f kB.\n\n", accounts, last, float64(size)/1000)
 	fmt.Fprintln(&b, "| POST /v1/registrations | p50 | p99 | requests/s | CPU per request | × Echo and batched commit | requests/s × the same |")
 	fmt.Fprintln(&b, "|---|---|---|---|---|---|---|")

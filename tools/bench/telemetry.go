@@ -20,6 +20,7 @@ import (
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/engine"
 	"github.com/dibs-deals/dibs/internal/ledger"
+	"github.com/dibs-deals/dibs/internal/report"
 	"github.com/dibs-deals/dibs/internal/server"
 	"github.com/dibs-deals/dibs/internal/store/sqlite"
 )
@@ -147,7 +148,7 @@ func measureTelemetry(ctx context.Context) (string, error) {
 		}
 	}
 	var b strings.Builder
-	b.WriteString(machine())
+	b.WriteString(report.Machine())
 	fmt.Fprintf(&b, "%d turns of %d registrations for each line, in one process on the demo world and SQLite, in an order drawn for every round; spans go to another process. "+
 		"CPU time of the process, sending included: the median of the turns, and the median of their ratios to the turn of the same round that only counts, with its 95%% interval.\n\n", telemetryTurns, turnRequests)
 	b.WriteString("| what watches a registration | CPU per request | × counted only | 95% interval |\n|---|---|---|---|\n")

@@ -26,6 +26,7 @@ import (
 
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/match"
+	"github.com/dibs-deals/dibs/internal/report"
 	"github.com/dibs-deals/dibs/internal/world"
 )
 
@@ -72,7 +73,7 @@ func main() {
 	rows = append(rows, b.real(asked, scale, *n))
 	fmt.Print(tableOf(rows))
 	if *write != "" {
-		if err := writeTable("BENCHMARKS.md", *write, machine()+tableOf(rows)); err != nil {
+		if err := report.Write("BENCHMARKS.md", *write, report.Machine()+tableOf(rows)); err != nil {
 			log.Fatal(err)
 		}
 	}
@@ -450,34 +451,4 @@ func peak() int64 {
 		}
 	}
 	return 0
-}
-
-// machine says where and when the figures were measured.
-func machine() string {
-	model := runtime.GOARCH
-	b, _ := os.ReadFile("/proc/cpuinfo")
-	for l := range strings.Lines(string(b)) {
-		if k, v, ok := strings.Cut(l, ":"); ok && strings.TrimSpace(k) == "model name" {
-			model = strings.TrimSpace(v)
-			break
-		}
-	}
-	b, _ = os.ReadFile("/proc/loadavg")
-	load, _, _ := strings.Cut(string(b), " ")
-	return fmt.Sprintf("%s, %s, %d cores, Go %s, load average %s at the end.\n\n", time.Now().UTC().Format(time.DateOnly), model, runtime.NumCPU(), strings.TrimPrefix(runtime.Version(), "go"), load)
-}
-
-// writeTable puts a table between its marks.
-func writeTable(path, name, table string) error {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	begin, end := "<!-- "+name+": written by make bench -->", "<!-- end of "+name+" -->"
-	head, rest, ok := strings.Cut(string(b), begin)
-	_, tail, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		return fmt.Errorf("%s has no marks for the table %s", path, name)
-	}
-	return os.WriteFile(path, []byte(head+begin+"\n\n"+table+"\n"+end+tail), 0o600)
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/match"
+	"github.com/dibs-deals/dibs/internal/report"
 	"github.com/dibs-deals/dibs/internal/world"
 )
 
@@ -51,7 +52,7 @@ func main() {
 	n := flag.Int("names", 1_000_000, "names of the list")
 	shared := flag.String("shared", os.Getenv("SHARED"), "folder with data/scale/organisations.csv, whose names the list is made of; default $SHARED, and without it the organisations of the demo")
 	only := flag.String("only", "", "keys of the peers measured beside ours, separated by commas: "+keys()+"; default all")
-	report := flag.String("report", "", "file whose table of the -mark is written; default: print it")
+	file := flag.String("report", "", "file whose table of the -mark is written; default: print it")
 	mark := flag.String("mark", "peers", "name of the table in the report")
 	scale := flag.Float64("questions", 1, "how many times the usual number of questions is asked")
 	flag.Parse()
@@ -62,8 +63,8 @@ func main() {
 	table, err := compare(base, from, *n, *scale, strings.FieldsFunc(*only, func(r rune) bool { return r == ',' }))
 	if err == nil {
 		fmt.Println(table)
-		if *report != "" {
-			err = write(*report, *mark, table)
+		if *file != "" {
+			err = report.Write(*file, *mark, table)
 		}
 	}
 	if err != nil {
@@ -266,7 +267,7 @@ func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 // table writes the results. The first is ours, and the measure of the others.
 func table(rs []result, from string, n, base int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s, %d cores, Go %s, load average %s at the end.\n\n", time.Now().UTC().Format(time.DateOnly), processor(), runtime.NumCPU(), strings.TrimPrefix(runtime.Version(), "go"), load())
+	b.WriteString(report.Machine())
 	fmt.Fprintf(&b, "%d different names, made of %d %s organisations; questions are names of the list with the slips of forms, and nothing but the name. CPU is of everybody at work for the peer, its database too; bytes are of the index, without the names.\n\n", n, base, from)
 	b.WriteString("| name only | questions | recall@1 | ours on these | recall@10 | p50 | p99 | CPU each | × our CPU | bytes a name | × ours | CPU to build |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, r := range rs {
@@ -281,36 +282,4 @@ func ratio(x float64) string {
 		return fmt.Sprintf("%.1f", x)
 	}
 	return fmt.Sprintf("%.0f", x)
-}
-
-// write puts a table between its marks.
-func write(path, name, table string) error {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	begin, end := "<!-- "+name+": written by make bench -->", "<!-- end of "+name+" -->"
-	head, rest, ok := strings.Cut(string(b), begin)
-	_, tail, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		return fmt.Errorf("%s has no marks for the table %s", path, name)
-	}
-	return os.WriteFile(path, []byte(head+begin+"\n\n"+table+"\n"+end+tail), 0o600)
-}
-
-// processor and load describe the machine.
-func processor() string {
-	b, _ := os.ReadFile("/proc/cpuinfo")
-	for l := range strings.Lines(string(b)) {
-		if k, v, ok := strings.Cut(l, ":"); ok && strings.TrimSpace(k) == "model name" {
-			return strings.TrimSpace(v)
-		}
-	}
-	return runtime.GOARCH
-}
-
-func load() string {
-	b, _ := os.ReadFile("/proc/loadavg")
-	one, _, _ := strings.Cut(string(b), " ")
-	return one
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -86,21 +84,5 @@ func TestRanked(t *testing.T) {
 	}
 	if got := fmt.Sprint(r.at[:r.n]); got != "[10 3 5 7 8 11 1 6 2 4]" {
 		t.Error(got)
-	}
-}
-
-func TestWrite(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "B.md")
-	if err := os.WriteFile(path, []byte("a\n<!-- peers: written by make bench -->\nold\n<!-- end of peers -->\nz\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := write(path, "peers", "new"); err != nil {
-		t.Fatal(err)
-	}
-	if b, _ := os.ReadFile(path); string(b) != "a\n<!-- peers: written by make bench -->\n\nnew\n<!-- end of peers -->\nz\n" {
-		t.Errorf("%s", b)
-	}
-	if err := write(path, "nothing", "new"); err == nil {
-		t.Error("a table without marks is written")
 	}
 }
