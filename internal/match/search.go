@@ -20,6 +20,7 @@ type limits struct {
 	scan      int // postings of these and further words read for records already known
 	key       int // records of one key; a key that more share tells nothing
 	shortlist int // candidates that are judged
+	beside    int // records next door that are judged besides
 	here      int // a record in the query's city or postal code has a part of the query's weight on top, one in so many
 	near      int // and one in its region
 
@@ -29,9 +30,9 @@ type limits struct {
 }
 
 var (
-	standardLimits = limits{open: 4_000, first: 60_000, join: 20_000, scan: 98_000, key: 2_000, shortlist: 48, here: 4, near: 16, closing: 1_000, pass: 8, few: 256}
+	standardLimits = limits{open: 4_000, first: 60_000, join: 10_000, scan: 98_000, key: 2_000, shortlist: 48, beside: 8, here: 4, near: 16, closing: 1_000, pass: 8, few: 256}
 	// Among several millions each word has more bearers, and so has each name.
-	largeLimits = limits{open: 24_000, first: 60_000, join: 20_000, scan: 98_000, key: 2_000, shortlist: 80, here: 3, near: 12, closing: 1_000, pass: 8, few: 256}
+	largeLimits = limits{open: 24_000, first: 60_000, join: 6_000, scan: 98_000, key: 2_000, shortlist: 80, beside: 8, here: 3, near: 12, closing: 1_000, pass: 8, few: 256}
 )
 
 // largeFrom is the number of live records from which the large limits hold.
@@ -130,6 +131,9 @@ type search struct {
 	least uint32 // a rank that the last of a full shortlist has at least; 0: unknown
 	refs  []ref  // of the terms
 	hits  []hit
+	doors []hit // see nextDoor
+
+	answers []answering // of one part, by word; see meet
 
 	filter   [1 << 10]uint64 // a bit for each known or touched record, by the end of its number; see mark
 	in       [1 << 13]uint32 // for each record of a block the common lists it is in
@@ -196,7 +200,7 @@ func (x *Index) Owners(domain string) int {
 	}
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	n, _ := (&search{parts: x.parts}).liveWith(hashKey(keyDomain, d), math.MaxInt)
+	n, _ := (&search{parts: x.parts}).liveWith(only(hashKey(keyDomain, d)), math.MaxInt)
 	return n
 }
 
@@ -407,16 +411,16 @@ func (s *search) owners(o Options) func(string) int {
 				return k.n
 			}
 		}
-		n, _ := s.liveWith(hashKey(keyDomain, d), math.MaxInt)
+		n, _ := s.liveWith(only(hashKey(keyDomain, d)), math.MaxInt)
 		known = append(known, count{strings.Clone(d), n})
 		return n
 	}
 }
 
-// liveWith counts the live records under a key, and says whether there are more than limit.
-func (s *search) liveWith(h uint32, limit int) (n int, over bool) {
+// liveWith counts the live records under keys, and says whether there are more than limit.
+func (s *search) liveWith(h span, limit int) (n int, over bool) {
 	for _, p := range s.parts {
-		ids := p.keys.find(h)
+		ids := p.keys.between(h)
 		if p.deaths == 0 {
 			n += len(ids)
 		} else {
@@ -795,12 +799,14 @@ func (s *search) retrieve(q *Query, r *Result) *memo {
 	me.budget = s.limits.budget(s.terms)
 	s.reserve(me)
 
-	// Keys.
-	key := func(h uint32, weight float64, but string) { // for records without the word but
+	// Keys: for records without the word but, and of a mass unless it is 0.
+	key := func(h span, weight float64, but string, mass uint32) {
 		me.keys = append(me.keys, h)
-		if _, over := s.liveWith(h, s.limits.key); over {
+		n, over := s.liveWith(h, s.limits.key)
+		if over {
 			return
 		}
+		all := mass == 0 || n <= chance
 		for _, p := range s.parts {
 			var have []uint32
 			if but != "" {
@@ -808,12 +814,25 @@ func (s *search) retrieve(q *Query, r *Result) *memo {
 					have = p.postings(w)
 				}
 			}
-			for _, rec := range p.keys.find(h) {
-				if !p.isDead(rec) && !advance(&have, rec) {
+			found := p.keys.between(h)
+			if h.from != h.to { // a record may be there by several names
+				s.ids = append(s.ids[:0], found...)
+				slices.Sort(s.ids)
+				found = slices.Compact(s.ids)
+			}
+			for _, rec := range found {
+				if !p.isDead(rec) && !advance(&have, rec) && (all || massOf(p.sign[rec])+1-mass <= 2) {
 					s.touch(p.base+rec, uint32(weight*scale))
 				}
 			}
 		}
+	}
+	named := func(n *name, squash, but string) {
+		mass := uint32(0)
+		if len(squash) >= prefixLength {
+			mass = min(uint32(n.mass*scale), massMask)
+		}
+		key(only(nameKey(squash)), n.mass, but, mass)
 	}
 	full := float64(q.massTag()) / scale
 	for i := range q.names {
@@ -822,33 +841,33 @@ func (s *search) retrieve(q *Query, r *Result) *memo {
 		if len(n.words) == 1 && s.opened(me, n.squash) {
 			found = n.squash // as a word, by whoever does not write it as two
 		}
-		key(hashKey(keySquash, n.squash), n.mass, found)
+		named(n, n.squash, found)
 		if n.plain != n.squash {
-			key(hashKey(keySquash, n.plain), n.mass, "")
+			named(n, n.plain, "")
 		}
 		if len(n.squash) >= prefixLength {
-			key(hashKey(keyPrefix, n.squash[:prefixLength]), n.mass/2, "")
+			key(prefixKey(n.squash), n.mass/2, "", 0)
 		}
 		for _, a := range []string{n.acronym(), n.articled()} {
 			if a != "" {
-				key(hashKey(keySquash, a), n.mass*0.4, "")
+				key(only(nameKey(a)), n.mass*0.4, "", 0)
 				s.touchWord(a, n.mass*0.4) // they may be a word of a record
 				me.initials = append(me.initials, a)
 			}
 		}
 		if len(n.words) == 1 && len(n.squash) >= 3 && len(n.squash) <= 8 {
-			key(hashKey(keyAcronym, n.squash), n.mass, "")
+			key(only(hashKey(keyAcronym, n.squash)), n.mass, "", 0)
 		}
 	}
 	for _, d := range q.domains {
-		key(hashKey(keyDomain, d), max(full, 10), "")
+		key(only(hashKey(keyDomain, d)), max(full, 10), "", 0)
 	}
 	for _, f := range []struct {
 		kind byte
 		text string
 	}{{keyPhone, phoneTail(q.phone)}, {keyTax, q.tax}, {keyDUNS, q.duns}, {keyLEI, q.lei}} {
 		if f.text != "" {
-			key(hashKey(f.kind, f.text), max(full, 10), "")
+			key(only(hashKey(f.kind, f.text)), max(full, 10), "", 0)
 		}
 	}
 
@@ -858,6 +877,7 @@ func (s *search) retrieve(q *Query, r *Result) *memo {
 		r.Truncated = r.Truncated || s.terms[me.scan+i].exact
 	}
 	s.choose(me)
+	s.nextDoor(q, me)
 	me.keep(s.terms)
 	return me
 }
@@ -942,6 +962,10 @@ const (
 // leastRank is what a record must have to be judged, whatever the first has: a seventh of its names in common, or so. Half a million is all. Of the
 // 300,000 candidates that were judged for the H-1B questions by all fields or by name and for the demo's, none below it had a probability of 5%.
 const leastRank = 140_000
+
+// chance is how many records a long name's key may lead to before they are taken for namesakes of its beginning, of whom one in 128 has
+// the key too: then only those are meant whose words weigh as much as the query's.
+const chance = 16
 
 // maxCommon is how many common words are read together at most.
 const maxCommon = 32
@@ -1467,6 +1491,87 @@ func (me *memo) gainFor(rank uint32) uint32 {
 	gain -= min(gain, uint64(me.here+me.near))
 	return uint32(min(gain, math.MaxUint32))
 }
+
+// nextDoor adds to the shortlist, of the records that have the query's postal code and a name with the first letter of one of its
+// names, those that have most in common with it, and a word at least. They are ranked by all their words, those included that are too
+// common to be read: at one place a word of business is enough, when the word that tells is misspelt, or is initials here and written
+// out there.
+func (s *search) nextDoor(q *Query, me *memo) {
+	if q.postal == "" {
+		return
+	}
+	s.doors = s.doors[:0]
+	for i := range q.names {
+		h := only(doorKey(q.postal, &q.names[i]))
+		if slices.Contains(me.keys, h) {
+			continue
+		}
+		me.keys = append(me.keys, h)
+		if _, over := s.liveWith(h, s.limits.key); over {
+			continue
+		}
+		for n, p := range s.parts {
+			if found := p.keys.between(h); len(found) > 0 {
+				s.meet(me, n, found)
+			}
+		}
+	}
+	if enough := len(q.names) * (len(s.hits) + s.limits.beside); len(s.doors) > enough { // for each is there once by a name of the query at most
+		s.doors = best(s.doors, enough, s.before)
+	}
+	slices.SortFunc(s.doors, s.before)
+	shortlist := s.hits
+	for i, h := range s.doors {
+		if me.beside == s.limits.beside || h.rank < leastRank {
+			break
+		}
+		same := func(o hit) bool { return o.slot == h.slot }
+		if i > 0 && same(s.doors[i-1]) || slices.ContainsFunc(shortlist, same) {
+			continue
+		}
+		s.hits = append(s.hits, h)
+		me.beside++
+	}
+}
+
+// meet ranks the records of the n-th part that share words with the query by them.
+func (s *search) meet(me *memo, n int, records []uint32) {
+	p := s.parts[n]
+	s.answers = s.answers[:0]
+	for i := range s.terms {
+		for _, f := range s.terms[i].refs {
+			if f.part == n {
+				s.answers = append(s.answers, answering{f.word, s.terms[i].weight})
+			}
+		}
+	}
+	slices.SortFunc(s.answers, func(a, b answering) int { return cmp.Compare(a.word, b.word) })
+	var room [16]uint32
+	for i, rec := range records {
+		if i%len(s.block) == 0 { // they lie far apart, and are fetched side by side
+			for _, rec := range records[i:min(i+len(s.block), len(records))] {
+				s.fetched ^= p.blob[p.off[rec]] ^ byte(p.sign[rec])
+			}
+		}
+		if p.isDead(rec) {
+			continue
+		}
+		gain, seen := uint32(0), room[:0]
+		p.eachWord(rec, func(w uint32) {
+			k, ok := slices.BinarySearchFunc(s.answers, w, func(a answering, w uint32) int { return cmp.Compare(a.word, w) })
+			if ok && !slices.Contains(seen, w) {
+				seen = append(seen, w)
+				gain += s.answers[k].weight
+			}
+		})
+		if gain > 0 {
+			s.doors = append(s.doors, hit{slot: p.base + rec, rank: rank(gain, me, p.sign[rec])})
+		}
+	}
+}
+
+// answering is a word of a part that is a term's.
+type answering struct{ word, weight uint32 }
 
 // best returns the k first of h in the order of less, in no order, rearranging h.
 func best(h []hit, k int, less func(a, b hit) int) []hit {
