@@ -139,6 +139,16 @@ func ChangeOf(e *Entry) (*deal.Change, error) {
 	return c, nil
 }
 
+// StateOf returns what an entry does to the state of the world: its change without decision, move and note.
+func StateOf(e *Entry) (*deal.Change, error) {
+	c, err := deal.DecodeState(e.Body)
+	if err != nil {
+		return nil, fmt.Errorf("entry %d: %w", e.Seq, err)
+	}
+	c.JoinPersonal(Values(e.Personal))
+	return c, nil
+}
+
 // Values returns personal data without its salts.
 func Values(ps []Personal) []deal.Personal {
 	out := make([]deal.Personal, len(ps))
