@@ -131,6 +131,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	}
 	// A commit looks rows up by their keys. Plans made while a table was small read all of it, and are kept when it has grown.
 	writer.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
+	writer.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan" // there is one way to do what a commit does, and no arrays to look into first
 	pool.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
 	pool.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_custom_plan" // for the same reason: of the tables as they are, also to read all of one
 	pool.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
