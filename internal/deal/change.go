@@ -147,7 +147,50 @@ func (c *Change) people(visit func(field string, value *string)) {
 }
 
 // Encode returns the bytes an entry holds and its leaf is a digest of.
-func (c *Change) Encode() ([]byte, error) { return json.Marshal(c) }
+func (c *Change) Encode() ([]byte, error) {
+	body, _, err := c.EncodeParts()
+	return body, err
+}
+
+// EncodeParts is Encode. It also returns the bytes of each registration, which are a part of the others.
+func (c *Change) EncodeParts() (body []byte, registrations [][]byte, err error) {
+	if body, err = json.Marshal(c); err != nil {
+		return nil, nil, err
+	}
+	rest := body
+	for i := range c.Registrations {
+		if i == 0 {
+			rest = rest[len(`{"registrations":[`):]
+		} else {
+			rest = rest[len(","):]
+		}
+		n := objectEnd(rest)
+		registrations = append(registrations, rest[:n:n])
+		rest = rest[n:]
+	}
+	return body, registrations, nil
+}
+
+// objectEnd returns the length of the JSON object b begins with.
+func objectEnd(b []byte) int {
+	depth, text := 0, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '"':
+			text = !text
+		case c == '\\':
+			i++ // only in a text; what is escaped neither ends nor begins anything
+		case text:
+		case c == '{':
+			depth++
+		case c == '}':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return len(b)
+}
 
 // DecodeChange reads what Encode wrote.
 func DecodeChange(b []byte) (*Change, error) {

@@ -511,6 +511,28 @@ func TestDecodeState(t *testing.T) {
 	}
 }
 
+// TestEncodeParts: the registrations of a change are found in its bytes, whatever they hold.
+func TestEncodeParts(t *testing.T) {
+	var full Change
+	fill(t, reflect.ValueOf(&full).Elem(), "x")
+	odd := Registration{Filing: Filing{Type: `{"a":"\\"`, Customer: Customer{Name: `}]\"{ \`}, Custom: map[string]string{`}`: `\\"}`}}}
+	for _, c := range []*Change{{}, &full, {Registrations: []Registration{odd, {}, odd}, Decision: &Decision{ID: "d"}}, {Registrations: []Registration{odd}}} {
+		want, err := json.Marshal(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, registrations, err := c.EncodeParts()
+		if err != nil || string(body) != string(want) || len(registrations) != len(c.Registrations) {
+			t.Fatalf("%s, %d registrations, %v\nwant %s", body, len(registrations), err, want)
+		}
+		for i, r := range c.Registrations {
+			if want, err := json.Marshal(r); err != nil || string(registrations[i]) != string(want) {
+				t.Errorf("registration %d is %s", i, registrations[i])
+			}
+		}
+	}
+}
+
 // fill puts something into everything v has.
 func fill(t *testing.T, v reflect.Value, text string) {
 	switch x := v.Addr().Interface().(type) {

@@ -69,8 +69,9 @@ func (b *Batch) Add(e Entry, c *deal.Change, events ...Event) error {
 		told[i] = ev
 		c.Events = append(c.Events, deal.EventRef{ID: ev.ID, Digest: ev.Digest()})
 	}
+	var registrations [][]byte
 	var err error
-	if e.Body, err = c.Public().Encode(); err != nil {
+	if e.Body, registrations, err = c.Public().EncodeParts(); err != nil {
 		return fmt.Errorf("encoding entry %d: %w", e.Seq, err)
 	}
 	e.Leaf = LeafOf(&e, h.Chain)
@@ -86,6 +87,7 @@ func (b *Batch) Add(e Entry, c *deal.Change, events ...Event) error {
 	h.Seq, h.Chain, h.At = e.Seq, e.Chain, e.At
 	b.add.Entries = append(b.add.Entries, e)
 	b.add.Changes = append(b.add.Changes, c)
+	b.add.Registrations = append(b.add.Registrations, registrations)
 	return nil
 }
 

@@ -33,7 +33,7 @@ func (r *Reader) Reproject(ctx context.Context, w Writer, after func() error) er
 			if err != nil {
 				return err
 			}
-			if err := Project(w, e.Seq, c); err != nil {
+			if err := Project(w, e.Seq, c, nil); err != nil {
 				return fmt.Errorf("projecting entry %d: %w", e.Seq, err)
 			}
 		}
