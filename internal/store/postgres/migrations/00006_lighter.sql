@@ -7,7 +7,11 @@ ALTER TABLE event DROP CONSTRAINT event_seq_fkey;
 ALTER TABLE registration DROP CONSTRAINT registration_seq_fkey, DROP CONSTRAINT registration_version_fkey;
 ALTER TABLE decision DROP CONSTRAINT decision_seq_fkey;
 
+-- Nobody asks for registrations by this.
+DROP INDEX registration_customer;
+
 -- +goose Down
+CREATE INDEX registration_customer ON registration (customer_key, id);
 ALTER TABLE decision ADD FOREIGN KEY (seq) REFERENCES entry;
 ALTER TABLE registration ADD FOREIGN KEY (seq) REFERENCES entry, ADD FOREIGN KEY (version) REFERENCES entry;
 ALTER TABLE event ADD FOREIGN KEY (seq) REFERENCES entry;
