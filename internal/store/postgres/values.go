@@ -297,8 +297,8 @@ func (c *column) add(v any) error {
 	return nil
 }
 
-// argument returns the values as one array. It holds until the column is that of another statement.
-func (c *column) argument() array {
+// finish writes the header of the array.
+func (c *column) finish() {
 	binary.BigEndian.PutUint32(c.array, 1)
 	if c.nulls {
 		binary.BigEndian.PutUint32(c.array[4:], 1)
@@ -306,11 +306,13 @@ func (c *column) argument() array {
 	binary.BigEndian.PutUint32(c.array[8:], elementOf(c.Type))
 	binary.BigEndian.PutUint32(c.array[12:], c.n)
 	binary.BigEndian.PutUint32(c.array[16:], 1)
-	return c.array
 }
 
-// array is an array as it is sent.
-type array []byte
+// array is an argument of a statement as it is sent: a part of all of them, which begins where the one before it ends.
+type array struct {
+	all      []byte
+	from, to int
+}
 
 // arrays sends an array that is written already as it is, and others as the codec it is of does.
 type arrays struct{ pgtype.Codec }
@@ -323,9 +325,13 @@ func (c arrays) PlanEncode(m *pgtype.Map, oid uint32, format int16, value any) p
 	return c.Codec.PlanEncode(m, oid, format, value)
 }
 
-// Encode implements pgtype.EncodePlan.
+// Encode implements pgtype.EncodePlan. What is appended to the arguments before it is there already.
 func (c arrays) Encode(value any, buf []byte) ([]byte, error) {
-	return append(buf, value.(array)...), nil
+	a := value.(array)
+	if len(buf) == a.from && (a.from == 0 || &buf[0] == &a.all[0]) {
+		return a.all[:a.to:a.to], nil
+	}
+	return append(buf, a.all[a.from:a.to]...), nil
 }
 
 // registerArrays has a connection send arrays that are written already.

@@ -16,10 +16,11 @@ type run struct {
 	columns []column
 	keys    map[string]struct{} // of the rows, where a second of one key would replace the first
 	size    int                 // of its bytes, roughly
+	sent    []byte              // its columns, one after the other
 }
 
 // maxKept bounds the room of a column that is kept from commit to commit.
-const maxKept = 1 << 20
+const maxKept = 4 << 20
 
 // maxRun bounds what one statement carries: an array of more than 1 GB cannot be sent.
 const maxRun = 16 << 20
@@ -47,7 +48,9 @@ func (w *writer) reset() {
 // reset makes the run one of no rows.
 func (r *run) reset() {
 	clear(r.keys)
-	r.size = 0
+	if r.size = 0; cap(r.sent) > maxKept {
+		r.sent = nil
+	}
 	for i := range r.columns {
 		r.columns[i].reset()
 	}
@@ -143,13 +146,25 @@ func (w *writer) queue(b *pgx.Batch) {
 				b.Queue(statements[t].remove, r.deletes)
 				continue
 			}
-			args := make([]any, len(r.columns))
-			for i := range r.columns {
-				args[i] = r.columns[i].argument()
-			}
-			b.Queue(statements[t].put, args...)
+			b.Queue(statements[t].put, r.arguments()...)
 		}
 	}
+}
+
+// arguments are the columns, one after the other. They hold until the run is reset.
+func (r *run) arguments() []any {
+	r.sent = r.sent[:0]
+	for i := range r.columns {
+		r.columns[i].finish()
+		r.sent = append(r.sent, r.columns[i].array...)
+	}
+	args, at := make([]any, len(r.columns)), 0
+	for i := range r.columns {
+		end := at + len(r.columns[i].array)
+		args[i] = array{r.sent, at, end}
+		at = end
+	}
+	return args
 }
 
 type statement struct{ put, remove string }
