@@ -1,7 +1,6 @@
 package match
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 )
@@ -78,7 +77,7 @@ func (x *Index) bridge(q *Query, o Options, r Result) (Result, bool) {
 		}
 	}
 	// The frequencies have changed; what was read must not have.
-	order := slices.IsSortedFunc(me.terms, func(a, b term) int { return cmp.Or(a.live-b.live, strings.Compare(a.text, b.text)) })
+	order := slices.IsSortedFunc(me.terms, rarer)
 	if !order || limits.budget(me.terms) != me.budget {
 		return r, false
 	}
