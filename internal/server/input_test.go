@@ -241,6 +241,8 @@ func TestWrongRequests(t *testing.T) {
 		{"form", w.call("portal", "POST", "/v1/registrations", body, "Idempotency-Key", "k", "Content-Type", "application/x-www-form-urlencoded"), 415, "unsupported-media-type"},
 		{"UTF-16", w.call("portal", "POST", "/v1/registrations", body, "Idempotency-Key", "k", "Content-Type", "application/json; charset=utf-16"), 415, "unsupported-media-type"},
 		{"gzip", w.call("portal", "POST", "/v1/registrations", body, "Idempotency-Key", "k", "Content-Encoding", "gzip"), 415, "unsupported-media-type"},
+		{"body where none is taken", w.call("policy", "POST", "/v1/policies/1/publish", `{"effective_from":"2027-06-01T00:00:00Z"}`), 422, "invalid"},
+		{"nothing, where no body is taken", w.call("policy", "POST", "/v1/policies/99/publish", " {} "), 404, "not-found"},
 		{"no key", w.call("", "GET", "/v1/registrations", ""), 401, "unauthenticated"},
 		{"wrong key", w.call("dibs_01h.nothing", "GET", "/v1/registrations", ""), 401, "unauthenticated"},
 		{"basic", w.call("", "GET", "/v1/registrations", "", "Authorization", "Basic YTpi"), 401, "unauthenticated"},
