@@ -110,6 +110,7 @@ var wrongFilings = []struct {
 	{"escape sequence in a name", filing("P-001", "A\u001b[31m"), 422, "customer.name", false},
 	{"long name", filing("P-001", strings.Repeat("ü", 201)), 422, "customer.name", true},
 	{"no such country", `{"partner_id":"P-001","type":"new_business","customer":{"name":"A","country":"XX"}}`, 422, "customer.country", false},
+	{"region of another country", `{"partner_id":"P-001","type":"new_business","customer":{"name":"A","country":"DE","region":"US-CA"}}`, 422, "customer.region", false},
 	{"country by name", `{"partner_id":"P-001","type":"new_business","customer":{"name":"A","country":"Germany"}}`, 422, "customer.country", false},
 	{"no such partner", filing("P-404", "A"), 422, "partner_id", false},
 	{"another's partner", filing("P-009", "A"), 422, "partner_id", false},
