@@ -1,14 +1,18 @@
 package match
 
-import "hash/maphash"
+import (
+	"hash/maphash"
+	"math/bits"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
 
 // lexeme is a word as somebody wrote it, folded, with what the model says of it. It fills a line of the processor's memory.
 type lexeme struct {
 	text   string
 	word   word // the canonical word it stands for
 	quirks *quirks
-	number uint32 // of the canonical word in the vocabulary being built, and one; 0: not known
-	uses   uint32 // how often it was written there
 }
 
 // quirks are what few words have.
@@ -17,7 +21,6 @@ type quirks struct {
 	foreign      bool      // it is not of ASCII letters
 	han          bool      // see hasHan
 	meant        string    // the ordinary word it is a slip of; "": none
-	mended       *lexeme   // that word's, once asked for
 	form         uint16    // the legal form it is by itself; 0: none
 	ends, starts int       // of how many words the legal forms are at most that it ends, and begins
 	formal       bool      // it is one of the words of a legal form
@@ -101,7 +104,8 @@ func (m *Model) lexeme(t string) lexeme {
 		k.formal, k.form, k.ends, k.starts = true, m.formOf[t], m.formEnds[t], m.formStarts[t]
 	}
 	if k != *ordinary {
-		l.quirks = &k
+		own := k
+		l.quirks = &own
 	}
 	return l
 }
@@ -138,67 +142,101 @@ func (h *heard) addUsual() {
 	}
 }
 
-// lexicon keeps lexemes: each of a text once, if it is open to be asked again.
+// lexicon keeps lexemes, each of a text once, for all who read side by side.
 type lexicon struct {
-	seed   maphash.Seed
-	slots  []uint64 // hash and number, by open addressing; nil: nothing is looked up again
-	chunks [][]lexeme
-	count  int
+	seed  maphash.Seed
+	slots atomic.Pointer[[]atomic.Uint64] // hash and number, by open addressing
+	mu    sync.Mutex                      // held to add
+	count uint32
+	// Each piece holds twice as many as the one before. Whoever has seen a number in a slot sees the piece it is in.
+	pieces [26][]lexeme
 }
 
-const (
-	chunkSize  = 1 << 10
-	maxLexemes = 1 << 20 // of a lexicon, before it is begun anew
-)
+const firstPiece = 16
 
-func openLexicon() lexicon { return lexicon{seed: maphash.MakeSeed(), slots: make([]uint64, 1<<14)} }
+func openLexicon() *lexicon {
+	x := &lexicon{seed: maphash.MakeSeed()}
+	slots := make([]atomic.Uint64, 2*firstPiece)
+	x.slots.Store(&slots)
+	return x
+}
 
 // hash returns the hash of a text in the lexicon.
 func (x *lexicon) hash(t string) uint32 { return uint32(maphash.String(x.seed, t)) }
 
 // find returns the lexeme of a text, nil if there is none.
 func (x *lexicon) find(t string, hash uint32) *lexeme {
-	mask := uint32(len(x.slots) - 1)
-	for i := hash & mask; x.slots[i] != 0; i = (i + 1) & mask {
-		if s := x.slots[i]; uint32(s>>32) == hash {
+	slots := *x.slots.Load()
+	mask := uint32(len(slots) - 1)
+	for i := hash & mask; ; i = (i + 1) & mask {
+		s := slots[i].Load()
+		if s == 0 {
+			return nil
+		}
+		if uint32(s>>32) == hash {
 			if l := x.at(uint32(s)); l.text == t {
 				return l
 			}
 		}
 	}
-	return nil
 }
 
 // at returns the lexeme of a hint.
-func (x *lexicon) at(hint uint32) *lexeme { return &x.chunks[(hint-1)/chunkSize][(hint-1)%chunkSize] }
-
-// add keeps a lexeme that is not there.
-func (x *lexicon) add(l lexeme, hash uint32) *lexeme {
-	if x.count%chunkSize == 0 || x.count == 0 {
-		x.chunks = append(x.chunks, make([]lexeme, 0, chunkSize))
-	}
-	c := &x.chunks[len(x.chunks)-1]
-	x.count++
-	l.word.hint = uint32(x.count)
-	*c = append(*c, l)
-	if 2*x.count > len(x.slots) {
-		old := x.slots
-		x.slots = make([]uint64, 4*len(old))
-		for _, s := range old {
-			if s != 0 {
-				x.put(s)
-			}
-		}
-	}
-	x.put(uint64(hash)<<32 | uint64(x.count))
-	return &(*c)[len(*c)-1]
+func (x *lexicon) at(hint uint32) *lexeme {
+	i := hint - 1 + firstPiece
+	k := bits.Len32(i/firstPiece) - 1
+	return &x.pieces[k][i-firstPiece<<k]
 }
 
-func (x *lexicon) put(s uint64) {
-	mask := uint32(len(x.slots) - 1)
+// add returns the lexeme of a text, which is l if nobody else has added one.
+func (x *lexicon) add(l lexeme, hash uint32) *lexeme {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if other := x.find(l.text, hash); other != nil {
+		return other
+	}
+	i := x.count + firstPiece
+	k := bits.Len32(i/firstPiece) - 1
+	if x.pieces[k] == nil {
+		x.pieces[k] = make([]lexeme, firstPiece<<k)
+	}
+	x.count++
+	l.word.hint = x.count
+	at := &x.pieces[k][i-firstPiece<<k]
+	*at = l
+	old := *x.slots.Load()
+	if 2*int(x.count) > len(old) {
+		slots := make([]atomic.Uint64, 4*len(old))
+		for j := range old {
+			if s := old[j].Load(); s != 0 {
+				put(slots, s)
+			}
+		}
+		put(slots, uint64(hash)<<32|uint64(x.count))
+		x.slots.Store(&slots)
+		return at
+	}
+	put(old, uint64(hash)<<32|uint64(x.count))
+	return at
+}
+
+func put(slots []atomic.Uint64, s uint64) {
+	mask := uint32(len(slots) - 1)
 	i := uint32(s>>32) & mask
-	for x.slots[i] != 0 {
+	for slots[i].Load() != 0 {
 		i = (i + 1) & mask
 	}
-	x.slots[i] = s
+	slots[i].Store(s)
+}
+
+// enter returns the hint of a canonical word. A lexicon has either such words or written ones.
+func (x *lexicon) enter(w *word) uint32 {
+	hash := x.hash(w.text)
+	l := x.find(w.text, hash)
+	if l == nil {
+		own := lexeme{text: strings.Clone(w.text), word: *w}
+		own.word.text = own.text
+		l = x.add(own, hash)
+	}
+	return l.word.hint
 }

@@ -10,7 +10,7 @@ import (
 // preparer reads records. What it returns is valid until it reads the next one, and it is for one goroutine.
 type preparer struct {
 	m     *Model
-	known lexicon
+	known *lexicon // nil: nothing is looked up again
 
 	q      Query
 	slab   []lexeme
@@ -22,13 +22,15 @@ type preparer struct {
 	texts  []string  // scratch: its words
 	halves [][]*lexeme
 
-	main       []string // the words of the main name of the record to be read, if that is known
+	main       []*lexeme // the words of the main name of the record to be read, if that is known
 	mainKnown  bool
-	ahead      []byte   // scratch: the main names of records, folded
-	aheadWords []string // and their words
-	slots      []uint64 // and what the lexicon has in their places
-	touched    byte     // keeps reading ahead from being optimised away
-	key        []byte   // scratch: a legal form
+	ahead      []byte    // scratch: the main names of records, folded
+	aheadWords []string  // their words
+	slots      []uint64  // what the lexicon has in their places
+	aheadList  []*lexeme // and what is known of them
+	touched    byte      // keeps reading ahead from being optimised away
+	key        []byte    // scratch: a legal form
+	room       []byte    // for the texts of new lexemes
 }
 
 // maxNameBytes is how much of a name is read.
@@ -107,7 +109,7 @@ func (p *preparer) fold(s string) []string {
 
 // lexeme returns what the model says of a folded word. The text may be overwritten later.
 func (p *preparer) lexeme(t string) *lexeme {
-	if p.known.slots == nil {
+	if p.known == nil {
 		if len(p.slab) == cap(p.slab) {
 			p.slab = make([]lexeme, 0, 12)
 		}
@@ -121,7 +123,18 @@ func (p *preparer) lookup(t string, hash uint32) *lexeme {
 	if l := p.known.find(t, hash); l != nil {
 		return l
 	}
-	return p.known.add(p.m.lexeme(strings.Clone(t)), hash)
+	return p.known.add(p.m.lexeme(p.keep(t)), hash)
+}
+
+// keep returns a text that is not overwritten later.
+func (p *preparer) keep(t string) string {
+	if len(p.room) < len(t) {
+		p.room = make([]byte, max(1<<14, len(t)))
+	}
+	n := copy(p.room, t)
+	t = unsafe.String(unsafe.SliceData(p.room), n)
+	p.room = p.room[n:]
+	return t
 }
 
 // cut folds a text and cuts it into words.
@@ -187,26 +200,30 @@ func (p *preparer) all(records []Record, each func(*Query)) {
 		from, ends[i].to = ends[i].to, len(words)
 	}
 	p.aheadWords = words
-	x := &p.known
-	p.slots = p.slots[:0]
-	mask := uint32(len(x.slots) - 1)
+	x := p.known
+	p.slots, p.aheadList = p.slots[:0], p.aheadList[:0]
+	slots := *x.slots.Load()
+	mask := uint32(len(slots) - 1)
 	for _, t := range words {
-		p.slots = append(p.slots, uint64(x.hash(t)))
+		p.slots = append(p.slots, uint64(x.hash(t))<<32)
 	}
 	for i, h := range p.slots {
-		if s := x.slots[uint32(h)&mask]; s>>32 == h {
+		if s := slots[uint32(h>>32)&mask].Load(); s>>32 == h>>32 {
 			p.slots[i] = s
-		} else {
-			p.slots[i] = 0
 		}
 	}
-	for _, s := range p.slots {
-		if s != 0 {
-			touch(x.at(uint32(s)).text)
+	for i, s := range p.slots {
+		var l *lexeme
+		if uint32(s) != 0 {
+			l = x.at(uint32(s))
 		}
+		if l == nil || l.text != words[i] {
+			l = p.lookup(words[i], uint32(s>>32))
+		}
+		p.aheadList = append(p.aheadList, l)
 	}
 	for i, from := 0, 0; i < len(records); i++ {
-		p.main, p.mainKnown = words[from:ends[i].to], ends[i].known
+		p.main, p.mainKnown = p.aheadList[from:ends[i].to:ends[i].to], ends[i].known
 		each(p.prepare(records[i]))
 		from = ends[i].to
 	}
@@ -222,10 +239,7 @@ func (p *preparer) mend(w []*lexeme) ([]*lexeme, bool) {
 		if l.quirks.meant == "" {
 			continue
 		}
-		if l.quirks.mended == nil {
-			l.quirks.mended = p.lexeme(l.quirks.meant)
-		}
-		w[i] = l.quirks.mended
+		w[i] = p.lexeme(l.quirks.meant)
 	}
 	return w, true
 }
@@ -254,7 +268,7 @@ func (p *preparer) read(raw string, as role, places ...string) []name {
 	}
 	var written []*lexeme
 	if p.mainKnown {
-		written, p.mainKnown = p.lexemes(p.main), false
+		written, p.mainKnown = p.main, false
 	} else {
 		written = p.cut(raw)
 	}
