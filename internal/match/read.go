@@ -18,14 +18,15 @@ type preparer struct {
 	words  []word    // of its names
 	arena  []byte    // their squashes
 	names  []name    // of the name being read
-	letter []byte    // scratch: a text folded
+	text   folding   // scratch: a text folded
 	texts  []string  // scratch: its words
 	halves [][]*lexeme
 
 	main       []*lexeme // the words of the main name of the record to be read, if that is known
 	mainKnown  bool
-	ahead      []byte    // scratch: the main names of records, folded
-	aheadWords []string  // their words
+	ahead      folding   // scratch: the main names of records
+	aheadTexts []string  // their words as written
+	aheadWords []string  // and as read
 	slots      []uint64  // what the lexicon has in their places
 	aheadList  []*lexeme // and what is known of them
 	touched    byte      // keeps reading ahead from being optimised away
@@ -102,8 +103,12 @@ func (p *preparer) normalise(s string) string {
 
 // fold returns the words of an ASCII text. They are valid until the next one.
 func (p *preparer) fold(s string) []string {
-	p.letter = foldASCII(p.letter[:0], s)
-	p.texts = tidied(spaced(p.texts[:0], unsafe.String(unsafe.SliceData(p.letter), len(p.letter))), 0)
+	p.text.reset()
+	odd := p.text.add(s)
+	p.texts = p.text.words(p.texts[:0], 0)
+	if odd {
+		return tidied(p.texts, 0)
+	}
 	return p.texts
 }
 
@@ -175,31 +180,33 @@ func (p *preparer) all(records []Record, each func(*Query)) {
 		}
 	}
 	type span struct {
-		to    int
-		known bool
+		to         int
+		known, odd bool
 	}
 	var ends [256]span
 	for len(records) > len(ends) {
 		p.all(records[:len(ends)], each)
 		records = records[len(ends):]
 	}
-	folded := p.ahead[:0]
+	p.ahead.reset()
 	for i := range records {
 		if n := records[i].Names; len(n) > 0 && len(n[0]) <= maxNameBytes && isASCII(n[0]) {
-			folded = foldASCII(folded, n[0])
+			ends[i].odd = p.ahead.add(n[0])
 			ends[i].known = true
 		}
-		ends[i].to = len(folded)
+		ends[i].to = len(p.ahead.ends)
 	}
-	p.ahead = folded
-	text, words := unsafe.String(unsafe.SliceData(folded), len(folded)), p.aheadWords[:0]
+	all, words := p.ahead.words(p.aheadTexts[:0], 0), p.aheadWords[:0]
 	for i, from := 0, 0; i < len(records); i++ {
-		at := len(words)
-		words = spaced(words, text[from:ends[i].to])
-		words = words[:at+len(tidied(words[at:], 0))]
-		from, ends[i].to = ends[i].to, len(words)
+		w := all[from:ends[i].to]
+		from = ends[i].to
+		if ends[i].odd {
+			w = tidied(w, 0)
+		}
+		words = append(words, w...)
+		ends[i].to = len(words)
 	}
-	p.aheadWords = words
+	p.aheadTexts, p.aheadWords = all, words
 	x := p.known
 	p.slots, p.aheadList = p.slots[:0], p.aheadList[:0]
 	slots := *x.slots.Load()

@@ -713,7 +713,7 @@ func lay(builders []*builder, runs []run) *segment {
 			uses[i] += n
 		}
 	}
-	rank := s.collect(builders[0].known, uses)
+	words, first := s.collect(builders[0].known, uses)
 	beside.Go(func() {
 		var edits pile[entry]
 		for w := range s.vocabulary() {
@@ -731,52 +731,61 @@ func lay(builders []*builder, runs []run) *segment {
 			size += len(l)
 		}
 	}
-	type posts struct{ next, last uint32 } // where the next posting of a word goes, and the last of them, and one
-	words := make([]posts, s.vocabulary()+1)
+	s.postOff = make([]uint32, s.vocabulary()+1)
 	for i, n := range uses {
-		if n > 0 {
-			size += int(n) * (uvarintSize(rank[i]) - uvarintSize(uint32(i)))
-			words[rank[i]].next += n
+		if w := &words[i]; n > 0 {
+			size += int(n) * (uvarintSize(w.rank) - uvarintSize(uint32(i)))
+			s.postOff[w.rank+1] += n
 		}
 	}
-	s.postOff = make([]uint32, len(words))
-	written := uint32(0)
-	for w := range words {
-		n := words[w].next
-		s.postOff[w], words[w].next = written, written
-		written += n
+	for w, i := range first {
+		words[i].next = s.postOff[w]
+		s.postOff[w+1] += s.postOff[w]
 	}
-	post := make([]uint32, written)
+	post := make([]uint32, s.postOff[len(first)])
 	s.blob = make([]byte, 0, size)
 	for r, from := range order {
 		b := builders[from.builder]
 		at := b.at.at(from.record)
 		s.sign[r] = at.sign
-		s.blob = renumber(s.blob, b.blobs[at.blob][at.from:at.to], func(w uint32) uint32 {
-			w = rank[w]
-			if p := &words[w]; p.last != uint32(r)+1 {
-				post[p.next] = uint32(r)
-				p.next, p.last = p.next+1, uint32(r)+1
+		s.blob = renumber(s.blob, b.blobs[at.blob][at.from:at.to], func(i uint32) uint32 {
+			w := &words[i]
+			if w.as != i {
+				w = &words[w.as]
 			}
-			return w
+			if w.last != uint32(r)+1 {
+				post[w.next] = uint32(r)
+				w.next, w.last = w.next+1, uint32(r)+1
+			}
+			return w.rank
 		})
 		s.off = append(s.off, uint32(len(s.blob)))
 	}
 	all := uint32(0) // without those of records that have a word twice
-	for w := range words {
+	for w, i := range first {
 		from := s.postOff[w]
 		s.postOff[w] = all
-		all += uint32(copy(post[all:], post[from:words[w].next]))
+		all += uint32(copy(post[all:], post[from:words[i].next]))
 	}
+	s.postOff[len(first)] = all
 	s.post = slices.Clone(post[:all])
 	return s
+}
+
+// berth is where a word of a lexicon goes.
+type berth struct {
+	rank uint32 // its number in the vocabulary
+	as   uint32 // the first word of the lexicon that is written as it is in the end: itself, as a rule. What follows is of that
+	next uint32 // where its next posting goes
+	last uint32 // the record of the last one, and one; 0: there is none
 }
 
 // uvarintSize returns how many bytes a number takes.
 func uvarintSize(n uint32) int { return (bits.Len32(n|1) + 6) / 7 }
 
-// collect lays the words of a lexicon that are used out as the vocabulary, in byte order. It returns the new numbers of its words.
-func (s *segment) collect(x *lexicon, uses []uint32) (rank []uint32) {
+// collect lays the words of a lexicon that are used out as the vocabulary, in byte order. It returns where they went, and the first that
+// went to each place.
+func (s *segment) collect(x *lexicon, uses []uint32) (words []berth, first []uint32) {
 	text := func(e entry) string { return x.at(e.id() + 1).word.text }
 	var begins pile[entry]
 	for i, n := range uses {
@@ -808,63 +817,71 @@ func (s *segment) collect(x *lexicon, uses []uint32) (rank []uint32) {
 			order[from+i] = same[i].word
 		}
 	}
-	rank = make([]uint32, len(uses))
-	n, size, last := uint32(0), 0, ""
+	n, size, last := 0, 0, ""
 	for _, e := range order {
 		if t := text(e); t != last {
 			n, last = n+1, t
 			size += len(t)
 		}
-		rank[e.id()] = n - 1
 	}
+	words, first = make([]berth, len(uses)), make([]uint32, 0, n)
 	s.text, s.textOff = make([]byte, 0, size), make([]uint32, 1, n+1)
 	s.weight, s.kind, s.letters = make([]float32, 0, n), make([]kind, 0, n), make([]uint32, 0, n)
+	last = ""
 	for _, e := range order {
 		v := &x.at(e.id() + 1).word
-		if w := rank[e.id()]; int(w) < len(s.kind) { // several are written as one in the end
-			s.kind[w] |= v.kind
-			continue
+		if v.text != last {
+			last = v.text
+			first = append(first, e.id())
+			s.text = append(s.text, v.text...)
+			s.textOff = append(s.textOff, uint32(len(s.text)))
+			s.weight = append(s.weight, float32(v.weight))
+			s.kind = append(s.kind, 0)
+			s.letters = append(s.letters, letters(v.text))
 		}
-		s.text = append(s.text, v.text...)
-		s.textOff = append(s.textOff, uint32(len(s.text)))
-		s.weight = append(s.weight, float32(v.weight))
-		s.kind = append(s.kind, v.kind)
-		s.letters = append(s.letters, letters(v.text))
+		w := len(first) - 1
+		s.kind[w] |= v.kind // several may be written as one in the end
+		words[e.id()] = berth{rank: uint32(w), as: first[w]}
 	}
-	return rank
+	return words, first
 }
 
 // renumber copies an encoded record with its words numbered anew.
 func renumber(out, b []byte, to func(uint32) uint32) []byte {
+	i, from := 0, 0 // how much is read, and copied
 	next := func() uint64 {
-		v, n := binary.Uvarint(b)
-		out = append(out, b[:n]...)
-		b = b[n:]
+		if v := b[i]; v < 0x80 {
+			i++
+			return uint64(v)
+		}
+		v, n := binary.Uvarint(b[i:])
+		i += n
 		return v
 	}
-	next()
-	for range 2 {
-		n := next()
-		out = append(out, b[:n]...)
-		b = b[n:]
+	skip := func() {
+		n := int(next())
+		i += n
 	}
+	next()
+	skip()
+	skip()
 	for range next() {
 		head := next()
 		next()
-		for range next() {
-			v, n := binary.Uvarint(b)
-			b = b[n:]
-			out = binary.AppendUvarint(out, uint64(to(uint32(v))))
+		count := next()
+		out = append(out, b[from:i]...)
+		for range count {
+			out = binary.AppendUvarint(out, uint64(to(uint32(next()))))
 		}
-		for _, has := range []bool{head&2 != 0, head&4 != 0} {
-			if has {
-				n := next()
-				out = append(out, b[:n]...)
-				b = b[n:]
-			}
+		from = i
+		if head&2 != 0 {
+			skip()
+		}
+		if head&4 != 0 {
+			skip()
 		}
 	}
-	return append(out, b...)
+	return append(out, b[from:]...)
 }
 
 // bytes returns the memory the segment's arrays hold.
