@@ -13,23 +13,44 @@ type lexeme struct {
 	text   string
 	word   word // the canonical word it stands for
 	quirks *quirks
+	traits traits
+}
+
+// traits are what may be said of a word in one bit each.
+type traits uint16
+
+const (
+	small      traits = 1 << iota // see dropped
+	foreign                       // it is not of ASCII letters
+	han                           // see hasHan
+	slip                          // it is meant for another
+	formal                        // it is one of the words of a legal form
+	leads                         // see leading
+	tens                          // it may count tens, see counted
+	joint                         // it is two written as one, see glued
+	divider                       // a divider begins with it
+	cutDivider                    // it begins a divider's first word
+	cutForm                       // it may be what a field left of a legal form
+)
+
+func (l *lexeme) is(t traits) bool { return l.traits&t != 0 }
+
+// have reports whether any of the words has one of the traits.
+func have(w []*lexeme, t traits) bool {
+	for _, l := range w {
+		if l.is(t) {
+			return true
+		}
+	}
+	return false
 }
 
 // quirks are what few words have.
 type quirks struct {
-	small        bool      // see dropped
-	foreign      bool      // it is not of ASCII letters
-	han          bool      // see hasHan
-	meant        string    // the ordinary word it is a slip of; "": none
+	meant        string    // the ordinary word it is a slip of
 	form         uint16    // the legal form it is by itself; 0: none
 	ends, starts int       // of how many words the legal forms are at most that it ends, and begins
-	formal       bool      // it is one of the words of a legal form
-	leads        bool      // see leading
-	tens         bool      // it may count tens, see counted
-	glued        [2]string // the number and the word written as one, see glued
-	divider      bool      // a divider begins with it
-	cutDivider   bool      // it begins a divider's first word
-	cutForm      bool      // it may be what a field left of a legal form
+	glued        [2]string // the number and the word written as one
 }
 
 // ordinary are the quirks of a word that has none.
@@ -44,37 +65,34 @@ var firsts = func() map[string]bool {
 	return out
 }()
 
-// usual are the quirks of words that no model need list.
-var usual = func() map[string]quirks {
-	out := map[string]quirks{}
-	set := func(t string, f func(*quirks)) {
-		k := out[t]
-		f(&k)
-		out[t] = k
-	}
+// usual are the traits of words that no model need list.
+var usual = func() map[string]traits {
+	out := map[string]traits{}
 	for t := range dropped {
-		set(t, func(k *quirks) { k.small = true })
+		out[t] |= small
 	}
 	for t := range leading {
-		set(t, func(k *quirks) { k.leads = true })
+		out[t] |= leads
 	}
 	for t := range numerals {
-		set(t, func(k *quirks) { k.tens = len(t) >= 5 })
-	}
-	for t := range firsts {
-		set(t, func(k *quirks) { k.divider = true })
-		for n := range t {
-			set(t[:n+1], func(k *quirks) { k.cutDivider = true })
+		if len(t) >= 5 {
+			out[t] |= tens
 		}
 	}
-	set("a", func(k *quirks) { k.cutDivider = true })
+	for t := range firsts {
+		out[t] |= divider
+		for n := range t {
+			out[t[:n+1]] |= cutDivider
+		}
+	}
+	out["a"] |= cutDivider
 	for _, t := range cutForms {
 		for n := 1; n < len(t) && n <= 8; n++ {
-			set(t[:n], func(k *quirks) { k.cutForm = true })
+			out[t[:n]] |= cutForm
 		}
 	}
 	for _, t := range []string{"db", "bda"} {
-		set(t, func(k *quirks) { k.cutForm = true })
+		out[t] |= cutForm
 	}
 	return out
 }()
@@ -85,23 +103,32 @@ func (m *Model) lexeme(t string) lexeme {
 	if ascii && !m.heard.has(t) {
 		l.word = m.unheard(t)
 		if mended := m.slips.mendOf(t, 0); mended != t {
-			l.quirks = &quirks{meant: mended}
+			l.quirks, l.traits = &quirks{meant: mended}, slip
 		} else if x, y := glued(t); x != "" {
-			l.quirks = &quirks{glued: [2]string{x, y}}
+			l.quirks, l.traits = &quirks{glued: [2]string{x, y}}, joint
 		}
 		return l
 	}
-	l.word = m.word(t)
-	k := usual[t]
-	k.foreign, k.han = !ascii, hasHan(t)
+	l.word, l.traits = m.word(t), usual[t]
+	var k quirks
+	if !ascii {
+		l.traits |= foreign
+		if hasHan(t) {
+			l.traits |= han
+		}
+	}
 	if mended := m.slips.mend(t); mended != t {
+		l.traits |= slip
 		k.meant = mended
 	}
 	if ascii && m.synonym[t] == "" {
-		k.glued[0], k.glued[1] = glued(t)
+		if k.glued[0], k.glued[1] = glued(t); k.glued[0] != "" {
+			l.traits |= joint
+		}
 	}
 	if m.slips.kept[t] {
-		k.formal, k.form, k.ends, k.starts = true, m.formOf[t], m.formEnds[t], m.formStarts[t]
+		l.traits |= formal
+		k.form, k.ends, k.starts = m.formOf[t], m.formEnds[t], m.formStarts[t]
 	}
 	if k != *ordinary {
 		own := k

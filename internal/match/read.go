@@ -238,12 +238,12 @@ func (p *preparer) all(records []Record, each func(*Query)) {
 
 // mend returns the words as they are meant, and whether any of them was not written so.
 func (p *preparer) mend(w []*lexeme) ([]*lexeme, bool) {
-	if !slices.ContainsFunc(w, func(l *lexeme) bool { return l.quirks.meant != "" }) {
+	if !have(w, slip) {
 		return w, false
 	}
 	w = slices.Clone(w)
 	for i, l := range w {
-		if l.quirks.meant == "" {
+		if !l.is(slip) {
 			continue
 		}
 		w[i] = p.lexeme(l.quirks.meant)
@@ -359,7 +359,7 @@ func (p *preparer) form(w []*lexeme) uint16 {
 		return w[0].quirks.form
 	}
 	for _, l := range w {
-		if !l.quirks.formal {
+		if !l.is(formal) {
 			return 0
 		}
 	}
@@ -395,7 +395,7 @@ func (p *preparer) plain(w []*lexeme) bool {
 // split cuts words at dividers. The list is valid until the next one.
 func (p *preparer) split(w []*lexeme) [][]*lexeme {
 	p.halves = p.halves[:0]
-	if slices.ContainsFunc(w, func(l *lexeme) bool { return l.quirks.divider }) {
+	if have(w, divider) {
 		p.halves = split(p.halves, w, func(l *lexeme) string { return l.text })
 	} else if len(w) > 0 {
 		p.halves = append(p.halves, w)
@@ -442,7 +442,7 @@ func (p *preparer) trimCut(w []*lexeme) []*lexeme {
 		if whole(w) {
 			return w
 		}
-		if !(last.quirks.cutDivider && whole(w[:len(w)-1])) && !last.quirks.cutForm {
+		if !(last.is(cutDivider) && whole(w[:len(w)-1])) && !last.is(cutForm) {
 			break
 		}
 		w = w[:len(w)-1]
@@ -481,7 +481,7 @@ func (p *preparer) core(w []*lexeme) ([]*lexeme, uint16) {
 				continue
 			}
 			// Spelt out in full, any form may lead.
-			if i := p.form(w[:k]); i != 0 && (k >= 3 || k == 1 && w[0].quirks.leads || k == 2 && leading[p.join(w[:k])]) {
+			if i := p.form(w[:k]); i != 0 && (k >= 3 || k == 1 && w[0].is(leads) || k == 2 && leading[p.join(w[:k])]) {
 				w, again = w[k:], true
 				found(i)
 				break
@@ -494,7 +494,7 @@ func (p *preparer) core(w []*lexeme) ([]*lexeme, uint16) {
 	// Scripts without spaces write the form onto the name.
 	for _, end := range []int{0, len(w) - 1} {
 		t := w[end].text
-		if !w[end].quirks.foreign {
+		if !w[end].is(foreign) {
 			continue
 		}
 		for _, f := range p.m.joinedForms {
@@ -526,21 +526,27 @@ func (p *preparer) name(w []*lexeme, as role, cut bool) (name, bool) {
 	for pass := 0; pass < 2 && len(p.words) == from; pass++ {
 		for i := 0; i < len(core); i++ {
 			l := core[i]
-			if pass == 0 && l.quirks.small {
+			if !l.is(small | tens | joint | han) {
+				p.words = append(p.words, l.word)
 				continue
 			}
-			if l.quirks.tens && i+1 < len(core) {
+			if pass == 0 && l.is(small) {
+				continue
+			}
+			if l.is(tens) && i+1 < len(core) {
 				if c := counted(l.text, core[i+1].text); c != "" {
 					p.words = append(p.words, p.lexeme(c).word)
 					i++
 					continue
 				}
 			}
-			if x, y := l.quirks.glued[0], l.quirks.glued[1]; x != "" {
-				p.words = append(p.words, p.lexeme(x).word, p.lexeme(y).word)
+			if l.is(joint) {
+				for _, t := range l.quirks.glued {
+					p.words = append(p.words, p.lexeme(t).word)
+				}
 				continue
 			}
-			if l.quirks.han {
+			if l.is(han) {
 				for _, run := range p.m.segment(cityMarks.Replace(l.text)) {
 					if p.m.synonym[run] != "" {
 						p.words = append(p.words, p.lexeme(run).word)
@@ -584,13 +590,13 @@ func (p *preparer) finish(from int, form uint16, as role, cut bool) name {
 
 // romanised writes a name of a script without spaces in Latin letters; other scripts are romanised word by word.
 func (p *preparer) romanised(w []*lexeme, native name, cut bool) (name, bool) {
-	if !slices.ContainsFunc(w, func(l *lexeme) bool { return l.quirks.han }) {
+	if !have(w, han) {
 		return name{}, false
 	}
 	core, _ := p.core(w)
 	from := len(p.words)
 	for _, l := range core {
-		if l.quirks.small {
+		if l.is(small) {
 			continue
 		}
 		for _, run := range p.m.segment(cityMarks.Replace(l.text)) {

@@ -91,12 +91,12 @@ func sortEntries(pieces [][]entry) []entry {
 		slices.Sort(e)
 		return e
 	}
-	lots, small := uint(8), uint(0)
+	lots, next := uint(8), uint(0)
 	for lots < 11 && n>>lots > 1<<15 {
 		lots++
 	}
-	for n>>lots>>small > 2 {
-		small++
+	for n>>lots>>next > 2 {
+		next++
 	}
 	ends := make([]int, 1<<lots)
 	for _, l := range pieces {
@@ -120,13 +120,13 @@ func sortEntries(pieces [][]entry) []entry {
 			at[d]++
 		}
 	}
-	lot, to := make([]entry, most), make([]uint32, 1<<small)
+	lot, to := make([]entry, most), make([]uint32, 1<<next)
 	for i, from := 0, 0; i < len(ends); from, i = ends[i], i+1 {
 		lot, out := lot[:ends[i]-from], e[from:ends[i]]
 		copy(lot, out)
 		clear(to)
 		for _, x := range lot {
-			to[x<<lots>>(64-small)]++
+			to[x<<lots>>(64-next)]++
 		}
 		sum := uint32(0)
 		for d, k := range to {
@@ -134,7 +134,7 @@ func sortEntries(pieces [][]entry) []entry {
 			sum += k
 		}
 		for _, x := range lot {
-			d := x << lots >> (64 - small)
+			d := x << lots >> (64 - next)
 			out[to[d]] = x
 			to[d]++
 		}
