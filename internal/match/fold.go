@@ -61,7 +61,8 @@ func words(s string) []string {
 
 // wordsASCII is words of a text that has no other characters.
 func wordsASCII(s string) []string {
-	f := folding{letters: make([]byte, 0, len(s)+16)}
+	var room [maxWords]int
+	f := folding{letters: make([]byte, 0, len(s)+16), ends: room[:0]}
 	odd := f.add(s)
 	w := f.words(make([]string, 0, len(f.ends)), 0)
 	if odd {
@@ -218,7 +219,14 @@ func foldLetters(s string) string {
 	if isASCII(s) {
 		return strings.ToLower(s)
 	}
-	b := make([]byte, 0, len(s)+8)
+	if b, ok := foldEuropean(make([]byte, 0, len(s)+8), s); ok {
+		return string(b)
+	}
+	return foldAny(s)
+}
+
+// foldEuropean appends s folded to b, if all its letters are of Europe.
+func foldEuropean(b []byte, s string) ([]byte, bool) {
 	for _, r := range s {
 		switch {
 		case r < utf8.RuneSelf:
@@ -229,10 +237,10 @@ func foldLetters(s string) string {
 		case r >= firstFolded && r < lastFolded:
 			b = append(b, folded[r-firstFolded]...)
 		default:
-			return foldAny(s)
+			return b, false
 		}
 	}
-	return string(b)
+	return b, true
 }
 
 // The letters of Europe fold one by one: none of them joins with another.

@@ -12,15 +12,16 @@ type preparer struct {
 	m     *Model
 	known *lexicon // nil: nothing is looked up again
 
-	q      Query
-	slab   []lexeme
-	list   []*lexeme // of the words of the record
-	words  []word    // of its names
-	arena  []byte    // their squashes
-	names  []name    // of the name being read
-	text   folding   // scratch: a text folded
-	texts  []string  // scratch: its words
-	halves [][]*lexeme
+	q       Query
+	slab    []lexeme
+	list    []*lexeme // of the words of the record
+	words   []word    // of its names
+	arena   []byte    // their squashes
+	names   []name    // of the name being read
+	text    folding   // scratch: a text folded
+	texts   []string  // scratch: its words
+	letters []byte    // scratch: its letters
+	halves  [][]*lexeme
 
 	main       []*lexeme // the words of the main name of the record to be read, if that is known
 	mainKnown  bool
@@ -88,9 +89,6 @@ func (p *preparer) normalise(s string) string {
 	if s == "" {
 		return ""
 	}
-	if !isASCII(s) {
-		return Normalise(s)
-	}
 	at := len(p.arena)
 	for i, t := range p.fold(s) {
 		if i > 0 {
@@ -101,8 +99,24 @@ func (p *preparer) normalise(s string) string {
 	return unsafe.String(unsafe.SliceData(p.arena[at:]), len(p.arena)-at)
 }
 
-// fold returns the words of an ASCII text. They are valid until the next one.
+// latin returns a text whose letters are of Europe in ASCII letters, where that is what folding leaves of it. It is valid until the next one.
+func (p *preparer) latin(s string) (string, bool) {
+	if isASCII(s) {
+		return s, true
+	}
+	b, ok := foldEuropean(p.letters[:0], s)
+	p.letters = b
+	s = unsafe.String(unsafe.SliceData(b), len(b))
+	return s, ok && isASCII(s)
+}
+
+// fold returns the words of a text. They are valid until the next one.
 func (p *preparer) fold(s string) []string {
+	t, ok := p.latin(s)
+	if !ok {
+		return words(s)
+	}
+	s = t
 	p.text.reset()
 	odd := p.text.add(s)
 	p.texts = p.text.words(p.texts[:0], 0)
@@ -144,10 +158,7 @@ func (p *preparer) keep(t string) string {
 
 // cut folds a text and cuts it into words.
 func (p *preparer) cut(s string) []*lexeme {
-	if isASCII(s) {
-		return p.lexemes(p.fold(s))
-	}
-	return p.lexemes(words(s))
+	return p.lexemes(p.fold(s))
 }
 
 func (p *preparer) lexemes(w []string) []*lexeme {
@@ -190,9 +201,10 @@ func (p *preparer) all(records []Record, each func(*Query)) {
 	}
 	p.ahead.reset()
 	for i := range records {
-		if n := records[i].Names; len(n) > 0 && len(n[0]) <= maxNameBytes && isASCII(n[0]) {
-			ends[i].odd = p.ahead.add(n[0])
-			ends[i].known = true
+		if n := records[i].Names; len(n) > 0 && len(n[0]) <= maxNameBytes {
+			if t, ok := p.latin(n[0]); ok {
+				ends[i].odd, ends[i].known = p.ahead.add(t), true
+			}
 		}
 		ends[i].to = len(p.ahead.ends)
 	}

@@ -788,60 +788,57 @@ func uvarintSize(n uint32) int { return (bits.Len32(n|1) + 6) / 7 }
 func (s *segment) collect(x *lexicon, uses []uint32) (words []berth, first []uint32) {
 	text := func(e entry) string { return x.at(e.id() + 1).word.text }
 	var begins pile[entry]
+	most, size := 0, 0
 	for i, n := range uses {
 		if n > 0 {
 			e := entryOf(0, uint32(i))
-			begins.add(e | entry(leading8(text(e))>>32<<32))
+			t := text(e)
+			begins.add(e | entry(leading8(t)>>32<<32))
+			most, size = most+1, size+len(t)
 		}
 	}
+	words, first = make([]berth, len(uses)), make([]uint32, 0, most)
+	s.text, s.textOff = make([]byte, 0, size), make([]uint32, 1, most+1)
+	s.weight, s.kind, s.letters = make([]float32, 0, most), make([]kind, 0, most), make([]uint32, 0, most)
+	// By the first four bytes, and those of which these are the same by the rest.
 	order := sortEntries(begins.pieces)
-	// By the first four bytes so far.
 	type rest struct {
 		lead uint64
-		word entry
+		at   uint32
+		word *word
 	}
 	var same []rest
-	for from, to := 0, 0; from < len(order); from = to {
+	last := ""
+	for len(order) > 0 {
 		same = same[:0]
-		for to = from; to < len(order) && order[to].hash() == order[from].hash(); to++ {
-			t := text(order[to])
-			same = append(same, rest{leading8(t[min(4, len(t)):]), order[to]})
+		lead := order[0].hash()
+		for ; len(order) > 0 && order[0].hash() == lead; order = order[1:] {
+			v := &x.at(order[0].id() + 1).word
+			same = append(same, rest{leading8(v.text[min(4, len(v.text)):]), order[0].id(), v})
 		}
 		slices.SortFunc(same, func(x, y rest) int {
 			if x.lead != y.lead {
 				return cmp.Compare(x.lead, y.lead)
 			}
-			return strings.Compare(text(x.word), text(y.word))
+			return strings.Compare(x.word.text, y.word.text)
 		})
-		for i := range same {
-			order[from+i] = same[i].word
+		for _, k := range same {
+			if v := k.word; v.text != last {
+				last = v.text
+				first = append(first, k.at)
+				s.text = append(s.text, v.text...)
+				s.textOff = append(s.textOff, uint32(len(s.text)))
+				s.weight = append(s.weight, float32(v.weight))
+				s.kind = append(s.kind, 0)
+				s.letters = append(s.letters, letters(v.text))
+			}
+			w := len(first) - 1
+			s.kind[w] |= k.word.kind // several may be written as one in the end
+			words[k.at] = berth{rank: uint32(w), as: first[w]}
 		}
 	}
-	n, size, last := 0, 0, ""
-	for _, e := range order {
-		if t := text(e); t != last {
-			n, last = n+1, t
-			size += len(t)
-		}
-	}
-	words, first = make([]berth, len(uses)), make([]uint32, 0, n)
-	s.text, s.textOff = make([]byte, 0, size), make([]uint32, 1, n+1)
-	s.weight, s.kind, s.letters = make([]float32, 0, n), make([]kind, 0, n), make([]uint32, 0, n)
-	last = ""
-	for _, e := range order {
-		v := &x.at(e.id() + 1).word
-		if v.text != last {
-			last = v.text
-			first = append(first, e.id())
-			s.text = append(s.text, v.text...)
-			s.textOff = append(s.textOff, uint32(len(s.text)))
-			s.weight = append(s.weight, float32(v.weight))
-			s.kind = append(s.kind, 0)
-			s.letters = append(s.letters, letters(v.text))
-		}
-		w := len(first) - 1
-		s.kind[w] |= v.kind // several may be written as one in the end
-		words[e.id()] = berth{rank: uint32(w), as: first[w]}
+	if len(first) < most {
+		s.text, s.textOff, s.weight, s.kind, s.letters = slices.Clone(s.text), slices.Clone(s.textOff), slices.Clone(s.weight), slices.Clone(s.kind), slices.Clone(s.letters)
 	}
 	return words, first
 }
