@@ -255,14 +255,11 @@ func (l location) kill() {
 }
 
 // wordsOf returns the distinct words of a record.
-func (s *segment) wordsOf(r uint32) (out []uint32) {
-	renumber(nil, s.blob[s.off[r]:s.off[r+1]], func(w uint32) uint32 {
-		if !slices.Contains(out, w) {
-			out = append(out, w)
-		}
-		return w
-	})
-	return out
+func (s *segment) wordsOf(r uint32) []uint32 {
+	var d reader
+	d.read(s, r)
+	slices.Sort(d.ranks)
+	return slices.Compact(d.ranks)
 }
 
 // locate finds the live record with an id. The caller holds write or mu.

@@ -41,6 +41,7 @@ const maxNameBytes = 1000
 // Prepare reads a record.
 func (m *Model) Prepare(r Record) *Query {
 	q := *(&preparer{m: m}).prepare(r)
+	q.disguised = disguise(q.display[:min(len(q.display), maxNameBytes)])
 	return &q
 }
 
@@ -58,7 +59,6 @@ func (p *preparer) prepare(r Record) *Query {
 			as = aliasName
 		} else {
 			q.display = raw
-			q.disguised = disguise(raw[:min(len(raw), maxNameBytes)])
 		}
 		for _, n := range p.read(raw, as, q.city) {
 			if len(q.names) < maxNames && !slices.ContainsFunc(q.names, func(o name) bool { return o.squash == n.squash && len(o.words) == len(n.words) }) {

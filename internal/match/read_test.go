@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// describe spells out all of a prepared record.
+// describe spells out all of a prepared record that is told of any.
 func describe(q *Query) string {
 	own := *q
-	own.names = nil
+	own.names, own.disguised = nil, ""
 	s := fmt.Sprintf("%+v", own)
 	for i := range q.names {
 		n := q.names[i]

@@ -140,10 +140,19 @@ func sortEntries(pieces [][]entry) []entry {
 		}
 		begin := uint32(0)
 		for _, end := range to {
-			if few := out[begin:end]; len(few) > 1 {
-				slices.Sort(few) // by insertion, when they are few
-			}
+			few := out[begin:end]
 			begin = end
+			if len(few) > 16 {
+				slices.Sort(few)
+				continue
+			}
+			for i := 1; i < len(few); i++ {
+				x, j := few[i], i
+				for ; j > 0 && few[j-1] > x; j-- {
+					few[j] = few[j-1]
+				}
+				few[j] = x
+			}
 		}
 	}
 	return e
@@ -331,8 +340,9 @@ func (q *Query) texts() [10]*string {
 	return [...]*string{&q.country, &q.region, &q.city, &q.postal, &q.street, &q.phone, &q.tax, &q.duns, &q.lei, &q.parent}
 }
 
-// encode appends a record: header, id, main name as written, names as word numbers, then the fields it has.
-func encode(b []byte, q *Query, number func(*word) uint32) []byte {
+// encode appends a record: header, id, main name as written, names as word numbers, then the fields it has. The numbers are left out, as
+// the last word of a vocabulary decides on them: see splice.
+func encode(b []byte, q *Query) []byte {
 	str := func(s string) {
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
@@ -368,9 +378,6 @@ func encode(b []byte, q *Query, number func(*word) uint32) []byte {
 		b = binary.AppendUvarint(b, head)
 		b = binary.AppendUvarint(b, uint64(n.form))
 		b = binary.AppendUvarint(b, uint64(len(n.words)))
-		for j := range n.words {
-			b = binary.AppendUvarint(b, uint64(number(&n.words[j])))
-		}
 		if n.plain != n.squash {
 			str(n.plain)
 		}
@@ -397,6 +404,7 @@ func encode(b []byte, q *Query, number func(*word) uint32) []byte {
 type reader struct {
 	q     Query
 	words []word
+	ranks []uint32 // the numbers of the words
 	arena []byte
 }
 
@@ -416,7 +424,7 @@ func (d *reader) read(s *segment, r uint32) *Query {
 	}
 	q := &d.q
 	*q = Query{names: q.names[:0], domains: q.domains[:0], parents: q.parents[:0]}
-	d.words, d.arena = d.words[:0], d.arena[:0]
+	d.words, d.ranks, d.arena = d.words[:0], d.ranks[:0], d.arena[:0]
 	has := next()
 	q.mailed = has&hasMailed != 0
 	q.id = str()
@@ -429,7 +437,7 @@ func (d *reader) read(s *segment, r uint32) *Query {
 		for range count {
 			w := uint32(next())
 			t := s.wordText(w)
-			d.words = append(d.words, word{text: t, weight: float64(s.weight[w]), kind: s.kind[w]})
+			d.words, d.ranks = append(d.words, word{text: t, weight: float64(s.weight[w]), kind: s.kind[w]}), append(d.ranks, w)
 			d.arena = append(d.arena, t...)
 			n.mass += float64(s.weight[w])
 		}
@@ -521,14 +529,14 @@ func (q *Query) own() *Query {
 // builder collects prepared records for a segment.
 type builder struct {
 	known *lexicon // of the hints of words, and of the words without one; that of written words may have a canonical word twice
-	uses  []uint32 // how often each word of known was written
 	blobs [][]byte // the records, in pieces that are filled one after the other
 	at    pile[seat]
-	keys  pile[entry] // in the order of the records
+	words pile[uint32] // the hints of the words of the records, in their order
+	keys  pile[entry]  // likewise
 }
 
-// seat is where a builder has a record, and its sign.
-type seat struct{ blob, from, to, sign uint32 }
+// seat is where a builder has a record and the first of its words, and its sign.
+type seat struct{ blob, from, to, word, sign uint32 }
 
 // blobSize is how much the pieces of a builder with many records hold.
 const blobSize = 1 << 20
@@ -575,22 +583,19 @@ func (b *builder) add(q *Query) {
 		last++
 	}
 	from := len(b.blobs[last])
-	b.blobs[last] = encode(b.blobs[last], q, b.numberOf)
-	b.at.add(seat{uint32(last), uint32(from), uint32(len(b.blobs[last])), signOf(q)})
+	b.blobs[last] = encode(b.blobs[last], q)
+	b.at.add(seat{uint32(last), uint32(from), uint32(len(b.blobs[last])), uint32(b.words.len()), signOf(q)})
+	for i := range q.names {
+		for j := range q.names[i].words {
+			w := &q.names[i].words[j]
+			hint := w.hint
+			if hint == 0 {
+				hint = b.known.enter(w)
+			}
+			b.words.add(hint)
+		}
+	}
 	keysOf(q, func(h uint32) { b.keys.add(entryOf(h, r)) })
-}
-
-// numberOf returns the number of a word in the builder's lexicon, and counts it.
-func (b *builder) numberOf(w *word) uint32 {
-	hint := w.hint
-	if hint == 0 {
-		hint = b.known.enter(w)
-	}
-	if n := len(b.uses); int(hint) > n {
-		b.uses = append(b.uses, make([]uint32, max(n, int(hint)-n))...)
-	}
-	b.uses[hint-1]++
-	return hint - 1
 }
 
 // massTag returns the weight of the main name in 1/64 nat.
@@ -704,16 +709,16 @@ func lay(builders []*builder, runs []run) *segment {
 		}
 		s.keys = newTable(all)
 	})
-	uses := builders[0].uses
-	for _, b := range builders[1:] {
-		if len(b.uses) > len(uses) {
-			uses, b.uses = b.uses, uses
-		}
-		for i, n := range b.uses {
-			uses[i] += n
+	known := builders[0].known
+	uses := make([]uint32, known.count+1) // of each hint
+	for _, b := range builders {
+		for _, l := range b.words.pieces {
+			for _, hint := range l {
+				uses[hint]++
+			}
 		}
 	}
-	words, first := s.collect(builders[0].known, uses)
+	words, first := s.collect(known, uses)
 	beside.Go(func() {
 		var edits pile[entry]
 		for w := range s.vocabulary() {
@@ -734,7 +739,7 @@ func lay(builders []*builder, runs []run) *segment {
 	s.postOff = make([]uint32, s.vocabulary()+1)
 	for i, n := range uses {
 		if w := &words[i]; n > 0 {
-			size += int(n) * (uvarintSize(w.rank) - uvarintSize(uint32(i)))
+			size += int(n) * uvarintSize(w.rank)
 			s.postOff[w.rank+1] += n
 		}
 	}
@@ -748,9 +753,12 @@ func lay(builders []*builder, runs []run) *segment {
 		b := builders[from.builder]
 		at := b.at.at(from.record)
 		s.sign[r] = at.sign
-		s.blob = renumber(s.blob, b.blobs[at.blob][at.from:at.to], func(i uint32) uint32 {
-			w := &words[i]
-			if w.as != i {
+		next := at.word
+		s.blob = splice(s.blob, b.blobs[at.blob][at.from:at.to], func() uint32 {
+			hint := *b.words.at(next)
+			next++
+			w := &words[hint]
+			if w.as != hint {
 				w = &words[w.as]
 			}
 			if w.last != uint32(r)+1 {
@@ -775,7 +783,7 @@ func lay(builders []*builder, runs []run) *segment {
 // berth is where a word of a lexicon goes.
 type berth struct {
 	rank uint32 // its number in the vocabulary
-	as   uint32 // the first word of the lexicon that is written as it is in the end: itself, as a rule. What follows is of that
+	as   uint32 // the hint of the first word that is written as it is in the end: itself, as a rule. What follows is of that
 	next uint32 // where its next posting goes
 	last uint32 // the record of the last one, and one; 0: there is none
 }
@@ -783,10 +791,10 @@ type berth struct {
 // uvarintSize returns how many bytes a number takes.
 func uvarintSize(n uint32) int { return (bits.Len32(n|1) + 6) / 7 }
 
-// collect lays the words of a lexicon that are used out as the vocabulary, in byte order. It returns where they went, and the first that
-// went to each place.
+// collect lays the words of a lexicon that are used out as the vocabulary, in byte order. It returns where each hint went, and the first
+// that went to each place.
 func (s *segment) collect(x *lexicon, uses []uint32) (words []berth, first []uint32) {
-	text := func(e entry) string { return x.at(e.id() + 1).word.text }
+	text := func(e entry) string { return x.at(e.id()).word.text }
 	var begins pile[entry]
 	most, size := 0, 0
 	for i, n := range uses {
@@ -813,7 +821,7 @@ func (s *segment) collect(x *lexicon, uses []uint32) (words []berth, first []uin
 		same = same[:0]
 		lead := order[0].hash()
 		for ; len(order) > 0 && order[0].hash() == lead; order = order[1:] {
-			v := &x.at(order[0].id() + 1).word
+			v := &x.at(order[0].id()).word
 			same = append(same, rest{leading8(v.text[min(4, len(v.text)):]), order[0].id(), v})
 		}
 		slices.SortFunc(same, func(x, y rest) int {
@@ -843,8 +851,8 @@ func (s *segment) collect(x *lexicon, uses []uint32) (words []berth, first []uin
 	return words, first
 }
 
-// renumber copies an encoded record with its words numbered anew.
-func renumber(out, b []byte, to func(uint32) uint32) []byte {
+// splice copies an encoded record and puts the numbers of its words in.
+func splice(out, b []byte, number func() uint32) []byte {
 	i, from := 0, 0 // how much is read, and copied
 	next := func() uint64 {
 		if v := b[i]; v < 0x80 {
@@ -867,10 +875,10 @@ func renumber(out, b []byte, to func(uint32) uint32) []byte {
 		next()
 		count := next()
 		out = append(out, b[from:i]...)
-		for range count {
-			out = binary.AppendUvarint(out, uint64(to(uint32(next()))))
-		}
 		from = i
+		for range count {
+			out = binary.AppendUvarint(out, uint64(number()))
+		}
 		if head&2 != 0 {
 			skip()
 		}
