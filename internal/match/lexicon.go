@@ -233,7 +233,7 @@ func (x *lexicon) add(l lexeme, hash uint32) *lexeme {
 	*at = l
 	old := *x.slots.Load()
 	if 2*int(x.count) > len(old) {
-		slots := make([]atomic.Uint64, 4*len(old))
+		slots := make([]atomic.Uint64, 2*len(old))
 		for j := range old {
 			if s := old[j].Load(); s != 0 {
 				put(slots, s)
