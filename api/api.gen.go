@@ -3634,6 +3634,9 @@ type ListRegistrationsParams struct {
 	// Number such as DR-2026-000123
 	Number string `form:"number,omitempty" json:"number,omitempty,omitzero"`
 
+	// CustomerName a part of the customer's name as filed, in any case; letters with marks, or of other alphabets than Latin, stand for any letter
+	CustomerName string `form:"customer_name,omitempty" json:"customer_name,omitempty,omitzero"`
+
 	// Cursor `next_cursor` of the page before, with the same filters
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
@@ -5680,6 +5683,13 @@ func (w *ServerInterfaceWrapper) ListRegistrations(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "number", ctx.QueryParams(), &params.Number, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter number: %s", err))
+	}
+
+	// ------------- Optional query parameter "customer_name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer_name", ctx.QueryParams(), &params.CustomerName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_name: %s", err))
 	}
 
 	// ------------- Optional query parameter "cursor" -------------

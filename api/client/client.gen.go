@@ -3637,6 +3637,9 @@ type ListRegistrationsParams struct {
 	// Number such as DR-2026-000123
 	Number string `form:"number,omitempty" json:"number,omitempty,omitzero"`
 
+	// CustomerName a part of the customer's name as filed, in any case; letters with marks, or of other alphabets than Latin, stand for any letter
+	CustomerName string `form:"customer_name,omitempty" json:"customer_name,omitempty,omitzero"`
+
 	// Cursor `next_cursor` of the page before, with the same filters
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty,omitzero"`
 
@@ -10354,6 +10357,14 @@ func NewListRegistrationsRequest(server string, params *ListRegistrationsParams)
 		}
 
 		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "number", params.Number, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer_name", params.CustomerName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 			return nil, err
 		} else {
 			for _, qp := range strings.Split(queryFrag, "&") {

@@ -150,7 +150,7 @@ var Mutants = []Mutant{
 	},
 	{
 		Name: "old-rules", Breaks: "a replica does not follow a policy that another published",
-		Edits: []Edit{{committer, "\t\tchange, err := store.ChangeOf(&entry)\n", "\t\tchange, err := store.ChangeOf(&entry)\n\t\tif entry.Kind == deal.EntryPublished {\n\t\t\tchange = &deal.Change{}\n\t\t}\n"}},
+		Edits: []Edit{{committer, "\t\tchange, err := store.StateOf(&entry)\n", "\t\tchange, err := store.StateOf(&entry)\n\t\tif entry.Kind == deal.EntryPublished {\n\t\t\tchange = &deal.Change{}\n\t\t}\n"}},
 		Tune:  func(c *Config) { c.Odds, c.Freeze = 0, 0 },
 	},
 	{

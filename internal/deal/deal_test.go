@@ -483,6 +483,106 @@ func TestChange(t *testing.T) {
 	}
 }
 
+// TestDecodeState: a change with something in every field is the same state however it is read, and a later field that is not would fail here.
+func TestDecodeState(t *testing.T) {
+	var full Change
+	fill(t, reflect.ValueOf(&full).Elem(), "x")
+	full.Registrations[0].Filing.Customer.Name = "Müller <& \u2028> \xff Söhne" // as Encode writes them
+	for _, c := range []*Change{{}, &full} {
+		b, err := c.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := DecodeChange(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want.Decision, want.Move, want.Note, want.Webhooks, want.Events = nil, nil, nil, nil, nil
+		if got, err := DecodeState(b); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s is read as %+v, %v", b, got, err)
+		}
+	}
+	less := []byte(`{"keys":[{"id":"a","id":"b"}],"decision":{"id":"d"}}`)
+	if got, err := DecodeState(less); err != nil || len(got.Keys) != 1 || got.Keys[0].ID != "b" {
+		t.Errorf("what encoding/json reads is read as %+v, %v", got, err)
+	}
+	if _, err := DecodeState([]byte("{")); err == nil {
+		t.Error("half a change is read")
+	}
+}
+
+// TestEncodeParts: the registrations of a change are found in its bytes, whatever they hold.
+func TestEncodeParts(t *testing.T) {
+	var full Change
+	fill(t, reflect.ValueOf(&full).Elem(), "x")
+	odd := Registration{Filing: Filing{Type: `{"a":"\\"`, Customer: Customer{Name: `}]\"{ \`}, Custom: map[string]string{`}`: `\\"}`}}}
+	for _, c := range []*Change{{}, &full, {Registrations: []Registration{odd, {}, odd}, Decision: &Decision{ID: "d"}}, {Registrations: []Registration{odd}}} {
+		want, err := json.Marshal(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, registrations, err := c.EncodeParts()
+		if err != nil || string(body) != string(want) || len(registrations) != len(c.Registrations) {
+			t.Fatalf("%s, %d registrations, %v\nwant %s", body, len(registrations), err, want)
+		}
+		for i, r := range c.Registrations {
+			if want, err := json.Marshal(r); err != nil || string(registrations[i]) != string(want) {
+				t.Errorf("registration %d is %s", i, registrations[i])
+			}
+		}
+	}
+}
+
+// fill puts something into everything v has.
+func fill(t *testing.T, v reflect.Value, text string) {
+	switch x := v.Addr().Interface().(type) {
+	case *time.Time:
+		*x = time.Date(2026, 11, 5, 9, 30, 15, 123456000, time.UTC)
+		return
+	case *Date:
+		*x = Date{time.Date(2026, 11, 5, 0, 0, 0, 0, time.UTC)}
+		return
+	case *decimal.Decimal:
+		*x = decimal.RequireFromString("1234.5")
+		return
+	}
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(text)
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int, reflect.Int64:
+		v.SetInt(1 << 40)
+	case reflect.Uint64, reflect.Uint8:
+		v.SetUint(7)
+	case reflect.Float64:
+		v.SetFloat(0.998793)
+	case reflect.Interface:
+		v.Set(reflect.ValueOf([]any{"a", 1.5, true, nil, map[string]any{"b": "c"}}))
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(t, v.Elem(), text)
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		for i := range 2 {
+			fill(t, v.Index(i), fmt.Sprintf("%s%d", text, i))
+		}
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		e := reflect.New(v.Type().Elem()).Elem()
+		fill(t, e, text)
+		k := reflect.New(v.Type().Key()).Elem()
+		fill(t, k, text)
+		v.SetMapIndex(k, e)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(t, v.Field(i), strings.ToLower(v.Type().Field(i).Name))
+		}
+	default:
+		t.Fatalf("nothing to put into a %s", v.Type())
+	}
+}
+
 func TestRecords(t *testing.T) {
 	a := Account{Domain: "a.com", Domains: []string{"b.com", "a.com", ""}}
 	if got := a.AllDomains(); !slices.Equal(got, []string{"a.com", "b.com"}) {

@@ -12,10 +12,11 @@ import (
 
 // accountsView is the list of accounts.
 type accountsView struct {
-	rows    []accountRow
-	query   string
-	country string
-	next    string
+	rows          []accountRow
+	query         string
+	country       string
+	next          string
+	registrations string // of customers with the query in their names
 }
 
 type accountRow struct {
@@ -27,6 +28,9 @@ type accountRow struct {
 func accountsPage(v *visit) (view, error) {
 	q := v.r.URL.Query()
 	out := accountsView{query: strings.TrimSpace(q.Get("q")), country: strings.ToUpper(strings.TrimSpace(q.Get("country")))}
+	if out.query != "" && v.may(reviewers...) {
+		out.registrations = pathWith(Root+"/registrations", url.Values{"customer_name": {out.query}})
+	}
 	rows, err := v.store().Records(v.ctx(), deal.Accounts, store.RecordFilter{Name: out.query, Country: out.country, Page: store.Page{After: q.Get("after"), Limit: rowsPerPage + 1}})
 	if err != nil {
 		return view{}, err

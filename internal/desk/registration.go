@@ -15,6 +15,8 @@ type registrationsView struct {
 	rows     []registrationRow
 	statuses []choice
 	partner  string
+	customer string      // a part of the name
+	kept     [][2]string // the other filters: names and values
 	next     string
 	filtered bool
 }
@@ -26,7 +28,7 @@ type registrationRow struct {
 
 func registrationsPage(v *visit) (view, error) {
 	q := v.r.URL.Query()
-	f := store.RegistrationFilter{Status: deal.Status(q.Get("status")), PartnerID: q.Get("partner_id"), AccountID: q.Get("account_id"), AsOf: v.now,
+	f := store.RegistrationFilter{Status: deal.Status(q.Get("status")), PartnerID: q.Get("partner_id"), AccountID: q.Get("account_id"), CustomerName: strings.TrimSpace(q.Get("customer_name")), AsOf: v.now,
 		Page: store.Page{After: q.Get("after"), Limit: rowsPerPage + 1, Backwards: true}}
 	if f.Status != "" && !slices.Contains(deal.Statuses, f.Status) {
 		return view{}, badRequest("there is no such status")
@@ -35,10 +37,10 @@ func registrationsPage(v *visit) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	out := registrationsView{partner: v.partner(f.PartnerID), filtered: f.Status != "" || f.PartnerID != "" || f.AccountID != ""}
+	out := registrationsView{partner: v.partner(f.PartnerID), filtered: f.Status != "" || f.PartnerID != "" || f.AccountID != "" || f.CustomerName != "", customer: f.CustomerName}
 	to := func(name, value string) string {
 		u := url.Values{}
-		for _, k := range []string{"status", "partner_id", "account_id"} {
+		for _, k := range []string{"status", "partner_id", "account_id", "customer_name"} {
 			if x := q.Get(k); x != "" {
 				u.Set(k, x)
 			}
@@ -47,6 +49,11 @@ func registrationsPage(v *visit) (view, error) {
 			u.Set(name, value)
 		}
 		return pathWith(Root+"/registrations", u)
+	}
+	for _, k := range []string{"status", "partner_id", "account_id"} {
+		if x := q.Get(k); x != "" {
+			out.kept = append(out.kept, [2]string{k, x})
+		}
 	}
 	out.statuses = append(out.statuses, choice{name: "All", href: to("status", ""), current: f.Status == ""})
 	for _, s := range deal.Statuses {

@@ -255,6 +255,16 @@ func TestForms(t *testing.T) {
 	stands, _ := s.file("stands", one)
 	one.Customer = deal.Customer{Name: "Zanzibar Orchestra Foundation", Country: "DE", City: "Ulm"}
 	twin, _ := s.file("twin", one)
+	// It is found by what its customer is called, among those of one status too.
+	search := html.UnescapeString(b.get("/desk/accounts?q=orchestra").body)
+	if link := "/desk/registrations?customer_name=orchestra"; !strings.Contains(search, link) {
+		t.Errorf("the accounts that are called so do not lead to %s", link)
+	}
+	for query, want := range map[string]bool{"customer_name=ORCHESTRA": true, "customer_name=Siemens": false, "customer_name=orchestra&status=won": false} {
+		if got := strings.Contains(b.get("/desk/registrations?"+query).body, "/desk/registrations/"+twin); got != want {
+			t.Errorf("%s finds it: %t", query, got)
+		}
+	}
 	at = "/desk/registrations/" + twin
 	f = b.get(at).hidden(t, at+"/merge")
 	f.Set("text", "The same tender.")

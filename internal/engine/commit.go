@@ -662,7 +662,7 @@ func (e *Engine) catchUp(ctx context.Context, head store.Head, entries func(func
 				return err
 			}
 		}
-		change, err := store.ChangeOf(&entry)
+		change, err := store.StateOf(&entry)
 		if err != nil {
 			return err
 		}

@@ -98,6 +98,7 @@ type question struct {
 	query     *match.Query
 	parent    *match.Query // of the parent that the filing names; nil: it names none
 	one, many match.Options
+	named     bool // the customer's name is one; file sets this
 }
 
 // stands reports whether the question would be put the same way now: the partner's own domains, or the policy's

@@ -308,17 +308,20 @@ func (e *Engine) ask(r deal.Registration) (*view, question, error) {
 	v := e.current.Load()
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	if errs := v.admit(&r.Filing); len(errs) > 0 {
+	named := v.model.Names(r.Filing.Customer.Name)
+	if errs := v.admitAs(&r.Filing, named); len(errs) > 0 {
 		return nil, question{}, errs
 	}
-	return v, ask(v, &r), nil
+	q := ask(v, &r)
+	q.named = named
+	return v, q, nil
 }
 
 // register decides one registration under the lock.
 func (e *Engine) register(r deal.Registration, seen *view, m matches, now time.Time, watch *stopwatch) (addition, error) {
 	v := e.view
 	watch.lap(StageLock)
-	if errs := v.admit(&r.Filing); len(errs) > 0 {
+	if errs := v.admitAs(&r.Filing, m.named); len(errs) > 0 {
 		return addition{}, errs
 	}
 	// The question may be asked otherwise now: another policy, another domain of the partner.
@@ -444,6 +447,11 @@ func (v *view) lines() map[string]string {
 // admit checks a filing against the world: that its partner exists, that its products are sold. It fills in the line
 // of a known product.
 func (v *view) admit(f *deal.Filing) deal.FieldErrors {
+	return v.admitAs(f, v.model.Names(f.Customer.Name))
+}
+
+// admitAs is admit of a filing of which is known whether its customer's name is one, as far as the model goes.
+func (v *view) admitAs(f *deal.Filing, named bool) deal.FieldErrors {
 	var errs deal.FieldErrors
 	if v.partners[f.PartnerID] == nil {
 		errs.Add("partner_id", "no such partner")
@@ -451,7 +459,7 @@ func (v *view) admit(f *deal.Filing) deal.FieldErrors {
 	if d := v.partners[f.DistributorID]; f.DistributorID != "" && (d == nil || d.Type != "" && d.Type != "distributor") {
 		errs.Add("distributor_id", "no such distributor") // who is one reads what is filed; a partner who is none does not, nor is it told of
 	}
-	if !v.model.Names(f.Customer.Name) && !v.knows(f.Customer.Name) {
+	if !named && !v.knows(f.Customer.Name) {
 		errs.Add("customer.name", "%q names nobody; give the name of the end customer", f.Customer.Name)
 	}
 	set := v.policy.Settings()

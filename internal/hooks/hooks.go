@@ -36,6 +36,8 @@ const (
 	leaseFor = time.Minute
 	// pollEvery is how often what others have enqueued is looked for, and lookEvery whether the ledger has grown.
 	pollEvery, lookEvery = time.Second, 50 * time.Millisecond
+	// idleAfter is for how long after a delivery more are expected with every entry.
+	idleAfter = time.Minute
 	// dispatchPage is about how many events become jobs in one transaction.
 	dispatchPage = 500
 	// Jobs are kept for so long after their end, to be read and sent again.
@@ -146,7 +148,7 @@ func (h *Hooks) Run(ctx context.Context) {
 	var ended []store.Job       // not written down yet
 	busy := 0
 	seen, tidied := uint64(0), false
-	var polled time.Time
+	var polled, worked time.Time
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	took := func(j store.Job) {
@@ -205,11 +207,13 @@ func (h *Hooks) Run(ctx context.Context) {
 			tidied = true
 		}
 		if at := h.position(); at > seen || at == 0 && time.Since(polled) >= pollEvery {
-			if err := h.dispatch(work); err != nil {
+			n, err := h.dispatch(work)
+			if err != nil {
 				failed("dispatch", err)
 				continue
 			}
-			seen, claim = at, true
+			// Others may have made the jobs. Where nothing has been done for a while there are hardly any, and a look now and then will do.
+			seen, claim = at, claim || n > 0 || time.Since(worked) < idleAfter
 		}
 		for claim = claim || time.Since(polled) >= pollEvery; claim && busy < slots; {
 			polled = time.Now()
@@ -225,7 +229,9 @@ func (h *Hooks) Run(ctx context.Context) {
 				break
 			}
 			for _, j := range jobs {
-				busy++
+				if busy++; j.Kind == kindWebhook {
+					worked = polled
+				}
 				running[j.Topic]++
 				go func() { results <- h.do(work, j) }()
 			}
@@ -252,7 +258,7 @@ func (h *Hooks) position() uint64 {
 
 // Work does what there is to do now, and returns how many jobs that was. It is Run for who has a clock of their own.
 func (h *Hooks) Work(ctx context.Context) (n int, err error) {
-	if err := h.dispatch(ctx); err != nil {
+	if _, err := h.dispatch(ctx); err != nil {
 		return 0, err
 	}
 	for {
@@ -275,18 +281,16 @@ func (h *Hooks) Work(ctx context.Context) (n int, err error) {
 	}
 }
 
-// dispatch makes jobs of all events there are.
-func (h *Hooks) dispatch(ctx context.Context) error {
+// dispatch makes jobs of all events there are, and returns how many those were.
+func (h *Hooks) dispatch(ctx context.Context) (events int, err error) {
 	for {
 		n, err := h.cfg.Store.Dispatch(ctx, dispatchPage, h.fan)
-		if err != nil {
-			return err
+		if err != nil || n == 0 {
+			return events, err
 		}
-		if n == 0 {
-			return nil
-		}
+		events += n
 		if err := h.point("dispatched"); err != nil {
-			return err
+			return events, err
 		}
 	}
 }

@@ -3,6 +3,8 @@ package ledger
 import (
 	"fmt"
 	"maps"
+	"math/bits"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -25,7 +27,7 @@ func NewTree() *Tree { return &Tree{edge: map[int64]tlog.Hash{}} }
 
 // EdgeIndexes lists the stored hashes that a tree of the size needs to be opened.
 func EdgeIndexes(size uint64) []int64 {
-	var out []int64
+	out := make([]int64, 0, bits.OnesCount64(size))
 	// The complete subtrees of n leaves are the ones of the binary digits of n, largest first.
 	var start int64
 	for level := 62; level >= 0; level-- {
@@ -82,11 +84,8 @@ func (t *Tree) Append(leaf []byte) ([]Node, error) {
 		t.edge[first+int64(i)] = h
 	}
 	t.size++
-	keep := make(map[int64]tlog.Hash, 64)
-	for _, x := range EdgeIndexes(uint64(t.size)) {
-		keep[x] = t.edge[x]
-	}
-	t.edge = keep
+	keep := EdgeIndexes(uint64(t.size))
+	maps.DeleteFunc(t.edge, func(x int64, _ tlog.Hash) bool { return !slices.Contains(keep, x) })
 	return nodes, nil
 }
 

@@ -80,7 +80,7 @@ func answer(t testing.TB, r Result) string {
 // with those of an index built at once from what is live, and a refreshed answer with a new one.
 func TestSearchDependsOnTheLiveSetOnly(t *testing.T) {
 	m := Default()
-	narrow := limits{open: 40, first: 60, join: 80, scan: 120, key: 6, shortlist: 8, here: 4, near: 8, closing: 5, pass: 1 << 12, few: 3}
+	narrow := limits{open: 40, first: 60, join: 80, scan: 120, key: 6, shortlist: 8, beside: 2, here: 4, near: 8, closing: 5, pass: 1 << 12, few: 3}
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
@@ -192,8 +192,8 @@ func TestReadingLessChangesNothing(t *testing.T) {
 		live[id] = organisation(rng, id)
 	}
 	for _, l := range []limits{
-		{open: 150, first: 400, join: 600, scan: 2500, key: 40, shortlist: 8, here: 4, near: 8},
-		{open: 20, first: 30, join: 300, scan: 900, key: 6, shortlist: 3, here: 2, near: 16},
+		{open: 150, first: 400, join: 600, scan: 2500, key: 40, shortlist: 8, beside: 3, here: 4, near: 8},
+		{open: 20, first: 30, join: 300, scan: 900, key: 6, shortlist: 3, beside: 1, here: 2, near: 16},
 		{open: 1000, first: 1000, join: 1000, scan: 4000, key: 40, shortlist: 48, here: 4, near: 8},
 	} {
 		everything, least := l, l
@@ -401,5 +401,91 @@ func TestRefreshOfHalves(t *testing.T) {
 	}
 	for i, n := range names {
 		step("without "+n, func() { x.Delete(fmt.Sprint("n", i)) })
+	}
+}
+
+// TestNextDoor asks for organisations by names of which only a word of business is right, among more who have that word than are read.
+// At the same place they are found, unless all that begin alike there are too many.
+func TestNextDoor(t *testing.T) {
+	m := Default()
+	x := NewIndex(m)
+	x.limits.open, x.limits.first, x.limits.join, x.limits.scan = 50, 50, 50, 50
+	x.Load(func(yield func(Record) bool) {
+		for r := range coined(3000) {
+			r.Names[0] += " Services"
+			r.Country, r.PostalCode = "US", "73301"
+			if !yield(r) {
+				return
+			}
+		}
+	})
+	for _, r := range []Record{
+		{ID: "spelt", Names: []string{"Learnsoft Services LLC"}, Country: "US", PostalCode: "92121"},
+		{ID: "long", Names: []string{"Doncaster Corbel Services"}, Country: "US", PostalCode: "92121"},
+		{ID: "other", Names: []string{"Lindenbaum Bakery"}, Country: "US", PostalCode: "92121"},
+	} {
+		x.Upsert(r)
+	}
+	for _, c := range []struct {
+		name, postal, want string
+		found              bool
+	}{
+		{"Leamzofd Services", "92121", "spelt", true},
+		{"Leamzofd Services", "92122", "spelt", false},
+		{"Yeamzofd Services", "92121", "spelt", false},
+		{"Leamzofd Services", "", "spelt", false},
+		{"DC Services Group", "92121", "long", true},
+		{"Leamzofd Foods", "92121", "spelt", false},
+	} {
+		q := m.Prepare(Record{Names: []string{c.name}, Country: "US", PostalCode: c.postal})
+		found := func(limit int) bool {
+			x.limits.key = limit
+			return slices.ContainsFunc(x.Search(q, Options{Limit: 100}).Candidates, func(m deal.Match) bool { return m.ID == c.want })
+		}
+		if got := found(standardLimits.key); got != c.found {
+			t.Errorf("%q at %q: %s among the candidates: %v, want %v", c.name, c.postal, c.want, got, c.found)
+		}
+		if found(0) {
+			t.Errorf("%q at %q: %s is among the candidates though more are next door than tells anything", c.name, c.postal, c.want)
+		}
+	}
+}
+
+// TestBetween compares the spans of tables of every size with what was put in, and finds names by their beginning.
+func TestBetween(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 8))
+	for _, n := range []int{0, 1, 50, 3000, 1 << 19} { // the last in buckets that know half of the hash
+		all := make([]entry, n)
+		for i := range all {
+			all[i] = entryOf(rng.Uint32()&0xf00fffff, uint32(i)) // many lie side by side
+		}
+		have := newTable(slices.Clone(all))
+		for range 200 {
+			s := span{from: rng.Uint32() & 0xf00fffff}
+			if n > 0 && rng.IntN(2) == 0 {
+				s.from = all[rng.IntN(n)].hash()
+			}
+			s.to = s.from | []uint32{0, wholeMask, 1<<20 - 1}[rng.IntN(3)]
+			var want []uint32
+			for _, e := range all {
+				if s.has(e.hash()) {
+					want = append(want, e.id())
+				}
+			}
+			got := slices.Clone(have.between(s))
+			slices.Sort(got)
+			if !slices.Equal(got, want) {
+				t.Fatalf("%d entries, %08x to %08x: %v, want %v", n, s.from, s.to, got, want)
+			}
+		}
+	}
+	const cut = "northernlight"
+	for _, whole := range []string{"northernlightsoptics", "northernligh", cut} {
+		if !prefixKey(cut).has(nameKey(whole)) {
+			t.Errorf("%s is not found by the beginning of %s", whole, cut)
+		}
+	}
+	if prefixKey(cut).has(nameKey("northernstarsoptics")) || nameKey(cut) == nameKey("northernlightsoptics") {
+		t.Error("names that differ have one key")
 	}
 }

@@ -618,9 +618,11 @@ func (m *Model) match(e *evidence, rivals float64, in setting, t Thresholds, exp
 		add("short_word", round(shortCertain-z), "words so short are two names as often as one misspelt")
 	}
 	kind := kindOf(e, in)
-	if cap, term, why := m.doubt(e); cap > 0 {
-		if most := m.weights.before(cap, kind); z > most {
-			add(term, round(most-z), why)
+	if z > m.weights.before(contradicted, kind) { // or nothing could be taken from it
+		if cap, term, why := m.doubt(e); cap > 0 {
+			if most := m.weights.before(cap, kind); z > most {
+				add(term, round(most-z), why)
+			}
 		}
 	}
 	apart := 0.0

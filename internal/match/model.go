@@ -56,6 +56,7 @@ type joinedForm struct {
 type Model struct {
 	ref         deal.DocumentRef
 	total       float64          // organisations behind the document frequencies
+	rarest      float64          // the weight of a word of none of them
 	logs        []float64        // the weights of small frequencies
 	frequency   map[string]int32 // in how many of their names a canonical word occurs
 	synonym     map[string]string
@@ -173,6 +174,7 @@ func New(file []byte) (*Model, error) {
 		}
 	}
 	m.total = 488784 // names counted for words.tsv.gz
+	m.rarest = math.Log(1 + m.total)
 	for n := range int32(1 << 10) {
 		m.logs = append(m.logs, m.weightOf(n))
 	}
@@ -261,7 +263,7 @@ func (m *Model) weightOf(n int32) float64 {
 }
 
 // maxWeight is the weight of a word nobody was seen to use.
-func (m *Model) maxWeight() float64 { return math.Log(1 + m.total) }
+func (m *Model) maxWeight() float64 { return m.rarest }
 
 // formsClash reports whether two legal forms are of different classes and of countries that have none in common.
 func (m *Model) formsClash(a, b uint16) bool {

@@ -299,6 +299,14 @@ var shortened = map[string]string{"tx": "texas", "ny": "newyork", "nyc": "newyor
 	"nw": "northwest", "se": "southeast", "sw": "southwest", "n": "north", "s": "south", "e": "east", "w": "west", "us": "unitedstates", "uk": "unitedkingdom", "uae": "unitedarabemirates",
 	"sf": "sanfrancisco", "dc": "washington", "eu": "europe", "calif": "california", "penn": "pennsylvania"}
 
+// longestShort is how long the longest of the short forms is: most words are none for being longer.
+var longestShort = func() (n int) {
+	for s := range shortened {
+		n = max(n, len(s))
+	}
+	return n
+}()
+
 // lengthened maps the long forms of one word back to the short ones.
 var lengthened = func() map[string]string {
 	out := map[string]string{}

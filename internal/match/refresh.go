@@ -1,7 +1,6 @@
 package match
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 )
@@ -10,7 +9,7 @@ import (
 type memo struct {
 	terms     []term // the words followed, with the live frequencies seen
 	budget           // how far they were read
-	keys      []uint32
+	keys      []span
 	initials  []string // of the query's names
 	splits    []string // words of the query looked for as two
 	halves    []string // parts of them looked for with a slip
@@ -23,6 +22,7 @@ type memo struct {
 	cut       bool   // more records have it than are judged
 	last      hit    // the least of those judged, when cut
 	lastID    string
+	beside    int      // of those judged, how many are only because they are next door
 	judged    []scored // best first
 }
 
@@ -78,7 +78,7 @@ func (x *Index) bridge(q *Query, o Options, r Result) (Result, bool) {
 		}
 	}
 	// The frequencies have changed; what was read must not have.
-	order := slices.IsSortedFunc(me.terms, func(a, b term) int { return cmp.Or(a.live-b.live, strings.Compare(a.text, b.text)) })
+	order := slices.IsSortedFunc(me.terms, rarer)
 	if !order || limits.budget(me.terms) != me.budget {
 		return r, false
 	}
@@ -113,7 +113,7 @@ func (x *Index) bridge(q *Query, o Options, r Result) (Result, bool) {
 			}
 			x.m.compare(q, c.query, owners, &e)
 			me.judged = append(me.judged, scored{logit: round(e.logit), id: c.query.id})
-			if len(me.judged) > limits.shortlist {
+			if len(me.judged)-me.beside > limits.shortlist {
 				return r, false
 			}
 		}
@@ -143,7 +143,9 @@ const (
 // effect tells what a change does to the search, and counts its words in the frequencies of the terms.
 func (me *memo) effect(q *Query, c change) effect {
 	unclear, own := false, false
-	keysOf(c.query, func(h uint32) { unclear = unclear || slices.Contains(me.keys, h) })
+	keysOf(c.query, func(h uint32) {
+		unclear = unclear || slices.ContainsFunc(me.keys, func(k span) bool { return k.has(h) })
+	})
 	if unclear {
 		return effectUnclear // also counts of keys and domains
 	}

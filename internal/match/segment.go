@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"unicode/utf8"
 	"unsafe"
 )
 
@@ -159,37 +160,57 @@ func sortEntries(pieces [][]entry) []entry {
 }
 
 // find returns the numbers stored under a hash, rising.
-func (t *table) find(h uint32) []uint32 {
+func (t *table) find(h uint32) []uint32 { return t.between(only(h)) }
+
+// span is the hashes from one to another, both included.
+type span struct{ from, to uint32 }
+
+// only is the span of one hash.
+func only(h uint32) span { return span{h, h} }
+
+func (s span) has(h uint32) bool { return s.from <= h && h <= s.to }
+
+// between returns the numbers stored under the hashes of a span: rising for each hash, and not for all together.
+func (t *table) between(s span) []uint32 {
 	if len(t.id) == 0 {
 		return nil
 	}
-	lo, hi := t.start[h>>t.shift], t.start[h>>t.shift+1]
-	if t.low16 != nil {
-		l := uint16(h)
-		for lo < hi && t.low16[lo] < l {
-			lo++
-		}
-		end := lo
-		for end < hi && t.low16[end] == l {
-			end++
-		}
-		return t.id[lo:end]
-	}
-	for lo < hi && t.low32[lo] < h {
+	lo, hi := t.start[s.from>>t.shift], t.start[s.from>>t.shift+1]
+	for lo < hi && t.before(lo, s.from) {
 		lo++
 	}
 	end := lo
-	for end < hi && t.low32[end] == h {
+	if last := s.to >> t.shift; last != s.from>>t.shift {
+		end, hi = t.start[last], t.start[last+1]
+	}
+	for end < hi && !t.after(end, s.to) {
 		end++
 	}
 	return t.id[lo:end]
 }
 
+// before reports whether the hash of an entry of h's bucket is smaller than h.
+func (t *table) before(i, h uint32) bool {
+	if t.low16 != nil {
+		return t.low16[i] < uint16(h)
+	}
+	return t.low32[i] < h
+}
+
+// after reports whether it is larger.
+func (t *table) after(i, h uint32) bool {
+	if t.low16 != nil {
+		return t.low16[i] > uint16(h)
+	}
+	return t.low32[i] > h
+}
+
 // The kinds of key a record is found by. Each is hashed with its text.
 const (
-	keySquash  = 's' // a name as one word
+	keySquash  = 's' // a name as one word; see nameKey
 	keyPrefix  = 'p' // the first prefixLength bytes of it, which a cut field keeps
 	keyAcronym = 'a'
+	keyDoor    = 'o' // a postal code, and a letter; see doorKey
 	keyDomain  = 'd'
 	keyPhone   = 't'
 	keyTax     = 'x'
@@ -210,6 +231,32 @@ func hashKey(kind byte, s string) uint32 {
 	h *= 0x85ebca6b
 	h ^= h >> 13
 	return h
+}
+
+// nameKey hashes a name written as one word. Those of long names that begin alike have all but wholeBits in common, so that one key
+// of a record finds it by either.
+func nameKey(squash string) uint32 {
+	if len(squash) < prefixLength {
+		return hashKey(keySquash, squash)
+	}
+	return prefixKey(squash).from | hashKey(keySquash, squash)&wholeMask
+}
+
+// prefixKey is the span of the keys of names that begin as a long one does.
+func prefixKey(squash string) span {
+	h := hashKey(keyPrefix, squash[:prefixLength])
+	return span{h &^ wholeMask, h | wholeMask}
+}
+
+const (
+	wholeBits = 7 // that tell apart names that begin alike: one in 128 is taken for the same. Of ten million accounts one shares the other bits by chance
+	wholeMask = 1<<wholeBits - 1
+)
+
+// doorKey hashes the postal code of a record with the first letter of one of its names: who has both is next door to the other.
+func doorKey(postal string, n *name) uint32 {
+	_, size := utf8.DecodeRuneInString(n.squash)
+	return hashKey(keyDoor, postal) ^ hashKey(keyDoor, n.squash[:size])
 }
 
 // The sign of a record is what ranks it at first sight: the weight of its lightest name, in 1/64 nat and no more than fits, and tags
@@ -253,12 +300,12 @@ func keysOf(q *Query, visit func(hash uint32)) {
 	for i := range q.names {
 		n := &q.names[i]
 		// One word is found as a word too, but not when it is common and the words near it are rarer: those are read first.
-		visit(hashKey(keySquash, n.squash))
+		visit(nameKey(n.squash))
 		if n.plain != n.squash {
-			visit(hashKey(keySquash, n.plain))
+			visit(nameKey(n.plain))
 		}
-		if len(n.squash) >= prefixLength && (len(n.words) > 1 || len(n.squash) > prefixLength) {
-			visit(hashKey(keyPrefix, n.squash[:prefixLength]))
+		if q.postal != "" {
+			visit(doorKey(q.postal, n))
 		}
 		if a := n.acronym(); a != "" {
 			visit(hashKey(keyAcronym, a))
@@ -887,6 +934,34 @@ func splice(out, b []byte, number func() uint32) []byte {
 		}
 	}
 	return append(out, b[from:]...)
+}
+
+// eachWord visits the words of the names of record r.
+func (s *segment) eachWord(r uint32, visit func(uint32)) {
+	b := s.blob[s.off[r]:s.off[r+1]]
+	next := func() uint64 {
+		v, n := binary.Uvarint(b)
+		b = b[n:]
+		return v
+	}
+	next()
+	for range 2 { // the id and the main name as written
+		n := next()
+		b = b[n:]
+	}
+	for range next() {
+		head := next()
+		next()
+		for range next() {
+			visit(uint32(next()))
+		}
+		for _, has := range []bool{head&2 != 0, head&4 != 0} {
+			if has {
+				n := next()
+				b = b[n:]
+			}
+		}
+	}
 }
 
 // bytes returns the memory the segment's arrays hold.

@@ -12,7 +12,7 @@ import (
 
 // SnapshotVersion is that of the layout of a snapshot of an index. Whoever changes segment, the encoding of a record or
 // the hash of a key raises it. The model has a reference of its own: an index holds weights of the model it was built with.
-const SnapshotVersion = 6
+const SnapshotVersion = 7
 
 // column is one array of a segment.
 type column struct {

@@ -69,8 +69,9 @@ func (b *Batch) Add(e Entry, c *deal.Change, events ...Event) error {
 		told[i] = ev
 		c.Events = append(c.Events, deal.EventRef{ID: ev.ID, Digest: ev.Digest()})
 	}
+	var registrations [][]byte
 	var err error
-	if e.Body, err = c.Public().Encode(); err != nil {
+	if e.Body, registrations, err = c.Public().EncodeParts(); err != nil {
 		return fmt.Errorf("encoding entry %d: %w", e.Seq, err)
 	}
 	e.Leaf = LeafOf(&e, h.Chain)
@@ -86,6 +87,7 @@ func (b *Batch) Add(e Entry, c *deal.Change, events ...Event) error {
 	h.Seq, h.Chain, h.At = e.Seq, e.Chain, e.At
 	b.add.Entries = append(b.add.Entries, e)
 	b.add.Changes = append(b.add.Changes, c)
+	b.add.Registrations = append(b.add.Registrations, registrations)
 	return nil
 }
 
@@ -132,6 +134,16 @@ func (b *Batch) Done() (Append, *ledger.Tree, error) {
 // ChangeOf returns the change of an entry whose personal data has been read, whole.
 func ChangeOf(e *Entry) (*deal.Change, error) {
 	c, err := deal.DecodeChange(e.Body)
+	if err != nil {
+		return nil, fmt.Errorf("entry %d: %w", e.Seq, err)
+	}
+	c.JoinPersonal(Values(e.Personal))
+	return c, nil
+}
+
+// StateOf returns what an entry does to the state of the world: its change without decision, move and note.
+func StateOf(e *Entry) (*deal.Change, error) {
+	c, err := deal.DecodeState(e.Body)
 	if err != nil {
 		return nil, fmt.Errorf("entry %d: %w", e.Seq, err)
 	}

@@ -94,13 +94,16 @@ type Event struct {
 }
 
 // Append is what one commit adds: entries in sequence, their Merkle nodes, their events, and the head after them.
-// Changes[i] is the change of Entries[i], whole: its Body with the personal data put back.
+// Changes[i] is the change of Entries[i], whole: its Body with the personal data put back. Registrations[i] are the bytes of its registrations,
+// which have none; nil: they are to be made.
 type Append struct {
 	Entries []Entry
 	Changes []*deal.Change
-	Nodes   []Node
-	Events  []Event
-	Head    Head
+
+	Registrations [][][]byte
+	Nodes         []Node
+	Events        []Event
+	Head          Head
 }
 
 // IdemKey is the name under which an answer is kept for ever.
@@ -123,7 +126,9 @@ type RegistrationFilter struct {
 	AccountID  string
 	ExternalID string
 	Number     string
-	AsOf       time.Time // the instant at which Status is meant
+	// CustomerName is a part of the customer's name as filed. Case is ignored; a letter with a mark, or of another alphabet, stands for any letter.
+	CustomerName string
+	AsOf         time.Time // the instant at which Status is meant
 	Page
 }
 

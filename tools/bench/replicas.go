@@ -89,7 +89,7 @@ func measureReplicas(ctx context.Context, accounts int, last time.Duration) (_ s
 	dibs.p50, dibs.p99 = g.open(200, last)
 	dibs.perSecond, dibs.cpu = g.closed(8000, 64, both)
 	resident := residentOf(first.cmd.Process.Pid)
-	seen, err := s.visible(ctx, first, second, token, 300)
+	seen, err := s.visible(ctx, first, second, token, 1000)
 	if err != nil {
 		return "", err
 	}

@@ -44,7 +44,8 @@ func (s *Store) Commit(ctx context.Context, decide func(context.Context, store.L
 	if len(add.Entries) == 0 {
 		return nil
 	}
-	w := newWriter()
+	w := s.rows // the turn is the only one that writes
+	defer w.reset()
 	if err := s.Codec.Append(w, head, &add); err != nil {
 		return err
 	}

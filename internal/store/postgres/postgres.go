@@ -89,6 +89,7 @@ type Store struct {
 	read *pgxpool.Pool // read-only
 	// write is of one connection: commits of this process take turns.
 	write *pgxpool.Pool
+	rows  *writer // of the commit whose turn it is
 	// idle is idle_in_transaction_session_timeout; 0: none.
 	idle time.Duration
 	// freeze lets tests play a replica that stops: it no longer says that it is at work.
@@ -115,7 +116,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, Reader: &tables.Reader{Codec: codec}}
+	s := &Store{cfg: cfg, Reader: &tables.Reader{Codec: codec}, rows: newWriter()}
 	s.Beside = &tables.Beside{Do: s.work}
 	defer func() {
 		if err != nil {
@@ -124,13 +125,17 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	}()
 	pool.ConnConfig.OnNotice = noteWarning
 	pool.ConnConfig.Tracer = cfg.Tracer
-	pool.AfterConnect = durable
+	pool.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
+		registerArrays(c.TypeMap())
+		return durable(ctx, c)
+	}
 	writer := pool.Copy()
 	if s.idle, err = limits(pool.ConnConfig.RuntimeParams, writer.ConnConfig.RuntimeParams); err != nil {
 		return nil, err
 	}
 	// A commit looks rows up by their keys. Plans made while a table was small read all of it, and are kept when it has grown.
 	writer.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
+	writer.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan" // there is one way to do what a commit does, and no arrays to look into first
 	pool.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
 	pool.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_custom_plan" // for the same reason: of the tables as they are, also to read all of one
 	pool.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	neturl "net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +15,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
 
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/ledger"
@@ -468,10 +472,80 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// TestMigration: a database in use is brought up to date, and back, with what is in it.
+func TestMigration(t *testing.T) {
+	url := server.Database(t) + patient
+	s := open(t, Config{URL: url})
+	err := s.Commit(t.Context(), func(_ context.Context, l store.Locked) (store.Append, error) {
+		b, err := store.NewBatch(l.Head(), ledger.NewTree())
+		if err != nil {
+			return store.Append{}, err
+		}
+		r := deal.Registration{ID: "reg_1", Number: "DR-1", Sequence: 1, Version: 1, Status: deal.StatusRouted, DecisionID: "dec_1", Filing: deal.Filing{PartnerID: "P-1"}}
+		d := deal.Decision{ID: "dec_1", RegistrationID: "reg_1", Sequence: 1, Outcome: deal.RouteTo}
+		e := store.Entry{Kind: deal.EntryDecided, Subject: "reg_1", Actor: deal.System, Personal: []store.Personal{{Field: "contact.name", Salt: make([]byte, 32), Value: "Pat"}}}
+		if err := b.Add(e, &deal.Change{Registrations: []deal.Registration{r}, Decision: &d}, store.Event{ID: "evt_0", Type: "x", Subject: "reg_1", Body: []byte("{}")}); err != nil {
+			return store.Append{}, err
+		}
+		add, _, err := b.Done()
+		return add, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := stdlib.OpenDB(*raw)
+	defer func() { _ = db.Close() }()
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := goose.NewProvider(goose.DialectPostgres, db, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.DownTo(t.Context(), 5); err != nil {
+		t.Fatal(err)
+	}
+	references := func() (n int) {
+		if err := db.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND confrelid = 'entry'::regclass`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := references()
+	s = open(t, Config{URL: url})
+	again(t, s)
+	headIs(t, s, 2)
+	if after := references(); before != 8 || after != 3 {
+		t.Errorf("entries are referred to from %d columns, then from %d", before, after)
+	}
+	for what, look := range map[string]func(context.Context) ([]store.Difference, error){"rows": s.Reproject, "walls": s.Walls} {
+		if d, err := look(t.Context()); err != nil || len(d) > 0 {
+			t.Errorf("%s: %v, %v", what, d, err)
+		}
+	}
+	// What no constraint refuses any more is found.
+	if _, err := db.ExecContext(t.Context(), `INSERT INTO personal (seq, n, field, value) VALUES (77, 0, 'contact.name', 'Nobody');
+		INSERT INTO event (id, seq, type, subject, at, body) VALUES ('evt_1', 77, 'x', 'y', now(), '')`); err != nil {
+		t.Fatal(err)
+	}
+	want := []store.Difference{{Table: "personal", Row: "77 0", What: "extra"}, {Table: "event", Row: "evt_1", What: "extra"}}
+	if d, err := s.Reproject(t.Context()); err != nil || !slices.Equal(d, want) {
+		t.Errorf("found %v, %v", d, err)
+	}
+}
+
 // TestWalls: what no longer refuses what it is to refuse is named, also when every row is right.
 func TestWalls(t *testing.T) {
 	for _, c := range []struct{ change, want string }{
-		{"DROP INDEX registration_customer; CREATE INDEX of_mine ON registration (status)", ""},
+		{"DROP INDEX registration_partner; CREATE INDEX of_mine ON registration (status)", ""},
 		{"DROP INDEX holder_one", "holder: unique index holder_one: missing"},
 		{"DROP INDEX holder_one; CREATE UNIQUE INDEX holder_one ON holder (customer_key, line, site, registration_id) WHERE NOT shared", "holder: unique index holder_one: is CREATE UNIQUE INDEX holder_one ON holder USING btree (customer_key, line, site, registration_id)"},
 		{"DROP INDEX entry_idempotency; CREATE INDEX entry_idempotency ON entry (key_id, idem_key)", "entry: unique index entry_idempotency: missing"},

@@ -27,7 +27,7 @@ func (s *Store) Reproject(ctx context.Context) (out []store.Difference, err erro
 		err := s.On(tx).Reproject(ctx, w, func() error {
 			var b pgx.Batch
 			w.queue(&b)
-			clear(w.runs)
+			defer w.reset()
 			return tx.q.(pgx.Tx).SendBatch(ctx, &b).Close()
 		})
 		if err != nil {

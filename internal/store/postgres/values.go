@@ -2,8 +2,10 @@ package postgres
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"time"
@@ -149,7 +151,7 @@ func bind(args []any) []any {
 const mark = "\U0010FFFF"
 
 func escape(s string) string {
-	if utf8.ValidString(s) && !strings.ContainsAny(s, "\x00"+mark) {
+	if utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 && !strings.Contains(s, mark) {
 		return s
 	}
 	var b strings.Builder
@@ -197,78 +199,163 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// column collects the values of one column of the rows of a statement.
+// column collects the values of one column of the rows of a statement, as the array in which they are sent: in PostgreSQL's binary form of one.
 type column struct {
 	tables.Type
-	texts pgtype.FlatArray[pgtype.Text]
-	ints  pgtype.FlatArray[pgtype.Int8]
-	bools pgtype.FlatArray[bool]
-	times pgtype.FlatArray[pgtype.Timestamptz]
-	bytes pgtype.FlatArray[[]byte]
+	array []byte
+	n     uint32 // values so far
+	nulls bool   // one of them is none
+}
+
+// header is what comes before the values of an array: how many dimensions, whether there are nulls, the type, and how many there are from which on.
+const header = 20
+
+// epoch is PostgreSQL's, in microseconds of Unix time.
+const epoch = 946_684_800_000_000
+
+// reset makes the column that of another statement. What it has grown to is kept, if that is not much.
+func (c *column) reset() {
+	if c.n, c.nulls = 0, false; cap(c.array) > maxKept {
+		c.array = nil
+	}
+	c.array = append(c.array[:0], make([]byte, header)...)
+}
+
+func (c *column) text(s string) {
+	c.array = binary.BigEndian.AppendUint32(c.array, uint32(len(s)))
+	c.array = append(c.array, s...)
+}
+
+func (c *column) number(n int64) {
+	c.array = binary.BigEndian.AppendUint32(c.array, 8)
+	c.array = binary.BigEndian.AppendUint64(c.array, uint64(n))
+}
+
+func (c *column) null() {
+	c.array = binary.BigEndian.AppendUint32(c.array, math.MaxUint32)
+	c.nulls = true
 }
 
 // add appends a value as package tables gives it. A value that does not fit its column is an error.
 func (c *column) add(v any) error {
 	switch c.Type {
 	case tables.Int:
-		n := pgtype.Int8{Valid: true}
 		switch v := v.(type) {
 		case int:
-			n.Int64 = int64(v)
+			c.number(int64(v))
 		case int64:
-			n.Int64 = v
+			c.number(v)
 		case uint64:
-			n.Int64 = int64(v)
+			c.number(int64(v))
 		default:
 			return fmt.Errorf("%T is no number", v)
 		}
-		c.ints = append(c.ints, n)
 	case tables.Bool:
 		b, ok := v.(bool)
 		if !ok {
 			return fmt.Errorf("%T is not true or false", v)
 		}
-		c.bools = append(c.bools, b)
+		if b {
+			c.text("\x01")
+		} else {
+			c.text("\x00")
+		}
 	case tables.Time:
-		t, ok := v.(time.Time)
-		if !ok && v != nil {
+		switch v := v.(type) {
+		case nil:
+			c.null()
+		case time.Time:
+			c.number(v.UnixMicro() - epoch)
+		default:
 			return fmt.Errorf("%T is no time", v)
 		}
-		c.times = append(c.times, pgtype.Timestamptz{Time: t, Valid: ok})
 	case tables.Bytes:
 		b, ok := v.([]byte)
-		if !ok {
+		switch {
+		case !ok:
 			return fmt.Errorf("%T is not bytes", v)
+		case b == nil:
+			c.null()
+		default:
+			c.array = binary.BigEndian.AppendUint32(c.array, uint32(len(b)))
+			c.array = append(c.array, b...)
 		}
-		c.bytes = append(c.bytes, b)
 	default:
 		switch v := v.(type) {
 		case nil:
-			c.texts = append(c.texts, pgtype.Text{})
+			c.null()
 		case string:
-			c.texts = append(c.texts, pgtype.Text{String: escape(v), Valid: true})
+			c.text(escape(v))
 		case tables.JSON:
-			c.texts = append(c.texts, pgtype.Text{String: string(v), Valid: true})
+			c.array = binary.BigEndian.AppendUint32(c.array, uint32(len(v)))
+			c.array = append(c.array, v...)
 		default:
 			return fmt.Errorf("%T is no text", v)
 		}
 	}
+	c.n++
 	return nil
 }
 
-// argument returns the values as one array.
-func (c *column) argument() any {
-	switch c.Type {
-	case tables.Int:
-		return c.ints
-	case tables.Bool:
-		return c.bools
-	case tables.Time:
-		return c.times
-	case tables.Bytes:
-		return c.bytes
+// finish writes the header of the array.
+func (c *column) finish() {
+	binary.BigEndian.PutUint32(c.array, 1)
+	if c.nulls {
+		binary.BigEndian.PutUint32(c.array[4:], 1)
 	}
-	return c.texts
+	binary.BigEndian.PutUint32(c.array[8:], elementOf(c.Type))
+	binary.BigEndian.PutUint32(c.array[12:], c.n)
+	binary.BigEndian.PutUint32(c.array[16:], 1)
+}
+
+// array is an argument of a statement as it is sent: a part of all of them, which begins where the one before it ends.
+type array struct {
+	all      []byte
+	from, to int
+}
+
+// arrays sends an array that is written already as it is, and others as the codec it is of does.
+type arrays struct{ pgtype.Codec }
+
+// PlanEncode implements pgtype.Codec.
+func (c arrays) PlanEncode(m *pgtype.Map, oid uint32, format int16, value any) pgtype.EncodePlan {
+	if _, ok := value.(array); ok && format == pgtype.BinaryFormatCode {
+		return c
+	}
+	return c.Codec.PlanEncode(m, oid, format, value)
+}
+
+// Encode implements pgtype.EncodePlan. What is appended to the arguments before it is there already.
+func (c arrays) Encode(value any, buf []byte) ([]byte, error) {
+	a := value.(array)
+	if len(buf) == a.from && (a.from == 0 || &buf[0] == &a.all[0]) {
+		return a.all[:a.to:a.to], nil
+	}
+	return append(buf, a.all[a.from:a.to]...), nil
+}
+
+// registerArrays has a connection send arrays that are written already.
+func registerArrays(m *pgtype.Map) {
+	for _, oid := range []uint32{pgtype.Int8ArrayOID, pgtype.BoolArrayOID, pgtype.TimestamptzArrayOID, pgtype.ByteaArrayOID, pgtype.TextArrayOID} {
+		if t, ok := m.TypeForOID(oid); ok {
+			m.RegisterType(&pgtype.Type{Name: t.Name, OID: oid, Codec: arrays{t.Codec}})
+		}
+	}
+}
+
+// elementOf is the type of the values of a column's array.
+func elementOf(t tables.Type) uint32 {
+	switch t {
+	case tables.Int:
+		return pgtype.Int8OID
+	case tables.Bool:
+		return pgtype.BoolOID
+	case tables.Time:
+		return pgtype.TimestamptzOID
+	case tables.Bytes:
+		return pgtype.ByteaOID
+	}
+	return pgtype.TextOID
 }
 
 // arrayOf is how a column's values are sent, and the cast they need to become the column's.

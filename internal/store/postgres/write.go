@@ -16,16 +16,45 @@ type run struct {
 	columns []column
 	keys    map[string]struct{} // of the rows, where a second of one key would replace the first
 	size    int                 // of its bytes, roughly
+	sent    []byte              // its columns, one after the other
 }
+
+// maxKept bounds the room of a column that is kept from commit to commit.
+const maxKept = 4 << 20
 
 // maxRun bounds what one statement carries: an array of more than 1 GB cannot be sent.
 const maxRun = 16 << 20
 
 // writer collects the rows of a commit as few statements. For each table they take effect in the order in which they
 // came; tables are written in an order in which a row comes after what it refers to.
-type writer struct{ runs map[*tables.Table][]*run }
+type writer struct {
+	runs  map[*tables.Table][]*run
+	spare map[*tables.Table]*run // of the commit before, whose room is used again
+}
 
-func newWriter() *writer { return &writer{map[*tables.Table][]*run{}} }
+func newWriter() *writer { return &writer{map[*tables.Table][]*run{}, map[*tables.Table]*run{}} }
+
+// reset forgets the rows.
+func (w *writer) reset() {
+	for t, runs := range w.runs {
+		if r := runs[0]; r.deletes == nil {
+			r.reset()
+			w.spare[t] = r
+		}
+	}
+	clear(w.runs)
+}
+
+// reset makes the run one of no rows.
+func (r *run) reset() {
+	clear(r.keys)
+	if r.size = 0; cap(r.sent) > maxKept {
+		r.sent = nil
+	}
+	for i := range r.columns {
+		r.columns[i].reset()
+	}
+}
 
 func (w *writer) last(t *tables.Table) *run {
 	if runs := w.runs[t]; len(runs) > 0 {
@@ -34,8 +63,21 @@ func (w *writer) last(t *tables.Table) *run {
 	return nil
 }
 
-func (w *writer) begin(t *tables.Table) *run {
-	r := &run{table: t}
+// begin begins a run that deletes groups, or one that puts rows.
+func (w *writer) begin(t *tables.Table, deletes bool) *run {
+	r := w.spare[t]
+	switch {
+	case deletes:
+		r = &run{table: t}
+	case r == nil:
+		r = &run{table: t, keys: map[string]struct{}{}, columns: make([]column, len(t.Columns))}
+		for i, c := range t.Columns {
+			r.columns[i].Type = c.Type
+		}
+		r.reset()
+	default:
+		delete(w.spare, t)
+	}
 	w.runs[t] = append(w.runs[t], r)
 	return r
 }
@@ -56,12 +98,7 @@ func (w *writer) Put(t *tables.Table, row ...any) error {
 		}
 	}
 	if r == nil {
-		r = w.begin(t)
-		r.keys = map[string]struct{}{}
-		r.columns = make([]column, len(t.Columns))
-		for i, c := range t.Columns {
-			r.columns[i].Type = c.Type
-		}
+		r = w.begin(t, false)
 	}
 	if key != "" {
 		r.keys[key] = struct{}{}
@@ -92,7 +129,7 @@ func keyOf(t *tables.Table, row []any) string {
 func (w *writer) Delete(t *tables.Table, group string) error {
 	r := w.last(t)
 	if r == nil || r.deletes == nil {
-		r = w.begin(t)
+		r = w.begin(t, true)
 	}
 	r.deletes = append(r.deletes, escape(group))
 	return nil
@@ -109,13 +146,25 @@ func (w *writer) queue(b *pgx.Batch) {
 				b.Queue(statements[t].remove, r.deletes)
 				continue
 			}
-			args := make([]any, len(r.columns))
-			for i := range r.columns {
-				args[i] = r.columns[i].argument()
-			}
-			b.Queue(statements[t].put, args...)
+			b.Queue(statements[t].put, r.arguments()...)
 		}
 	}
+}
+
+// arguments are the columns, one after the other. They hold until the run is reset.
+func (r *run) arguments() []any {
+	r.sent = r.sent[:0]
+	for i := range r.columns {
+		r.columns[i].finish()
+		r.sent = append(r.sent, r.columns[i].array...)
+	}
+	args, at := make([]any, len(r.columns)), 0
+	for i := range r.columns {
+		end := at + len(r.columns[i].array)
+		args[i] = array{r.sent, at, end}
+		at = end
+	}
+	return args
 }
 
 type statement struct{ put, remove string }

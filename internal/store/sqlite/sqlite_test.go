@@ -212,7 +212,7 @@ func TestExisting(t *testing.T) {
 // TestWalls: what no longer refuses what it is to refuse is named, also when every row is right.
 func TestWalls(t *testing.T) {
 	for _, c := range []struct{ change, want string }{
-		{"DROP INDEX registration_customer; CREATE INDEX of_mine ON registration (status)", ""},
+		{"DROP INDEX registration_partner; CREATE INDEX of_mine ON registration (status)", ""},
 		{"DROP INDEX holder_one", "holder: unique index holder_one: missing"},
 		{"DROP INDEX holder_one; CREATE UNIQUE INDEX holder_one ON holder (customer_key, line, site, registration_id) WHERE shared = 0", "holder: unique index holder_one: is CREATE UNIQUE INDEX holder_one ON holder (customer_key, line, site, registration_id)"},
 		{"DROP INDEX entry_idempotency; CREATE INDEX entry_idempotency ON entry (key_id, idem_key)", "entry: unique index entry_idempotency: missing"},

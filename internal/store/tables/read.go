@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	fastjson "github.com/go-json-experiment/json" // reads a record in half the time; there are millions
 
@@ -355,6 +356,23 @@ func (w *where) text() string {
 	return " WHERE " + strings.Join(w.conds, " AND ")
 }
 
+// within returns a pattern of LIKE for what has a text within it in lower case. The databases know the case of ASCII letters; others stand
+// for any.
+func within(text string) string {
+	b := []byte{'%'}
+	for _, r := range text {
+		switch {
+		case r >= utf8.RuneSelf:
+			b = append(b, '_')
+		case r == '%' || r == '_' || r == '\\':
+			b = append(b, '\\', byte(r))
+		default:
+			b = append(b, byte(unicode.ToLower(r)))
+		}
+	}
+	return string(append(b, '%'))
+}
+
 // Registration implements store.Store.
 func (r *Reader) Registration(ctx context.Context, id string) (deal.Registration, error) {
 	return doc[deal.Registration](ctx, r.DB, queryRegistration, id)
@@ -380,6 +398,9 @@ func (r *Reader) Registrations(ctx context.Context, f store.RegistrationFilter) 
 	w.equal("account_id", f.AccountID)
 	w.equal("external_id", f.ExternalID)
 	w.equal("number", f.Number)
+	if f.CustomerName != "" {
+		w.add(`lower(customer_name) LIKE ? ESCAPE '\'`, within(f.CustomerName))
+	}
 	const ended = "(status IN ('protected', 'conditional') AND protected_until <= ?)"
 	switch f.Status {
 	case "":

@@ -33,7 +33,7 @@ func (r *Reader) Reproject(ctx context.Context, w Writer, after func() error) er
 			if err != nil {
 				return err
 			}
-			if err := Project(w, e.Seq, c); err != nil {
+			if err := Project(w, e.Seq, c, nil); err != nil {
 				return fmt.Errorf("projecting entry %d: %w", e.Seq, err)
 			}
 		}
@@ -44,7 +44,7 @@ func (r *Reader) Reproject(ctx context.Context, w Writer, after func() error) er
 }
 
 // Compare names the rows in which the projected tables of two schemas differ, column by column: kept has the rows people
-// query, again what the entries lead to.
+// query, again what the entries lead to. It also names the rows of the ledger's own tables that belong to no entry.
 func Compare(ctx context.Context, q Querier, kept, again string) (out []store.Difference, err error) {
 	for _, t := range Projected {
 		there, err := only(ctx, q, t, kept, again)
@@ -73,25 +73,43 @@ func Compare(ctx context.Context, q Querier, kept, again string) (out []store.Di
 			out = append(out, store.Difference{Table: t.Name, Row: row, What: "missing"})
 		}
 	}
+	for _, t := range []*Table{Personal, Event} {
+		stray := fmt.Sprintf("SELECT %s FROM %s.%s AS r WHERE NOT EXISTS (SELECT 1 FROM %[2]s.entry AS e WHERE e.seq = r.seq) ORDER BY 1 LIMIT %[4]d", t.keyText(), kept, t.Name, maxDifferences)
+		err := each(ctx, q, stray, nil, func(scan func(...any) error) error {
+			d := store.Difference{Table: t.Name, What: "extra"}
+			err := scan(&d.Row)
+			out = append(out, d)
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("looking for rows of %s that belong to no entry: %w", t.Name, err)
+		}
+	}
 	return out, nil
+}
+
+// keyText is the key of a row as one text.
+func (t *Table) keyText() string {
+	key := make([]string, len(t.Key))
+	for i, c := range t.Key {
+		key[i] = "CAST(" + c + " AS text)"
+	}
+	return strings.Join(key, " || ' ' || ")
 }
 
 // only returns the rows of a table, column by column as text, that one schema has and the other has not, by their keys.
 func only(ctx context.Context, q Querier, t *Table, in, not string) (map[string][]sql.NullString, error) {
-	columns, texts, key := make([]string, len(t.Columns)), make([]string, len(t.Columns)), make([]string, len(t.Key))
+	columns, texts := make([]string, len(t.Columns)), make([]string, len(t.Columns))
 	for i, c := range t.Columns {
 		columns[i], texts[i] = c.Name, "CAST("+c.Name+" AS text)"
 		if c.Type == Doc {
 			columns[i] = "CAST(" + c.Name + " AS text) AS " + c.Name // byte by byte
 		}
 	}
-	for i, c := range t.Key {
-		key[i] = "CAST(" + c + " AS text)"
-	}
 	list := strings.Join(columns, ", ")
 	out := map[string][]sql.NullString{}
 	return out, each(ctx, q, fmt.Sprintf("SELECT %s AS row_key, %s FROM (SELECT %s FROM %s.%s EXCEPT SELECT %[3]s FROM %[6]s.%[5]s) AS d ORDER BY 1 LIMIT %[7]d",
-		strings.Join(key, " || ' ' || "), strings.Join(texts, ", "), list, in, t.Name, not, maxDifferences), nil, func(scan func(...any) error) error {
+		t.keyText(), strings.Join(texts, ", "), list, in, t.Name, not, maxDifferences), nil, func(scan func(...any) error) error {
 		var row string
 		values := make([]sql.NullString, len(t.Columns))
 		to := []any{&row}

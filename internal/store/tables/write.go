@@ -37,7 +37,11 @@ func (c *Codec) Append(w Writer, head store.Head, add *store.Append) error {
 				return fmt.Errorf("writing personal data of entry %d: %w", e.Seq, err)
 			}
 		}
-		if err := Project(w, e.Seq, add.Changes[i]); err != nil {
+		var registrations [][]byte
+		if i < len(add.Registrations) {
+			registrations = add.Registrations[i]
+		}
+		if err := Project(w, e.Seq, add.Changes[i], registrations); err != nil {
 			return fmt.Errorf("projecting entry %d: %w", e.Seq, err)
 		}
 	}
@@ -58,10 +62,14 @@ func (c *Codec) Append(w Writer, head store.Head, add *store.Append) error {
 	return nil
 }
 
-// Project gives w what an entry changes in the tables people query.
-func Project(w Writer, seq uint64, c *deal.Change) error {
+// Project gives w what an entry changes in the tables people query. The bytes of its registrations may have been made already.
+func Project(w Writer, seq uint64, c *deal.Change, registrations [][]byte) error {
 	for i := range c.Registrations {
-		if err := putRegistration(w, &c.Registrations[i]); err != nil {
+		var text []byte
+		if i < len(registrations) {
+			text = registrations[i]
+		}
+		if err := putRegistration(w, &c.Registrations[i], text); err != nil {
 			return fmt.Errorf("registration %s: %w", c.Registrations[i].ID, err)
 		}
 	}
@@ -147,7 +155,12 @@ func put(w Writer, t *Table, doc any, row ...any) error {
 	return w.Put(t, append(row, JSON(text))...)
 }
 
-func putRegistration(w Writer, r *deal.Registration) error {
+func putRegistration(w Writer, r *deal.Registration, text []byte) (err error) {
+	if text == nil {
+		if text, err = json.Marshal(r); err != nil {
+			return err
+		}
+	}
 	window := r.Protection
 	if r.Status == deal.StatusEscalated {
 		window = r.Hold
@@ -161,8 +174,8 @@ func putRegistration(w Writer, r *deal.Registration) error {
 	if !f.Amount.IsZero() {
 		amount, currency = f.Amount.Value.String(), f.Amount.Currency
 	}
-	if err := put(w, Registration, r, r.ID, r.Number, f.PartnerID, null(f.DistributorID), string(r.Status), r.CustomerRef.Key(), f.Customer.Name, null(r.CustomerRef.AccountID), null(f.ExternalID),
-		amount, currency, r.ReceivedAt, from, until, r.DecisionID, null(r.CaseID), r.Sequence, r.Version); err != nil {
+	if err := w.Put(Registration, r.ID, r.Number, f.PartnerID, null(f.DistributorID), string(r.Status), r.CustomerRef.Key(), f.Customer.Name, null(r.CustomerRef.AccountID), null(f.ExternalID),
+		amount, currency, r.ReceivedAt, from, until, r.DecisionID, null(r.CaseID), r.Sequence, r.Version, JSON(text)); err != nil {
 		return err
 	}
 	if r.Version > r.Sequence { // a new registration has no cells yet
