@@ -255,11 +255,13 @@ func (l location) kill() {
 }
 
 // wordsOf returns the distinct words of a record.
-func (s *segment) wordsOf(r uint32) []uint32 {
-	var d reader
-	d.read(s, r)
-	slices.Sort(d.ranks)
-	return slices.Compact(d.ranks)
+func (s *segment) wordsOf(r uint32) (out []uint32) {
+	s.eachWord(r, func(w uint32) {
+		if !slices.Contains(out, w) {
+			out = append(out, w)
+		}
+	})
+	return out
 }
 
 // locate finds the live record with an id. The caller holds write or mu.

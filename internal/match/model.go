@@ -64,7 +64,7 @@ type Model struct {
 	places      map[string]bool
 	towns       map[string]bool
 	mailHosts   map[string]bool // and those that are nobody's
-	forms       []legalForm // forms[0] is none
+	forms       []legalForm     // forms[0] is none
 	formOf      map[string]uint16
 	formEnds    map[string]int // the last words of forms, and how many words those have at most
 	formStarts  map[string]int // the first words

@@ -451,7 +451,6 @@ func encode(b []byte, q *Query) []byte {
 type reader struct {
 	q     Query
 	words []word
-	ranks []uint32 // the numbers of the words
 	arena []byte
 }
 
@@ -471,7 +470,7 @@ func (d *reader) read(s *segment, r uint32) *Query {
 	}
 	q := &d.q
 	*q = Query{names: q.names[:0], domains: q.domains[:0], parents: q.parents[:0]}
-	d.words, d.ranks, d.arena = d.words[:0], d.ranks[:0], d.arena[:0]
+	d.words, d.arena = d.words[:0], d.arena[:0]
 	has := next()
 	q.mailed = has&hasMailed != 0
 	q.id = str()
@@ -484,7 +483,7 @@ func (d *reader) read(s *segment, r uint32) *Query {
 		for range count {
 			w := uint32(next())
 			t := s.wordText(w)
-			d.words, d.ranks = append(d.words, word{text: t, weight: float64(s.weight[w]), kind: s.kind[w]}), append(d.ranks, w)
+			d.words = append(d.words, word{text: t, weight: float64(s.weight[w]), kind: s.kind[w]})
 			d.arena = append(d.arena, t...)
 			n.mass += float64(s.weight[w])
 		}
