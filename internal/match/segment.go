@@ -223,10 +223,16 @@ const prefixLength = 12
 
 // hashKey is FNV-1a with a finaliser, so that its leading bits spread.
 func hashKey(kind byte, s string) uint32 {
-	h := (uint32(2166136261) ^ uint32(kind)) * 16777619
+	h := beginKey(kind)
 	for i := 0; i < len(s); i++ {
 		h = (h ^ uint32(s[i])) * 16777619
 	}
+	return endKey(h)
+}
+
+func beginKey(kind byte) uint32 { return (2166136261 ^ uint32(kind)) * 16777619 }
+
+func endKey(h uint32) uint32 {
 	h ^= h >> 15
 	h *= 0x85ebca6b
 	h ^= h >> 13
@@ -239,7 +245,16 @@ func nameKey(squash string) uint32 {
 	if len(squash) < prefixLength {
 		return hashKey(keySquash, squash)
 	}
-	return prefixKey(squash).from | hashKey(keySquash, squash)&wholeMask
+	// prefixKey(squash).from | hashKey(keySquash, squash)&wholeMask, both at once
+	p, h := beginKey(keyPrefix), beginKey(keySquash)
+	for i := 0; i < prefixLength; i++ {
+		c := uint32(squash[i])
+		p, h = (p^c)*16777619, (h^c)*16777619
+	}
+	for i := prefixLength; i < len(squash); i++ {
+		h = (h ^ uint32(squash[i])) * 16777619
+	}
+	return endKey(p)&^wholeMask | endKey(h)&wholeMask
 }
 
 // prefixKey is the span of the keys of names that begin as a long one does.
