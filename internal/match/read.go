@@ -30,7 +30,6 @@ type preparer struct {
 	aheadWords []string  // and as read
 	slots      []uint64  // what the lexicon has in their places
 	aheadList  []*lexeme // and what is known of them
-	touched    byte      // keeps reading ahead from being optimised away
 	key        []byte    // scratch: a legal form
 	room       []byte    // for the texts of new lexemes
 }
@@ -170,26 +169,9 @@ func (p *preparer) lexemes(w []string) []*lexeme {
 	return p.list[from:len(p.list):len(p.list)]
 }
 
-// all prepares records one after the other. What they are read from lies far apart, and what is known of their words does:
-// it is touched before, so that it comes side by side.
+// all prepares records one after the other. What is known of their words lies far apart: that of many is looked up at once, so that it
+// comes side by side.
 func (p *preparer) all(records []Record, each func(*Query)) {
-	touch := func(s string) {
-		if s != "" {
-			p.touched ^= s[0] ^ s[len(s)-1]
-		}
-	}
-	for i := range records {
-		r := &records[i]
-		for _, f := range []string{r.ID, r.Country, r.Region, r.City, r.PostalCode} {
-			touch(f)
-		}
-		for _, d := range r.Domains {
-			touch(d)
-		}
-		for _, n := range r.Names {
-			touch(n)
-		}
-	}
 	type span struct {
 		to         int
 		known, odd bool
