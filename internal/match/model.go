@@ -64,8 +64,8 @@ type Model struct {
 	places      map[string]bool
 	towns       map[string]bool
 	trades      map[string]bool // tradeWords, in the form words are compared in
-	mailHosts   map[string]bool
-	forms       []legalForm // forms[0] is none
+	mailHosts   map[string]bool // and those that are nobody's
+	forms       []legalForm     // forms[0] is none
 	formOf      map[string]uint16
 	formEnds    map[string]int // the last words of forms, and how many words those have at most
 	formStarts  map[string]int // the first words
@@ -193,6 +193,9 @@ func New(file []byte) (*Model, error) {
 	}
 	for f := range fields(read("mail_hosts.txt.gz")) {
 		m.mailHosts[f[0]] = true
+	}
+	for _, d := range nobodys {
+		m.mailHosts[d] = true
 	}
 	m.lists = "sha256:" + hex.EncodeToString(sum.Sum(nil))
 	if file == nil {
