@@ -527,8 +527,8 @@ const (
 const (
 	// shortLetters is the length up to which words one letter apart are two names as often as a slip: Nike and Nikke, KKE and KGE.
 	shortLetters = 5
-	// familyLetters is the length up to which words with one letter for another are: Wagner and Wegner. Of a letter more or less, or two that
-	// changed places, they are a slip as a rule.
+	// familyLetters is the length up to which words with one letter for another are, in two streets: Wagner and Wegner. A letter more or less,
+	// or two that changed places, are a slip as a rule.
 	familyLetters = 7
 	// shortCertain are the log-odds beyond which nothing that leaves room for it makes two such words one.
 	shortCertain = 1.2
@@ -537,7 +537,8 @@ const (
 	fewBearers, manyWeight, manyLeast = 4, 3.0, -0.8
 )
 
-// shortSlip reports whether all that tells in two names is a short word, and it is not the same: one letter is another, more or less.
+// shortSlip reports whether all that tells in two names is a short word, and it is not the same: one letter is another, more or less. What
+// else they share is of a trade or a place.
 func (m *Model) shortSlip(e *evidence) bool {
 	l := &e.like
 	if l.a == nil || l.exact || l.cutShort {
@@ -545,7 +546,7 @@ func (m *Model) shortSlip(e *evidence) bool {
 	}
 	short := func(x, y string) bool {
 		longest := shortLetters
-		if len(x) == len(y) {
+		if len(x) == len(y) && e.v[fStreetSame] == 0 {
 			longest = familyLetters
 		}
 		return max(len(x), len(y)) <= longest && !containsDigit(x) && !containsDigit(y) && isASCII(x) && isASCII(y) && m.weight(x) > ordinaryWeight && m.weight(y) > ordinaryWeight &&
@@ -554,19 +555,25 @@ func (m *Model) shortSlip(e *evidence) bool {
 	var pairs []pairing
 	var again likeness
 	m.align(l.a, l.b, &again, &pairs)
-	found := false
+	found, leftA, leftB := false, len(l.a.words), len(l.b.words)
 	for _, p := range pairs {
-		switch {
-		case p.sim < spelling && short(p.a, p.b):
-			found = true
-		case min(m.weight(p.a), m.weight(p.b)) > ordinaryWeight && !m.ofTrade(p.a, e):
+		found = found || p.sim < spelling && short(p.a, p.b)
+		leftA -= 1 + strings.Count(p.a, " ")
+		leftB -= 1 + strings.Count(p.b, " ")
+	}
+	if !found && (leftA != 1 || leftB != 1) {
+		return false
+	}
+	for _, p := range pairs {
+		if !(p.sim < spelling && short(p.a, p.b)) && min(m.weight(p.a), m.weight(p.b)) > ordinaryWeight && !m.ofTrade(p.a, e) {
 			return false
 		}
 	}
-	if a, b := m.leftOver(l); !found && len(a) == 1 && len(b) == 1 {
-		found = short(a[0], b[0])
+	if !found {
+		a, b := m.leftOver(l)
+		return len(a) == 1 && len(b) == 1 && short(a[0], b[0])
 	}
-	return found
+	return true
 }
 
 // ofTrade reports whether words, of which a corpus may know few bearers, say what the two do or where they are, not who.
@@ -647,7 +654,7 @@ func (m *Model) match(e *evidence, rivals float64, in setting, t Thresholds, exp
 	if more := math.Log(float64(e.alike) / fewBearers); more > rivals && z > manyLeast { // who bears the whole name is a rival already
 		add("common_word", round(-min(manyWeight*(more-rivals), z-manyLeast)), fmt.Sprintf("all the question says is a word that %d records have", e.alike))
 	}
-	if z > shortCertain && !e.identified() && e.v[fDomainSame]+e.v[fPhoneSame]+e.v[fStreetSame] == 0 && m.shortSlip(e) {
+	if z > shortCertain && !e.identified() && e.v[fDomainSame]+e.v[fPhoneSame] == 0 && m.shortSlip(e) {
 		add("short_word", round(shortCertain-z), "words so short are two names as often as one misspelt")
 	}
 	kind := kindOf(e, in)
