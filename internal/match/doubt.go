@@ -161,6 +161,8 @@ func (m *Model) kindOfName(w string) (kind string, whole bool) {
 }
 
 // bodyKinds are the kinds of which a place or a founder has one each beside localKinds, and bodyEnds what compound words of them end in.
+//
+//nolint:misspell // of many languages
 var bodyKinds = setOf(`kreis landkreis city county town province provincia university universita universitatsklinikum fachhochschule college academy hospital hopital ospedale ziekenhuis klinik sykehus
 airport utilities waterworks bank kreissparkasse krankenkasse police theater zoo foundation`)
 
@@ -218,5 +220,6 @@ advocaten advocaat notarissen aannemer aannemersbedrijf bouw bouwbedrijf install
 plumbing roofing heating cooling painting flooring landscaping masonry drywall excavating trucking towing winery vineyard vineyards farm farms ranch orchard orchards dairy nursery law solicitors attorneys lawyers barristers accountants
 accounting cpa realtors builders carpentry joinery joiners upholstery jewelers jewellers opticians surveyors architects welding machining fabrication printing`)
 
+//nolint:misspell // of many languages
 var tradeEnds = []string{"bau", "technik", "handel", "betrieb", "betriebe", "service", "logistik", "transporte", "systeme", "beratung", "verwaltung", "vertrieb", "verlag", "elektronik", "maschinen", "werkzeuge",
 	"reinigung", "versicherung", "versicherungen", "immobilien", "tischlerei", "schlosserei", "gartnerei", "brauerei", "druckerei", "kanzlei", "werkstatt", "burobedarf", "bedrijf", "bouw", "techniek"}
