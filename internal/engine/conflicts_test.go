@@ -183,6 +183,7 @@ func TestConflicts(t *testing.T) {
 		{name: "expired", before: hold(by("P-2", zanzibar)), later: lastInstant(120) + time.Microsecond, filing: by("P-1", zanzibar), want: ""},
 
 		{name: "the site in another spelling is held", before: hold(by("P-2", zanzibar, sites("Köln"))), filing: by("P-1", zanzibar, sites("Koeln")), want: "held_by_other:r0"},
+		{name: "the site in another language is held", before: hold(by("P-2", zanzibar, sites("Köln"))), filing: by("P-1", zanzibar, sites("Cologne")), want: "held_by_other:r0"},
 		{name: "what may be the site is held", before: hold(by("P-2", zanzibar, func(f *deal.Filing) { f.Sites = []deal.Site{{Name: "Plant 1"}} })), filing: by("P-1", zanzibar, sites("Kiel")), want: "held_by_other:r0"},
 
 		// In line.
