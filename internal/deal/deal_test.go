@@ -767,3 +767,13 @@ func TestIdentifiers(t *testing.T) {
 		}
 	}
 }
+
+// A blank rival is none: nobody looks at a registration because of it.
+func TestBlankCompeting(t *testing.T) {
+	t.Parallel()
+	f := Filing{Competing: []string{"  ", " Rival ", "", "\t"}}
+	f.Normalise()
+	if len(f.Competing) != 1 || f.Competing[0] != "Rival" {
+		t.Errorf("%q", f.Competing)
+	}
+}

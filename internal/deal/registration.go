@@ -492,15 +492,16 @@ type Registration struct {
 	CaseID      string      `json:"case_id,omitempty"`
 	Version     uint64      `json:"version"` // sequence of the last entry that changed it
 	Imported    bool        `json:"imported,omitempty"`
-	KeepsPlace  bool        `json:"keeps_place,omitempty"` // returned, and in line meanwhile
-	PlaceAt     uint64      `json:"place_at,omitempty"`    // the entry by which it took its place in line anew; zero: that of its filing
-	Behind      []string    `json:"behind,omitempty"`      // waitlisted: keys of other customers, which may be its own, whose claims it met
-	PersonalAt  uint64      `json:"personal_at,omitempty"` // the entry that has the filing's personal data; zero: that of its filing
-	NotAfter    time.Time   `json:"not_after,omitzero"`    // a protection that is granted again, after a change, ends by then
-	Limit       *ScopeLimit `json:"limit,omitempty"`       // the part of the filing the claim is for, when a ruling split it
-	Extensions  int         `json:"extensions,omitempty"`  // of the present protection
-	Milestones  []Milestone `json:"milestones,omitempty"`  // of the present protection
-	EndedAt     time.Time   `json:"ended_at,omitzero"`     // when it was withdrawn, revoked, won, lost or merged by staff
+	KeepsPlace  bool        `json:"keeps_place,omitempty"`   // returned, and in line meanwhile
+	PlaceAt     uint64      `json:"place_at,omitempty"`      // the entry by which it took its place in line anew; zero: that of its filing
+	Behind      []string    `json:"behind,omitempty"`        // waitlisted: keys of other customers, which may be its own, whose claims it met
+	PersonalAt  uint64      `json:"personal_at,omitempty"`   // the entry that has the filing's personal data; zero: that of its filing
+	NotAfter    time.Time   `json:"not_after,omitzero"`      // a protection that is granted again, after a change, ends by then
+	Decided     Money       `json:"decided_amount,omitzero"` // what the deal was worth when it was decided, where that was changed since by no more than is passed over
+	Limit       *ScopeLimit `json:"limit,omitempty"`         // the part of the filing the claim is for, when a ruling split it
+	Extensions  int         `json:"extensions,omitempty"`    // of the present protection
+	Milestones  []Milestone `json:"milestones,omitempty"`    // of the present protection
+	EndedAt     time.Time   `json:"ended_at,omitzero"`       // when it was withdrawn, revoked, won, lost or merged by staff
 
 	// By when its partner has to act: to complete what was returned, to meet the condition of a protection. What follows for a
 	// returned one when the partner does not: decline or escalate.

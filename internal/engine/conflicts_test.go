@@ -387,6 +387,7 @@ func TestClaimsByClass(t *testing.T) {
 		{"another class", divided, []string{"S-1"}, []string{"E-1"}, ""},
 		{"another class, undivided", "settings:\n", []string{"S-1"}, []string{"E-1"}, "held_by_other true"},
 		{"one of the classes", divided, []string{"S-1"}, []string{"S-2", "E-1"}, "held_by_other false"},
+		{"one class, of a product in other letters", divided, []string{"S-1"}, []string{"s-2"}, "held_by_other true"},
 		{"one class of another line", divided, []string{"S-1"}, []string{"O-1"}, ""},
 		{"lines and classes crossed", divided, []string{"S-1", "O-2"}, []string{"E-1", "O-1"}, ""},
 		{"held without a class", divided, []string{"N-1"}, []string{"E-1"}, "held_by_other true"},
