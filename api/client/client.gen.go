@@ -3638,7 +3638,7 @@ type ListRegistrationsParams struct {
 	// Number such as DR-2026-000123
 	Number string `form:"number,omitempty" json:"number,omitempty,omitzero"`
 
-	// CustomerName a part of the customer's name as filed, in any case; letters with marks, or of other alphabets than Latin, stand for any letter
+	// CustomerName a part of the customer's name as filed, in any case; marks count, so `muller` does not find `Müller`
 	CustomerName string `form:"customer_name,omitempty" json:"customer_name,omitempty,omitzero"`
 
 	// Cursor `next_cursor` of the page before, with the same filters

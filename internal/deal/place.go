@@ -25,6 +25,17 @@ func IsCountry(code string) bool {
 	return err == nil && r.IsCountry() && r.String() == code && r.Canonicalize() == r && !slices.Contains(goneCountries, code)
 }
 
+// regionOf reports whether a region may be of a country: a code may not that begins with another's, unless it is the country's own place in that one, as
+// US-PR is Puerto Rico. Anything that is no code may be.
+func regionOf(country, region string) bool {
+	r := strings.ToUpper(strings.TrimSpace(region))
+	if country == "" || !regionCode.MatchString(r) {
+		return true
+	}
+	of, part := r[:2], r[3:]
+	return of == country || part == country || of == "FR" || of == "GB" // whose places overseas have codes of both kinds
+}
+
 // CanonicalRegion returns a region as ISO 3166-2 (DE-BY). A bare code is accepted with US, CA and AU, whose people
 // write it so; anything that is not a code (Bavaria) is kept as it is, and no territory will know it.
 func CanonicalRegion(country, region string) string {

@@ -309,6 +309,9 @@ func (c *Customer) validate(e *FieldErrors) {
 	if c.Country != "" && !IsCountry(c.Country) {
 		e.Add("customer.country", "%q is not an ISO 3166-1 alpha-2 country code such as DE or US", c.Country)
 	}
+	if !regionOf(c.Country, c.Region) {
+		e.Add("customer.region", "%s is not a region of %s", c.Region, c.Country)
+	}
 	if c.Employees < 0 || c.Employees > 50_000_000 {
 		e.Add("customer.employees", "must be between 0 and 50,000,000")
 	}
@@ -386,6 +389,9 @@ func (s *Site) validate(e *FieldErrors, at string) {
 	e.each(at, []named{{"name", s.Name}, {"street", s.Street}, {"city", s.City}, {"region", s.Region}, {"postal_code", s.PostalCode}}, MaxName)
 	if s.Country != "" && !IsCountry(s.Country) {
 		e.Add(at+"country", "%q is not an ISO 3166-1 alpha-2 country code such as DE or US", s.Country)
+	}
+	if !regionOf(s.Country, s.Region) {
+		e.Add(at+"region", "%s is not a region of %s", s.Region, s.Country)
 	}
 }
 

@@ -40,7 +40,7 @@ const maxProblems = 100
 // leaves, chain, Merkle hashes, head, personal data against its commitments, and every row that is a projection of the
 // entries. And the schema: that the database would still refuse what it is to refuse. It needs no engine and no key, and writes nothing.
 func Verify(ctx context.Context, st store.Store) (Report, error) {
-	a := auditor{state: map[string][]byte{}, events: map[string]told{}, since: math.MaxUint64}
+	a := auditor{state: map[string][]byte{}, events: map[string]told{}, webhooks: map[string][]deal.Subscription{}, since: math.MaxUint64}
 	head, err := st.Head(ctx)
 	if err != nil {
 		return a.Report, err
@@ -83,6 +83,9 @@ func Verify(ctx context.Context, st store.Store) (Report, error) {
 			a.found(e.Seq, "body", "%v", err)
 		} else {
 			a.fold(e.Seq, c)
+			for _, s := range c.Webhooks {
+				a.webhooks[s.ID] = append(a.webhooks[s.ID], s)
+			}
 			for _, ev := range c.Events {
 				a.events[ev.ID] = told{e.Seq, e.At, ev.Digest}
 			}
@@ -107,6 +110,9 @@ func Verify(ctx context.Context, st store.Store) (Report, error) {
 		return a.Report, err
 	}
 	if err := a.outbox(ctx, st, head); err != nil {
+		return a.Report, err
+	}
+	if err := a.subscriptions(ctx, st); err != nil {
 		return a.Report, err
 	}
 	if len(a.Problems) == 0 {
@@ -143,6 +149,38 @@ type auditor struct {
 	state  map[string][]byte // what the tables must hold, by kind and id
 	events map[string]told   // what the outbox must hold, by id
 	since  uint64            // the entry from which entries are committed to their events
+	// webhooks is what the ledger has told of each, by id.
+	webhooks map[string][]deal.Subscription
+}
+
+// subscriptions compares each webhook with what the ledger tells of it: it is told before the webhook is changed, and of two changes at once each
+// knows its own. So every setting must have been told of once; that it was the last to be is not asked, nor is the secret.
+func (a *auditor) subscriptions(ctx context.Context, st store.Store) error {
+	all, err := st.Webhooks(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		now, told := all[i].Subscription(), a.webhooks[all[i].ID]
+		if len(told) == 0 {
+			a.found(0, "row", "webhook %s: no entry tells of it", now.ID)
+			continue
+		}
+		for _, c := range []struct {
+			field string
+			same  func(deal.Subscription) bool
+		}{
+			{"url", func(s deal.Subscription) bool { return s.Address == now.Address }},
+			{"types", func(s deal.Subscription) bool { return slices.Equal(s.Types, now.Types) }},
+			{"partner_ids", func(s deal.Subscription) bool { return slices.Equal(s.PartnerIDs, now.PartnerIDs) }},
+			{"status", func(s deal.Subscription) bool { return s.Status == now.Status }},
+		} {
+			if !slices.ContainsFunc(told, c.same) {
+				a.found(0, "row", "webhook %s: its %s is none that an entry tells of", now.ID, c.field)
+			}
+		}
+	}
+	return nil
 }
 
 // told is an event that an entry is committed to.

@@ -330,7 +330,7 @@ func customerFacts(f *policy.Facts, v *view, r *deal.Registration, w whom, set p
 	f.Set("customer.resolved", w.Status)
 	f.Set("customer.probability", w.Probability)
 	f.Set("customer.new_prospect", w.NewProspect && w.Status == "none")
-	f.Set("customer.name_suspicious", mixedScripts(c.Name))
+	f.Set("customer.name_suspicious", mixedScripts(c.Name) || match.Disguised(c.Name) != "")
 	f.Set("customer.industry", industry)
 	if employees > 0 {
 		f.Set("customer.employees", employees)

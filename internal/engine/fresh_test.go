@@ -112,3 +112,13 @@ func TestImportedHolders(t *testing.T) {
 	}
 	b.sound()
 }
+
+// TestDeceivingNames: a person looks at a name that reads otherwise than it is written.
+func TestDeceivingNames(t *testing.T) {
+	b := newBench(t)
+	for name, want := range map[string]deal.Outcome{"\u202eAG ztalpretneF": deal.Escalate, "Mühlen\u200bwerk Osterholz": deal.Escalate, "Аcme Roboter": deal.Escalate, "Reederei Kestrelhaven": deal.Protect} {
+		if a := b.register("P-1", deal.Customer{Name: name, Country: "DE"}); a.Decision.Outcome != want {
+			t.Errorf("%q: %s %v", name, a.Decision.Outcome, a.Decision.ReasonCodes)
+		}
+	}
+}

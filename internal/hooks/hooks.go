@@ -110,7 +110,7 @@ func (h *Hooks) record(ctx context.Context, by deal.Actor, kind string, w *store
 	if h.cfg.Record == nil {
 		return nil
 	}
-	return h.cfg.Record(ctx, by, kind, deal.Subscription{ID: w.ID, Types: w.Types, PartnerIDs: w.PartnerIDs, Status: w.Status, Reason: w.Reason}.Addressed(w.URL))
+	return h.cfg.Record(ctx, by, kind, w.Subscription())
 }
 
 func (h *Hooks) now() time.Time { return h.cfg.Clock().UTC().Truncate(time.Microsecond) }

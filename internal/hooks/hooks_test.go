@@ -389,6 +389,26 @@ func TestRecorded(t *testing.T) {
 	if err != nil || len(report.Problems) > 0 {
 		t.Errorf("%+v, %v", report.Problems, err)
 	}
+	// Whoever changes them past the ledger is found out.
+	if _, err := b.Store().ChangeWebhook(ctx, w.ID, func(w *store.Webhook) error {
+		w.URL, w.PartnerIDs = "https://evil.example.net/y", []string{"P-2"}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Store().AddWebhook(ctx, store.Webhook{ID: "wh_x", URL: "https://evil.example.net/x"}); err != nil {
+		t.Fatal(err)
+	}
+	report, err = engine.Verify(ctx, b.Store())
+	var found []string
+	for _, p := range report.Problems {
+		found = append(found, p.Detail)
+	}
+	slices.Sort(found)
+	want := []string{"webhook " + w.ID + ": its partner_ids is none that an entry tells of", "webhook " + w.ID + ": its url is none that an entry tells of", "webhook wh_x: no entry tells of it"}
+	if err != nil || !slices.Equal(found, want) {
+		t.Errorf("found %q, %v", found, err)
+	}
 }
 
 // A delivery that fails is tried again for three days, at growing intervals, and then given up. Later events of the

@@ -17,8 +17,8 @@ func Domain(s string) string { return siteDomain(s) }
 // siteDomain returns the registrable domain of a web address, host name or e-mail domain: example.co.uk of
 // https://www.shop.example.co.uk/about. It returns nothing for text without one.
 func siteDomain(s string) string {
-	if s == "" {
-		return ""
+	if s == "" || plainDomain(s) {
+		return s
 	}
 	s = strings.ToLower(strings.TrimSpace(s))
 	if i := strings.Index(s, "://"); i >= 0 {
@@ -49,6 +49,21 @@ func siteDomain(s string) string {
 		return d
 	}
 	return s
+}
+
+// plainDomain reports small letters and digits around one dot: nobody can register less than that. "xn--" has hyphens.
+func plainDomain(s string) bool {
+	dot := 0
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
+		case c == '.' && dot == 0 && i > 0:
+			dot = i
+		default:
+			return false
+		}
+	}
+	return dot > 0 && dot < len(s)-1 && len(s) <= 253
 }
 
 // domainStem returns the part of a registrable domain its owner chose, its letters and digits only.
@@ -126,12 +141,12 @@ func filler(digits string) bool {
 }
 
 // nobodys are domains that people write where they have none to give.
-var nobodys = map[string]bool{"none.com": true, "na.com": true, "n.a": true, "noemail.com": true, "nomail.com": true, "noweb.com": true, "nowebsite.com": true, "nodomain.com": true,
-	"unknown.com": true, "test.com": true, "null.com": true, "email.com": true, "domain.com": true, "website.com": true, "xxx.com": true, "abc.xyz": true}
+var nobodys = []string{"none.com", "na.com", "n.a", "noemail.com", "nomail.com", "noweb.com", "nowebsite.com", "nodomain.com",
+	"unknown.com", "test.com", "null.com", "email.com", "domain.com", "website.com", "xxx.com", "abc.xyz"}
 
 // own reports whether a registrable domain may be an organisation's own: it is none of free mail, and no filler.
 func (m *Model) own(domain string) bool {
-	return domain != "" && !m.mailHosts[domain] && !nobodys[domain]
+	return domain != "" && !m.mailHosts[domain]
 }
 
 // phoneDigits are as many of a telephone number as tell the country, the area and the line apart; phoneKey of them, the last, do not

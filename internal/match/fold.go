@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/mozillazg/go-unidecode"
 	"golang.org/x/text/unicode/norm"
@@ -24,14 +25,13 @@ var special = map[rune]string{'ß': "ss", 'ø': "o", 'ł': "l", 'æ': "ae", 'œ'
 // words folds s and cuts it into words.
 func words(s string) []string {
 	if isASCII(s) {
-		b := string(foldASCII(make([]byte, 0, len(s)+16), s))
-		return tidied(spaced(make([]string, 0, 8), b), 0)
+		return wordsASCII(s)
 	}
 	if !utf8.ValidString(s) {
 		s = strings.ToValidUTF8(s, " ")
 	}
 	if s = foldLetters(s); isASCII(s) {
-		return tidied(spaced(make([]string, 0, 8), string(foldASCII(make([]byte, 0, len(s)+16), s))), 0)
+		return wordsASCII(s)
 	}
 	// Room for each rune and the spaces and the words that signs become.
 	b := make([]byte, 0, len(s)+16)
@@ -59,13 +59,58 @@ func words(s string) []string {
 	return tidied(w, scripts(w))
 }
 
-// foldASCII appends the words of s, which has no other characters, to b, with spaces between them. It does what words does for any.
-func foldASCII(b []byte, s string) []byte {
-	run := 0 // letters and digits at the end of b
+// wordsASCII is words of a text that has no other characters.
+func wordsASCII(s string) []string {
+	var room [maxWords]int
+	f := folding{letters: make([]byte, 0, len(s)+16), ends: room[:0]}
+	odd := f.add(s)
+	w := f.words(make([]string, 0, len(f.ends)), 0)
+	if odd {
+		w = tidied(w, 0)
+	}
+	return w
+}
+
+// folding is the words of ASCII texts: one after another, and where each ends.
+type folding struct {
+	letters []byte
+	ends    []int
+}
+
+func (f *folding) reset() { f.letters, f.ends = f.letters[:0], f.ends[:0] }
+
+// words appends the words from one on to w. They share the memory of f.
+func (f *folding) words(w []string, from int) []string {
+	all, at := unsafe.String(unsafe.SliceData(f.letters), len(f.letters)), 0
+	if from > 0 {
+		at = f.ends[from-1]
+	}
+	for _, end := range f.ends[from:] {
+		w = append(w, all[at:end])
+		at = end
+	}
+	return w
+}
+
+// add adds the words of s, which has no other characters. It does what words does for any, but for tidied, and reports whether that
+// would find something to do.
+func (f *folding) add(s string) bool {
+	b, ends := f.letters, f.ends
+	run, odd := 0, byte(0) // letters and digits of the word at the end of b
+	end := func() {
+		if run > 0 {
+			ends = append(ends, len(b))
+			if run == 1 {
+				odd = zeroOneBit
+			}
+			run = 0
+		}
+	}
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		if l := plainLetters[c]; l != 0 {
-			b = append(b, l)
+			b = append(b, l&^zeroOneBit)
+			odd |= l
 			run++
 			continue
 		}
@@ -74,19 +119,25 @@ func foldASCII(b []byte, s string) []byte {
 		case c == '.' && run > 0 && (run < 2 || plainRun(s[i+1:], 2) < 2):
 		case c == '&' || c == '+':
 			if n := plainRun(s[i+1:], 3); !(run > 0 && run <= 2 && n > 0 && n <= 2) {
-				b = append(b, " and "...)
-				run = 0
+				end()
+				b = append(b, "and"...)
+				ends = append(ends, len(b))
 			}
 		case c == '%' && run > 0:
-			b = append(b, " percent"...)
+			end()
+			b = append(b, "percent"...)
 			run = len("percent")
 		default:
-			b = append(b, ' ')
-			run = 0
+			end()
 		}
 	}
-	return b
+	end()
+	f.letters, f.ends = b, ends
+	return odd&zeroOneBit != 0
 }
+
+// zeroOneBit marks in plainLetters the digits that may be disguises.
+const zeroOneBit = 0x80
 
 // plainLetters are the ASCII letters, small, and digits; 0 for the rest.
 var plainLetters = func() (out [256]byte) {
@@ -94,6 +145,8 @@ var plainLetters = func() (out [256]byte) {
 		switch {
 		case c >= 'A' && c <= 'Z':
 			out[c] = byte(c) + 'a' - 'A'
+		case c == '0' || c == '1':
+			out[c] = byte(c) | zeroOneBit
 		case isWord(rune(c)):
 			out[c] = byte(c)
 		}
@@ -107,20 +160,6 @@ func plainRun(s string, enough int) (n int) {
 		n++
 	}
 	return n
-}
-
-// spaced appends what stands between the spaces of s to w.
-func spaced(w []string, s string) []string {
-	from := 0
-	for i := 0; i <= len(s); i++ {
-		if i == len(s) || s[i] == ' ' {
-			if from < i {
-				w = append(w, s[from:i])
-			}
-			from = i + 1
-		}
-	}
-	return w
 }
 
 // tidied undoes disguises and joins initials. script is that of the words together. It overwrites w.
@@ -180,7 +219,14 @@ func foldLetters(s string) string {
 	if isASCII(s) {
 		return strings.ToLower(s)
 	}
-	b := make([]byte, 0, len(s)+8)
+	if b, ok := foldEuropean(make([]byte, 0, len(s)+8), s); ok {
+		return string(b)
+	}
+	return foldAny(s)
+}
+
+// foldEuropean appends s folded to b, if all its letters are of Europe.
+func foldEuropean(b []byte, s string) ([]byte, bool) {
 	for _, r := range s {
 		switch {
 		case r < utf8.RuneSelf:
@@ -191,10 +237,10 @@ func foldLetters(s string) string {
 		case r >= firstFolded && r < lastFolded:
 			b = append(b, folded[r-firstFolded]...)
 		default:
-			return foldAny(s)
+			return b, false
 		}
 	}
-	return string(b)
+	return b, true
 }
 
 // The letters of Europe fold one by one: none of them joins with another.
@@ -229,6 +275,9 @@ func foldAny(s string) string {
 
 // tatweel lengthens an Arabic word to fill a line.
 const tatweel = '\u0640'
+
+// Disguised says in words how a name was written to look like another to a reader and not to a program, or nothing.
+func Disguised(name string) string { return disguise(name) }
 
 // disguise says in words how a name was written to look like another to a reader and not to a program, or nothing: letters of another
 // script inside a Latin word, or characters that are not seen. Both are undone before names are compared.

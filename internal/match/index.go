@@ -178,19 +178,15 @@ func (x *Index) prepareAll(records iter.Seq[Record]) (builders []*builder, runs 
 	work, room := make(chan batch), make(chan []Record, 2*n)
 	takers := make([][]int, n) // of each builder the runs it took, in order
 	var workers sync.WaitGroup
+	known := openLexicon()
 	for i := range n {
-		b := newBuilder()
+		b := &builder{known: known}
 		builders = append(builders, b)
 		workers.Go(func() {
-			p := preparer{m: x.m, known: openLexicon()}
-			b.known = &p.known
+			p := preparer{m: x.m, known: known}
 			for t := range work {
 				takers[i] = append(takers[i], t.run)
 				p.all(t.records, b.add)
-				if p.known.count > maxLexemes {
-					b.forget()
-					p.known = openLexicon()
-				}
 				clear(t.records)
 				select {
 				case room <- t.records[:0]:
@@ -260,11 +256,10 @@ func (l location) kill() {
 
 // wordsOf returns the distinct words of a record.
 func (s *segment) wordsOf(r uint32) (out []uint32) {
-	renumber(nil, s.blob[s.off[r]:s.off[r+1]], func(w uint32) uint32 {
+	s.eachWord(r, func(w uint32) {
 		if !slices.Contains(out, w) {
 			out = append(out, w)
 		}
-		return w
 	})
 	return out
 }

@@ -1,32 +1,56 @@
 package match
 
-import "hash/maphash"
+import (
+	"hash/maphash"
+	"math/bits"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
 
 // lexeme is a word as somebody wrote it, folded, with what the model says of it. It fills a line of the processor's memory.
 type lexeme struct {
 	text   string
 	word   word // the canonical word it stands for
 	quirks *quirks
-	number uint32 // of the canonical word in the vocabulary being built, and one; 0: not known
-	uses   uint32 // how often it was written there
+	traits traits
+}
+
+// traits are what may be said of a word in one bit each.
+type traits uint16
+
+const (
+	small      traits = 1 << iota // see dropped
+	foreign                       // it is not of ASCII letters
+	han                           // see hasHan
+	slip                          // it is meant for another
+	formal                        // it is one of the words of a legal form
+	leads                         // see leading
+	tens                          // it may count tens, see counted
+	joint                         // it is two written as one, see glued
+	divider                       // a divider begins with it
+	cutDivider                    // it begins a divider's first word
+	cutForm                       // it may be what a field left of a legal form
+)
+
+func (l *lexeme) is(t traits) bool { return l.traits&t != 0 }
+
+// have reports whether any of the words has one of the traits.
+func have(w []*lexeme, t traits) bool {
+	for _, l := range w {
+		if l.is(t) {
+			return true
+		}
+	}
+	return false
 }
 
 // quirks are what few words have.
 type quirks struct {
-	small        bool      // see dropped
-	foreign      bool      // it is not of ASCII letters
-	han          bool      // see hasHan
-	meant        string    // the ordinary word it is a slip of; "": none
-	mended       *lexeme   // that word's, once asked for
+	meant        string    // the ordinary word it is a slip of
 	form         uint16    // the legal form it is by itself; 0: none
 	ends, starts int       // of how many words the legal forms are at most that it ends, and begins
-	formal       bool      // it is one of the words of a legal form
-	leads        bool      // see leading
-	tens         bool      // it may count tens, see counted
-	glued        [2]string // the number and the word written as one, see glued
-	divider      bool      // a divider begins with it
-	cutDivider   bool      // it begins a divider's first word
-	cutForm      bool      // it may be what a field left of a legal form
+	glued        [2]string // the number and the word written as one
 }
 
 // ordinary are the quirks of a word that has none.
@@ -41,37 +65,34 @@ var firsts = func() map[string]bool {
 	return out
 }()
 
-// usual are the quirks of words that no model need list.
-var usual = func() map[string]quirks {
-	out := map[string]quirks{}
-	set := func(t string, f func(*quirks)) {
-		k := out[t]
-		f(&k)
-		out[t] = k
-	}
+// usual are the traits of words that no model need list.
+var usual = func() map[string]traits {
+	out := map[string]traits{}
 	for t := range dropped {
-		set(t, func(k *quirks) { k.small = true })
+		out[t] |= small
 	}
 	for t := range leading {
-		set(t, func(k *quirks) { k.leads = true })
+		out[t] |= leads
 	}
 	for t := range numerals {
-		set(t, func(k *quirks) { k.tens = len(t) >= 5 })
-	}
-	for t := range firsts {
-		set(t, func(k *quirks) { k.divider = true })
-		for n := range t {
-			set(t[:n+1], func(k *quirks) { k.cutDivider = true })
+		if len(t) >= 5 {
+			out[t] |= tens
 		}
 	}
-	set("a", func(k *quirks) { k.cutDivider = true })
+	for t := range firsts {
+		out[t] |= divider
+		for n := range t {
+			out[t[:n+1]] |= cutDivider
+		}
+	}
+	out["a"] |= cutDivider
 	for _, t := range cutForms {
 		for n := 1; n < len(t) && n <= 8; n++ {
-			set(t[:n], func(k *quirks) { k.cutForm = true })
+			out[t[:n]] |= cutForm
 		}
 	}
 	for _, t := range []string{"db", "bda"} {
-		set(t, func(k *quirks) { k.cutForm = true })
+		out[t] |= cutForm
 	}
 	return out
 }()
@@ -82,26 +103,36 @@ func (m *Model) lexeme(t string) lexeme {
 	if ascii && !m.heard.has(t) {
 		l.word = m.unheard(t)
 		if mended := m.slips.mendOf(t, 0); mended != t {
-			l.quirks = &quirks{meant: mended}
+			l.quirks, l.traits = &quirks{meant: mended}, slip
 		} else if x, y := glued(t); x != "" {
-			l.quirks = &quirks{glued: [2]string{x, y}}
+			l.quirks, l.traits = &quirks{glued: [2]string{x, y}}, joint
 		}
 		return l
 	}
-	l.word = m.word(t)
-	k := usual[t]
-	k.foreign, k.han = !ascii, hasHan(t)
+	l.word, l.traits = m.word(t), usual[t]
+	var k quirks
+	if !ascii {
+		l.traits |= foreign
+		if hasHan(t) {
+			l.traits |= han
+		}
+	}
 	if mended := m.slips.mend(t); mended != t {
+		l.traits |= slip
 		k.meant = mended
 	}
 	if ascii && m.synonym[t] == "" {
-		k.glued[0], k.glued[1] = glued(t)
+		if k.glued[0], k.glued[1] = glued(t); k.glued[0] != "" {
+			l.traits |= joint
+		}
 	}
 	if m.slips.kept[t] {
-		k.formal, k.form, k.ends, k.starts = true, m.formOf[t], m.formEnds[t], m.formStarts[t]
+		l.traits |= formal
+		k.form, k.ends, k.starts = m.formOf[t], m.formEnds[t], m.formStarts[t]
 	}
 	if k != *ordinary {
-		l.quirks = &k
+		own := k
+		l.quirks = &own
 	}
 	return l
 }
@@ -138,67 +169,101 @@ func (h *heard) addUsual() {
 	}
 }
 
-// lexicon keeps lexemes: each of a text once, if it is open to be asked again.
+// lexicon keeps lexemes, each of a text once, for all who read side by side.
 type lexicon struct {
-	seed   maphash.Seed
-	slots  []uint64 // hash and number, by open addressing; nil: nothing is looked up again
-	chunks [][]lexeme
-	count  int
+	seed  maphash.Seed
+	slots atomic.Pointer[[]atomic.Uint64] // hash and number, by open addressing
+	mu    sync.Mutex                      // held to add
+	count uint32
+	// Each piece holds twice as many as the one before. Whoever has seen a number in a slot sees the piece it is in.
+	pieces [26][]lexeme
 }
 
-const (
-	chunkSize  = 1 << 10
-	maxLexemes = 1 << 20 // of a lexicon, before it is begun anew
-)
+const firstPiece = 16
 
-func openLexicon() lexicon { return lexicon{seed: maphash.MakeSeed(), slots: make([]uint64, 1<<14)} }
+func openLexicon() *lexicon {
+	x := &lexicon{seed: maphash.MakeSeed()}
+	slots := make([]atomic.Uint64, 2*firstPiece)
+	x.slots.Store(&slots)
+	return x
+}
 
 // hash returns the hash of a text in the lexicon.
 func (x *lexicon) hash(t string) uint32 { return uint32(maphash.String(x.seed, t)) }
 
 // find returns the lexeme of a text, nil if there is none.
 func (x *lexicon) find(t string, hash uint32) *lexeme {
-	mask := uint32(len(x.slots) - 1)
-	for i := hash & mask; x.slots[i] != 0; i = (i + 1) & mask {
-		if s := x.slots[i]; uint32(s>>32) == hash {
+	slots := *x.slots.Load()
+	mask := uint32(len(slots) - 1)
+	for i := hash & mask; ; i = (i + 1) & mask {
+		s := slots[i].Load()
+		if s == 0 {
+			return nil
+		}
+		if uint32(s>>32) == hash {
 			if l := x.at(uint32(s)); l.text == t {
 				return l
 			}
 		}
 	}
-	return nil
 }
 
 // at returns the lexeme of a hint.
-func (x *lexicon) at(hint uint32) *lexeme { return &x.chunks[(hint-1)/chunkSize][(hint-1)%chunkSize] }
-
-// add keeps a lexeme that is not there.
-func (x *lexicon) add(l lexeme, hash uint32) *lexeme {
-	if x.count%chunkSize == 0 || x.count == 0 {
-		x.chunks = append(x.chunks, make([]lexeme, 0, chunkSize))
-	}
-	c := &x.chunks[len(x.chunks)-1]
-	x.count++
-	l.word.hint = uint32(x.count)
-	*c = append(*c, l)
-	if 2*x.count > len(x.slots) {
-		old := x.slots
-		x.slots = make([]uint64, 4*len(old))
-		for _, s := range old {
-			if s != 0 {
-				x.put(s)
-			}
-		}
-	}
-	x.put(uint64(hash)<<32 | uint64(x.count))
-	return &(*c)[len(*c)-1]
+func (x *lexicon) at(hint uint32) *lexeme {
+	i := hint - 1 + firstPiece
+	k := bits.Len32(i/firstPiece) - 1
+	return &x.pieces[k][i-firstPiece<<k]
 }
 
-func (x *lexicon) put(s uint64) {
-	mask := uint32(len(x.slots) - 1)
+// add returns the lexeme of a text, which is l if nobody else has added one.
+func (x *lexicon) add(l lexeme, hash uint32) *lexeme {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if other := x.find(l.text, hash); other != nil {
+		return other
+	}
+	i := x.count + firstPiece
+	k := bits.Len32(i/firstPiece) - 1
+	if x.pieces[k] == nil {
+		x.pieces[k] = make([]lexeme, firstPiece<<k)
+	}
+	x.count++
+	l.word.hint = x.count
+	at := &x.pieces[k][i-firstPiece<<k]
+	*at = l
+	old := *x.slots.Load()
+	if 2*int(x.count) > len(old) {
+		slots := make([]atomic.Uint64, 2*len(old))
+		for j := range old {
+			if s := old[j].Load(); s != 0 {
+				put(slots, s)
+			}
+		}
+		put(slots, uint64(hash)<<32|uint64(x.count))
+		x.slots.Store(&slots)
+		return at
+	}
+	put(old, uint64(hash)<<32|uint64(x.count))
+	return at
+}
+
+func put(slots []atomic.Uint64, s uint64) {
+	mask := uint32(len(slots) - 1)
 	i := uint32(s>>32) & mask
-	for x.slots[i] != 0 {
+	for slots[i].Load() != 0 {
 		i = (i + 1) & mask
 	}
-	x.slots[i] = s
+	slots[i].Store(s)
+}
+
+// enter returns the hint of a canonical word. A lexicon has either such words or written ones.
+func (x *lexicon) enter(w *word) uint32 {
+	hash := x.hash(w.text)
+	l := x.find(w.text, hash)
+	if l == nil {
+		own := lexeme{text: strings.Clone(w.text), word: *w}
+		own.word.text = own.text
+		l = x.add(own, hash)
+	}
+	return l.word.hint
 }

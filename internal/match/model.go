@@ -63,8 +63,8 @@ type Model struct {
 	longestHan  int // characters of the longest synonym written without spaces
 	places      map[string]bool
 	towns       map[string]bool
-	mailHosts   map[string]bool
-	forms       []legalForm // forms[0] is none
+	mailHosts   map[string]bool // and those that are nobody's
+	forms       []legalForm     // forms[0] is none
 	formOf      map[string]uint16
 	formEnds    map[string]int // the last words of forms, and how many words those have at most
 	formStarts  map[string]int // the first words
@@ -189,6 +189,9 @@ func New(file []byte) (*Model, error) {
 	m.heard.addUsual()
 	for f := range fields(read("mail_hosts.txt.gz")) {
 		m.mailHosts[f[0]] = true
+	}
+	for _, d := range nobodys {
+		m.mailHosts[d] = true
 	}
 	m.lists = "sha256:" + hex.EncodeToString(sum.Sum(nil))
 	if file == nil {

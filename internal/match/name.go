@@ -103,9 +103,12 @@ var cutForms = []string{"inc", "llc", "limited", "corporation", "corp", "company
 
 var narrowBrackets = strings.NewReplacer("（", "(", "）", ")")
 
+// wideBegins are the bytes that both wide brackets begin with.
+const wideBegins = "\xef\xbc"
+
 // brackets returns the text inside the first pair of round brackets, and the rest.
 func brackets(s string) (inside, outside string) {
-	if !isASCII(s) {
+	if strings.Contains(s, wideBegins) {
 		s = narrowBrackets.Replace(s)
 	}
 	i := strings.IndexByte(s, '(')

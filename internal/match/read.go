@@ -10,25 +10,28 @@ import (
 // preparer reads records. What it returns is valid until it reads the next one, and it is for one goroutine.
 type preparer struct {
 	m     *Model
-	known lexicon
+	known *lexicon // nil: nothing is looked up again
 
-	q      Query
-	slab   []lexeme
-	list   []*lexeme // of the words of the record
-	words  []word    // of its names
-	arena  []byte    // their squashes
-	names  []name    // of the name being read
-	letter []byte    // scratch: a text folded
-	texts  []string  // scratch: its words
-	halves [][]*lexeme
+	q       Query
+	slab    []lexeme
+	list    []*lexeme // of the words of the record
+	words   []word    // of its names
+	arena   []byte    // their squashes
+	names   []name    // of the name being read
+	text    folding   // scratch: a text folded
+	texts   []string  // scratch: its words
+	letters []byte    // scratch: its letters
+	halves  [][]*lexeme
 
-	main       []string // the words of the main name of the record to be read, if that is known
+	main       []*lexeme // the words of the main name of the record to be read, if that is known
 	mainKnown  bool
-	ahead      []byte   // scratch: the main names of records, folded
-	aheadWords []string // and their words
-	slots      []uint64 // and what the lexicon has in their places
-	touched    byte     // keeps reading ahead from being optimised away
-	key        []byte   // scratch: a legal form
+	ahead      folding   // scratch: the main names of records
+	aheadTexts []string  // their words as written
+	aheadWords []string  // and as read
+	slots      []uint64  // what the lexicon has in their places
+	aheadList  []*lexeme // and what is known of them
+	key        []byte    // scratch: a legal form
+	room       []byte    // for the texts of new lexemes
 }
 
 // maxNameBytes is how much of a name is read.
@@ -37,6 +40,7 @@ const maxNameBytes = 1000
 // Prepare reads a record.
 func (m *Model) Prepare(r Record) *Query {
 	q := *(&preparer{m: m}).prepare(r)
+	q.disguised = disguise(q.display[:min(len(q.display), maxNameBytes)])
 	return &q
 }
 
@@ -54,7 +58,6 @@ func (p *preparer) prepare(r Record) *Query {
 			as = aliasName
 		} else {
 			q.display = raw
-			q.disguised = disguise(raw[:min(len(raw), maxNameBytes)])
 		}
 		for _, n := range p.read(raw, as, q.city) {
 			if len(q.names) < maxNames && !slices.ContainsFunc(q.names, func(o name) bool { return o.squash == n.squash && len(o.words) == len(n.words) }) {
@@ -85,9 +88,6 @@ func (p *preparer) normalise(s string) string {
 	if s == "" {
 		return ""
 	}
-	if !isASCII(s) {
-		return Normalise(s)
-	}
 	at := len(p.arena)
 	for i, t := range p.fold(s) {
 		if i > 0 {
@@ -98,16 +98,36 @@ func (p *preparer) normalise(s string) string {
 	return unsafe.String(unsafe.SliceData(p.arena[at:]), len(p.arena)-at)
 }
 
-// fold returns the words of an ASCII text. They are valid until the next one.
+// latin returns a text whose letters are of Europe in ASCII letters, where that is what folding leaves of it. It is valid until the next one.
+func (p *preparer) latin(s string) (string, bool) {
+	if isASCII(s) {
+		return s, true
+	}
+	b, ok := foldEuropean(p.letters[:0], s)
+	p.letters = b
+	s = unsafe.String(unsafe.SliceData(b), len(b))
+	return s, ok && isASCII(s)
+}
+
+// fold returns the words of a text. They are valid until the next one.
 func (p *preparer) fold(s string) []string {
-	p.letter = foldASCII(p.letter[:0], s)
-	p.texts = tidied(spaced(p.texts[:0], unsafe.String(unsafe.SliceData(p.letter), len(p.letter))), 0)
+	t, ok := p.latin(s)
+	if !ok {
+		return words(s)
+	}
+	s = t
+	p.text.reset()
+	odd := p.text.add(s)
+	p.texts = p.text.words(p.texts[:0], 0)
+	if odd {
+		return tidied(p.texts, 0)
+	}
 	return p.texts
 }
 
 // lexeme returns what the model says of a folded word. The text may be overwritten later.
 func (p *preparer) lexeme(t string) *lexeme {
-	if p.known.slots == nil {
+	if p.known == nil {
 		if len(p.slab) == cap(p.slab) {
 			p.slab = make([]lexeme, 0, 12)
 		}
@@ -121,15 +141,23 @@ func (p *preparer) lookup(t string, hash uint32) *lexeme {
 	if l := p.known.find(t, hash); l != nil {
 		return l
 	}
-	return p.known.add(p.m.lexeme(strings.Clone(t)), hash)
+	return p.known.add(p.m.lexeme(p.keep(t)), hash)
+}
+
+// keep returns a text that is not overwritten later.
+func (p *preparer) keep(t string) string {
+	if len(p.room) < len(t) {
+		p.room = make([]byte, max(1<<14, len(t)))
+	}
+	n := copy(p.room, t)
+	t = unsafe.String(unsafe.SliceData(p.room), n)
+	p.room = p.room[n:]
+	return t
 }
 
 // cut folds a text and cuts it into words.
 func (p *preparer) cut(s string) []*lexeme {
-	if isASCII(s) {
-		return p.lexemes(p.fold(s))
-	}
-	return p.lexemes(words(s))
+	return p.lexemes(p.fold(s))
 }
 
 func (p *preparer) lexemes(w []string) []*lexeme {
@@ -141,72 +169,62 @@ func (p *preparer) lexemes(w []string) []*lexeme {
 	return p.list[from:len(p.list):len(p.list)]
 }
 
-// all prepares records one after the other. What they are read from lies far apart, and what is known of their words does:
-// it is touched before, so that it comes side by side.
+// all prepares records one after the other. What is known of their words lies far apart: that of many is looked up at once, so that it
+// comes side by side.
 func (p *preparer) all(records []Record, each func(*Query)) {
-	touch := func(s string) {
-		if s != "" {
-			p.touched ^= s[0] ^ s[len(s)-1]
-		}
-	}
-	for i := range records {
-		r := &records[i]
-		for _, f := range []string{r.ID, r.Country, r.Region, r.City, r.PostalCode} {
-			touch(f)
-		}
-		for _, d := range r.Domains {
-			touch(d)
-		}
-		for _, n := range r.Names {
-			touch(n)
-		}
-	}
 	type span struct {
-		to    int
-		known bool
+		to         int
+		known, odd bool
 	}
 	var ends [256]span
 	for len(records) > len(ends) {
 		p.all(records[:len(ends)], each)
 		records = records[len(ends):]
 	}
-	folded := p.ahead[:0]
+	p.ahead.reset()
 	for i := range records {
-		if n := records[i].Names; len(n) > 0 && len(n[0]) <= maxNameBytes && isASCII(n[0]) {
-			folded = foldASCII(folded, n[0])
-			ends[i].known = true
+		if n := records[i].Names; len(n) > 0 && len(n[0]) <= maxNameBytes {
+			if t, ok := p.latin(n[0]); ok {
+				ends[i].odd, ends[i].known = p.ahead.add(t), true
+			}
 		}
-		ends[i].to = len(folded)
+		ends[i].to = len(p.ahead.ends)
 	}
-	p.ahead = folded
-	text, words := unsafe.String(unsafe.SliceData(folded), len(folded)), p.aheadWords[:0]
+	all, words := p.ahead.words(p.aheadTexts[:0], 0), p.aheadWords[:0]
 	for i, from := 0, 0; i < len(records); i++ {
-		at := len(words)
-		words = spaced(words, text[from:ends[i].to])
-		words = words[:at+len(tidied(words[at:], 0))]
-		from, ends[i].to = ends[i].to, len(words)
+		w := all[from:ends[i].to]
+		from = ends[i].to
+		if ends[i].odd {
+			w = tidied(w, 0)
+		}
+		words = append(words, w...)
+		ends[i].to = len(words)
 	}
-	p.aheadWords = words
-	x := &p.known
-	p.slots = p.slots[:0]
-	mask := uint32(len(x.slots) - 1)
+	p.aheadTexts, p.aheadWords = all, words
+	x := p.known
+	p.slots, p.aheadList = p.slots[:0], p.aheadList[:0]
+	slots := *x.slots.Load()
+	mask := uint32(len(slots) - 1)
 	for _, t := range words {
-		p.slots = append(p.slots, uint64(x.hash(t)))
+		p.slots = append(p.slots, uint64(x.hash(t))<<32)
 	}
 	for i, h := range p.slots {
-		if s := x.slots[uint32(h)&mask]; s>>32 == h {
+		if s := slots[uint32(h>>32)&mask].Load(); s>>32 == h>>32 {
 			p.slots[i] = s
-		} else {
-			p.slots[i] = 0
 		}
 	}
-	for _, s := range p.slots {
-		if s != 0 {
-			touch(x.at(uint32(s)).text)
+	for i, s := range p.slots {
+		var l *lexeme
+		if uint32(s) != 0 {
+			l = x.at(uint32(s))
 		}
+		if l == nil || l.text != words[i] {
+			l = p.lookup(words[i], uint32(s>>32))
+		}
+		p.aheadList = append(p.aheadList, l)
 	}
 	for i, from := 0, 0; i < len(records); i++ {
-		p.main, p.mainKnown = words[from:ends[i].to], ends[i].known
+		p.main, p.mainKnown = p.aheadList[from:ends[i].to:ends[i].to], ends[i].known
 		each(p.prepare(records[i]))
 		from = ends[i].to
 	}
@@ -214,18 +232,15 @@ func (p *preparer) all(records []Record, each func(*Query)) {
 
 // mend returns the words as they are meant, and whether any of them was not written so.
 func (p *preparer) mend(w []*lexeme) ([]*lexeme, bool) {
-	if !slices.ContainsFunc(w, func(l *lexeme) bool { return l.quirks.meant != "" }) {
+	if !have(w, slip) {
 		return w, false
 	}
 	w = slices.Clone(w)
 	for i, l := range w {
-		if l.quirks.meant == "" {
+		if !l.is(slip) {
 			continue
 		}
-		if l.quirks.mended == nil {
-			l.quirks.mended = p.lexeme(l.quirks.meant)
-		}
-		w[i] = l.quirks.mended
+		w[i] = p.lexeme(l.quirks.meant)
 	}
 	return w, true
 }
@@ -254,7 +269,7 @@ func (p *preparer) read(raw string, as role, places ...string) []name {
 	}
 	var written []*lexeme
 	if p.mainKnown {
-		written, p.mainKnown = p.lexemes(p.main), false
+		written, p.mainKnown = p.main, false
 	} else {
 		written = p.cut(raw)
 	}
@@ -338,7 +353,7 @@ func (p *preparer) form(w []*lexeme) uint16 {
 		return w[0].quirks.form
 	}
 	for _, l := range w {
-		if !l.quirks.formal {
+		if !l.is(formal) {
 			return 0
 		}
 	}
@@ -374,7 +389,7 @@ func (p *preparer) plain(w []*lexeme) bool {
 // split cuts words at dividers. The list is valid until the next one.
 func (p *preparer) split(w []*lexeme) [][]*lexeme {
 	p.halves = p.halves[:0]
-	if slices.ContainsFunc(w, func(l *lexeme) bool { return l.quirks.divider }) {
+	if have(w, divider) {
 		p.halves = split(p.halves, w, func(l *lexeme) string { return l.text })
 	} else if len(w) > 0 {
 		p.halves = append(p.halves, w)
@@ -421,7 +436,7 @@ func (p *preparer) trimCut(w []*lexeme) []*lexeme {
 		if whole(w) {
 			return w
 		}
-		if !(last.quirks.cutDivider && whole(w[:len(w)-1])) && !last.quirks.cutForm {
+		if !(last.is(cutDivider) && whole(w[:len(w)-1])) && !last.is(cutForm) {
 			break
 		}
 		w = w[:len(w)-1]
@@ -460,7 +475,7 @@ func (p *preparer) core(w []*lexeme) ([]*lexeme, uint16) {
 				continue
 			}
 			// Spelt out in full, any form may lead.
-			if i := p.form(w[:k]); i != 0 && (k >= 3 || k == 1 && w[0].quirks.leads || k == 2 && leading[p.join(w[:k])]) {
+			if i := p.form(w[:k]); i != 0 && (k >= 3 || k == 1 && w[0].is(leads) || k == 2 && leading[p.join(w[:k])]) {
 				w, again = w[k:], true
 				found(i)
 				break
@@ -473,7 +488,7 @@ func (p *preparer) core(w []*lexeme) ([]*lexeme, uint16) {
 	// Scripts without spaces write the form onto the name.
 	for _, end := range []int{0, len(w) - 1} {
 		t := w[end].text
-		if !w[end].quirks.foreign {
+		if !w[end].is(foreign) {
 			continue
 		}
 		for _, f := range p.m.joinedForms {
@@ -505,21 +520,27 @@ func (p *preparer) name(w []*lexeme, as role, cut bool) (name, bool) {
 	for pass := 0; pass < 2 && len(p.words) == from; pass++ {
 		for i := 0; i < len(core); i++ {
 			l := core[i]
-			if pass == 0 && l.quirks.small {
+			if !l.is(small | tens | joint | han) {
+				p.words = append(p.words, l.word)
 				continue
 			}
-			if l.quirks.tens && i+1 < len(core) {
+			if pass == 0 && l.is(small) {
+				continue
+			}
+			if l.is(tens) && i+1 < len(core) {
 				if c := counted(l.text, core[i+1].text); c != "" {
 					p.words = append(p.words, p.lexeme(c).word)
 					i++
 					continue
 				}
 			}
-			if x, y := l.quirks.glued[0], l.quirks.glued[1]; x != "" {
-				p.words = append(p.words, p.lexeme(x).word, p.lexeme(y).word)
+			if l.is(joint) {
+				for _, t := range l.quirks.glued {
+					p.words = append(p.words, p.lexeme(t).word)
+				}
 				continue
 			}
-			if l.quirks.han {
+			if l.is(han) {
 				for _, run := range p.m.segment(cityMarks.Replace(l.text)) {
 					if p.m.synonym[run] != "" {
 						p.words = append(p.words, p.lexeme(run).word)
@@ -563,13 +584,13 @@ func (p *preparer) finish(from int, form uint16, as role, cut bool) name {
 
 // romanised writes a name of a script without spaces in Latin letters; other scripts are romanised word by word.
 func (p *preparer) romanised(w []*lexeme, native name, cut bool) (name, bool) {
-	if !slices.ContainsFunc(w, func(l *lexeme) bool { return l.quirks.han }) {
+	if !have(w, han) {
 		return name{}, false
 	}
 	core, _ := p.core(w)
 	from := len(p.words)
 	for _, l := range core {
-		if l.quirks.small {
+		if l.is(small) {
 			continue
 		}
 		for _, run := range p.m.segment(cityMarks.Replace(l.text)) {

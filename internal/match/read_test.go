@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 )
 
-// describe spells out all of a prepared record.
+// describe spells out all of a prepared record that is told of any.
 func describe(q *Query) string {
 	own := *q
-	own.names = nil
+	own.names, own.disguised = nil, ""
 	s := fmt.Sprintf("%+v", own)
 	for i := range q.names {
 		n := q.names[i]
@@ -64,6 +65,38 @@ func TestReadingManyIsReadingEach(t *testing.T) {
 		if rng.IntN(4) == 0 {
 			p.known = openLexicon()
 		}
+	}
+}
+
+// TestLexiconIsOneForAll: who read side by side have one lexeme for each text, and each another.
+func TestLexiconIsOneForAll(t *testing.T) {
+	const texts, readers = 5000, 4
+	m, known := Default(), openLexicon()
+	found := make([][texts]*lexeme, readers)
+	var beside sync.WaitGroup
+	for i := range readers {
+		beside.Go(func() {
+			p := preparer{m: m, known: known}
+			for _, n := range rand.New(rand.NewPCG(7, uint64(i))).Perm(texts) {
+				found[i][n] = p.lexeme(fmt.Sprintf("word%d", n))
+			}
+		})
+	}
+	beside.Wait()
+	hints := map[uint32]bool{}
+	for n, l := range found[0] {
+		if want := fmt.Sprintf("word%d", n); l.text != want || known.at(l.word.hint) != l {
+			t.Fatalf("%q is known as %q, %d", want, l.text, l.word.hint)
+		}
+		for i := range readers {
+			if found[i][n] != l {
+				t.Fatalf("%q is known twice", l.text)
+			}
+		}
+		hints[l.word.hint] = true
+	}
+	if len(hints) != texts || int(known.count) != texts {
+		t.Fatalf("%d words have %d hints of %d", texts, len(hints), known.count)
 	}
 }
 

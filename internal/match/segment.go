@@ -51,9 +51,9 @@ func (e entry) hash() uint32 { return uint32(e >> 32) }
 
 func (e entry) id() uint32 { return uint32(e) }
 
-func newTable(e []entry) table {
-	sortEntries(e)
-	e = slices.Compact(e)
+// newTable makes a table of entries in any order, and uses their memory up.
+func newTable(pieces [][]entry) table {
+	e := slices.Compact(sortEntries(pieces))
 	// Buckets of a few, which are one line of memory, when they are enough to know the high half.
 	bits := uint(2)
 	for bits < 28 && (1<<bits < len(e)/16 || bits < 16 && 1<<bits < len(e)/4) {
@@ -80,32 +80,83 @@ func newTable(e []entry) table {
 	return t
 }
 
-// sortEntries sorts by hash, and those of one hash by number: many by their digits, least first.
-func sortEntries(e []entry) {
-	if len(e) < 1<<12 {
+// sortEntries returns the entries of the pieces sorted by hash, and those of one hash by number. Many are first parted by the first digit
+// of the hash into lots that the processor keeps beside it, and those by the next into a few each.
+func sortEntries(pieces [][]entry) []entry {
+	n := 0
+	for _, l := range pieces {
+		n += len(l)
+	}
+	if n < 1<<12 {
+		e := slices.Concat(pieces...)
 		slices.Sort(e)
-		return
+		return e
 	}
-	first := 0
-	if slices.IsSortedFunc(e, func(a, b entry) int { return cmp.Compare(a.id(), b.id()) }) {
-		first = 32 // as they come
+	lots, next := uint(8), uint(0)
+	for lots < 11 && n>>lots > 1<<15 {
+		lots++
 	}
-	from, to := e, make([]entry, len(e))
-	for shift := first; shift < 64; shift += 8 { // an even number of passes: the last ends where the first began
-		var at [257]int
-		for _, x := range from {
-			at[x>>shift&255+1]++
+	for n>>lots>>next > 2 {
+		next++
+	}
+	ends := make([]int, 1<<lots)
+	for _, l := range pieces {
+		for _, x := range l {
+			ends[x>>(64-lots)]++
 		}
-		for d := range 255 {
-			at[d+1] += at[d]
-		}
-		for _, x := range from {
-			d := x >> shift & 255
-			to[at[d]] = x
+	}
+	at := make([]int, 1<<lots)
+	most := 0
+	for i, sum := 0, 0; i < len(ends); i++ {
+		at[i] = sum
+		most = max(most, ends[i])
+		sum += ends[i]
+		ends[i] = sum
+	}
+	e := make([]entry, n)
+	for _, l := range pieces {
+		for _, x := range l {
+			d := x >> (64 - lots)
+			e[at[d]] = x
 			at[d]++
 		}
-		from, to = to, from
 	}
+	lot, to := make([]entry, most), make([]uint32, 1<<next)
+	for i, from := 0, 0; i < len(ends); from, i = ends[i], i+1 {
+		lot, out := lot[:ends[i]-from], e[from:ends[i]]
+		copy(lot, out)
+		clear(to)
+		for _, x := range lot {
+			to[x<<lots>>(64-next)]++
+		}
+		sum := uint32(0)
+		for d, k := range to {
+			to[d] = sum
+			sum += k
+		}
+		for _, x := range lot {
+			d := x << lots >> (64 - next)
+			out[to[d]] = x
+			to[d]++
+		}
+		begin := uint32(0)
+		for _, end := range to {
+			few := out[begin:end]
+			begin = end
+			if len(few) > 16 {
+				slices.Sort(few)
+				continue
+			}
+			for i := 1; i < len(few); i++ {
+				x, j := few[i], i
+				for ; j > 0 && few[j-1] > x; j-- {
+					few[j] = few[j-1]
+				}
+				few[j] = x
+			}
+		}
+	}
+	return e
 }
 
 // find returns the numbers stored under a hash, rising.
@@ -172,10 +223,16 @@ const prefixLength = 12
 
 // hashKey is FNV-1a with a finaliser, so that its leading bits spread.
 func hashKey(kind byte, s string) uint32 {
-	h := (uint32(2166136261) ^ uint32(kind)) * 16777619
+	h := beginKey(kind)
 	for i := 0; i < len(s); i++ {
 		h = (h ^ uint32(s[i])) * 16777619
 	}
+	return endKey(h)
+}
+
+func beginKey(kind byte) uint32 { return (2166136261 ^ uint32(kind)) * 16777619 }
+
+func endKey(h uint32) uint32 {
 	h ^= h >> 15
 	h *= 0x85ebca6b
 	h ^= h >> 13
@@ -188,7 +245,16 @@ func nameKey(squash string) uint32 {
 	if len(squash) < prefixLength {
 		return hashKey(keySquash, squash)
 	}
-	return prefixKey(squash).from | hashKey(keySquash, squash)&wholeMask
+	// prefixKey(squash).from | hashKey(keySquash, squash)&wholeMask, both at once
+	p, h := beginKey(keyPrefix), beginKey(keySquash)
+	for i := 0; i < prefixLength; i++ {
+		c := uint32(squash[i])
+		p, h = (p^c)*16777619, (h^c)*16777619
+	}
+	for i := prefixLength; i < len(squash); i++ {
+		h = (h ^ uint32(squash[i])) * 16777619
+	}
+	return endKey(p)&^wholeMask | endKey(h)&wholeMask
 }
 
 // prefixKey is the span of the keys of names that begin as a long one does.
@@ -336,8 +402,9 @@ func (q *Query) texts() [10]*string {
 	return [...]*string{&q.country, &q.region, &q.city, &q.postal, &q.street, &q.phone, &q.tax, &q.duns, &q.lei, &q.parent}
 }
 
-// encode appends a record: header, id, main name as written, names as word numbers, then the fields it has.
-func encode(b []byte, q *Query, number func(*word) uint32) []byte {
+// encode appends a record: header, id, main name as written, names as word numbers, then the fields it has. The numbers are left out, as
+// the last word of a vocabulary decides on them: see splice.
+func encode(b []byte, q *Query) []byte {
 	str := func(s string) {
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
@@ -373,9 +440,6 @@ func encode(b []byte, q *Query, number func(*word) uint32) []byte {
 		b = binary.AppendUvarint(b, head)
 		b = binary.AppendUvarint(b, uint64(n.form))
 		b = binary.AppendUvarint(b, uint64(len(n.words)))
-		for j := range n.words {
-			b = binary.AppendUvarint(b, uint64(number(&n.words[j])))
-		}
 		if n.plain != n.squash {
 			str(n.plain)
 		}
@@ -525,27 +589,51 @@ func (q *Query) own() *Query {
 
 // builder collects prepared records for a segment.
 type builder struct {
-	number map[string]uint32
-	known  *lexicon // of the hints of words; nil: they have none
-	vocab  []word   // that of known may have a word twice
-	uses   []uint32 // how often each was written
-	blobs  [][]byte // the records, in pieces that are filled one after the other
-	at     []seat
-	sign   []uint32
-	keys   []entry // in the order of the records
+	known *lexicon // of the hints of words, and of the words without one; that of written words may have a canonical word twice
+	blobs [][]byte // the records, in pieces that are filled one after the other
+	at    pile[seat]
+	words pile[uint32] // the hints of the words of the records, in their order
+	keys  pile[entry]  // likewise
 }
 
-// seat is where a builder has a record.
-type seat struct{ blob, from, to uint32 }
+// seat is where a builder has a record and the first of its words, and its sign.
+type seat struct{ blob, from, to, word, sign uint32 }
 
 // blobSize is how much the pieces of a builder with many records hold.
 const blobSize = 1 << 20
 
-func newBuilder() *builder { return &builder{number: map[string]uint32{}} }
+// pile is a list that grows without being copied.
+type pile[T any] struct{ pieces [][]T }
+
+const pileSize = 1 << 14
+
+func (p *pile[T]) add(v T) {
+	n := len(p.pieces)
+	if n == 0 || len(p.pieces[n-1]) == pileSize {
+		var piece []T
+		if n > 0 { // the first is of who knows how few
+			piece = make([]T, 0, pileSize)
+		}
+		p.pieces = append(p.pieces, piece)
+		n++
+	}
+	p.pieces[n-1] = append(p.pieces[n-1], v)
+}
+
+func (p *pile[T]) at(i uint32) *T { return &p.pieces[i/pileSize][i%pileSize] }
+
+func (p *pile[T]) len() int {
+	n := len(p.pieces)
+	if n == 0 {
+		return 0
+	}
+	return (n-1)*pileSize + len(p.pieces[n-1])
+}
+
+func newBuilder() *builder { return &builder{known: openLexicon()} }
 
 func (b *builder) add(q *Query) {
-	r := uint32(len(b.sign))
-	b.keys = roomFor(b.keys, 256)
+	r := uint32(b.at.len())
 	last := len(b.blobs) - 1
 	if last < 0 || len(b.blobs[last]) > blobSize-4096 {
 		size := blobSize
@@ -556,60 +644,19 @@ func (b *builder) add(q *Query) {
 		last++
 	}
 	from := len(b.blobs[last])
-	b.blobs[last] = encode(b.blobs[last], q, b.numberOf)
-	b.at = append(b.at, seat{uint32(last), uint32(from), uint32(len(b.blobs[last]))})
-	b.sign = append(b.sign, signOf(q))
-	keysOf(q, func(h uint32) { b.keys = append(b.keys, entryOf(h, r)) })
-}
-
-// numberOf returns the number of a word in the builder's vocabulary, and counts it.
-func (b *builder) numberOf(w *word) uint32 {
-	if b.known != nil && w.hint != 0 {
-		l := b.known.at(w.hint)
-		if l.number == 0 {
-			l.number = b.learn(*w) + 1
-		}
-		l.uses++
-		return l.number - 1
-	}
-	i, ok := b.number[w.text]
-	if !ok {
-		own := *w
-		own.text = strings.Clone(w.text)
-		i = b.learn(own)
-		b.number[own.text] = i
-	}
-	b.uses[i]++
-	return i
-}
-
-// forget takes over what the known words count: they may be forgotten then.
-func (b *builder) forget() {
-	if b.known == nil {
-		return
-	}
-	for _, c := range b.known.chunks {
-		for i := range c {
-			if l := &c[i]; l.number != 0 {
-				b.uses[l.number-1] += l.uses
-				l.number, l.uses = 0, 0
+	b.blobs[last] = encode(b.blobs[last], q)
+	b.at.add(seat{uint32(last), uint32(from), uint32(len(b.blobs[last])), uint32(b.words.len()), signOf(q)})
+	for i := range q.names {
+		for j := range q.names[i].words {
+			w := &q.names[i].words[j]
+			hint := w.hint
+			if hint == 0 {
+				hint = b.known.enter(w)
 			}
+			b.words.add(hint)
 		}
 	}
-}
-
-func (b *builder) learn(w word) uint32 {
-	b.vocab, b.uses = append(roomFor(b.vocab, 1), w), append(roomFor(b.uses, 1), 0)
-	return uint32(len(b.vocab) - 1)
-}
-
-// roomFor makes room for n more elements, and doubles a list that is full: append adds a quarter to long ones, and copies
-// them four times as often.
-func roomFor[T any](l []T, n int) []T {
-	if cap(l)-len(l) < n && len(l) > n {
-		return slices.Grow(l, len(l))
-	}
-	return l
+	keysOf(q, func(h uint32) { b.keys.add(entryOf(h, r)) })
 }
 
 // massTag returns the weight of the main name in 1/64 nat.
@@ -634,12 +681,12 @@ func (q *Query) lightest() uint16 {
 
 // record returns the encoded record r.
 func (b *builder) record(r uint32) []byte {
-	p := &b.at[r]
+	p := b.at.at(r)
 	return b.blobs[p.blob][p.from:p.to]
 }
 
 // build lays the records out. The builder must not be used afterwards.
-func (b *builder) build() *segment { return lay([]*builder{b}, []run{{0, uint32(len(b.sign))}}) }
+func (b *builder) build() *segment { return lay([]*builder{b}, []run{{0, uint32(b.at.len())}}) }
 
 // run is so many records of a builder, from the one after its last run.
 type run struct{ builder, records uint32 }
@@ -651,7 +698,7 @@ type source struct{ builder, record uint32 }
 func arrange(builders []*builder, runs []run) []source {
 	n := 0
 	for _, b := range builders {
-		n += len(b.sign)
+		n += b.at.len()
 	}
 	order := make([]source, 0, n)
 	next := make([]uint32, len(builders))
@@ -696,168 +743,211 @@ func arrange(builders []*builder, runs []run) []source {
 	return sorted
 }
 
-// lay lays the records of builders out. The runs tell the order in which they came. The builders must not be used afterwards.
+// lay lays the records of builders out, which have one lexicon. The runs tell the order in which they came. The builders must not be used
+// afterwards.
 func lay(builders []*builder, runs []run) *segment {
 	order := arrange(builders, runs)
 	s := &segment{sign: make([]uint32, len(order)), off: make([]uint32, 1, len(order)+1)}
 	var beside sync.WaitGroup // with many records the tables are made while these are written
 	defer beside.Wait()
-	size, keys := 0, 0
-	starts := make([][]uint32, len(builders)) // of the keys of each record
-	for i, b := range builders {
-		for _, l := range b.blobs {
-			size += len(l)
-		}
-		keys += len(b.keys)
-		starts[i] = make([]uint32, len(b.sign)+1)
-		for _, k := range b.keys {
-			starts[i][k.id()+1]++
-		}
-		for r := range b.sign {
-			starts[i][r+1] += starts[i][r]
-		}
-	}
 	beside.Go(func() {
-		all := make([]entry, 0, keys)
-		for to, from := range order {
-			b, at := builders[from.builder], starts[from.builder]
-			for _, k := range b.keys[at[from.record]:at[from.record+1]] {
-				all = append(all, entryOf(k.hash(), uint32(to)))
+		to := make([][]uint32, len(builders)) // of the records of each builder
+		for i, b := range builders {
+			to[i] = make([]uint32, b.at.len())
+		}
+		for r, from := range order {
+			to[from.builder][from.record] = uint32(r)
+		}
+		var all [][]entry
+		for i, b := range builders {
+			for _, l := range b.keys.pieces {
+				for k, x := range l {
+					l[k] = entryOf(x.hash(), to[i][x.id()])
+				}
 			}
+			all = append(all, b.keys.pieces...)
+			b.keys.pieces = nil
 		}
 		s.keys = newTable(all)
 	})
-	rank := s.collect(builders)
-	beside.Go(func() {
-		edits := make([]entry, 0, 6*s.vocabulary())
-		for w := range s.vocabulary() {
-			if s.kind[w]&(pairOf|number) == 0 {
-				edited(s.wordText(uint32(w)), func(h uint32) { edits = append(edits, entryOf(h, uint32(w))) })
+	known := builders[0].known
+	uses := make([]uint32, known.count+1) // of each hint
+	for _, b := range builders {
+		for _, l := range b.words.pieces {
+			for _, hint := range l {
+				uses[hint]++
 			}
-		}
-		s.edits = newTable(edits)
-	})
-
-	// Renumber the words of every record, and count them for the postings.
-	written := 0
-	for i, b := range builders {
-		b.forget()
-		for w, n := range b.uses {
-			size += int(n) * (uvarintSize(rank[i][w]) - uvarintSize(uint32(w)))
-			written += int(n)
 		}
 	}
-	s.blob = make([]byte, 0, size)
-	count := make([]uint32, s.vocabulary()+1)
-	var seen []uint32
-	type hit struct{ word, record uint32 }
-	hits := make([]hit, 0, written)
-	for r, from := range order {
-		b, ranks := builders[from.builder], rank[from.builder]
-		s.sign[r] = b.sign[from.record]
-		seen = seen[:0]
-		s.blob = renumber(s.blob, b.record(from.record), func(w uint32) uint32 {
-			w = ranks[w]
-			if !slices.Contains(seen, w) {
-				seen = append(seen, w)
-				hits = append(hits, hit{w, uint32(r)})
-				count[w+1]++
+	words, first := s.collect(known, uses)
+	beside.Go(func() {
+		var edits pile[entry]
+		for w := range s.vocabulary() {
+			if s.kind[w]&(pairOf|number) == 0 {
+				edited(s.wordText(uint32(w)), func(h uint32) { edits.add(entryOf(h, uint32(w))) })
 			}
-			return w
+		}
+		s.edits = newTable(edits.pieces)
+	})
+
+	// Renumber the words of every record, and write it down with each of its words.
+	size := 0
+	for _, b := range builders {
+		for _, l := range b.blobs {
+			size += len(l)
+		}
+	}
+	s.postOff = make([]uint32, s.vocabulary()+1)
+	for i, n := range uses {
+		if w := &words[i]; n > 0 {
+			size += int(n) * uvarintSize(w.rank)
+			s.postOff[w.rank+1] += n
+		}
+	}
+	for w, i := range first {
+		words[i].next = s.postOff[w]
+		s.postOff[w+1] += s.postOff[w]
+	}
+	post := make([]uint32, s.postOff[len(first)])
+	s.blob = make([]byte, 0, size)
+	for r, from := range order {
+		b := builders[from.builder]
+		at := b.at.at(from.record)
+		s.sign[r] = at.sign
+		next := at.word
+		s.blob = splice(s.blob, b.blobs[at.blob][at.from:at.to], func() uint32 {
+			hint := *b.words.at(next)
+			next++
+			w := &words[hint]
+			if w.as != hint {
+				w = &words[w.as]
+			}
+			if w.last != uint32(r)+1 {
+				post[w.next] = uint32(r)
+				w.next, w.last = w.next+1, uint32(r)+1
+			}
+			return w.rank
 		})
 		s.off = append(s.off, uint32(len(s.blob)))
 	}
-	for _, b := range builders {
-		b.blobs = nil
+	all := uint32(0) // without those of records that have a word twice
+	for w, i := range first {
+		from := s.postOff[w]
+		s.postOff[w] = all
+		all += uint32(copy(post[all:], post[from:words[i].next]))
 	}
-	for i := 1; i < len(count); i++ {
-		count[i] += count[i-1]
-	}
-	s.postOff = slices.Clone(count)
-	s.post = make([]uint32, len(hits))
-	for _, h := range hits {
-		s.post[count[h.word]] = h.record
-		count[h.word]++
-	}
+	s.postOff[len(first)] = all
+	s.post = slices.Clone(post[:all])
 	return s
+}
+
+// berth is where a word of a lexicon goes.
+type berth struct {
+	rank uint32 // its number in the vocabulary
+	as   uint32 // the hint of the first word that is written as it is in the end: itself, as a rule. What follows is of that
+	next uint32 // where its next posting goes
+	last uint32 // the record of the last one, and one; 0: there is none
 }
 
 // uvarintSize returns how many bytes a number takes.
 func uvarintSize(n uint32) int { return (bits.Len32(n|1) + 6) / 7 }
 
-// collect lays the vocabularies of builders out as one, in byte order. It returns for each builder the new numbers of its words.
-func (s *segment) collect(builders []*builder) (rank [][]uint32) {
-	type begin struct {
-		lead          uint64
-		builder, word uint32
-	}
-	n := 0
-	for _, b := range builders {
-		n += len(b.vocab)
-		rank = append(rank, make([]uint32, len(b.vocab)))
-	}
-	begins := make([]begin, 0, n)
-	for i, b := range builders {
-		b.number = nil
-		for w := range b.vocab {
-			begins = append(begins, begin{leading8(b.vocab[w].text), uint32(i), uint32(w)})
+// collect lays the words of a lexicon that are used out as the vocabulary, in byte order. It returns where each hint went, and the first
+// that went to each place.
+func (s *segment) collect(x *lexicon, uses []uint32) (words []berth, first []uint32) {
+	text := func(e entry) string { return x.at(e.id()).word.text }
+	var begins pile[entry]
+	most, size := 0, 0
+	for i, n := range uses {
+		if n > 0 {
+			e := entryOf(0, uint32(i))
+			t := text(e)
+			begins.add(e | entry(leading8(t)>>32<<32))
+			most, size = most+1, size+len(t)
 		}
 	}
-	text := func(x *begin) string { return builders[x.builder].vocab[x.word].text }
-	slices.SortFunc(begins, func(x, y begin) int {
-		if x.lead != y.lead {
-			return cmp.Compare(x.lead, y.lead)
-		}
-		return strings.Compare(text(&x), text(&y))
-	})
-	s.textOff = make([]uint32, 1, n+1)
-	for i := range begins {
-		x := &begins[i]
-		v := &builders[x.builder].vocab[x.word]
-		if i == 0 || begins[i-1].lead != x.lead || text(&begins[i-1]) != v.text {
-			s.text = append(s.text, v.text...)
-			s.textOff = append(s.textOff, uint32(len(s.text)))
-			s.weight = append(s.weight, float32(v.weight))
-			s.kind = append(s.kind, v.kind)
-			s.letters = append(s.letters, letters(v.text))
-		}
-		rank[x.builder][x.word] = uint32(len(s.weight) - 1)
+	words, first = make([]berth, len(uses)), make([]uint32, 0, most)
+	s.text, s.textOff = make([]byte, 0, size), make([]uint32, 1, most+1)
+	s.weight, s.kind, s.letters = make([]float32, 0, most), make([]kind, 0, most), make([]uint32, 0, most)
+	// By the first four bytes, and those of which these are the same by the rest.
+	order := sortEntries(begins.pieces)
+	type rest struct {
+		lead uint64
+		at   uint32
+		word *word
 	}
-	s.text, s.textOff, s.weight, s.kind, s.letters = slices.Clip(slices.Clone(s.text)), slices.Clone(s.textOff), slices.Clone(s.weight), slices.Clone(s.kind), slices.Clone(s.letters)
-	return rank
+	var same []rest
+	last := ""
+	for len(order) > 0 {
+		same = same[:0]
+		lead := order[0].hash()
+		for ; len(order) > 0 && order[0].hash() == lead; order = order[1:] {
+			v := &x.at(order[0].id()).word
+			same = append(same, rest{leading8(v.text[min(4, len(v.text)):]), order[0].id(), v})
+		}
+		slices.SortFunc(same, func(x, y rest) int {
+			if x.lead != y.lead {
+				return cmp.Compare(x.lead, y.lead)
+			}
+			return strings.Compare(x.word.text, y.word.text)
+		})
+		for _, k := range same {
+			if v := k.word; v.text != last {
+				last = v.text
+				first = append(first, k.at)
+				s.text = append(s.text, v.text...)
+				s.textOff = append(s.textOff, uint32(len(s.text)))
+				s.weight = append(s.weight, float32(v.weight))
+				s.kind = append(s.kind, 0)
+				s.letters = append(s.letters, letters(v.text))
+			}
+			w := len(first) - 1
+			s.kind[w] |= k.word.kind // several may be written as one in the end
+			words[k.at] = berth{rank: uint32(w), as: first[w]}
+		}
+	}
+	if len(first) < most {
+		s.text, s.textOff, s.weight, s.kind, s.letters = slices.Clone(s.text), slices.Clone(s.textOff), slices.Clone(s.weight), slices.Clone(s.kind), slices.Clone(s.letters)
+	}
+	return words, first
 }
 
-// renumber copies an encoded record with its words numbered anew.
-func renumber(out, b []byte, to func(uint32) uint32) []byte {
+// splice copies an encoded record and puts the numbers of its words in.
+func splice(out, b []byte, number func() uint32) []byte {
+	i, from := 0, 0 // how much is read, and copied
 	next := func() uint64 {
-		v, n := binary.Uvarint(b)
-		out = append(out, b[:n]...)
-		b = b[n:]
+		if v := b[i]; v < 0x80 {
+			i++
+			return uint64(v)
+		}
+		v, n := binary.Uvarint(b[i:])
+		i += n
 		return v
 	}
-	next()
-	for range 2 {
-		n := next()
-		out = append(out, b[:n]...)
-		b = b[n:]
+	skip := func() {
+		n := int(next())
+		i += n
 	}
+	next()
+	skip()
+	skip()
 	for range next() {
 		head := next()
 		next()
-		for range next() {
-			v, n := binary.Uvarint(b)
-			b = b[n:]
-			out = binary.AppendUvarint(out, uint64(to(uint32(v))))
+		count := next()
+		out = append(out, b[from:i]...)
+		from = i
+		for range count {
+			out = binary.AppendUvarint(out, uint64(number()))
 		}
-		for _, has := range []bool{head&2 != 0, head&4 != 0} {
-			if has {
-				n := next()
-				out = append(out, b[:n]...)
-				b = b[n:]
-			}
+		if head&2 != 0 {
+			skip()
+		}
+		if head&4 != 0 {
+			skip()
 		}
 	}
-	return append(out, b...)
+	return append(out, b[from:]...)
 }
 
 // eachWord visits the words of the names of record r.

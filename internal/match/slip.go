@@ -24,7 +24,7 @@ type slips struct {
 	count  map[string]int32    // in how many names a word as written occurs
 	kept   map[string]bool     // words of legal forms, which are what they are
 	nearby map[string][]string // a word, or one with one letter left out → the ordinary words it comes from
-	hashes [1 << 13]uint64     // a bit for the hash of each key of nearby: most words have no key there
+	hashes [1 << 14]uint64     // a bit for the hash of each key of nearby: most words have no key there
 }
 
 func newSlips() *slips {
@@ -44,7 +44,7 @@ func slipHash(w string) (h uint32) {
 // bit returns the number of the bit of a hash.
 func (s *slips) bit(h uint32) (cell uint32, bit uint64) {
 	h *= 2654435761
-	return h >> 19, 1 << (h >> 13 & 63)
+	return h >> 18, 1 << (h >> 12 & 63)
 }
 
 // may reports whether a word with a hash may be a key of nearby.

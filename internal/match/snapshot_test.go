@@ -169,3 +169,27 @@ func FuzzSnapshot(f *testing.F) {
 		_ = y.Picture().Sections()
 	})
 }
+
+// TestKindsAreOfNoOrder: a word that is written in two scripts is of one kind in whatever order records come.
+func TestKindsAreOfNoOrder(t *testing.T) {
+	m := Default()
+	arabic := m.word("زهرة")
+	if arabic.kind&abjad == 0 {
+		t.Fatalf("%+v is of no abjad", arabic)
+	}
+	records := []Record{{ID: "1", Names: []string{"زهرة"}}, {ID: "2", Names: []string{arabic.text}}}
+	var want []kind
+	for range 2 {
+		p := preparer{m: m, known: openLexicon()}
+		b := &builder{known: p.known}
+		for _, r := range records {
+			b.add(p.prepare(r))
+		}
+		got := b.build().kind
+		if want != nil && !slices.Equal(got, want) {
+			t.Errorf("kinds of words in one order %v, in the other %v", got, want)
+		}
+		want = got
+		slices.Reverse(records)
+	}
+}

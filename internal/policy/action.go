@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"cel.dev/cel-go/common/types"
@@ -422,7 +423,7 @@ func interval(lo, hi *float64) string {
 		if f == nil {
 			return "…"
 		}
-		return words(types.Double(*f))
+		return strconv.FormatFloat(*f, 'f', -1, 64)
 	}
 	return word(lo) + " to " + word(hi)
 }

@@ -203,7 +203,7 @@ func buildSchema() []FactSpec {
 	internal("customer.resolved", "none", []string{"certain", "possible", "none"}, "how surely the customer is one of the accounts", "matcher, against `params.certain` and `params.possible`")
 	internal("customer.probability", 0.0, nil, "probability that the customer is that account", "matcher")
 	internal("customer.new_prospect", false, nil, "nobody known: neither an account nor a customer of another registration", "matcher")
-	internal("customer.name_suspicious", false, nil, "the name mixes scripts so that it looks like another", "`customer.name`")
+	internal("customer.name_suspicious", false, nil, "the name mixes scripts so that it looks like another, or has characters that are not seen", "`customer.name`")
 	internal("customer.account_status", "none", append([]string{"none"}, deal.AccountStatuses...), "status of the account the customer certainly is", "account `status`")
 	internal("customer.incumbent", "none", []string{"none", "self", "other"}, "which partner the account bought through last", "latest won opportunity of the account with a `partner_id`")
 	internal("customer.incumbent_days", -1, nil, "days since then; -1 unknown or none", "its `last_activity_at`, else `close_date`")

@@ -75,7 +75,11 @@ func (s Settings) Validate(custom map[string]string) deal.FieldErrors {
 			for j, c := range s.Custom {
 				names[j] = c.Name
 			}
-			e.Add("custom."+name, "is not declared by the policy; declared are: %s", strings.Join(names, ", "))
+			if len(names) == 0 {
+				e.Add("custom."+name, "is not declared by the policy, which declares no fields of its own")
+			} else {
+				e.Add("custom."+name, "is not declared by the policy; declared are: %s", strings.Join(names, ", "))
+			}
 			continue
 		}
 		if _, err := s.Custom[i].parse(value); err != nil {

@@ -233,6 +233,9 @@ func (s *Server) readable(next echo.HandlerFunc) echo.HandlerFunc {
 			return problem{code: "precondition-required", detail: "send the ETag of what you read as If-Match, so that nobody's work is overwritten unseen"}
 		}
 		if op.types == nil {
+			if err := bodiless(op, r); err != nil {
+				return err
+			}
 			return next(c)
 		}
 		if enc := r.Header.Get(echo.HeaderContentEncoding); enc != "" && enc != "identity" {
@@ -252,6 +255,26 @@ func (s *Server) readable(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return next(c)
 	}
+}
+
+// bodiless refuses what is sent to an operation that takes no body, so that nobody takes it for heard. A reader's body is nobody's concern, and an
+// empty object says nothing.
+func bodiless(op *operation, r *http.Request) error {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead || r.ContentLength == 0 {
+		return nil
+	}
+	b, err := io.ReadAll(io.LimitReader(r.Body, 1<<10))
+	if err != nil {
+		return problem{code: "malformed", detail: "the body could not be read"}
+	}
+	if text := strings.TrimSpace(string(b)); text == "" || text == "{}" {
+		return nil
+	}
+	takes := "nothing is"
+	if names := slices.Sorted(maps.Keys(op.query)); len(names) > 0 {
+		takes = strings.Join(names, ", ") + " may be"
+	}
+	return problem{code: "invalid", detail: "this call takes no body; " + takes + " given in the query"}
 }
 
 const (

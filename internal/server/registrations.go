@@ -254,7 +254,7 @@ func (s handlers) ListRegistrations(ctx context.Context, q api.ListRegistrations
 	}
 	f := store.RegistrationFilter{
 		PartnerIDs: c.partners(), Status: deal.Status(p.Status), PartnerID: p.PartnerID, AccountID: p.AccountID, ExternalID: p.ExternalID,
-		Number: p.Number, CustomerName: p.CustomerName,
+		Number: p.Number, CustomerName: strings.TrimSpace(p.CustomerName),
 	}
 	filter := f // without the instant: a cursor stays good while the clock runs
 	f.AsOf = now

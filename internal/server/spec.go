@@ -50,8 +50,10 @@ func (s schema) check(value string) string {
 		return "is not valid text"
 	case len(s.Enum) > 0 && !slices.Contains(s.Enum, value):
 		return "must be one of " + strings.Join(s.Enum, ", ")
-	case n < s.MinLength:
+	case n == 0 && s.MinLength > 0:
 		return "must not be empty; leave it out instead"
+	case n < s.MinLength:
+		return fmt.Sprintf("must have %d characters at least", s.MinLength)
 	case s.MaxLength > 0 && n > s.MaxLength:
 		return fmt.Sprintf("is longer than %d characters", s.MaxLength)
 	}

@@ -126,7 +126,7 @@ type RegistrationFilter struct {
 	AccountID  string
 	ExternalID string
 	Number     string
-	// CustomerName is a part of the customer's name as filed. Case is ignored; a letter with a mark, or of another alphabet, stands for any letter.
+	// CustomerName is a part of the customer's name as filed, in any case.
 	CustomerName string
 	AsOf         time.Time // the instant at which Status is meant
 	Page

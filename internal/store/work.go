@@ -1,6 +1,10 @@
 package store
 
-import "time"
+import (
+	"time"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+)
 
 // Job is a piece of work beside the ledger. It follows from entries and never decides: what is lost of it can be made again,
 // and no decision, receipt or audit depends on it.
@@ -73,6 +77,11 @@ type Webhook struct {
 	CreatedAt  time.Time `json:"created_at"`
 	CreatedBy  string    `json:"created_by"` // API key
 	ChangedAt  time.Time `json:"changed_at"`
+}
+
+// Subscription is what the ledger tells of the webhook.
+func (w *Webhook) Subscription() deal.Subscription {
+	return deal.Subscription{ID: w.ID, Types: w.Types, PartnerIDs: w.PartnerIDs, Status: w.Status, Reason: w.Reason}.Addressed(w.URL)
 }
 
 // Secret signs what is sent to a webhook.

@@ -437,7 +437,8 @@ func testRegistrations(t *testing.T, db store.Store, _ func() store.Store) {
 		{"by account", store.RegistrationFilter{AccountID: "acc-b"}, []string{"reg_b"}},
 		{"by a part of the customer's name", store.RegistrationFilter{CustomerName: "C-reg_a"}, []string{"reg_A", "reg_a"}},
 		{"by a part that a pattern would have", store.RegistrationFilter{CustomerName: "c%b"}, nil},
-		{"by a part with a letter the databases know no case of", store.RegistrationFilter{CustomerName: "reg_É"}, []string{"reg_A", "reg_Z", "reg_a", "reg_é"}},
+		{"by a part with a letter the databases know no case of", store.RegistrationFilter{CustomerName: "REG_É"}, []string{"reg_é"}},
+		{"by a part in letters without case", store.RegistrationFilter{CustomerName: "山川"}, nil},
 		{"backwards", store.RegistrationFilter{Page: store.Page{Backwards: true}}, []string{"reg_é", "reg_b", "reg_a", "reg_Z", "reg_A"}},
 	} {
 		if got := all(c.f); !slices.Equal(got, c.want) {

@@ -356,21 +356,32 @@ func (w *where) text() string {
 	return " WHERE " + strings.Join(w.conds, " AND ")
 }
 
-// within returns a pattern of LIKE for what has a text within it in lower case. The databases know the case of ASCII letters; others stand
-// for any.
-func within(text string) string {
-	b := []byte{'%'}
-	for _, r := range text {
-		switch {
-		case r >= utf8.RuneSelf:
-			b = append(b, '_')
-		case r == '%' || r == '_' || r == '\\':
-			b = append(b, '\\', byte(r))
-		default:
-			b = append(b, byte(unicode.ToLower(r)))
+// within returns patterns of LIKE for what has a text within it, its ASCII letters in lower case. Those are all whose case the databases know: other
+// letters are looked for as given, small, capital, and capital where a word begins.
+func within(text string) (patterns []any) {
+	begins := true
+	title := strings.Map(func(r rune) rune {
+		if begins {
+			r = unicode.ToTitle(r)
+		} else {
+			r = unicode.ToLower(r)
+		}
+		begins = !unicode.IsLetter(r) && !unicode.IsMark(r)
+		return r
+	}, text)
+	escaped := strings.NewReplacer("%", `\%`, "_", `\_`, `\`, `\\`)
+	for _, t := range []string{text, strings.ToLower(text), strings.ToUpper(text), title} {
+		t = strings.Map(func(r rune) rune {
+			if r < utf8.RuneSelf {
+				return unicode.ToLower(r)
+			}
+			return r
+		}, t)
+		if p := any("%" + escaped.Replace(t) + "%"); !slices.Contains(patterns, p) {
+			patterns = append(patterns, p)
 		}
 	}
-	return string(append(b, '%'))
+	return patterns
 }
 
 // Registration implements store.Store.
@@ -399,7 +410,8 @@ func (r *Reader) Registrations(ctx context.Context, f store.RegistrationFilter) 
 	w.equal("external_id", f.ExternalID)
 	w.equal("number", f.Number)
 	if f.CustomerName != "" {
-		w.add(`lower(customer_name) LIKE ? ESCAPE '\'`, within(f.CustomerName))
+		patterns := within(f.CustomerName)
+		w.add("("+strings.Repeat(` OR lower(customer_name) LIKE ? ESCAPE '\'`, len(patterns))[len(" OR "):]+")", patterns...)
 	}
 	const ended = "(status IN ('protected', 'conditional') AND protected_until <= ?)"
 	switch f.Status {
