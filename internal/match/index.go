@@ -100,7 +100,8 @@ type Index struct {
 	largeFrom int
 
 	write   sync.Mutex     // held by the one who changes the index, across preparation and merging
-	merging int            // how many of the first parts a background merge is rewriting; guarded by write
+	from    int            // the first of the parts a background merge is rewriting; guarded by write
+	merging int            // and how many they are
 	merges  sync.WaitGroup // of background merges
 
 	mu      sync.RWMutex // guards what follows: held briefly to change it, shared to search
@@ -338,12 +339,15 @@ func (x *Index) number() {
 	}
 }
 
-// tidy merges small neighbouring segments so that their number stays logarithmic, and starts a merge of everything
-// when the young or the dead have become many. The caller holds write.
+// manyParts is how many parts of about one size are merged into one.
+const manyParts = 16
+
+// tidy merges small neighbouring segments so that their number stays logarithmic, and starts a merge of the last ones when they have become many, or
+// of everything when the young or the dead have. The caller holds write.
 func (x *Index) tidy() {
 	for {
 		n := len(x.parts)
-		if n-2 < x.merging { // the parts a background merge rewrites stay
+		if n-2 < x.from+x.merging { // the parts a background merge rewrites stay
 			break
 		}
 		a, b := x.parts[n-2], x.parts[n-1]
@@ -358,17 +362,38 @@ func (x *Index) tidy() {
 		dead += p.deaths
 		largest = max(largest, p.records())
 	}
-	young := total - largest
-	if x.merging > 0 || !(young > max(2*inlineMerge, largest/8) || dead > max(2*inlineMerge, total/4)) {
+	if x.merging > 0 {
 		return
 	}
-	old := slices.Clone(x.parts)
-	x.merging = len(old)
+	if young := total - largest; young > max(2*inlineMerge, largest/4) || dead > max(2*inlineMerge, total/4) {
+		x.beginMerge(0)
+		return
+	}
+	if from := lastOf(x.parts); len(x.parts)-from >= manyParts {
+		x.beginMerge(from)
+	}
+}
+
+// lastOf returns the first of the last parts of which none has more than twice as many records as those after it together: so each record is merged about as
+// often as the index has doubled since it came.
+func lastOf(parts []*part) int {
+	from, records := len(parts)-1, parts[len(parts)-1].records()
+	for from > 0 && parts[from-1].records() <= 2*records {
+		from--
+		records += parts[from].records()
+	}
+	return from
+}
+
+// beginMerge begins a merge of the parts from one on, beside the work. The caller holds write, and no merge is under way.
+func (x *Index) beginMerge(from int) {
+	old := slices.Clone(x.parts[from:])
+	x.from, x.merging = from, len(old)
 	died := make([][]uint64, len(old))
 	for i, p := range old {
 		died[i] = slices.Clone(p.dead)
 	}
-	x.merges.Go(func() { x.mergeAll(old, died) })
+	x.merges.Go(func() { x.finishMerge(old, died) })
 }
 
 // swap replaces the parts from i on by p. The caller holds write.
@@ -415,9 +440,9 @@ func mergeLive(parts []*part, died [][]uint64) *segment {
 	}
 }
 
-// mergeAll builds one segment of the old parts beside the work, then brings it up to date and swaps it in. The merged
-// parts are the first of x.parts: writers only append behind them while a merge is under way.
-func (x *Index) mergeAll(old []*part, died [][]uint64) {
+// finishMerge builds one segment of the old parts beside the work, then brings it up to date and swaps it in. The merged parts are where they were:
+// writers only append behind them while a merge is under way.
+func (x *Index) finishMerge(old []*part, died [][]uint64) {
 	p := newPart(mergeLive(old, died))
 	x.write.Lock()
 	defer x.write.Unlock()
@@ -433,10 +458,10 @@ func (x *Index) mergeAll(old []*part, died [][]uint64) {
 		}
 	}
 	x.mu.Lock()
-	x.parts = append([]*part{p}, x.parts[len(old):]...)
+	x.parts = slices.Concat(x.parts[:x.from], []*part{p}, x.parts[x.from+x.merging:])
 	x.number()
 	x.mu.Unlock()
-	x.merging = 0
+	x.from, x.merging = 0, 0
 }
 
 // settle waits for background merges. Tests use it.

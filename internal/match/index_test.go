@@ -120,13 +120,7 @@ func TestSearchDependsOnTheLiveSetOnly(t *testing.T) {
 				case k == 5:
 					x.write.Lock()
 					if x.merging == 0 && len(x.parts) > 1 {
-						old := slices.Clone(x.parts)
-						var died [][]uint64
-						for _, p := range old {
-							died = append(died, slices.Clone(p.dead))
-						}
-						x.merging = len(old)
-						x.merges.Go(func() { x.mergeAll(old, died) })
+						x.beginMerge(rng.IntN(len(x.parts) - 1))
 					}
 					x.write.Unlock()
 				default:
@@ -276,6 +270,54 @@ func TestGrowth(t *testing.T) {
 		q := m.Prepare(r)
 		if got, want := answer(t, x.Search(q, Options{})), answer(t, y.Search(q, Options{})); got != want {
 			t.Fatalf("%s: grown\n%s\nbuilt\n%s", r.Names[0], got, want)
+		}
+	}
+}
+
+// TestLastOf: parts of about one size are merged, and not a much larger one before them.
+func TestLastOf(t *testing.T) {
+	for _, c := range []struct {
+		sizes []int
+		want  int
+	}{{[]int{5}, 0}, {[]int{1000, 10}, 1}, {[]int{1000, 10, 5, 5}, 1}, {[]int{1000, 100, 10, 10, 10}, 2}, {[]int{60, 10, 10, 10}, 0}, {[]int{1, 1, 1000}, 0}} {
+		var parts []*part
+		for _, n := range c.sizes {
+			parts = append(parts, &part{segment: &segment{off: make([]uint32, n+1)}})
+		}
+		if got := lastOf(parts); got != c.want {
+			t.Errorf("of %v the last from %d on, want %d", c.sizes, got, c.want)
+		}
+	}
+}
+
+// TestLoads loads many lists one after another, as an import does, and expects few segments and every record.
+func TestLoads(t *testing.T) {
+	x := NewIndex(Default())
+	var all []Record
+	for r := range coined(190_000) {
+		all = append(all, r)
+	}
+	x.Load(slices.Values(all[:150_000]))
+	last := 0 // merges of the last segments alone
+	for from := 150_000; from < len(all); from += 1500 {
+		before, first := len(x.parts), x.parts[0]
+		x.Load(slices.Values(all[from:min(len(all), from+1500)]))
+		x.settle()
+		if n := len(x.parts); n > 2*manyParts {
+			t.Fatalf("%d segments", n)
+		} else if n < before && x.parts[0] == first {
+			last++
+		}
+	}
+	if last == 0 {
+		t.Error("the last segments were never merged by themselves")
+	}
+	if x.Len() != len(all) {
+		t.Errorf("%d live records, want %d", x.Len(), len(all))
+	}
+	for i := 0; i < len(all); i += 997 {
+		if _, ok := x.locate(all[i].ID); !ok {
+			t.Errorf("%s is not there", all[i].ID)
 		}
 	}
 }
