@@ -1,6 +1,8 @@
 package match
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -8,11 +10,12 @@ import (
 // A pair in doubt may be one organisation, but never for certain: whatever speaks for it, a person looks.
 const (
 	contradicted = 0.6 // the most two records of different identifiers reach
-	everyTown    = 0.8 // and two of a kind that every town has, in two towns
+	everyTown    = 0.8 // and two of a kind that every town has, in two towns, or two kinds in one
 )
 
-// doubt returns the probability a pair may reach at most, with the term and the words that say why; 0: any.
-func (m *Model) doubt(e *evidence) (most float64, term, why string) {
+// doubt returns the probability a pair may reach at most, with the term and the words that say why; 0: any. certain says that the pair is
+// beyond everyTown, so that what caps it there is worth a look.
+func (m *Model) doubt(e *evidence, certain bool) (most float64, term, why string) {
 	v := &e.v
 	switch {
 	case v[fLEIOther] > 0:
@@ -21,8 +24,11 @@ func (m *Model) doubt(e *evidence) (most float64, term, why string) {
 		return contradicted, "identifiers_differ", "each has a D-U-N-S number of its own"
 	case v[fTaxOther] > 0 && v[fDUNSSame]+v[fLEISame] == 0 && sameSeries(e.a.tax, e.b.tax):
 		return contradicted, "identifiers_differ", "each has a tax number of its own"
+	case !certain:
 	case e.twoTowns() && e.like.a != nil && (localKind(e.like.a, e.a.display) || localKind(e.like.b, e.b.display)):
 		return everyTown, "every_town", "two towns, and a kind of name that every town may have"
+	case m.twoKinds(e):
+		return everyTown, "two_kinds", "one is of a kind that the other is not said to be: a town and its utility, a university and its hospital"
 	}
 	return 0, "", ""
 }
@@ -43,10 +49,16 @@ func sameSeries(x, y string) bool {
 	return digit(x[0]) || digit(x[1]) || x[:2] == y[:2]
 }
 
+// connected reports whether an identifier, a web domain, a telephone or a street speaks for one organisation.
+func (e *evidence) connected() bool {
+	v := &e.v
+	return e.identified() || v[fDomainSame]+v[fDomainName]+v[fPhoneSame]+v[fStreetSame] > 0
+}
+
 // twoTowns reports whether both records say where they are, it is not one town, and nothing but names connects them.
 func (e *evidence) twoTowns() bool {
 	v := &e.v
-	if e.identified() || v[fDomainSame]+v[fDomainName]+v[fPhoneSame]+v[fStreetSame]+v[fPostalSame]+v[fPostalNear] > 0 {
+	if e.connected() || v[fPostalSame]+v[fPostalNear] > 0 {
 		return false
 	}
 	return v[fCityOther] > 0 || v[fPostalOther] > 0 && postalFar(e.a.postal, e.b.postal)
@@ -91,6 +103,69 @@ func localKind(n *name, written string) bool {
 	return false
 }
 
+// twoKinds reports whether a name says a kind of organisation that the other does not, and nothing but names connects the two: a town's
+// utility is not the town, nor the pharmacy in a house the house. A word that is one misspelt or cut short says the same.
+func (m *Model) twoKinds(e *evidence) bool {
+	l := &e.like
+	if l.a == nil || l.exact || l.cutShort || l.acronym > 0 && l.dice < 0.5 || e.connected() {
+		return false
+	}
+	var pairs []pairing
+	var again likeness
+	m.align(l.a, l.b, &again, &pairs)
+	var agreed [2]map[string]bool
+	agreed[0], agreed[1] = map[string]bool{}, map[string]bool{}
+	for _, p := range pairs {
+		x, wholeX := m.kindOfName(p.a)
+		y, wholeY := m.kindOfName(p.b)
+		if p.sim >= spelling || strings.Contains(p.a+p.b, " ") || x == y || (x == "" || y == "") && (wholeX || wholeY || distance(p.a, p.b) <= 2) {
+			for i, side := range []string{p.a, p.b} {
+				for _, w := range strings.Fields(side) {
+					agreed[i][w] = true
+				}
+			}
+		}
+	}
+	says := func(n *name, kind string) bool {
+		return slices.ContainsFunc(n.words, func(w word) bool { k, _ := m.kindOfName(w.text); return k == kind })
+	}
+	other := func(n, o *name, agreed map[string]bool) bool {
+		return slices.ContainsFunc(n.words, func(w word) bool {
+			k, _ := m.kindOfName(w.text)
+			return k != "" && !agreed[w.text] && !says(o, k)
+		})
+	}
+	return other(l.a, l.b, agreed[0]) || other(l.b, l.a, agreed[1])
+}
+
+// kindOfName returns the kind of organisation that a word of a name says, or nothing, and whether it says no more: "apotheke" does,
+// "sonnenapotheke" has a name in it.
+func (m *Model) kindOfName(w string) (kind string, whole bool) {
+	one := strings.TrimSuffix(w, "s")
+	if strings.HasSuffix(w, "ies") {
+		one = w[:len(w)-3] + "y"
+	}
+	for _, k := range []string{w, one} {
+		if localKinds[k] || bodyKinds[k] {
+			return k, true
+		}
+	}
+	for _, ends := range [][]string{localEnds, bodyEnds} {
+		for _, end := range ends {
+			if len(w) > len(end)+1 && strings.HasSuffix(w, end) {
+				return cmp.Or(m.synonym[end], end), false
+			}
+		}
+	}
+	return "", false
+}
+
+// bodyKinds are the kinds of which a place or a founder has one each beside localKinds, and bodyEnds what compound words of them end in.
+var bodyKinds = setOf(`kreis landkreis city county town province provincia university universita universitatsklinikum fachhochschule college academy hospital hopital ospedale ziekenhuis klinik sykehus
+airport utilities waterworks bank kreissparkasse krankenkasse police theater zoo foundation`)
+
+var bodyEnds = []string{"gemeindewerke", "kreiswerke", "wasserwerke", "verkehrsbetriebe", "klinik", "klinikum", "krankenhaus", "universitat", "hochschule", "volksbank", "raiffeisenbank"}
+
 // localKinds are words that say that an organisation is one of those every town has, each in the form words are compared in.
 //
 //nolint:misspell // of many languages
@@ -128,3 +203,20 @@ func setOf(list string) map[string]bool {
 var generalWords = setOf(`first second third new united saint st our lady holy local union brotherhood workers plumbers pipefitters carpenters electricians electrical
 ironworkers teamsters bricklayers painters roofers firefighters teachers catholic evangelical evangelisch evangelische lutherisch lutherische katholisch katholische romisch sankt orthodox pentecostal presbyterian episcopal anglican reformed free
 christian assembly god masonic elks rotary lions`)
+
+// tradeWords are words of trades that are rarer among the names the weights were counted in than
+// where the trade is called so. tradeEnds is what compound words of trades end in.
+//
+//nolint:misspell // of many languages
+var tradeWords = setOf(`maler malerbetrieb kanzlei notar notariat notare rechtsanwalt rechtsanwalte anwalte steuerberater steuerberatung steuerkanzlei wirtschaftsprufer ingenieurburo planungsburo architekt architekten
+bau elektro elektronik sanitar heizung dach dachdecker dachdeckerei tischlerei schreinerei schlosserei zimmerei gartnerei garten galabau kfz werkstatt spedition logistik logistics handel handels grosshandel vertrieb verlag druckerei medien
+immobilien hausverwaltung brauerei weingut winzer hof landhandel optik zahntechnik horgerate reisen reiseburo touristik mobel textil mode schuhe werbung werbeagentur agentur gebaudereinigung gebaudetechnik maschinen werkzeug
+werkzeuge metall stahl holz glas kunststoff kunststofftechnik chemie energie solar pflege pflegedienst fahrrad fahrradhaus gruppe sohne
+avocat avocats notaire notaires cabinet menuiserie plomberie maconnerie charpente couverture electricite peinture boulangers garagiste etablissements ets domaine chateau
+abogado abogados gestoria asesoria talleres construcciones obras reformas muebles bodega bodegas finca studio legale avvocati commercialista notaio officina officine impianti edilizia costruzioni arredamenti azienda agricola tenuta cantina
+advocaten advocaat notarissen aannemer aannemersbedrijf bouw bouwbedrijf installatie loodgieter schilder schildersbedrijf makelaar makelaardij transport transporten slagerij advokat advokatfirma bygg entreprenor rorlegger elektriker
+plumbing roofing heating cooling painting flooring landscaping masonry drywall excavating trucking towing winery vineyard vineyards farm farms ranch orchard orchards dairy nursery law solicitors attorneys lawyers barristers accountants
+accounting cpa realtors builders carpentry joinery joiners upholstery jewelers jewellers opticians surveyors architects welding machining fabrication printing`)
+
+var tradeEnds = []string{"bau", "technik", "handel", "betrieb", "betriebe", "service", "logistik", "transporte", "systeme", "beratung", "verwaltung", "vertrieb", "verlag", "elektronik", "maschinen", "werkzeuge",
+	"reinigung", "versicherung", "versicherungen", "immobilien", "tischlerei", "schlosserei", "gartnerei", "brauerei", "druckerei", "kanzlei", "werkstatt", "burobedarf", "bedrijf", "bouw", "techniek"}

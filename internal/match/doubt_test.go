@@ -179,3 +179,116 @@ func TestStrangers(t *testing.T) {
 		}
 	}
 }
+
+// TestTwoKinds: an organisation and another of its name and of another kind go to a person, in one town or where no town is said.
+func TestTwoKinds(t *testing.T) {
+	m := Default()
+	for _, p := range [][2]string{
+		{"Stadt Jenzig", "Stadtwerke Jenzig"}, {"Gemeinde Quaddelzell", "Gemeindewerke Quaddelzell"}, {"Kreis Plörren", "Kreissparkasse Plörren"}, {"Klinikum Plörren", "Universität Plörren"},
+		{"University of Jenzach", "Jenzach University Hospital"}, {"Schnatterhaus Apotheke", "Schnatterhaus"}, {"Rathaus Apotheke", "Rathaus"}, {"Quaddelzell School", "Quaddelzell Library"},
+	} {
+		for _, town := range []string{"", "Jenzig"} {
+			for _, p := range [][2]string{p, {p[1], p[0]}} {
+				got := filed(m, from(p[0], "DE", town), from(p[1], "DE", town))
+				said := slices.ContainsFunc(got.Evidence, func(s deal.Score) bool { return s.Term == "two_kinds" })
+				if got.Probability < registered.Review || got.Probability > everyTown+1e-4 || got.Verdict == deal.Different || !said && got.Probability > everyTown-0.01 {
+					t.Errorf("%s / %s: %.3f %s: %+v", p[0], p[1], got.Probability, got.Verdict, got.Evidence)
+				}
+			}
+		}
+	}
+	at := func(name, domain, street string) Record {
+		r := from(name, "DE", "Jenzig")
+		r.Street = street
+		if domain != "" {
+			r.Domains = []string{domain}
+		}
+		return r
+	}
+	for _, p := range [][2]Record{
+		{at("Klinikum Traunfeld", "", ""), at("Krankenhaus Traunfeld", "", "")}, {at("Sonnen-Apotheke", "", ""), at("Sonnenapotheke", "", "")}, {at("Restaurant Kestrelhaven", "", ""), at("Rest. Kestrelhaven", "", "")},
+		{at("Universität Traunfeld", "", ""), at("University of Traunfeld", "", "")}, {at("Kestrelhaven Pharmacy", "", ""), at("Kestrelhaven Pharmcy", "", "")},
+		{at("Kestrelhaven Hotel", "", ""), at("Kestrelhaven Hotels", "", "")}, {at("Kestrelhaven Autohaus", "", ""), at("Kestrelhaven Auto Haus", "", "")},
+		{at("Schnatterhaus Apotheke", "schnatter.de", ""), at("Schnatterhaus", "schnatter.de", "")}, {at("Schnatterhaus Apotheke", "", "Marktplatz 1"), at("Schnatterhaus", "", "Marktplatz 1")},
+	} {
+		for _, p := range [][2]Record{p, {p[1], p[0]}} {
+			if got := filed(m, p[0], p[1]); got.Probability < registered.Same {
+				t.Errorf("%s / %s: %.3f %s: %+v", p[0].Names[0], p[1].Names[0], got.Probability, got.Verdict, got.Evidence)
+			}
+		}
+	}
+}
+
+// TestFamilies: two family names one letter apart, beside words of a trade or a town, are never certain, however much else they share.
+func TestFamilies(t *testing.T) {
+	m := Default()
+	judged := func(a, b Record, person bool) {
+		t.Helper()
+		for _, p := range [][2]Record{{a, b}, {b, a}} {
+			got := filed(m, p[0], p[1])
+			if got.Probability < registered.Review || (got.Probability < registered.Same) != person {
+				t.Errorf("%s / %s: %.3f %s, want a person to look: %t: %+v", p[0].Names[0], p[1].Names[0], got.Probability, got.Verdict, person, got.Evidence)
+			}
+		}
+	}
+	for _, p := range [][2]string{
+		{"Maler Kech GmbH", "Maler Kach GmbH"}, {"Kanzlei Hunsen", "Kanzlei Junsen"}, {"Kraxner Metallbau GmbH", "Kroxner Metallbau GmbH"}, {"Müller Metallbau", "Möller Metallbau"},
+		{"Autohaus Berger", "Autohaus Bürger"}, {"Wagner Logistik", "Wegner Logistik"}, {"Lehmann", "Lohmann Logistik"}, {"Lehmann Logistik", "Lohmann Logistik"}, {"Brandt Brauerei", "Brendt Brauerei"},
+		{"Menuiserie Vasner", "Menuiserie Vosner"}, {"Kraxner Bootsbau Kempten", "Kroxner Bootsbau Kempten"}, {"Kraxner Farms", "Kroxner Farms"},
+	} {
+		judged(from(p[0], "DE", "Kempten"), from(p[1], "DE", "Kempten"), true)
+	}
+	for _, p := range [][2]string{
+		{"Kraxner Logistik", "Kraxnre Logistik"}, {"Kaxner Metallbau", "Kaxnner Metallbau"}, {"Müller Metallbau", "Mueller Metallbau"}, // a slip, and one name in two spellings
+		{"Kraxner Zwirbelmann Metallbau", "Kroxner Zwirbelmann Metallbau"}, {"Kraxnerius Metallbau", "Kroxnerius Metallbau"}, // another name in common, and a long one
+	} {
+		judged(from(p[0], "DE", "Kempten"), from(p[1], "DE", "Kempten"), false)
+	}
+	a, b := from("Kraxner Metallbau", "DE", "Kempten"), from("Kroxner Metallbau", "DE", "Kempten")
+	a.Street, b.Street = "Gewerbestraße 7", "Gewerbestraße 7"
+	judged(a, b, false)
+}
+
+// TestScripts: a town and a legal form in two scripts do not speak against one organisation; what reads the same speaks for it.
+func TestScripts(t *testing.T) {
+	m := Default()
+	weight := func(term string, a, b Record) (w float64) {
+		for _, s := range m.Judge(m.Prepare(a), m.Prepare(b)).Evidence {
+			if s.Term == term {
+				w += s.Weight
+			}
+		}
+		return w
+	}
+	for _, c := range []struct {
+		x, y string
+		sign float64
+	}{
+		{"東京", "Tokyo", 0}, {"मुंबई", "Mumbai", 0}, {"上海", "Shanghai", 1}, {"서울", "Seoul", 1}, {"Москва", "Moscow", 1}, {"Αθήνα", "Athens", 1}, {"Quakenbrück", "Quakenbrueck", 1},
+		{"東京", "大阪", -1}, {"Москва", "Казань", -1}, {"Köln", "Bonn", -1},
+	} {
+		for _, p := range [][2]string{{c.x, c.y}, {c.y, c.x}} {
+			if w := weight("city", from("Kromm Maschinenbau", "DE", p[0]), from("Kromm Maschinenbau", "DE", p[1])); w*c.sign < 0 || c.sign == 0 && w != 0 || c.sign != 0 && w == 0 {
+				t.Errorf("%s / %s weighs %.2f, want the sign of %.0f", p[0], p[1], w, c.sign)
+			}
+		}
+	}
+	for _, c := range []struct {
+		x, y    string
+		against bool
+	}{
+		{"カネダ株式会社", "Kaneda Co., Ltd.", false}, {"カネダ株式会社", "Kaneda Inc.", false}, {"カネダ株式会社", "Kaneda Ltd", false}, {"한빛 주식회사", "Hanbit Co., Ltd.", false}, {"ООО Ромашка", "Romashka LLC", false},
+		{"ООО Ромашка", "OAO Romashka", true}, {"カネダ株式会社", "Kaneda GmbH", true}, {"Kaneda KK", "Kaneda GmbH", true},
+	} {
+		for _, p := range [][2]string{{c.x, c.y}, {c.y, c.x}} {
+			if w := weight("legal_form", from(p[0], "", ""), from(p[1], "", "")); (w < 0) != c.against {
+				t.Errorf("%s / %s: the forms weigh %.2f, want against: %t", p[0], p[1], w, c.against)
+			}
+		}
+	}
+	for _, p := range [][2]string{{"St. Vitus Krankenhaus", "Sankt Vitus Krankenhaus"}, {"Sint Vitus Krankenhaus", "Saint Vitus Krankenhaus"}} {
+		if got := filed(m, from(p[0], "DE", ""), from(p[1], "DE", "")); got.Probability < registered.Same {
+			t.Errorf("%s / %s: %.3f", p[0], p[1], got.Probability)
+		}
+	}
+}

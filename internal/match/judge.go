@@ -128,14 +128,15 @@ func (m *Model) nameFeatures(l *likeness, v *vector) {
 	v[fNumberOne] = indicate(l.oneNumber)
 	v[fPlaces] = indicate(l.places)
 	v[fPlaceMore] = indicate(l.placeMore)
+	translated := m.translated(l.a.form, l.b.form)
 	switch m.sameForm(l.a.form, l.b.form) {
 	case 1:
 		v[fFormSame] = 1
 	case -1:
-		v[fFormOther] = 1
+		v[fFormOther] = indicate(!translated)
 	}
 	v[fFormEqual] = indicate(l.a.form != 0 && l.a.form == l.b.form)
-	v[fFormClash] = indicate(m.formsClash(l.a.form, l.b.form))
+	v[fFormClash] = indicate(!translated && m.formsClash(l.a.form, l.b.form))
 	v[fPart] = indicate(l.a.role.part() || l.b.role.part())
 	v[fPartFirst] = indicate(l.a.role == firstName || l.b.role == firstName)
 	v[fPartCut] = indicate(l.a.role.part() && l.a.cut || l.b.role.part() && l.b.cut)
@@ -167,7 +168,18 @@ func (m *Model) fieldFeatures(e *evidence, owners func(string) int) {
 		}
 		agree(a.street, b.street, fStreetSame, fStreetOther)
 	}
-	agree(localTown(a.city), localTown(b.city), fCitySame, fCityOther)
+	x, y := localTown(a.city), localTown(b.city)
+	if x != y && x != "" && y != "" {
+		switch {
+		case isASCII(x) != isASCII(y):
+			if x, y = localTown(romanise(x)), localTown(romanise(y)); x != y {
+				x = "" // 東京 is Tokyo: of two scripts, only what reads the same says something
+			}
+		case umlauted(x, y):
+			x = y
+		}
+	}
+	agree(x, y, fCitySame, fCityOther)
 	if v[fCityOther] == 1 && nearCity(a.city, b.city) && !e.ownTowns() {
 		v[fCityOther], v[fCityNear] = 0, 1
 	}
@@ -339,7 +351,7 @@ func (m *Model) relation(e *evidence) (gate, text string) {
 		return "numbers", "one is the other's name with a number: the next of a row"
 	case (l.places || m.siblings(e)) && distinct && m.sharesOwn(l):
 		return "places", "the names differ only in a place: sister companies or branches"
-	case l.dice > 0.95 && e.v[fFormClash] == 1 && isASCII(m.forms[l.a.form].text) == isASCII(m.forms[l.b.form].text): // else one is translated
+	case l.dice > 0.95 && e.v[fFormClash] == 1 && isASCII(m.forms[l.a.form].text) == isASCII(m.forms[l.b.form].text): // else one may be the other's reading
 		return "legal_form", "the same name incorporated in another form and country"
 	case l.dice > 0.95 && m.formsApart(l.a.form, l.b.form) && !e.located():
 		return "legal_form", "the same name incorporated in two forms of one country, which are two companies"
@@ -515,6 +527,9 @@ const (
 const (
 	// shortLetters is the length up to which words one letter apart are two names as often as a slip: Nike and Nikke, KKE and KGE.
 	shortLetters = 5
+	// familyLetters is the length up to which words with one letter for another are, in two streets: Wagner and Wegner. A letter more or less,
+	// or two that changed places, are a slip as a rule.
+	familyLetters = 7
 	// shortCertain are the log-odds beyond which nothing that leaves room for it makes two such words one.
 	shortCertain = 1.2
 	// fewBearers is of how many records a word may be a part while it still names one of them. Each further e-fold takes manyWeight
@@ -522,31 +537,56 @@ const (
 	fewBearers, manyWeight, manyLeast = 4, 3.0, -0.8
 )
 
-// shortSlip reports whether all that tells in two names is a short word, and it is not the same: one letter is another, more or less.
-func (m *Model) shortSlip(l *likeness) bool {
+// shortSlip reports whether all that tells in two names is a short word, and it is not the same: one letter is another, more or less. What
+// else they share is of a trade or a place.
+func (m *Model) shortSlip(e *evidence) bool {
+	l := &e.like
 	if l.a == nil || l.exact || l.cutShort {
 		return false
 	}
 	short := func(x, y string) bool {
-		return max(len(x), len(y)) <= shortLetters && !containsDigit(x) && !containsDigit(y) && isASCII(x) && isASCII(y) && m.weight(x) > ordinaryWeight && m.weight(y) > ordinaryWeight &&
-			distance(x, y) == 1 && !(len(x) == shortLetters && anagrams(x, y))
+		longest := shortLetters
+		if len(x) == len(y) && e.v[fStreetSame] == 0 {
+			longest = familyLetters
+		}
+		return max(len(x), len(y)) <= longest && !containsDigit(x) && !containsDigit(y) && isASCII(x) && isASCII(y) && m.weight(x) > ordinaryWeight && m.weight(y) > ordinaryWeight &&
+			distance(x, y) == 1 && !(len(x) >= shortLetters && anagrams(x, y))
 	}
 	var pairs []pairing
 	var again likeness
 	m.align(l.a, l.b, &again, &pairs)
-	found := false
+	found, leftA, leftB := false, len(l.a.words), len(l.b.words)
 	for _, p := range pairs {
-		switch {
-		case p.sim < spelling && short(p.a, p.b):
-			found = true
-		case min(m.weight(p.a), m.weight(p.b)) > ordinaryWeight:
+		found = found || p.sim < spelling && short(p.a, p.b)
+		leftA -= 1 + strings.Count(p.a, " ")
+		leftB -= 1 + strings.Count(p.b, " ")
+	}
+	if !found && (leftA != 1 || leftB != 1) {
+		return false
+	}
+	for _, p := range pairs {
+		if !(p.sim < spelling && short(p.a, p.b)) && min(m.weight(p.a), m.weight(p.b)) > ordinaryWeight && !m.ofTrade(p.a, e) {
 			return false
 		}
 	}
-	if a, b := m.leftOver(l); !found && len(a) == 1 && len(b) == 1 {
-		found = short(a[0], b[0])
+	if !found {
+		a, b := m.leftOver(l)
+		return len(a) == 1 && len(b) == 1 && short(a[0], b[0])
 	}
-	return found
+	return true
+}
+
+// ofTrade reports whether words, of which a corpus may know few bearers, say what the two do or where they are, not who.
+func (m *Model) ofTrade(words string, e *evidence) bool {
+	for _, w := range strings.Fields(words) {
+		kind, _ := m.kindOfName(w)
+		if kind != "" || generalWords[w] || m.trades[w] || m.word(w).kind&(place|town) != 0 || slices.Contains(strings.Fields(e.a.city+" "+e.b.city), w) ||
+			slices.ContainsFunc(tradeEnds, func(end string) bool { return len(w) > len(end)+2 && strings.HasSuffix(w, end) }) {
+			continue
+		}
+		return false
+	}
+	return true
 }
 
 // onlyWord returns the one word that a name-only question and a record have in common, when neither says more than that: "Larkmoor" for
@@ -614,12 +654,12 @@ func (m *Model) match(e *evidence, rivals float64, in setting, t Thresholds, exp
 	if more := math.Log(float64(e.alike) / fewBearers); more > rivals && z > manyLeast { // who bears the whole name is a rival already
 		add("common_word", round(-min(manyWeight*(more-rivals), z-manyLeast)), fmt.Sprintf("all the question says is a word that %d records have", e.alike))
 	}
-	if z > shortCertain && !e.identified() && e.v[fDomainSame]+e.v[fPhoneSame] == 0 && m.shortSlip(&e.like) {
+	if z > shortCertain && !e.identified() && e.v[fDomainSame]+e.v[fPhoneSame] == 0 && m.shortSlip(e) {
 		add("short_word", round(shortCertain-z), "words so short are two names as often as one misspelt")
 	}
 	kind := kindOf(e, in)
 	if z > m.weights.before(contradicted, kind) { // or nothing could be taken from it
-		if cap, term, why := m.doubt(e); cap > 0 {
+		if cap, term, why := m.doubt(e, z > m.weights.before(everyTown, kind)); cap > 0 {
 			if most := m.weights.before(cap, kind); z > most {
 				add(term, round(most-z), why)
 			}

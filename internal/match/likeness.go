@@ -56,7 +56,7 @@ func similarity(x, y *word, cut bool) float64 {
 	if la <= 5 && (x.kind|y.kind)&place != 0 && shortened[a] == b {
 		return 0.95
 	}
-	if a == "saint" && b == "street" { // both are written St.
+	if la <= 5 && a[0] == 's' && saints[a] && (saints[b] || a == "saint" && b == "street") { // the last two are both written St.
 		return 0.95
 	}
 	if (x.kind|y.kind)&(place|town) != 0 && sameTown(a, b) {
@@ -134,6 +134,9 @@ func similarity(x, y *word, cut bool) float64 {
 	}
 	return s
 }
+
+// saints are the words for a saint. Santa is another saint.
+var saints = map[string]bool{"saint": true, "sankt": true, "sint": true, "san": true, "santo": true, "sao": true}
 
 // kindredLikeness is how alike sons and brothers are: both say that a family owns the company, of which two generations name it.
 const kindredLikeness = 0.8

@@ -63,6 +63,7 @@ type Model struct {
 	longestHan  int // characters of the longest synonym written without spaces
 	places      map[string]bool
 	towns       map[string]bool
+	trades      map[string]bool // tradeWords, in the form words are compared in
 	mailHosts   map[string]bool // and those that are nobody's
 	forms       []legalForm     // forms[0] is none
 	formOf      map[string]uint16
@@ -90,7 +91,7 @@ func (m *Model) Ref() deal.DocumentRef { return m.ref }
 // New returns a model of the embedded word lists with the weights and the calibration of a file that Fit wrote; nil: the embedded ones.
 // The error says what is wrong with the file.
 func New(file []byte) (*Model, error) {
-	m := &Model{frequency: map[string]int32{}, synonym: map[string]string{}, places: map[string]bool{}, towns: map[string]bool{}, mailHosts: map[string]bool{},
+	m := &Model{frequency: map[string]int32{}, synonym: map[string]string{}, places: map[string]bool{}, towns: map[string]bool{}, trades: map[string]bool{}, mailHosts: map[string]bool{},
 		forms: make([]legalForm, 1), formOf: map[string]uint16{}, formEnds: map[string]int{}, formStarts: map[string]int{}, slips: newSlips()}
 	sum := sha256.New()
 	read := func(file string) []byte {
@@ -187,6 +188,9 @@ func New(file []byte) (*Model, error) {
 		m.heard.add(f[0])
 	}
 	m.heard.addUsual()
+	for w := range tradeWords {
+		m.trades[cmp.Or(m.synonym[w], w)] = true
+	}
 	for f := range fields(read("mail_hosts.txt.gz")) {
 		m.mailHosts[f[0]] = true
 	}
@@ -304,4 +308,14 @@ func (m *Model) sameForm(a, b uint16) int {
 		return 1
 	}
 	return -1
+}
+
+// translated reports whether one of two legal forms is English for the other, which is written in another script: companies of Japan call
+// themselves Co., Ltd., Inc. or Corp. as they like.
+func (m *Model) translated(a, b uint16) bool {
+	fa, fb := &m.forms[a], &m.forms[b]
+	if a == 0 || b == 0 || isASCII(fa.text) == isASCII(fb.text) {
+		return false
+	}
+	return isASCII(fa.text) && fa.loose() || isASCII(fb.text) && fb.loose()
 }
