@@ -2743,6 +2743,7 @@ type RegistrationAnswer struct {
 
 // RegistrationInput defines model for RegistrationInput.
 type RegistrationInput struct {
+	// Amount what the deal is worth. The programme goes by the larger of this and the sum of the products' amounts, at the rates of the day of submission
 	Amount Money `json:"amount,omitempty,omitzero"`
 
 	// CompetingOffers rival products sold or registered for this deal
@@ -2833,7 +2834,7 @@ type ResolveInput struct {
 	// Reason why, in words, for staff
 	Reason string `json:"reason"`
 
-	// ReasonCode of the policy's catalogue: the partner reads its text; PROTECTED and CO_SELL go without saying
+	// ReasonCode of the policy's catalogue: the partner reads its text. PROTECTED goes with protect and split_scope, which go with no other but a code of the policy's own; CO_SELL goes with co_sell. Both go without saying
 	ReasonCode     string                 `json:"reason_code,omitempty,omitzero"`
 	RegistrationID ID                     `json:"registration_id,omitempty,omitzero"`
 	Resolution     ResolveInputResolution `json:"resolution,omitempty,omitzero"`

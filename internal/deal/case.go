@@ -204,6 +204,14 @@ func (r *Ruling) Validate() FieldErrors {
 	if r.ReasonCode == "" {
 		e.Add("reason_code", "is required: a code of the policy's catalogue, such as %s", ReasonDeclinedReview)
 	}
+	switch code := r.ReasonCode; { // the partner reads its text beside what was decided
+	case grants && code != ReasonProtected && slices.Contains(CoreReasons, code):
+		e.Add("reason_code", "%s does not go with %s: %s does, and so does a code of the policy's own", code, r.Resolution, ReasonProtected)
+	case routes && code == ReasonProtected:
+		e.Add("reason_code", "%s goes with %s and %s alone: say why not, with another code of the policy's catalogue, such as %s", code, ResolveProtect, ResolveSplit, ReasonDeclinedReview)
+	case r.Resolution == ResolveRoute && code == ReasonCoSell && r.Disposition != CoSell:
+		e.Add("reason_code", "%s goes with the disposition %s alone: give another code of the policy's catalogue, such as %s", code, CoSell, ReasonDeclinedReview)
+	}
 	return e
 }
 

@@ -252,11 +252,40 @@ func TestSiteKey(t *testing.T) {
 		{Site{Name: "Werk 1"}, Site{Name: "Werk 1", City: "Ulm"}, true}, {Site{Name: "Ulm"}, Site{City: "Ulm"}, true}, {Site{Name: "Werk 1"}, Site{Name: "Werk 2"}, false},
 		{Site{City: "Ulm", Country: "DE"}, Site{City: "Ulm"}, true}, {Site{City: "Ulm", Country: "DE"}, Site{City: "Ulm", Country: "US"}, false},
 		{Site{Street: "12 Main Street"}, Site{Street: "12 main st."}, true}, {Site{PostalCode: "89073"}, Site{City: "Ulm"}, true}, {Site{City: "Ulm"}, Site{City: "Aalen"}, false}, {Site{}, Site{Name: "Werk 1"}, true},
+		// Towns in several languages, with what people add to them, and with a slip.
+		{Site{City: "Köln"}, Site{City: "Cologne"}, true}, {Site{City: "Munich"}, Site{City: "Muenchen"}, true}, {Site{City: "München"}, Site{City: "Munich, Bavaria"}, true},
+		{Site{City: "Frankfurt"}, Site{City: "Frankfurt am Main"}, true}, {Site{City: "Frankfurt a.M."}, Site{City: "Frankfurt/Main"}, true}, {Site{City: "Ulm (Donau)"}, Site{City: "Ulm"}, true},
+		{Site{City: "Ulm/Donau"}, Site{City: "Ulm a. d. Donau"}, true}, {Site{City: "Prague"}, Site{City: "Praha"}, true}, {Site{City: "The Hague"}, Site{City: "Den Haag"}, true},
+		{Site{City: "Düsseldorf"}, Site{City: "Dusseldof"}, true}, {Site{City: "東京"}, Site{City: "Tokyo"}, true}, {Site{City: "東京"}, Site{City: "大阪"}, false},
+		{Site{City: "San Diego"}, Site{City: "San Jose"}, false}, {Site{City: "New York"}, Site{City: "New Orleans"}, false}, {Site{City: "Bad Homburg"}, Site{City: "Bad Nauheim"}, false},
+		{Site{City: "Cologne"}, Site{City: "Munich"}, false}, {Site{City: "Essen"}, Site{City: "Hessen"}, false}, {Site{City: "Linden"}, Site{City: "Lindenberg"}, false},
+		// Streets.
+		{Site{City: "Ulm", Street: "Hafenweg 1"}, Site{City: "Ulm", Street: "Hafen Weg 1"}, true}, {Site{City: "Ulm", Street: "Hafenweg 1"}, Site{City: "Ulm", Street: "1 Hafenweg"}, true},
+		{Site{City: "Ulm", Street: "Hafenweg 1"}, Site{City: "Ulm", Street: "Hafenweg 1, 3. OG"}, true}, {Site{City: "Ulm", Street: "Hafenweg 1, 2. OG"}, Site{City: "Ulm", Street: "Hafenweg 1, 3. OG"}, true},
+		{Site{Street: "Hafenweg 12-14"}, Site{Street: "Hafenweg 14"}, true}, {Site{Street: "Hafenweg 12 a"}, Site{Street: "Hafenweg 12"}, true}, {Site{Street: "Hafenweg 12a"}, Site{Street: "Hafenweg 12b"}, false},
+		{Site{Street: "Hafenweg 1"}, Site{Street: "Bergweg 1"}, false}, {Site{Street: "Hafen Weg 1"}, Site{Street: "Berliner Weg 1"}, false}, {Site{Street: "Bergstraße 1"}, Site{Street: "Burgstraße 1"}, false},
+		{Site{Street: "Straße des 17. Juni 135"}, Site{Street: "Straße des 17. Juni 100"}, false}, {Site{Street: "350 5th Avenue"}, Site{Street: "350 6th Ave"}, false},
+		{Site{Street: "350 Fifth Avenue"}, Site{Street: "350 Fifth Ave, Suite 20"}, true}, {Site{Street: "Hauptstr. 1", City: "Ulm"}, Site{Street: "Hauptstr. 1", City: "Aalen"}, false},
+		// Postal codes.
+		{Site{PostalCode: "D-89073"}, Site{PostalCode: "89073"}, true}, {Site{PostalCode: "DE 89073"}, Site{PostalCode: "89 073"}, true}, {Site{PostalCode: "89073"}, Site{PostalCode: "89075"}, false},
+		{Site{PostalCode: "01067"}, Site{PostalCode: "1067"}, true}, {Site{PostalCode: "10001-1234"}, Site{PostalCode: "10001"}, true}, {Site{PostalCode: "SW1A 1AA"}, Site{PostalCode: "sw1a1aa"}, true},
+		{Site{City: "Köln", PostalCode: "51149"}, Site{City: "Porz", PostalCode: "51149"}, true}, {Site{City: "Ulm", PostalCode: "89073"}, Site{City: "Ulm", PostalCode: "89077"}, false},
+		// Names.
+		{Site{Name: "HQ"}, Site{Name: "Headquarters"}, true}, {Site{Name: "Zentrale"}, Site{Name: "Main Site"}, true}, {Site{Name: "Plant 1"}, Site{Name: "Werk 01"}, true}, {Site{Name: "Werk Ulm"}, Site{Name: "Ulm"}, true},
+		{Site{Name: "Plant North"}, Site{Name: "Plant South"}, false}, {Site{Name: "Campus A"}, Site{Name: "Campus B"}, false}, {Site{Name: "Werk Köln"}, Site{Name: "Cologne plant"}, true},
 	} {
 		one, other := Scope{Sites: []string{c.a.Key()}}, Scope{Sites: []string{c.b.Key()}}
 		if one.Overlap(other).Meets != c.meets || other.Overlap(one).Meets != c.meets {
 			t.Errorf("%+v and %+v: meets %t (%q, %q)", c.a, c.b, !c.meets, c.a.Key(), c.b.Key())
 		}
+	}
+	for _, c := range [][2]Site{{{City: "Köln"}, {City: "Cologne"}}, {{PostalCode: "D-89073"}, {PostalCode: "89073"}}, {{City: "Munich"}, {City: "Muenchen"}}} {
+		if c[0].Key() != c[1].Key() { // the constraint of the store goes by it
+			t.Errorf("%+v and %+v: %q, %q", c[0], c[1], c[0].Key(), c[1].Key())
+		}
+	}
+	if a, b := "|89 073|cologne|hafenweg 1", "|D-89073|koln|hafen weg 1"; func() bool { _, m := meetSites([]string{a}, []string{b}); return !m }() {
+		t.Error("what an earlier version wrote is not read")
 	}
 	for want, s := range map[string]Site{"Plant 1": ulm, "Ulm, DE": {City: "Ulm", Country: "DE"}, "": {}} {
 		if got := s.Label(); got != want {
@@ -736,5 +765,15 @@ func TestIdentifiers(t *testing.T) {
 		if strings.Join(got, " ") != want {
 			t.Errorf("%s: errors for %v, want %q", value, got, want)
 		}
+	}
+}
+
+// A blank rival is none: nobody looks at a registration because of it.
+func TestBlankCompeting(t *testing.T) {
+	t.Parallel()
+	f := Filing{Competing: []string{"  ", " Rival ", "", "\t"}}
+	f.Normalise()
+	if len(f.Competing) != 1 || f.Competing[0] != "Rival" {
+		t.Errorf("%q", f.Competing)
 	}
 }

@@ -112,8 +112,8 @@ func (s Status) Possible(role string) []Event {
 }
 
 // Refuse returns why a key of the role cannot bring the event about in s: ErrForbidden, or ErrNotPossible naming what is
-// possible. It returns nil when it can.
-func (s Status) Refuse(e Event, role string) error {
+// possible, but for what is known to be out of the question. It returns nil when it can.
+func (s Status) Refuse(e Event, role string, not ...Event) error {
 	if !slices.Contains(EventRules[e].Roles, role) {
 		return fmt.Errorf("%w: a key of role %s cannot %s a registration", ErrForbidden, role, e)
 	}
@@ -121,7 +121,7 @@ func (s Status) Refuse(e Event, role string) error {
 		return nil
 	}
 	possible := "nothing more can happen to it"
-	if list := s.Possible(role); len(list) > 0 {
+	if list := slices.DeleteFunc(s.Possible(role), func(e Event) bool { return slices.Contains(not, e) }); len(list) > 0 {
 		words := make([]string, len(list))
 		for i, p := range list {
 			words[i] = string(p)

@@ -201,6 +201,10 @@ func (f *Filing) Normalise() {
 	}
 	f.Amount.normalise()
 	c.AnnualRevenue.normalise()
+	for i := range f.Competing {
+		trim(&f.Competing[i])
+	}
+	f.Competing = slices.DeleteFunc(f.Competing, func(offer string) bool { return offer == "" })
 }
 
 func (s *Site) normalise() {
@@ -494,15 +498,16 @@ type Registration struct {
 	CaseID      string      `json:"case_id,omitempty"`
 	Version     uint64      `json:"version"` // sequence of the last entry that changed it
 	Imported    bool        `json:"imported,omitempty"`
-	KeepsPlace  bool        `json:"keeps_place,omitempty"` // returned, and in line meanwhile
-	PlaceAt     uint64      `json:"place_at,omitempty"`    // the entry by which it took its place in line anew; zero: that of its filing
-	Behind      []string    `json:"behind,omitempty"`      // waitlisted: keys of other customers, which may be its own, whose claims it met
-	PersonalAt  uint64      `json:"personal_at,omitempty"` // the entry that has the filing's personal data; zero: that of its filing
-	NotAfter    time.Time   `json:"not_after,omitzero"`    // a protection that is granted again, after a change, ends by then
-	Limit       *ScopeLimit `json:"limit,omitempty"`       // the part of the filing the claim is for, when a ruling split it
-	Extensions  int         `json:"extensions,omitempty"`  // of the present protection
-	Milestones  []Milestone `json:"milestones,omitempty"`  // of the present protection
-	EndedAt     time.Time   `json:"ended_at,omitzero"`     // when it was withdrawn, revoked, won, lost or merged by staff
+	KeepsPlace  bool        `json:"keeps_place,omitempty"`   // returned, and in line meanwhile
+	PlaceAt     uint64      `json:"place_at,omitempty"`      // the entry by which it took its place in line anew; zero: that of its filing
+	Behind      []string    `json:"behind,omitempty"`        // waitlisted: keys of other customers, which may be its own, whose claims it met
+	PersonalAt  uint64      `json:"personal_at,omitempty"`   // the entry that has the filing's personal data; zero: that of its filing
+	NotAfter    time.Time   `json:"not_after,omitzero"`      // a protection that is granted again, after a change, ends by then
+	Decided     Money       `json:"decided_amount,omitzero"` // what the deal was worth when it was decided, where that was changed since by no more than is passed over
+	Limit       *ScopeLimit `json:"limit,omitempty"`         // the part of the filing the claim is for, when a ruling split it
+	Extensions  int         `json:"extensions,omitempty"`    // of the present protection
+	Milestones  []Milestone `json:"milestones,omitempty"`    // of the present protection
+	EndedAt     time.Time   `json:"ended_at,omitzero"`       // when it was withdrawn, revoked, won, lost or merged by staff
 
 	// By when its partner has to act: to complete what was returned, to meet the condition of a protection. What follows for a
 	// returned one when the partner does not: decline or escalate.
@@ -561,68 +566,6 @@ type Scope struct {
 	Part     string      `json:"part,omitempty"`    // what else tells claims on one customer apart, by the policy; empty: all of it
 }
 
-// Key identifies a site for scope comparison: its place, as people write it in several ways, and its name where no place is given.
-func (s Site) Key() string {
-	key := strings.Join([]string{placeText(s.Country), strings.ReplaceAll(placeText(s.PostalCode), " ", ""), placeText(s.City), streetText(s.Street)}, "|")
-	if strings.Trim(key, "|") == "" {
-		key = siteNamed + placeText(s.Name)
-	}
-	return key
-}
-
-// siteNamed begins the key of a site of which only the name is known.
-const siteNamed = "name|"
-
-// placeText undoes case, marks and their spelling in two letters ("Köln", "Koeln"), and punctuation.
-func placeText(s string) string {
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.Is(unicode.Mn, r):
-			return -1
-		case unicode.IsLetter(r), unicode.IsDigit(r):
-			return r
-		}
-		return ' '
-	}, norm.NFD.String(Fold(s)))
-	return strings.Join(strings.Fields(twoLetters.Replace(s)), " ")
-}
-
-var twoLetters = strings.NewReplacer("ß", "ss", "ae", "a", "oe", "o", "ue", "u", "ø", "o", "æ", "a", "œ", "o")
-
-// streetText is placeText with the words for streets cut short.
-func streetText(s string) string {
-	words := strings.Fields(placeText(s))
-	for i, w := range words {
-		if short, ok := streetWords[w]; ok {
-			words[i] = short
-		} else if head, ok := strings.CutSuffix(w, "strasse"); ok {
-			words[i] = head + "str"
-		}
-	}
-	return strings.Join(words, " ")
-}
-
-var streetWords = map[string]string{"street": "st", "avenue": "ave", "av": "ave", "road": "rd", "boulevard": "blvd", "drive": "dr", "lane": "ln", "square": "sq", "place": "pl",
-	"court": "ct", "highway": "hwy", "suite": "ste", "north": "n", "south": "s", "east": "e", "west": "w"}
-
-// apart reports whether the keys are surely of two sites: something that both give is not the same. Of a site that is known by its name
-// alone and one that is known by its place, nobody can tell.
-func apart(a, b string) bool {
-	x, named := strings.CutPrefix(a, siteNamed)
-	y, both := strings.CutPrefix(b, siteNamed)
-	if named || both {
-		return named && both && x != "" && y != "" && x != y
-	}
-	for a != "" && b != "" {
-		x, a, _ = strings.Cut(a, "|")
-		y, b, _ = strings.Cut(b, "|")
-		if x != "" && y != "" && x != y {
-			return true
-		}
-	}
-	return false
-}
-
 // Overlap says how two scopes of one customer meet.
 type Overlap struct {
 	Lines   []string `json:"lines,omitempty"` // the shared lines; empty with Meets: all of them
@@ -654,19 +597,6 @@ func meet(a, b []string) (shared []string, meets bool) {
 	for _, x := range b {
 		if in[Fold(x)] {
 			shared = append(shared, x)
-		}
-	}
-	return shared, len(shared) > 0
-}
-
-// meetSites is meet, of the keys of sites: those of b that are not surely others than all of a.
-func meetSites(a, b []string) (shared []string, meets bool) {
-	if len(a) == 0 || len(b) == 0 {
-		return meet(a, b)
-	}
-	for _, y := range b {
-		if slices.ContainsFunc(a, func(x string) bool { return !apart(x, y) }) {
-			shared = append(shared, y)
 		}
 	}
 	return shared, len(shared) > 0

@@ -205,7 +205,7 @@ func TestAuditorChangesNothing(t *testing.T) {
 	b := s.as("auditor")
 	for path := range reads(registration, escalated) {
 		for _, form := range regexp.MustCompile(`<form[^>]*>`).FindAllString(b.get(path).body, -1) {
-			if !regexp.MustCompile(`action="/desk/(sign-out|search|audit/verify|accounts)"|method="dialog"`).MatchString(form) {
+			if !regexp.MustCompile(`action="/desk/(sign-out|search|audit/verify|accounts|registrations)"|method="dialog"`).MatchString(form) {
 				t.Errorf("%s: %s", path, form)
 			}
 		}

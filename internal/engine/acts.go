@@ -404,7 +404,7 @@ func (v *view) mayDecide(k *deal.Case, by deal.Actor, now time.Time) error {
 		if r == nil {
 			continue
 		}
-		amount := total(&r.Filing)
+		amount := v.total(&r.Filing, r.ReceivedAt)
 		if amount.IsZero() || slices.ContainsFunc(stands, func(p *deal.Person) bool { return v.covers(p.Authority, amount, now) }) {
 			continue
 		}

@@ -82,7 +82,10 @@ func (e *Engine) update(r deal.Registration, d *deal.Decision, file *deal.Case, 
 	}
 	m.Changed = am.changed
 	set := v.policy.Settings()
-	if r.Status != deal.StatusReturned && !material(v, set, am) {
+	if r.Status != deal.StatusReturned && !material(v, set, &before, am) {
+		if was := v.total(&am.before, r.ReceivedAt); r.Decided.IsZero() && v.total(&am.after, r.ReceivedAt).String() != was.String() {
+			r.Decided = was
+		}
 		m.To = r.Status
 		r.Version = v.head.Seq + 1
 		a, err := e.recordedMove(r, d, file, m, now)
@@ -151,6 +154,16 @@ func (v *view) fulfils(r *deal.Registration, d *deal.Decision, m *deal.Move, now
 
 // accept meets the condition that is acceptance: the partner accepts what the line gave it, the vendor what a partner filed.
 func (v *view) accept(r *deal.Registration, d *deal.Decision, m *deal.Move, by deal.Actor, now time.Time) error {
+	if err := acceptable(d, by); err != nil {
+		return err
+	}
+	r.Status = m.From
+	v.fulfils(r, d, m, now)
+	return nil
+}
+
+// acceptable returns why it is not for the actor to accept what was decided, or nil.
+func acceptable(d *deal.Decision, by deal.Actor) error {
 	switch {
 	case d.Terms == nil || d.Terms.Condition == nil || deal.Fold(d.Terms.Condition.Need) != deal.NeedAcceptance:
 		need := "what its terms ask for"
@@ -161,8 +174,6 @@ func (v *view) accept(r *deal.Registration, d *deal.Decision, m *deal.Move, by d
 	case d.Terms.Offered() == nil && by.Role == "portal":
 		return fmt.Errorf("%w: the vendor accepts it, not the partner that filed it", deal.ErrForbidden)
 	}
-	r.Status = m.From
-	v.fulfils(r, d, m, now)
 	return nil
 }
 
@@ -181,13 +192,16 @@ func (e *Engine) recordedMove(r deal.Registration, d *deal.Decision, file *deal.
 var immaterial = []string{"contact", "expected_close_date", "description", "external_id"}
 
 // material reports whether the rules have to be asked again: the customer, or what is claimed, is another, or the amount is by more than
-// the policy passes over.
-func material(v *view, set policy.Settings, am *amended) bool {
+// the policy passes over, from what it was when it was decided.
+func material(v *view, set policy.Settings, r *deal.Registration, am *amended) bool {
 	for _, f := range am.changed {
 		switch {
 		case slices.Contains(immaterial, f):
 		case f == "amount", f == "products" && slices.Equal(am.before.Lines(), am.after.Lines()) && slices.Equal(v.classes(&am.before, set), v.classes(&am.after, set)):
-			was, is := total(&am.before), total(&am.after)
+			was, is := r.Decided, v.total(&am.after, r.ReceivedAt)
+			if was.IsZero() {
+				was = v.total(&am.before, r.ReceivedAt)
+			}
 			limit := was.Value.Abs().Mul(decimal.NewFromFloat(set.MaterialPercent)).Div(decimal.NewFromInt(100))
 			if was.Currency != is.Currency || is.Value.Sub(was.Value).Abs().GreaterThan(limit) {
 				return true

@@ -365,3 +365,34 @@ func TestTransfer(t *testing.T) {
 	}
 	b.sound()
 }
+
+// Steps that are each passed over add up: the rules are asked again once they come to more, from what was decided, than the policy passes over. A decision
+// begins anew, and a step back is none.
+func TestUpdateStepsAddUp(t *testing.T) {
+	t.Parallel()
+	b := amending(t, "true", "")
+	worth := func(n int64) func(*deal.Filing) {
+		return func(f *deal.Filing) { f.Amount = deal.Money{Value: decimal.NewFromInt(n), Currency: "EUR"} }
+	}
+	r, d := b.file(by("P-1", zanzibar, worth(100_000)))
+	b.clock.advance(time.Hour)
+	for _, c := range []struct {
+		to      int64
+		decided bool
+	}{{109_000, false}, {91_000, false}, {110_000, false}, {110_001, true}, {121_001, false}, {122_000, true}, {105_000, true}} {
+		a, err := b.update(r.ID, worth(c.to))
+		if err != nil || (a.Decision.ID != d.ID) != c.decided {
+			t.Errorf("to %d: decided again %t, want %t, %v", c.to, a.Decision.ID != d.ID, c.decided, err)
+		}
+		d.ID = a.Decision.ID
+	}
+	if _, err := b.update(r.ID, func(f *deal.Filing) {
+		f.Products[0].Amount = deal.Money{Value: decimal.NewFromInt(900_000), Currency: "EUR"}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if after, _, _ := b.last(r.ID); after.DecisionID == d.ID {
+		t.Error("positions that are worth more than the deal are passed over")
+	}
+	b.sound()
+}

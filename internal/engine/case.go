@@ -353,32 +353,59 @@ func (a *addition) tells(k *deal.Case, what string) error {
 	return err
 }
 
+// appealable returns why what was decided of r cannot be appealed at now, or nil.
+func (v *view) appealable(r *deal.Registration, d *deal.Decision, now time.Time) error {
+	switch {
+	case v.cases[r.CaseID] != nil:
+		return fmt.Errorf("%w: the registration is under review already", deal.ErrNotPossible)
+	case d.Appeal == nil:
+		return fmt.Errorf("%w: what was decided cannot be appealed", deal.ErrNotPossible)
+	case d.Appeal.Within != "":
+		until, err := v.policy.Settings().Calendar.Add(d.At, d.Appeal.Within)
+		if err != nil {
+			return err
+		}
+		if !now.Before(until) {
+			return fmt.Errorf("%w: it could be appealed within %s, until %s", deal.ErrNotPossible, d.Appeal.Within, until.Format(time.RFC3339))
+		}
+	}
+	return nil
+}
+
+// asked reports whether somebody waits for the partner's answer to r.
+func (v *view) asked(r *deal.Registration) bool {
+	k := v.cases[r.CaseID]
+	return k != nil && !k.PausedAt.IsZero() && k.RegistrationID == r.ID
+}
+
+// outOfQuestion returns what the status of r would allow, and what was decided of it does not: nobody is told that it is possible.
+func (v *view) outOfQuestion(r *deal.Registration, d *deal.Decision, by deal.Actor, now time.Time) (out []deal.Event) {
+	if v.appealable(r, d, now) != nil {
+		out = append(out, deal.EventAppeal)
+	}
+	if !v.asked(r) {
+		out = append(out, deal.EventRespond)
+	}
+	if acceptable(d, by) != nil {
+		out = append(out, deal.EventAccept)
+	}
+	return out
+}
+
 // partnerActs returns the case of a registration after its partner has appealed, or answered what it was asked.
 func (v *view) partnerActs(r *deal.Registration, d *deal.Decision, file *deal.Case, m *deal.Move, now time.Time) (deal.Case, error) {
-	open := v.cases[r.CaseID]
 	if m.Event == deal.EventRespond {
-		if open == nil || open.PausedAt.IsZero() || open.RegistrationID != r.ID {
+		if !v.asked(r) {
 			return deal.Case{}, fmt.Errorf("%w: nobody waits for an answer to this registration", deal.ErrNotPossible)
 		}
-		k := *open
+		k := *v.cases[r.CaseID]
 		v.resume(&k, now)
 		k.Version = r.Version
 		return k, nil
 	}
 	set := v.policy.Settings()
-	switch {
-	case open != nil:
-		return deal.Case{}, fmt.Errorf("%w: the registration is under review already", deal.ErrNotPossible)
-	case d.Appeal == nil:
-		return deal.Case{}, fmt.Errorf("%w: what was decided cannot be appealed", deal.ErrNotPossible)
-	case d.Appeal.Within != "":
-		until, err := set.Calendar.Add(d.At, d.Appeal.Within)
-		if err != nil {
-			return deal.Case{}, err
-		}
-		if !now.Before(until) {
-			return deal.Case{}, fmt.Errorf("%w: it could be appealed within %s, until %s", deal.ErrNotPossible, d.Appeal.Within, until.Format(time.RFC3339))
-		}
+	if err := v.appealable(r, d, now); err != nil {
+		return deal.Case{}, err
 	}
 	terms := v.policy.Review()
 	terms.OnSilence = "escalate" // an appeal is heard

@@ -100,13 +100,13 @@ func (e *Engine) File(ctx context.Context, id string, by deal.Actor) (CaseFile, 
 		if err != nil {
 			return f, err
 		}
-		f.Also = append(f.Also, member(&r))
+		f.Also = append(f.Also, read(e, func(v *view) CaseMember { return v.member(&r) }))
 	}
 	now := e.now()
 	f.May = read(e, func(v *view) []May {
 		for _, id := range v.lineOf(f.Registration.CustomerRef.Key()) {
 			if c := v.claims[id]; c.Status == deal.StatusWaitlisted && id != f.Case.RegistrationID {
-				f.Waitlist = append(f.Waitlist, member(c))
+				f.Waitlist = append(f.Waitlist, v.member(c))
 			}
 		}
 		return v.may(&f.Case, by, now)
@@ -118,9 +118,9 @@ func (e *Engine) File(ctx context.Context, id string, by deal.Actor) (CaseFile, 
 	return f, err
 }
 
-func member(r *deal.Registration) CaseMember {
+func (v *view) member(r *deal.Registration) CaseMember {
 	return CaseMember{ID: r.ID, Number: r.Number, PartnerID: r.Filing.PartnerID, Customer: r.Filing.Customer.Name, Lines: append([]string{}, r.Filing.Lines()...),
-		Amount: total(&r.Filing), Status: r.Status, ReceivedAt: r.ReceivedAt, Sequence: r.Sequence}
+		Amount: v.total(&r.Filing, r.ReceivedAt), Status: r.Status, ReceivedAt: r.ReceivedAt, Sequence: r.Sequence}
 }
 
 // Timeline reads what has happened to the subjects, words joined.

@@ -31,6 +31,7 @@ func conclude(v *view, r *deal.Registration, d *deal.Decision, verdict policy.Ve
 	if verdict.Disposition != deal.Returned {
 		r.Review = nil
 	}
+	r.Decided = deal.Money{}
 	set := v.policy.Settings()
 	scope := scopeOf(v, r, r.CustomerRef, set)
 	zone := set.Timezone
@@ -238,8 +239,8 @@ func (v *view) compareInLine(a, b *deal.Registration) int {
 		case "tier":
 			c = cmp.Compare(tierRank(v, b, set), tierRank(v, a, set))
 		case "amount":
-			p, _ := v.convert(total(&a.Filing), set.Currency, a.ReceivedAt)
-			q, _ := v.convert(total(&b.Filing), set.Currency, b.ReceivedAt)
+			p, _ := v.convert(v.total(&a.Filing, a.ReceivedAt), set.Currency, a.ReceivedAt)
+			q, _ := v.convert(v.total(&b.Filing, b.ReceivedAt), set.Currency, b.ReceivedAt)
 			c = cmp.Compare(q, p)
 		case "incumbent":
 			last := v.incumbent(a.CustomerRef.AccountID)

@@ -173,7 +173,20 @@ func TestConvertAtSubmission(t *testing.T) {
 		{"no rate yet", amount(1000, "CHF"), nil, true, false},
 		{"positions", positions("USD", "USD"), 1000.0, nil, false},
 		{"positions without a rate", positions("CHF"), nil, true, false},
-		{"positions of two currencies", positions("USD", "EUR"), nil, nil, false},
+		{"positions of two currencies", positions("USD", "EUR"), 1500.0, nil, false},
+		{"positions of two currencies, one without a rate", positions("USD", "CHF"), nil, true, false},
+		{"positions worth more than is stated", func(f *deal.Filing) {
+			positions("USD", "USD")(f)
+			f.Amount = deal.Money{Value: decimal.New(900, 0), Currency: "EUR"}
+		}, 1000.0, nil, false},
+		{"positions worth less than is stated", func(f *deal.Filing) {
+			positions("USD")(f)
+			f.Amount = deal.Money{Value: decimal.New(900, 0), Currency: "EUR"}
+		}, 900.0, nil, false},
+		{"positions without a rate beside what is stated", func(f *deal.Filing) {
+			positions("CHF")(f)
+			f.Amount = deal.Money{Value: decimal.New(900, 0), Currency: "EUR"}
+		}, nil, true, false},
 		{"the day the rate changes", amount(1000, "USD"), 250.0, nil, true},
 		{"a rate now", amount(1000, "CHF"), 2000.0, nil, true},
 	} {

@@ -73,7 +73,7 @@ func (v *view) classes(f *deal.Filing, set policy.Settings) []string {
 	}
 	var out []string
 	for _, p := range f.Products {
-		c := v.products[p.SKU]
+		c := v.product(p.SKU)
 		if c == nil || c.Class == "" {
 			return nil
 		}

@@ -183,6 +183,7 @@ func TestConflicts(t *testing.T) {
 		{name: "expired", before: hold(by("P-2", zanzibar)), later: lastInstant(120) + time.Microsecond, filing: by("P-1", zanzibar), want: ""},
 
 		{name: "the site in another spelling is held", before: hold(by("P-2", zanzibar, sites("Köln"))), filing: by("P-1", zanzibar, sites("Koeln")), want: "held_by_other:r0"},
+		{name: "the site in another language is held", before: hold(by("P-2", zanzibar, sites("Köln"))), filing: by("P-1", zanzibar, sites("Cologne")), want: "held_by_other:r0"},
 		{name: "what may be the site is held", before: hold(by("P-2", zanzibar, func(f *deal.Filing) { f.Sites = []deal.Site{{Name: "Plant 1"}} })), filing: by("P-1", zanzibar, sites("Kiel")), want: "held_by_other:r0"},
 
 		// In line.
@@ -386,6 +387,7 @@ func TestClaimsByClass(t *testing.T) {
 		{"another class", divided, []string{"S-1"}, []string{"E-1"}, ""},
 		{"another class, undivided", "settings:\n", []string{"S-1"}, []string{"E-1"}, "held_by_other true"},
 		{"one of the classes", divided, []string{"S-1"}, []string{"S-2", "E-1"}, "held_by_other false"},
+		{"one class, of a product in other letters", divided, []string{"S-1"}, []string{"s-2"}, "held_by_other true"},
 		{"one class of another line", divided, []string{"S-1"}, []string{"O-1"}, ""},
 		{"lines and classes crossed", divided, []string{"S-1", "O-2"}, []string{"E-1", "O-1"}, ""},
 		{"held without a class", divided, []string{"N-1"}, []string{"E-1"}, "held_by_other true"},

@@ -52,7 +52,7 @@ func examine(v *view, r *deal.Registration, m matches, now time.Time) (deal.Deci
 			d.Candidates[corpus] = c
 		}
 	}
-	amount, amountKnown := v.convert(total(&r.Filing), set.Currency, r.ReceivedAt)
+	amount, amountKnown := v.convert(v.total(&r.Filing, r.ReceivedAt), set.Currency, r.ReceivedAt)
 	who := resolve(v, r, m, set, now)
 	d.Resolution = who.Resolution
 	d.Territory = findTerritory(v, r, who, amount, amountKnown, now)

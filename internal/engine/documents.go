@@ -434,7 +434,7 @@ func (e *Engine) MoneyDoubts(d *deal.Document) ([]string, error) {
 			}
 		}
 		for _, r := range v.claims {
-			count(total(&r.Filing))
+			count(v.total(&r.Filing, r.ReceivedAt))
 		}
 		for _, c := range slices.Sorted(maps.Keys(unrated)) {
 			out = append(out, fmt.Sprintf("%d amounts in %s have no rate to %s today, and a rule that goes by the amount does not know them: dibs import rates", unrated[c], c, own))

@@ -469,7 +469,7 @@ func (v *view) admitAs(f *deal.Filing, named bool) deal.FieldErrors {
 		p := &f.Products[i]
 		field := fmt.Sprintf("products[%d].", i)
 		line, sold := known[deal.Fold(p.Line)]
-		switch c := v.products[p.SKU]; {
+		switch c := v.product(p.SKU); {
 		case c != nil && p.Line != "" && deal.Fold(p.Line) != deal.Fold(c.Line):
 			errs.Add(field+"line", "%s is of line %s", p.SKU, c.Line)
 		case c != nil:

@@ -641,7 +641,10 @@ func TestAdmit(t *testing.T) {
 		"distributor_id":   func(f *deal.Filing) { f.DistributorID = "P-404" },
 		"products[0].sku":  func(f *deal.Filing) { f.Products[0].SKU = "nothing" },
 		"products[0].line": func(f *deal.Filing) { f.Products[0].Line = "security" },
-		"custom.colour":    func(f *deal.Filing) { f.Custom = map[string]string{"colour": "red"} },
+		"products[1].line": func(f *deal.Filing) {
+			f.Products = append(f.Products, deal.Product{SKU: "sku-NETWORK", Line: "security"})
+		},
+		"custom.colour": func(f *deal.Filing) { f.Custom = map[string]string{"colour": "red"} },
 	} {
 		f := filing("P-1", deal.Customer{Name: "Zanzibar Orchestra Foundation", Country: "DE"})
 		change(&f)

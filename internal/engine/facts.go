@@ -61,7 +61,7 @@ func registrationFacts(f *policy.Facts, v *view, r *deal.Registration, set polic
 	f.Set("reg.submitted", float64(r.ReceivedAt.UnixMilli())/3_600_000)
 	f.Set("reg.amount", amount)
 	f.Set("reg.amount_known", amountKnown)
-	f.Set("reg.rate_missing", !amountKnown && !total(g).IsZero())
+	f.Set("reg.rate_missing", !amountKnown && hasAmount(g))
 	f.Set("reg.lines", lines)
 	f.Set("reg.all_lines", len(lines) == 0)
 	f.Set("reg.line_count", len(lines))
@@ -108,7 +108,7 @@ func productFacts(f *policy.Facts, v *view, r *deal.Registration, set policy.Set
 	var uncounted deal.Money
 	for _, p := range r.Filing.Products {
 		units += p.Quantity
-		c := v.products[p.SKU]
+		c := v.product(p.SKU)
 		if c == nil || c.Class == "" {
 			continue
 		}
@@ -137,7 +137,7 @@ func missing(r *deal.Registration) []string {
 		"customer.domain": c.Domain != "" || c.Website != "", "customer.country": c.Country != "", "customer.region": c.Region != "",
 		"customer.city": c.City != "", "customer.postal_code": c.PostalCode != "", "customer.street": c.Street != "", "customer.phone": c.Phone != "",
 		"customer.tax_id": c.TaxID != "", "customer.industry": c.Industry != "", "customer.employees": c.Employees > 0,
-		"products": len(g.Products) > 0, "sites": len(g.Sites) > 0, "amount": !total(g).IsZero(), "expected_close_date": !g.ExpectedCloseDate.IsZero(),
+		"products": len(g.Products) > 0, "sites": len(g.Sites) > 0, "amount": hasAmount(g), "expected_close_date": !g.ExpectedCloseDate.IsZero(),
 		"tender.number": g.Tender.Number != "", "tender.published_at": !g.Tender.PublishedAt.IsZero(), "distributor_id": g.DistributorID != "",
 		"evidence": len(g.Evidence) > 0, "competing_offers": len(g.Competing) > 0, "external_id": g.ExternalID != "",
 	}
@@ -156,20 +156,61 @@ func missing(r *deal.Registration) []string {
 	return out
 }
 
-// total returns the deal's value: as stated, else the sum of its positions if they share a currency.
-func total(g *deal.Filing) deal.Money {
-	if !g.Amount.IsZero() {
-		return g.Amount
+// hasAmount reports whether the filing gives an amount, as a whole or of a position.
+func hasAmount(g *deal.Filing) bool {
+	return !g.Amount.IsZero() || slices.ContainsFunc(g.Products, func(p deal.Product) bool { return !p.Amount.IsZero() })
+}
+
+// total returns the deal's value: as stated or the sum of its positions, the larger at the rates of the day. Of the two, one without a rate
+// is taken for the larger: nobody can tell that it is not.
+func (v *view) total(g *deal.Filing, day time.Time) deal.Money {
+	stated, sum := g.Amount, v.positions(g, day)
+	switch {
+	case sum.IsZero():
+		return stated
+	case stated.IsZero():
+		return sum
+	case stated.Currency == sum.Currency:
+		if sum.Value.GreaterThan(stated.Value) {
+			return sum
+		}
+		return stated
 	}
-	var sum deal.Money
+	own := v.policy.Settings().Currency
+	x, ok := v.convert(stated, own, day)
+	y, known := v.convert(sum, own, day)
+	if ok && (!known || y > x) {
+		return sum
+	}
+	return stated
+}
+
+// positions returns the sum of what the positions give: in their currency, or in the policy's where they have several. One of those without a
+// rate is returned alone, so that the sum is not known.
+func (v *view) positions(g *deal.Filing, day time.Time) (sum deal.Money) {
+	mixed := false
 	for _, p := range g.Products {
 		switch {
 		case p.Amount.IsZero():
 		case sum.Currency == "" || sum.Currency == p.Amount.Currency:
 			sum = deal.Money{Value: sum.Value.Add(p.Amount.Value), Currency: p.Amount.Currency}
 		default:
-			return deal.Money{}
+			mixed = true
 		}
+	}
+	if !mixed {
+		return sum
+	}
+	sum = deal.Money{Currency: v.policy.Settings().Currency}
+	for _, p := range g.Products {
+		if p.Amount.IsZero() {
+			continue
+		}
+		rate, ok := v.rate(p.Amount.Currency, sum.Currency, day)
+		if !ok {
+			return p.Amount
+		}
+		sum.Value = sum.Value.Add(p.Amount.Value.Mul(rate))
 	}
 	return sum
 }

@@ -81,7 +81,7 @@ func (v *view) holdsVersion(r *deal.Registration) bool {
 func (e *Engine) moving(r deal.Registration, d *deal.Decision, file *deal.Case, ask Moving, am *amended, by deal.Actor, now time.Time) (addition, error) {
 	v := e.view
 	m := &deal.Move{Event: ask.Event, From: r.Status, Reason: ask.Reason, Evidence: slices.Clone(ask.Evidence), Policy: v.policy.Ref()}
-	if err := r.Status.Refuse(m.Event, by.Role); err != nil {
+	if err := r.Status.Refuse(m.Event, by.Role, v.outOfQuestion(&r, d, by, now)...); err != nil {
 		return addition{}, err
 	}
 	if err := m.Validate(now).Err(); err != nil {

@@ -41,6 +41,7 @@ type view struct {
 	partners map[string]*deal.Partner
 	people   map[string]*deal.Person
 	products map[string]*deal.CatalogueProduct
+	skus     map[string][]string               // deal.Fold of a SKU → those of the catalogue that are written so, sorted
 	sold     atomic.Pointer[map[string]string] // what lines returns; nil when it has to be worked out again
 	rates    map[[2]string][]*deal.Rate        // by currency pair, oldest first
 
@@ -86,7 +87,7 @@ func newView(m *match.Model) *view {
 		model: m, tree: ledger.NewTree(),
 		accounts: book.New(), accountIndex: match.NewIndex(m),
 		opportunities: map[string]*deal.Opportunity{}, oppsOf: map[string][]string{}, oppIndex: match.NewIndex(m),
-		partners: map[string]*deal.Partner{}, people: map[string]*deal.Person{}, products: map[string]*deal.CatalogueProduct{}, rates: map[[2]string][]*deal.Rate{},
+		partners: map[string]*deal.Partner{}, people: map[string]*deal.Person{}, products: map[string]*deal.CatalogueProduct{}, skus: map[string][]string{}, rates: map[[2]string][]*deal.Rate{},
 		claims: map[string]*deal.Registration{}, returned: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, waitsAt: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, namedBy: map[string][]string{}, history: map[string][]past{}, pastOf: map[string]string{}, merged: map[string][]string{}, intoOf: map[string]string{}, cases: map[string]*deal.Case{}, lateOf: map[string][]string{}, taken: map[string]bool{},
 		findings: newFindings(m), documents: map[string]map[int]deal.Document{}, scheduled: map[documentKey]time.Time{}, keys: map[string]deal.Key{},
 	}
@@ -132,6 +133,7 @@ func (v *view) putRecord(r deal.Record) {
 		v.people[r.ID] = r
 	case *deal.CatalogueProduct:
 		v.products[r.SKU] = r
+		insertSorted(v.skus, deal.Fold(r.SKU), r.SKU)
 		v.sold.Store(nil)
 	case *deal.Rate:
 		pair := [2]string{r.From, r.To}
@@ -207,12 +209,24 @@ func (v *view) deleteRecord(d deal.RecordRef) {
 		delete(v.people, d.Key)
 	case deal.Products:
 		delete(v.products, d.Key)
+		removeSorted(v.skus, deal.Fold(d.Key), d.Key)
 		v.sold.Store(nil)
 	case deal.Rates:
 		for pair, list := range v.rates {
 			v.rates[pair] = slices.DeleteFunc(list, func(r *deal.Rate) bool { return r.Key() == d.Key })
 		}
 	}
+}
+
+// product returns the product of the catalogue that a filing means, whatever the case of its letters; nil when it is not sold.
+func (v *view) product(sku string) *deal.CatalogueProduct {
+	if p := v.products[sku]; p != nil {
+		return p
+	}
+	if same := v.skus[deal.Fold(sku)]; len(same) > 0 {
+		return v.products[same[0]]
+	}
+	return nil
 }
 
 func insertSorted(m map[string][]string, key, id string) {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/dibs-deals/dibs/internal/deal"
 )
 
 // kind marks words that count differently when they are left over.
@@ -319,14 +321,7 @@ var lengthened = func() map[string]string {
 }()
 
 // townNames are the towns and regions that have names in several languages, each with the one its people use.
-var townNames = map[string]string{"munich": "munchen", "muenchen": "munchen", "cologne": "koln", "koeln": "koln", "nuremberg": "nurnberg", "nuernberg": "nurnberg", "brunswick": "braunschweig",
-	"bavaria": "bayern", "saxony": "sachsen", "vienna": "wien", "geneva": "geneve", "genf": "geneve", "lucerne": "luzern", "basle": "basel", "milan": "milano", "turin": "torino", "rome": "roma",
-	"florence": "firenze", "venice": "venezia", "naples": "napoli", "genoa": "genova", "tuscany": "toscana", "lombardy": "lombardia", "lisbon": "lisboa", "seville": "sevilla", "saragossa": "zaragoza",
-	"catalonia": "catalunya", "cataluna": "catalunya", "andalusia": "andalucia", "brussels": "bruxelles", "brussel": "bruxelles", "antwerp": "antwerpen", "anvers": "antwerpen", "ghent": "gent",
-	"bruges": "brugge", "luik": "liege", "flanders": "vlaanderen", "dunkirk": "dunkerque", "brittany": "bretagne", "normandy": "normandie", "copenhagen": "kobenhavn", "gothenburg": "goteborg",
-	"prague": "praha", "warsaw": "warszawa", "cracow": "krakow", "danzig": "gdansk", "breslau": "wroclaw", "moscow": "moskva", "kiev": "kyiv", "kharkov": "kharkiv", "lvov": "lviv", "odessa": "odesa",
-	"athens": "athina", "bucharest": "bucuresti", "belgrade": "beograd", "peking": "beijing", "bombay": "mumbai", "madras": "chennai", "calcutta": "kolkata", "bangalore": "bengaluru",
-	"rangoon": "yangon", "saigon": "ho chi minh city", "the hague": "den haag", "hague": "haag"}
+var townNames = deal.TownNames
 
 // townsOf are the names of each town of townNames by the one its people use.
 var townsOf = func() map[string][]string {

@@ -153,7 +153,7 @@ func buildSchema() []FactSpec {
 	partner("reg.source", "api", []string{"api", "desk", "import"}, "how it came in", "the door it came through")
 	partner("reg.precheck", false, nil, "a pre-check: asked before filing, commits no claim", "true for `POST /v1/checks`")
 	partner("reg.submitted", 0.0, nil, "when it was filed, in hours since 1970 as custom instants are", "the clock")
-	partner("reg.amount", 0.0, nil, "deal value in the policy's currency", "`amount`, else the sum of `products[].amount`, at the rate of the day of submission")
+	partner("reg.amount", 0.0, nil, "deal value in the policy's currency", "the larger of `amount` and the sum of `products[].amount`, at the rates of the day of submission")
 	partner("reg.amount_known", false, nil, "an amount was given and could be converted", "`amount`, `products[].amount`, rates")
 	internal("reg.rate_missing", false, nil, "an amount was given, and there is no exchange rate for it", "rates")
 	partner("reg.lines", []string{}, nil, "product lines of the deal; none means all of them", "`products[].line`, or the catalogue's line for `products[].sku`")
