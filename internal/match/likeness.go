@@ -56,7 +56,7 @@ func similarity(x, y *word, cut bool) float64 {
 	if la <= 5 && (x.kind|y.kind)&place != 0 && shortened[a] == b {
 		return 0.95
 	}
-	if la <= 5 && a[0] == 's' && saints[a] && (saints[b] || a == "saint" && b == "street") { // the last two are both written St.
+	if la > 0 && la <= 5 && a[0] == 's' && saints[a] && (saints[b] || a == "saint" && b == "street") { // the last two are both written St.
 		return 0.95
 	}
 	if (x.kind|y.kind)&(place|town) != 0 && sameTown(a, b) {
