@@ -36,6 +36,7 @@ import (
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/engine"
 	"github.com/dibs-deals/dibs/internal/ledger"
+	"github.com/dibs-deals/dibs/internal/match"
 	"github.com/dibs-deals/dibs/internal/report"
 	"github.com/dibs-deals/dibs/internal/server"
 	"github.com/dibs-deals/dibs/internal/store/sqlite"
@@ -338,6 +339,9 @@ func (g *generator) filing() ([]byte, int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	a := g.account(g.rng.IntN(g.accounts))
+	for !match.Default().Names(a.Name) { // of ten million, some are called "Company, Ltd."
+		a = g.account(g.rng.IntN(g.accounts))
+	}
 	today := time.Now().UTC()
 	body, err := json.Marshal(map[string]any{
 		"partner_id": g.partners[g.rng.IntN(len(g.partners))], "type": "new_business",
