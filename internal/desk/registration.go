@@ -2,6 +2,7 @@ package desk
 
 import (
 	"cmp"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -37,23 +38,23 @@ func registrationsPage(v *visit) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	out := registrationsView{partner: v.partner(f.PartnerID), filtered: f.Status != "" || f.PartnerID != "" || f.AccountID != "" || f.CustomerName != "", customer: f.CustomerName}
-	to := func(name, value string) string {
-		u := url.Values{}
-		for _, k := range []string{"status", "partner_id", "account_id", "customer_name"} {
-			if x := q.Get(k); x != "" {
-				u.Set(k, x)
+	out := registrationsView{partner: v.partner(f.PartnerID), customer: f.CustomerName}
+	given := url.Values{}
+	for _, k := range []string{"status", "partner_id", "account_id", "customer_name"} {
+		if x := q.Get(k); x != "" {
+			given.Set(k, x)
+			if k != "customer_name" {
+				out.kept = append(out.kept, [2]string{k, x})
 			}
 		}
+	}
+	out.filtered = len(given) > 0
+	to := func(name, value string) string {
+		u := maps.Clone(given)
 		if u.Del(name); value != "" {
 			u.Set(name, value)
 		}
 		return pathWith(Root+"/registrations", u)
-	}
-	for _, k := range []string{"status", "partner_id", "account_id"} {
-		if x := q.Get(k); x != "" {
-			out.kept = append(out.kept, [2]string{k, x})
-		}
 	}
 	out.statuses = append(out.statuses, choice{name: "All", href: to("status", ""), current: f.Status == ""})
 	for _, s := range deal.Statuses {

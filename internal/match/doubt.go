@@ -110,9 +110,7 @@ func (m *Model) twoKinds(e *evidence) bool {
 	if l.a == nil || l.exact || l.cutShort || l.acronym > 0 && l.dice < 0.5 || e.connected() {
 		return false
 	}
-	var pairs []pairing
-	var again likeness
-	m.align(l.a, l.b, &again, &pairs)
+	pairs := m.pairings(l)
 	var agreed [2]map[string]bool
 	agreed[0], agreed[1] = map[string]bool{}, map[string]bool{}
 	for _, p := range pairs {

@@ -276,12 +276,9 @@ func foldAny(s string) string {
 // tatweel lengthens an Arabic word to fill a line.
 const tatweel = '\u0640'
 
-// Disguised says in words how a name was written to look like another to a reader and not to a program, or nothing.
-func Disguised(name string) string { return disguise(name) }
-
-// disguise says in words how a name was written to look like another to a reader and not to a program, or nothing: letters of another
+// Disguised says in words how a name was written to look like another to a reader and not to a program, or nothing: letters of another
 // script inside a Latin word, or characters that are not seen. Both are undone before names are compared.
-func disguise(raw string) string {
+func Disguised(raw string) string {
 	if isASCII(raw) {
 		return ""
 	}

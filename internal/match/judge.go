@@ -368,9 +368,7 @@ func (m *Model) relation(e *evidence) (gate, text string) {
 // sharesOwn reports whether what two names share names somebody: more than what kind of church, union or shop each is, of which every
 // town has one and every union a local.
 func (m *Model) sharesOwn(l *likeness) bool {
-	var pairs []pairing
-	var again likeness
-	m.align(l.a, l.b, &again, &pairs)
+	pairs := m.pairings(l)
 	general, any := true, false
 	for _, p := range pairs {
 		for _, w := range strings.Fields(p.a) {
@@ -552,9 +550,7 @@ func (m *Model) shortSlip(e *evidence) bool {
 		return max(len(x), len(y)) <= longest && !containsDigit(x) && !containsDigit(y) && isASCII(x) && isASCII(y) && m.weight(x) > ordinaryWeight && m.weight(y) > ordinaryWeight &&
 			distance(x, y) == 1 && !(len(x) >= shortLetters && anagrams(x, y))
 	}
-	var pairs []pairing
-	var again likeness
-	m.align(l.a, l.b, &again, &pairs)
+	pairs := m.pairings(l)
 	found, leftA, leftB := false, len(l.a.words), len(l.b.words)
 	for _, p := range pairs {
 		found = found || p.sim < spelling && short(p.a, p.b)
@@ -823,9 +819,7 @@ func (m *Model) nameWords(e *evidence) (value, text string) {
 	case l.exact && sameSet(l.a, l.b):
 		return value, "the same words in another order"
 	}
-	var pairs []pairing
-	var again likeness
-	m.align(l.a, l.b, &again, &pairs)
+	pairs := m.pairings(l)
 	var same, near []string
 	for _, p := range pairs {
 		if p.sim == 1 && p.a == p.b {
@@ -865,9 +859,7 @@ func joinWords(n *name) string {
 
 // leftOver returns the words of each name that the other lacks.
 func (m *Model) leftOver(l *likeness) (a, b []string) {
-	var pairs []pairing
-	var again likeness
-	m.align(l.a, l.b, &again, &pairs)
+	pairs := m.pairings(l)
 	left := func(n *name, side func(pairing) string) (out []string) {
 		used := map[string]int{}
 		for _, p := range pairs {

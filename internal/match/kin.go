@@ -89,9 +89,7 @@ func (m *Model) kin(e *evidence) (text string, ok bool) {
 	if e.like.a == nil || e.like.rare == 0 && e.like.acronym == 0 || m.nothingTelling(e) || e.like.rare > 0 && !m.sharesOwn(&e.like) || m.weights.Relation.logit(&v) <= 0 {
 		return "", false
 	}
-	var pairs []pairing
-	var again likeness
-	m.align(e.like.a, e.like.b, &again, &pairs)
+	pairs := m.pairings(&e.like)
 	var shared []string
 	for _, p := range pairs {
 		shared = append(shared, p.a)

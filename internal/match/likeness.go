@@ -295,6 +295,13 @@ type pairing struct {
 	sim  float64
 }
 
+// pairings returns the pairs that the words of the names compared were aligned in.
+func (m *Model) pairings(l *likeness) (pairs []pairing) {
+	var again likeness
+	m.align(l.a, l.b, &again, &pairs)
+	return pairs
+}
+
 // align pairs off the words of two names one to one, the heaviest agreements first, and fills l. The pairings are
 // appended to explain unless it is nil.
 func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {

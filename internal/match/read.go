@@ -40,7 +40,7 @@ const maxNameBytes = 1000
 // Prepare reads a record.
 func (m *Model) Prepare(r Record) *Query {
 	q := *(&preparer{m: m}).prepare(r)
-	q.disguised = disguise(q.display[:min(len(q.display), maxNameBytes)])
+	q.disguised = Disguised(q.display[:min(len(q.display), maxNameBytes)])
 	return &q
 }
 
