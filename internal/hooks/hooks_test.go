@@ -15,7 +15,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -529,13 +529,22 @@ func TestDown(t *testing.T) {
 	}
 }
 
-// A receiver that fails half of the time is told of everything, in order.
+// A receiver that fails now and then is told of everything, in order. It
+// refuses each event up to three times: one that throws a coin would sooner or
+// later refuse one until the test's day is over.
 func TestFlapping(t *testing.T) {
 	t.Parallel()
 	b, rec := newBench(t), newReceiver(t)
-	var n atomic.Int64
-	rec.answers(func(w http.ResponseWriter, _ received) {
-		if n.Add(1)%2 == 0 {
+	var mu sync.Mutex
+	left := map[string]int{}
+	rec.answers(func(w http.ResponseWriter, r received) {
+		mu.Lock()
+		defer mu.Unlock()
+		if _, ok := left[r.event.ID]; !ok {
+			left[r.event.ID] = len(left) % 4
+		}
+		if left[r.event.ID] > 0 {
+			left[r.event.ID]--
 			w.WriteHeader(502)
 		}
 	})
