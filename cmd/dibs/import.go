@@ -197,6 +197,13 @@ func (c *importCmd) sum(std stdio, t engine.PutResult, bad int) {
 		mode = " (dry run: nothing was changed)"
 	}
 	fmt.Fprintf(std.out, "%s: %d created, %d updated, %d unchanged, %d rejected%s\n", c.Kind, t.Created, t.Updated, t.Unchanged, bad, mode)
+	for _, d := range t.Doubts {
+		more := ""
+		if d.Rows > 1 {
+			more = fmt.Sprintf(" (and %d more rows)", d.Rows-1)
+		}
+		fmt.Fprintf(std.err, "line %d: warn: %s %s%s\n", d.Line, d.Field, d.Detail, more)
+	}
 }
 
 // each reads the rows of the file.
@@ -341,8 +348,8 @@ func (c *importCmd) plan(ctx context.Context, std stdio, e *engine.Engine, in io
 // doubts warns of what a policy or a territory plan says that does not fit what there is: amounts in another currency, and what a plan
 // names and no record has.
 func doubts(std stdio, e *engine.Engine, d *deal.Document) error {
-	money, err := e.MoneyDoubts(d)
-	for _, w := range money {
+	misfits, err := e.Misfits(d)
+	for _, w := range misfits {
 		fmt.Fprintf(std.err, "warn: %s\n", w)
 	}
 	if err != nil || d.Kind != deal.TerritoryDocument {

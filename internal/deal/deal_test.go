@@ -777,3 +777,42 @@ func TestBlankCompeting(t *testing.T) {
 		t.Errorf("%q", f.Competing)
 	}
 }
+
+// TestAhead: a day on which somebody last acted may be planned, not years away; what begins later counts from then.
+func TestAhead(t *testing.T) {
+	now := time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)
+	on := func(days int) Date { return Date{now.Truncate(24*time.Hour).AddDate(0, 0, days)} }
+	for _, c := range []struct {
+		rec           Record
+		wrong, doubts string
+	}{
+		{&Account{LastContactAt: on(1)}, "", ""}, // already today in Auckland
+		{&Account{LastContactAt: on(2)}, "", "last_contact_at"},
+		{&Account{LastContactAt: on(400)}, "last_contact_at", ""},
+		{&Opportunity{LastActivityAt: on(0), CloseDate: on(400)}, "", ""},
+		{&Opportunity{LastActivityAt: on(30)}, "", "last_activity_at"},
+		{&Opportunity{LastActivityAt: on(400)}, "last_activity_at", ""},
+		{&Partner{AgreementSignedAt: on(0)}, "", ""},
+		{&Partner{AgreementSignedAt: on(30)}, "", "agreement_signed_at"},
+		{&Rate{Date: on(0)}, "", ""},
+		{&Rate{Date: on(30)}, "", "date"},
+	} {
+		fields := func(e FieldErrors) (out string) {
+			for _, f := range e {
+				out += f.Field
+			}
+			return out
+		}
+		if wrong, doubts := Ahead(c.rec, now); fields(wrong) != c.wrong || fields(doubts) != c.doubts {
+			t.Errorf("%+v: wrong %v, doubts %v", c.rec, wrong, doubts)
+		}
+	}
+	for rec, field := range map[Record]string{
+		&Account{ID: "A-1", Name: "Acme", ParentID: "A-1"}:    "parent_id",
+		&Rate{Date: on(0), From: "EUR", To: "EUR", Rate: "1"}: "to",
+	} {
+		if e := rec.Validate(); len(e) != 1 || e[0].Field != field {
+			t.Errorf("%+v: %v, want %s", rec, e, field)
+		}
+	}
+}

@@ -613,17 +613,20 @@ func (e *Engine) Foresee(ctx context.Context, f deal.Filing) (deal.Decision, err
 }
 
 // PutResult counts what a Put did.
-type PutResult struct{ Created, Updated, Unchanged int }
+type PutResult struct {
+	Created, Updated, Unchanged int
+	Doubts                      []Doubt // what rows that are right say and may not mean, by their first line
+}
 
 // MaxRows is the most rows one Put takes: it bounds how long one import holds the head.
 const MaxRows = 1000
 
 // Put upserts rows of reference data in one entry; all of rows is committed or, with one wrong, nothing. At most
-// MaxRows rows. merge, if not nil, combines a stored row (nil: there is none) with the given one (a partial import).
+// MaxRows rows; the lines of doubts are places among rows. merge, if not nil, combines a stored row (nil: there is none) with the given one (a partial import).
 func (e *Engine) Put(ctx context.Context, q Request, rows []deal.Record, merge func(stored, row deal.Record) deal.Record) (PutResult, error) {
 	in := make([]ImportRow, len(rows))
 	for i, r := range rows {
-		in[i] = ImportRow{Record: r, Merge: merge}
+		in[i] = ImportRow{Line: i, Record: r, Merge: merge}
 	}
 	res, rejected, err := e.putRows(ctx, q, in, true)
 	for i, r := range rows {
@@ -642,9 +645,9 @@ func (e *Engine) putRows(ctx context.Context, q Request, rows []ImportRow, stric
 	}
 	var res PutResult
 	var rejected map[int]deal.FieldErrors
-	_, err := e.submit(ctx, q, func(time.Time) ([]addition, error) {
+	_, err := e.submit(ctx, q, func(now time.Time) ([]addition, error) {
 		var change *deal.Change
-		change, res, rejected = mergeRows(e.view, rows)
+		change, res, rejected = mergeRows(e.view, rows, now)
 		if res.Created+res.Updated == 0 || strict && len(rejected) > 0 {
 			return nil, nil
 		}
@@ -663,11 +666,12 @@ func (e *Engine) putRows(ctx context.Context, q Request, rows []ImportRow, stric
 // mergeRows merges rows, in their order, with what is stored: a row whose key came before in the batch with that row.
 // It returns the rows that are right, each key once as it is in the end, and what is wrong with the others by their
 // place in rows.
-func mergeRows(v *view, rows []ImportRow) (*deal.Change, PutResult, map[int]deal.FieldErrors) {
+func mergeRows(v *view, rows []ImportRow, now time.Time) (*deal.Change, PutResult, map[int]deal.FieldErrors) {
 	var res PutResult
 	rejected := map[int]deal.FieldErrors{}
 	latest := make(map[deal.RecordRef]deal.Record, len(rows))
 	var changed []deal.RecordRef // in order of first change
+	set := v.policy.Settings()
 	for i, in := range rows {
 		row := in.Record
 		ref := deal.RecordRef{Kind: row.Kind(), Key: row.Key()}
@@ -679,9 +683,13 @@ func mergeRows(v *view, rows []ImportRow) (*deal.Change, PutResult, map[int]deal
 			row = in.Merge(before, row)
 		}
 		row = deal.CopyRecord(row) // validation writes to it, and the batch may be tried again after readers have seen it
-		if errs := row.Validate(); len(errs) > 0 {
+		wrong, doubts := deal.Ahead(row, now)
+		if errs := append(row.Validate(), wrong...); len(errs) > 0 {
 			rejected[i] = errs
 			continue
+		}
+		for _, d := range append(doubts, set.Undeclared(row)...) {
+			res.doubt(Doubt{Line: in.Line, Field: d.Field, Detail: d.Detail, Rows: 1})
 		}
 		switch {
 		case before == nil:

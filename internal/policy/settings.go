@@ -126,6 +126,25 @@ func (s Settings) Tier(name string) (string, int) { return place(s.Tiers, name, 
 // Stage returns the sales stage as the policy writes it and its place from 0; an unknown stage has place -1.
 func (s Settings) Stage(name string) (string, int) { return place(s.Stages, name, -1) }
 
+// Undeclared says what a record has and the policy does not declare, where it declares any: the tier of a partner, the stage of an open
+// opportunity. Nothing in the policy speaks of it.
+func (s Settings) Undeclared(rec deal.Record) (out deal.FieldErrors) {
+	check := func(field, word string, list []string) {
+		if _, at := place(list, word, -1); at < 0 && word != "" && len(list) > 0 {
+			out.Add(field, "is %q, and the policy's settings have %s%s", word, strings.Join(list, ", "), didYouMean(word, list))
+		}
+	}
+	switch x := rec.(type) {
+	case *deal.Partner:
+		check("tier", x.Tier, s.Tiers)
+	case *deal.Opportunity:
+		if x.Status == "open" {
+			check("stage", x.Stage, s.Stages)
+		}
+	}
+	return out
+}
+
 // place finds a name whatever its case, as exports of other systems spell it.
 func place(list []string, name string, unknown int) (string, int) {
 	for i, x := range list {
