@@ -750,7 +750,8 @@ func TestIdentifiers(t *testing.T) {
 	for value, want := range map[string]string{
 		"domain=siemens-energy.com": "", "domain=https://www.müller.de/kontakt?x=1": "", "domain=shop.example.co.uk:8080": "", "domain=例え.テスト": "", "domain=someone@example.com": "",
 		"domain=n/a": "customer.domain", "domain=none": "customer.domain", "domain=not known.com": "customer.domain", "domain=10.0.0.1": "customer.domain", "domain=a..b": "customer.domain",
-		"domain=-": "customer.domain", "website=none": "customer.website", "website=http://example.com": "",
+		"domain=-": "customer.domain", "domain=gmbh": "customer.domain", "domain=co.uk": "customer.domain", "domain=https://COM.BR/": "customer.domain", "domain=公司.cn": "customer.domain",
+		"domain=acme.gmbh": "", "website=https://gov.uk/about": "", "website=none": "customer.website", "website=http://example.com": "",
 		"duns=31-606-7164": "", "duns=1606 7164": "", "duns=unknown": "customer.duns", "duns=1234567890": "customer.duns", "duns=3160671-A": "customer.duns",
 		"lei=W38RGI023J3WT1HWRP32": "", "lei=w38rgi023j3wt1hwrp32": "", "lei=W38RGI023J3WT1HWRP33": "customer.lei", "lei=W38RGI023J3WT1HWRP": "customer.lei",
 	} {
@@ -778,8 +779,8 @@ func TestBlankCompeting(t *testing.T) {
 	}
 }
 
-// TestAhead: a day on which somebody last acted may be planned, not years away; what begins later counts from then.
-func TestAhead(t *testing.T) {
+// TestDoubts: a domain has to be somebody's; a day on which somebody last acted may be planned, not years away; what begins later counts from then.
+func TestDoubts(t *testing.T) {
 	now := time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)
 	on := func(days int) Date { return Date{now.Truncate(24*time.Hour).AddDate(0, 0, days)} }
 	for _, c := range []struct {
@@ -794,6 +795,9 @@ func TestAhead(t *testing.T) {
 		{&Opportunity{LastActivityAt: on(400)}, "last_activity_at", ""},
 		{&Partner{AgreementSignedAt: on(0)}, "", ""},
 		{&Partner{AgreementSignedAt: on(30)}, "", "agreement_signed_at"},
+		{&Account{Domain: "acme.co.uk", Domains: []string{"oslo.kommune.no", "acme.com"}}, "", ""},
+		{&Account{Domain: "https://CO.UK/", Domains: []string{"com.br"}}, "", "domaindomains"},
+		{&Partner{Domain: "co.jp"}, "", "domain"},
 		{&Rate{Date: on(0)}, "", ""},
 		{&Rate{Date: on(30)}, "", "date"},
 	} {
@@ -803,7 +807,7 @@ func TestAhead(t *testing.T) {
 			}
 			return out
 		}
-		if wrong, doubts := Ahead(c.rec, now); fields(wrong) != c.wrong || fields(doubts) != c.doubts {
+		if wrong, doubts := Doubts(c.rec, now); fields(wrong) != c.wrong || fields(doubts) != c.doubts {
 			t.Errorf("%+v: wrong %v, doubts %v", c.rec, wrong, doubts)
 		}
 	}

@@ -186,9 +186,9 @@ func (r *Rate) Validate() FieldErrors {
 // planned is how far ahead a day may lie on which somebody last did something: CRMs count meetings that are in the calendar.
 const planned = 365 * 24 * time.Hour
 
-// Ahead says which days of the record are still to come as of now where only past ones are expected: what cannot be so, and what may be but
-// is not what it was meant to be.
-func Ahead(rec Record, now time.Time) (wrong, doubts FieldErrors) {
+// Doubts says what the record has that is well-formed and cannot be, or may be and is not what it was meant to be, as of now: days still to
+// come where only past ones are expected, and web domains that are nobody's.
+func Doubts(rec Record, now time.Time) (wrong, doubts FieldErrors) {
 	acted := func(field string, d Date) {
 		switch {
 		case d.After(now.Add(planned)):
@@ -197,12 +197,22 @@ func Ahead(rec Record, now time.Time) (wrong, doubts FieldErrors) {
 			doubts.Add(field, "%s is still to come: until then it counts as done today", d)
 		}
 	}
+	owned := func(field, domain string) {
+		if nobodys(domain) {
+			doubts.Add(field, "anybody can have a name under %s, so it tells nobody apart; give the organisation's own, as name.%s", host(domain), host(domain))
+		}
+	}
 	switch r := rec.(type) {
 	case *Account:
+		owned("domain", r.Domain)
+		for _, d := range r.Domains {
+			owned("domains", d)
+		}
 		acted("last_contact_at", r.LastContactAt)
 	case *Opportunity:
 		acted("last_activity_at", r.LastActivityAt)
 	case *Partner:
+		owned("domain", r.Domain)
 		if r.AgreementSignedAt.ahead(now) {
 			doubts.Add("agreement_signed_at", "%s is still to come: until then the agreement counts as not signed", r.AgreementSignedAt)
 		}

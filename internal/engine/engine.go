@@ -683,7 +683,7 @@ func mergeRows(v *view, rows []ImportRow, now time.Time) (*deal.Change, PutResul
 			row = in.Merge(before, row)
 		}
 		row = deal.CopyRecord(row) // validation writes to it, and the batch may be tried again after readers have seen it
-		wrong, doubts := deal.Ahead(row, now)
+		wrong, doubts := deal.Doubts(row, now)
 		if errs := append(row.Validate(), wrong...); len(errs) > 0 {
 			rejected[i] = errs
 			continue

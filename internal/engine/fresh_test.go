@@ -61,6 +61,19 @@ func TestOwnDomain(t *testing.T) {
 	}
 }
 
+// TestPublicSuffix: a domain under which anybody can have a name is nobody's. It makes no two organisations one, and claims that differ in
+// nothing else are for the same.
+func TestPublicSuffix(t *testing.T) {
+	b := newBench(t, &deal.Account{ID: "acc-q", Name: "Quixotic Brewing Company", Domain: "gov.uk", Country: "GB"})
+	f := filing("P-1", deal.Customer{Name: "Zanzibar Orchestra Foundation", Website: "https://gov.uk/zanzibar", Country: "GB"})
+	if d := b.foreseen(f); d.Resolution.Status != "none" || len(d.Conflicts) > 0 {
+		t.Errorf("resolved to %+v, conflicts %+v", d.Resolution, d.Conflicts)
+	}
+	if part := partOf(&deal.Registration{Filing: f}, []string{"customer.domain"}); part != "" {
+		t.Errorf("it claims the part %q", part)
+	}
+}
+
 // TestNobody refuses names that name nobody, unless the vendor has an account of that name.
 func TestNobody(t *testing.T) {
 	b := newBench(t, &deal.Account{ID: "acc-srl", Name: "SRL", Country: "JP"})
