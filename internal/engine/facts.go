@@ -311,6 +311,16 @@ func customerFacts(f *policy.Facts, v *view, r *deal.Registration, w whom, set p
 	c := &r.Filing.Customer
 	f.Set("customer.mail_domain", c.Domain != "" && slices.Contains(set.MailDomain, match.Domain(c.Domain)))
 	f.Set("customer.ship_to_country", cmp.Or(c.ShipTo.Country, c.Country))
+	for _, id := range []string{r.Filing.PartnerID, r.Filing.DistributorID} {
+		if p := v.partners[id]; p != nil {
+			if same := v.model.Judge(v.model.Prepare(match.Record{Names: []string{c.Name}, Country: c.Country}), v.model.Prepare(match.Record{Names: []string{p.Name}, Country: p.Country})); same.Verdict == deal.Same && same.Probability >= set.Certain {
+				f.Set("customer.partner_name", true)
+			}
+			if own := match.Domain(p.Domain); own != "" && (own == match.Domain(c.Domain) || own == match.Domain(c.Website)) {
+				f.Set("customer.partner_domain", true)
+			}
+		}
+	}
 	industry, employees, country, region := c.Industry, c.Employees, c.Country, c.Region
 	if a := w.account; a != nil {
 		f.Set("customer.account_status", cmp.Or(a.Status, "prospect"))
