@@ -460,7 +460,7 @@ func (v *view) admitAs(f *deal.Filing, named bool) deal.FieldErrors {
 		errs.Add("distributor_id", "no such distributor") // who is one reads what is filed; a partner who is none does not, nor is it told of
 	}
 	if !named && !v.knows(f.Customer.Name) {
-		errs.Add("customer.name", "%q names nobody; give the name of the end customer", f.Customer.Name)
+		errs.Add("customer.name", "%q names nobody; give the name that the end customer is registered under. No other partner is told it", f.Customer.Name)
 	}
 	set := v.policy.Settings()
 	known := v.lines()

@@ -77,7 +77,7 @@ func TestPublicSuffix(t *testing.T) {
 // TestNobody refuses names that name nobody, unless the vendor has an account of that name.
 func TestNobody(t *testing.T) {
 	b := newBench(t, &deal.Account{ID: "acc-srl", Name: "SRL", Country: "JP"})
-	for name, admitted := range map[string]bool{"GmbH": false, "unknown": false, "n/a": false, "S.R.L.": true, "SRL": true} {
+	for name, admitted := range map[string]bool{"GmbH": false, "unknown": false, "Kunde vertraulich": false, "Client confidentiel": false, "Confidential Records Inc": true, "n/a": false, "S.R.L.": true, "SRL": true} {
 		f := filing("P-1", deal.Customer{Name: name, Country: "JP"})
 		_, err := b.Register(context.Background(), request("key_1", name, f), f)
 		var wrong deal.FieldErrors
