@@ -2805,6 +2805,9 @@ type Resolution struct {
 	Ref         CustomerRef      `json:"ref"`
 	Status      ResolutionStatus `json:"status"`
 	Truncated   bool             `json:"truncated,omitempty,omitzero"`
+
+	// UnknownAccountID the account that the filing names by customer.account_id, when there is none of that id; the partner is not told of it
+	UnknownAccountID string `json:"unknown_account_id,omitempty,omitzero"`
 }
 
 // ResolutionStatus defines model for Resolution.Status.

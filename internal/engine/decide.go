@@ -205,7 +205,9 @@ func resolve(v *view, r *deal.Registration, m matches, set policy.Settings, now 
 		}
 	}
 	given := r.Filing.Customer.AccountID
-	if given != "" && !slices.Contains(m.denied, given) && !slices.ContainsFunc(w.possible, func(c deal.Match) bool { return c.ID == given }) {
+	if given != "" && !v.accounts.Has(given) {
+		w.UnknownID = given
+	} else if given != "" && !slices.Contains(m.denied, given) && !slices.ContainsFunc(w.possible, func(c deal.Match) bool { return c.ID == given }) {
 		if a := v.account(given); a != nil {
 			c := deal.Match{ID: a.ID, Name: a.Name, Probability: set.Possible, Verdict: deal.Review,
 				Evidence: []deal.Score{{Term: "account_id", Value: a.ID, Text: "the filing names this account, and describes it otherwise"}}}

@@ -135,3 +135,36 @@ func TestDeceivingNames(t *testing.T) {
 		}
 	}
 }
+
+// TestUnknownAccount: an account id that names nobody is recorded for staff, and the partner reads the same as with the id of an account
+// on which nothing lies, and as with none.
+func TestUnknownAccount(t *testing.T) {
+	for name, c := range map[string]deal.Customer{"a stranger": zanzibar, "a customer": quixotic} {
+		answers := map[string]string{}
+		for _, id := range []string{"", "acc-404", "acc-idle"} {
+			b := newBench(t, &deal.Account{ID: "acc-q", Name: quixotic.Name, Country: "DE", City: quixotic.City, PostalCode: quixotic.PostalCode},
+				&deal.Account{ID: "acc-idle", Name: "Hafen Lübeck GmbH", Country: "DE", City: "Lübeck"})
+			c.AccountID = id
+			a := b.register("P-1", c)
+			ds, err := b.Decisions(context.Background(), a.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := ds[0].Resolution.UnknownID; (got != "") != (id == "acc-404") || got != "" && got != id {
+				t.Errorf("%s, account %q: recorded as unknown is %q", name, id, got)
+			}
+			a.ID, a.Decision.ID = "", ""
+			text, err := canonical(a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answers[id] = string(text)
+			b.sound()
+		}
+		for _, id := range []string{"acc-404", "acc-idle"} {
+			if answers[id] != answers[""] {
+				t.Errorf("%s: the partner reads with %s\n%s\nand without\n%s", name, id, answers[id], answers[""])
+			}
+		}
+	}
+}
