@@ -644,6 +644,7 @@ var builtIn = func() map[string]reasonDoc {
 		deal.ReasonTender:            told("Published tenders cannot be registered.", "A tender that is published ({{reg.tender_published}}) or named by another registration ({{conflict.tender_shared.found}})."),
 		deal.ReasonCompetingOffer:    kept("The partner offers a rival product for this deal."),
 		deal.ReasonStrategic:         kept("Amount {{reg.amount}}: a second pair of eyes."),
+		deal.ReasonOwnUse:            kept("The customer is the partner itself or its distributor, by name ({{customer.partner_name}}) or web domain ({{customer.partner_domain}})."),
 		deal.ReasonSuspiciousName:    kept("The customer's name mixes scripts so that it looks like another, or has characters that are not seen."),
 	}
 	pending := reasonDoc{ShownAs: deal.ReasonAlreadyRegistered, Internal: "Another partner filed earlier ({{conflict.pending_other.since_days}} days ago) and waits, match {{conflict.pending_other.probability}}."}
