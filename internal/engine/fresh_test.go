@@ -45,6 +45,47 @@ func TestLineSpellings(t *testing.T) {
 	}
 }
 
+// TestProducts: the catalogue decides which line a product is of; one it does not know yet is of the line that is given, if that is sold,
+// and then the deal claims every class of its lines.
+func TestProducts(t *testing.T) {
+	b := newBench(t)
+	b.put(&deal.CatalogueProduct{SKU: "FW-200", Line: "security", Class: "appliance"})
+	for i, c := range []struct {
+		product     deal.Product
+		line, wrong string // the line claimed, or the field refused
+	}{
+		{deal.Product{SKU: "FW-200"}, "security", ""},
+		{deal.Product{SKU: "fw-200", Line: "SECURITY"}, "security", ""},
+		{deal.Product{SKU: "FW-200", Line: "network"}, "", "products[0].line"},
+		{deal.Product{SKU: "FW-999"}, "", "products[0].sku"},
+		{deal.Product{SKU: "FW-999", Line: "Security"}, "security", ""},
+		{deal.Product{SKU: "FW-999", Line: "firewalls"}, "", "products[0].line"},
+	} {
+		f := filing("P-1", deal.Customer{Name: fmt.Sprintf("Zanzibar %d Orchestra", i), Country: "DE"})
+		f.Products = []deal.Product{c.product}
+		got, err := b.Register(context.Background(), request("key_1", fmt.Sprint(i), f), f)
+		var wrong deal.FieldErrors
+		switch {
+		case errors.As(err, &wrong):
+			if len(wrong) != 1 || wrong[0].Field != c.wrong {
+				t.Errorf("%+v: %v, want %s", c.product, err, c.wrong)
+			}
+		case err != nil:
+			t.Fatal(err)
+		case c.wrong != "" || len(b.answer(got).Decision.Protection.Scope.Lines) != 1 || b.answer(got).Decision.Protection.Scope.Lines[0] != c.line:
+			t.Errorf("%+v: %+v, want %s %s", c.product, b.answer(got).Decision.Protection, c.line, c.wrong)
+		}
+	}
+	v := b.current.Load()
+	set := v.policy.Settings()
+	set.ByClass = true
+	known := deal.Filing{Products: []deal.Product{{SKU: "FW-200", Line: "security"}}}
+	unknown := deal.Filing{Products: append(known.Products, deal.Product{SKU: "FW-999", Line: "security"})}
+	if k, u := v.classes(&known, set), v.classes(&unknown, set); len(k) != 1 || len(u) != 0 {
+		t.Errorf("classes claimed: %v, with a product that is not in the catalogue %v", k, u)
+	}
+}
+
 // TestOwnDomain files a customer with the partner's own web site, as a form filled in a hurry has it. It is no evidence: two
 // customers of one partner do not become one by it.
 func TestOwnDomain(t *testing.T) {
