@@ -426,6 +426,9 @@ func (c *compiler) idle() {
 	for i, r := range c.doc.Rules {
 		c.unasked(warn, path("rules", i), r)
 	}
+	if i := slices.Index(c.doc.Precedence, string(deal.Protect)); i >= 0 && i < len(c.doc.Precedence)-1 {
+		warn(path("precedence", i), "protect stands before %s: a rule that protects wins over one that gives these, so that what fires beside it is never looked at; put protect last", strings.Join(c.doc.Precedence[i+1:], ", "))
+	}
 	if !c.r.Has("tests") {
 		warn(nil, "there are no tests: nobody has seen it decide anything")
 	}
