@@ -98,9 +98,10 @@ func (c *importCmd) load(ctx context.Context, std stdio, e *engine.Engine, in io
 
 // report prints bad rows and counts them.
 type report struct {
-	std  stdio
-	file string // named before the line where a command reads several
-	bad  int
+	std   stdio
+	file  string // named before the line where a command reads several
+	bad   int
+	notes int // of rows that are read all the same
 }
 
 func (r *report) row(err *intake.RowError) {
@@ -119,6 +120,9 @@ func (r *report) row(err *intake.RowError) {
 func (r *report) end() error {
 	if r.bad > shownErrors {
 		fmt.Fprintf(r.std.err, "and %d more bad rows\n", r.bad-shownErrors)
+	}
+	if r.notes > shownErrors {
+		fmt.Fprintf(r.std.err, "and %d more without a name\n", r.notes-shownErrors)
 	}
 	if r.bad > 0 {
 		return errFound
