@@ -8,6 +8,8 @@ import (
 
 // What people write where the name of the customer is asked for and they have none, or do not want to give it, in the languages of most
 // filings (en, de, fr, es, it, nl, pt, pl), folded as Normalise folds.
+//
+//nolint:misspell // of other languages
 var (
 	// hiding words say that there is no name, or none to be told.
 	hiding = set(`test na unknown tbd tba tbc xxx xx none null nil nn various misc other anonymous asdf foo dummy confidential undisclosed unnamed unspecified
