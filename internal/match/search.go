@@ -281,6 +281,7 @@ func (m *Model) answer(me *memo, o Options, of func(scored) *evidence) []deal.Ma
 		t = DefaultThresholds
 	}
 	out := make([]deal.Match, 0, min(limit, len(cands)))
+	var names []byte
 	for i, c := range cands {
 		if i >= limit && (!o.Identified || of(c).identifier() == "") {
 			continue
@@ -299,6 +300,13 @@ func (m *Model) answer(me *memo, o Options, of func(scored) *evidence) []deal.Ma
 			from = 0
 		}
 		out = append(out, m.match(e, rivals, in, t, from))
+		out[len(out)-1].ID = c.id
+		names = append(names, e.b.display...) // what e is about may be another's when the next is asked for
+	}
+	all := string(names) // of our own, in one piece
+	for i := range out {
+		n := &out[i].Name
+		*n, all = all[:len(*n)], all[len(*n):]
 	}
 	return out
 }
@@ -747,12 +755,10 @@ func apart(a, b string) bool {
 
 // longer follows the words that w begins, if they are not too many to mean anything.
 func (s *search) longer(w *word) {
-	type found struct {
-		text   string
-		weight float64
-		at     ref
-	}
-	var all []found
+	defer func() {
+		clear(s.found)
+		s.found = s.found[:0]
+	}()
 	for k, p := range s.parts {
 		from := int(s.around[k].from)
 		if end := from + maxPrefix + 1; p.deaths == 0 && end < p.vocabulary() && strings.HasPrefix(p.wordText(uint32(end)), w.text) {
@@ -763,16 +769,16 @@ func (s *search) longer(w *word) {
 			if !strings.HasPrefix(t, w.text) {
 				break
 			}
-			if t == w.text || p.liveFrequency(uint32(i)) == 0 || slices.ContainsFunc(all, func(f found) bool { return f.text == t }) {
+			if t == w.text || p.liveFrequency(uint32(i)) == 0 || k > 0 && slices.ContainsFunc(s.found, func(f near) bool { return f.text == t }) {
 				continue
 			}
-			if all = append(all, found{t, float64(p.weight[i]), ref{k, uint32(i)}}); len(all) > maxPrefix {
+			if s.found = append(s.found, near{text: t, w: float64(p.weight[i]), at: ref{k, uint32(i)}}); len(s.found) > maxPrefix {
 				return
 			}
 		}
 	}
-	for _, f := range all {
-		s.followAt(f.text, 0.8*min(w.weight, f.weight), false, f.at.in(f.text))
+	for _, f := range s.found {
+		s.followAt(f.text, 0.8*min(w.weight, f.w), false, f.at.in(f.text))
 	}
 }
 
