@@ -441,10 +441,10 @@ func (e *Engine) Misfits(d *deal.Document) ([]string, error) {
 		for _, c := range slices.Sorted(maps.Keys(unrated)) {
 			out = append(out, fmt.Sprintf("%d amounts in %s have no rate to %s today, and a rule that goes by the amount does not know them: dibs import rates", unrated[c], c, own))
 		}
-		undeclared := map[string]int{}
+		undeclared := map[[2]string]int{}
 		note := func(r deal.Record) {
-			for _, u := range set.Undeclared(r) {
-				undeclared[fmt.Sprintf("of the %s the %s %s", r.Kind(), u.Field, u.Detail)]++
+			if field, word := set.Undeclared(r); field != "" {
+				undeclared[[2]string{field, word}]++
 			}
 		}
 		for _, p := range v.partners {
@@ -453,8 +453,9 @@ func (e *Engine) Misfits(d *deal.Document) ([]string, error) {
 		for _, o := range v.opportunities {
 			note(o)
 		}
-		for _, text := range slices.Sorted(maps.Keys(undeclared)) {
-			out = append(out, fmt.Sprintf("%d %s", undeclared[text], text))
+		for _, u := range slices.SortedFunc(maps.Keys(undeclared), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
+			kind := map[string]deal.RecordKind{"tier": deal.Partners, "stage": deal.Opportunities}[u[0]]
+			out = append(out, fmt.Sprintf("%d of the %s: %s %s", undeclared[u], kind, u[0], set.Misses(u[0], u[1])))
 		}
 		return out
 	}), nil

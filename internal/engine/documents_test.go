@@ -97,7 +97,7 @@ func TestMisfits(t *testing.T) {
 		}
 	}
 	b.put(&deal.Partner{ID: "P-1", Name: "One", Tier: "golden"}, &deal.Partner{ID: "P-2", Name: "Two", Tier: "golden"})
-	if got := doubts(&deal.Document{Kind: deal.PolicyDocument, Body: string(policy.Default())}); got != `2 of the partners the tier is "golden", and the policy's settings have registered, silver, gold, platinum; did you mean gold?` {
+	if got := doubts(&deal.Document{Kind: deal.PolicyDocument, Body: string(policy.Default())}); got != `2 of the partners: tier is "golden", and the policy's settings have registered, silver, gold, platinum; did you mean gold?` {
 		t.Errorf("a policy of other tiers: %s", got)
 	}
 	b.publish(deal.TerritoryDocument, plan(", currency: EUR").Body)

@@ -7,6 +7,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -670,8 +671,8 @@ func mergeRows(v *view, rows []ImportRow, now time.Time) (*deal.Change, PutResul
 	var res PutResult
 	rejected := map[int]deal.FieldErrors{}
 	latest := make(map[deal.RecordRef]deal.Record, len(rows))
-	var changed []deal.RecordRef // in order of first change
-	set := v.policy.Settings()
+	var changed []deal.RecordRef                                  // in order of first change
+	set, undeclared := v.policy.Settings(), map[[2]string]Doubt{} // a file has few such words and many rows
 	for i, in := range rows {
 		row := in.Record
 		ref := deal.RecordRef{Kind: row.Kind(), Key: row.Key()}
@@ -688,8 +689,17 @@ func mergeRows(v *view, rows []ImportRow, now time.Time) (*deal.Change, PutResul
 			rejected[i] = errs
 			continue
 		}
-		for _, d := range append(doubts, set.Undeclared(row)...) {
+		for _, d := range doubts {
 			res.doubt(Doubt{Line: in.Line, Field: d.Field, Detail: d.Detail, Rows: 1})
+		}
+		if field, word := set.Undeclared(row); field != "" {
+			said := [2]string{field, word}
+			if undeclared[said].Rows == 0 {
+				undeclared[said] = Doubt{Line: in.Line, Field: field, Detail: set.Misses(field, word)}
+			}
+			d := undeclared[said]
+			d.Rows++
+			undeclared[said] = d
 		}
 		switch {
 		case before == nil:
@@ -704,6 +714,9 @@ func mergeRows(v *view, rows []ImportRow, now time.Time) (*deal.Change, PutResul
 			changed = append(changed, ref)
 		}
 		latest[ref] = row
+	}
+	for _, d := range slices.SortedFunc(maps.Values(undeclared), func(a, b Doubt) int { return cmp.Compare(a.Line, b.Line) }) {
+		res.doubt(d)
 	}
 	change := &deal.Change{}
 	for _, ref := range changed {

@@ -685,7 +685,11 @@ func (r *reader) rows(w *worldDoc, p document.Path) []deal.Record {
 			if a, ok := rec.(*deal.Account); ok {
 				a.Region = deal.CanonicalRegion(a.Country, a.Region)
 			}
-			for _, e := range append(rec.Validate(), r.p.Settings().Undeclared(rec)...) {
+			wrong, set := rec.Validate(), r.p.Settings()
+			if field, word := set.Undeclared(rec); field != "" {
+				wrong.Add(field, "%s", set.Misses(field, word))
+			}
+			for _, e := range wrong {
 				r.Add(r.written(p, kind, ref.Key, e.Field), "%s %s: %s %s", kind, ref.Key, e.Field, e.Detail)
 			}
 			out = append(out, rec)
