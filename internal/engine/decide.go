@@ -61,7 +61,7 @@ func examine(v *view, r *deal.Registration, m matches, now time.Time) (deal.Deci
 		d.Plan = &ref
 	}
 	d.Conflicts = findConflicts(v, r, m, who, d.Territory, set, now)
-	facts := gather(v, r, who, d.Territory, d.Conflicts, amount, amountKnown, now)
+	facts := gather(v, r, m.query, who, d.Territory, d.Conflicts, amount, amountKnown, now)
 	d.Facts = facts.Map()
 	return d, facts
 }
