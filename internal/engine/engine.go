@@ -461,7 +461,7 @@ func (v *view) admitAs(f *deal.Filing, named bool) deal.FieldErrors {
 		errs.Add("distributor_id", "no such distributor") // who is one reads what is filed; a partner who is none does not, nor is it told of
 	}
 	if !named && !v.knows(f.Customer.Name) {
-		errs.Add("customer.name", "%q names nobody; give the name that the end customer is registered under. No other partner is told it", f.Customer.Name)
+		errs.Add("customer.name", "%q names nobody; give the name that the end customer is registered under, which no other partner is told. If that is its name, ask your channel manager to add it as an account", f.Customer.Name)
 	}
 	set := v.policy.Settings()
 	known := v.lines()
