@@ -205,8 +205,9 @@ func resolve(v *view, r *deal.Registration, m matches, set policy.Settings, now 
 		}
 	}
 	given := r.Filing.Customer.AccountID
-	if given != "" && !v.accounts.Has(given) {
+	if given != "" && !v.accounts.Has(given) { // as if there were one with nothing on it, so that nobody learns by filing which ids there are
 		w.UnknownID = given
+		w.possible = append(w.possible, deal.Match{ID: given, Probability: set.Possible, Verdict: deal.Review})
 	} else if given != "" && !slices.Contains(m.denied, given) && !slices.ContainsFunc(w.possible, func(c deal.Match) bool { return c.ID == given }) {
 		if a := v.account(given); a != nil {
 			c := deal.Match{ID: a.ID, Name: a.Name, Probability: set.Possible, Verdict: deal.Review,
@@ -230,6 +231,7 @@ func resolve(v *view, r *deal.Registration, m matches, set policy.Settings, now 
 	if len(w.possible) > 0 {
 		w.Status, w.Probability = "possible", w.possible[0].Probability
 	}
+	w.possible = slices.DeleteFunc(w.possible, func(c deal.Match) bool { return w.UnknownID != "" && c.ID == w.UnknownID })
 	for _, c := range m.claims.Candidates {
 		if claim := v.claims[c.ID]; claim != nil && best(c) {
 			w.Finding = findingOf(c)

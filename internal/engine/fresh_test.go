@@ -202,6 +202,21 @@ func TestUnknownAccount(t *testing.T) {
 			answers[id] = string(text)
 			b.sound()
 		}
+		b := newBench(t, &deal.Account{ID: "acc-q", Name: quixotic.Name, Country: "DE", City: quixotic.City, PostalCode: quixotic.PostalCode},
+			&deal.Account{ID: "acc-z", Name: "Zanzibar Orchestral Foundations", Country: "DE"}, &deal.Account{ID: "acc-y", Name: "Zanzibar Foundation for Orchestra", Country: "DE"},
+			&deal.Account{ID: "acc-idle", Name: "Hafen Lübeck GmbH", Country: "DE", City: "Lübeck"})
+		facts := map[string]string{} // with any policy
+		for _, id := range []string{"acc-404", "acc-idle"} {
+			c.AccountID = id
+			text, err := canonical(b.foreseen(filing("P-1", c)).Facts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			facts[id] = string(text)
+		}
+		if facts["acc-404"] != facts["acc-idle"] {
+			t.Errorf("%s: the rules are told\n%s\nof an account that there is not, and\n%s\nof one", name, facts["acc-404"], facts["acc-idle"])
+		}
 		for _, id := range []string{"acc-404", "acc-idle"} {
 			if answers[id] != answers[""] {
 				t.Errorf("%s: the partner reads with %s\n%s\nand without\n%s", name, id, answers[id], answers[""])
