@@ -248,6 +248,9 @@ func (e *Engine) resolve(k deal.Case, do Doing, by deal.Actor, now time.Time) (a
 		if !slices.Contains(k.Members(), ruling.RegistrationID) {
 			return addition{}, deal.FieldErrors{{Field: "registration_id", Detail: "the case is about " + strings.Join(k.Members(), ", ")}}
 		}
+		if err := v.askable(ruling.Needs); err != nil {
+			return addition{}, err
+		}
 		if r := v.claims[ruling.RegistrationID]; r != nil {
 			if err := limited(r, &ruling); err != nil {
 				return addition{}, err

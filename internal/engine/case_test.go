@@ -256,6 +256,8 @@ func TestResolveRefused(t *testing.T) {
 		{Doing{Act: ActResolve, Text: "x", Ruling: deal.Ruling{Resolution: deal.ResolveRoute, Disposition: deal.Waitlisted, ReasonCode: "ALREADY_REGISTERED"}}, "of"},
 		{Doing{Act: ActResolve, Text: "x", Ruling: deal.Ruling{Resolution: deal.ResolveRoute, Disposition: deal.Merged, ReasonCode: "ALREADY_YOURS", Of: "reg_none"}}, "of"},
 		{Doing{Act: ActResolve, Text: "x", Ruling: deal.Ruling{Resolution: deal.ResolveProtect, RegistrationID: "reg_none"}}, "registration_id"},
+		{Doing{Act: ActResolve, Text: "x", Ruling: deal.Ruling{Resolution: deal.ResolveRoute, Disposition: deal.Returned, Needs: []string{"custom.want", "customer.shoe_size"}, ReasonCode: "INCOMPLETE"}}, "needs[1]"},
+		{Doing{Act: ActResolve, Text: "x", Ruling: deal.Ruling{Resolution: deal.ResolveRoute, Disposition: deal.Returned, Needs: []string{"custom.none"}, ReasonCode: "INCOMPLETE"}}, "needs[0]"},
 		{Doing{Act: ActComment}, "text"}, {Doing{Act: ActComment, Text: "x", Mentions: []string{"nobody"}}, "mentions[0]"},
 		{Doing{Act: ActAssign, PersonID: "eve"}, "person_id"}, {Doing{Act: ActSnooze}, "until"}, {Doing{Act: ActSnooze, Until: start}, "until"},
 		{Doing{Act: ActConsult}, "person_id"}, {Doing{Act: ActAsk}, "text"}, {Doing{Act: ActAsk, Text: "x", Until: start.Add(-time.Hour)}, "until"},

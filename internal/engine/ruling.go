@@ -135,6 +135,18 @@ func completed(v *view, k *deal.Case, ruling deal.Ruling) (deal.Ruling, error) {
 	return ruling, nil
 }
 
+// askable reports what a partner cannot be asked to complete, as no registration has such a field.
+func (v *view) askable(needs []string) error {
+	var e deal.FieldErrors
+	fields := v.policy.Fields()
+	for i, n := range needs {
+		if !slices.Contains(fields, n) {
+			e.Add(fmt.Sprintf("needs[%d]", i), "%q is not a field that a registration can lack; it can be asked for %s", n, strings.Join(fields, ", "))
+		}
+	}
+	return e.Err()
+}
+
 // limited turns the lines and sites of a split scope into those of the registration, and reports what it does not name.
 func limited(r *deal.Registration, ruling *deal.Ruling) error {
 	if ruling.Limit == nil {

@@ -63,6 +63,15 @@ func (p *Policy) Rules() []RuleInfo {
 // Reasons returns the codes the policy can give, sorted.
 func (p *Policy) Reasons() []string { return slices.Clone(p.codes) }
 
+// Fields returns what a registration can be asked to complete: the standard fields, then the policy's own as custom.NAME.
+func (p *Policy) Fields() []string {
+	out := slices.Clone(StandardFields)
+	for _, f := range p.settings.Custom {
+		out = append(out, "custom."+f.Name)
+	}
+	return out
+}
+
 // Told returns what the partner reads of a reason, with … where a value of the case is put, and the code it reads: of a reason that
 // is shown as another, that other's. It reports false when the policy has no such reason.
 func (p *Policy) Told(code string) (text, public string, ok bool) {
