@@ -66,7 +66,7 @@ func (e *Engine) personalOf(ctx context.Context, r *deal.Registration) ([]deal.P
 
 // update makes the entry of a changed filing. What was returned is decided anew, and so is what a material change leaves of the claim;
 // all else is recorded. m says from where.
-func (e *Engine) update(r deal.Registration, d *deal.Decision, file *deal.Case, am *amended, m *deal.Move, now time.Time) (addition, error) {
+func (e *Engine) update(r deal.Registration, d *deal.Decision, file *deal.Case, am *amended, m *deal.Move, by deal.Actor, now time.Time) (addition, error) {
 	v := e.view
 	if err := r.Status.RefuseChange(am.changed); err != nil {
 		return addition{}, err
@@ -122,11 +122,38 @@ func (e *Engine) update(r deal.Registration, d *deal.Decision, file *deal.Case, 
 		return addition{}, err
 	}
 	after := &a.change.Registrations[0]
+	if by.Role == "portal" && before.HoldsAt(now) {
+		if err := givesUp(&before, after, a.change.Decision, am.changed); err != nil {
+			return addition{}, err
+		}
+	}
 	m.To = after.Status
 	a.change.Move = m
 	a.entry.Personal = am.secrets
 	a.frees = before.CustomerRef.Key()
 	return a, nil
+}
+
+// givesUp reports why a partner's change is not made of what holds: it would end the claim, for good, by what is most likely a slip. What is
+// incomplete is returned, and who waits is promoted at once; what is merged stands for itself no more.
+func givesUp(before, after *deal.Registration, d *deal.Decision, changed []string) error {
+	const way = "nothing is changed; withdraw the registration to give the claim up"
+	switch after.Status {
+	case deal.StatusReturned:
+		var e deal.FieldErrors
+		fields := d.Route.Needs
+		if len(fields) == 0 {
+			fields = changed
+		}
+		for _, f := range fields {
+			e.Add(f, "the registration is %s, and so changed it would be returned as incomplete and hold nothing any more; %s", before.Status, way)
+		}
+		return e.Err()
+	case deal.StatusMerged:
+		return fmt.Errorf("%w: the registration is %s, and with another %s it would be merged into %s, which is yours as well, and hold nothing any more; %s",
+			deal.ErrNotPossible, before.Status, strings.Join(changed, ", "), d.Route.Of, way)
+	}
+	return nil
 }
 
 // asksMore reports whether a decision asks for a field that the one before did not ask for.

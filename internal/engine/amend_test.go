@@ -171,6 +171,54 @@ func TestUpdateReturned(t *testing.T) {
 	}
 }
 
+// A partner's change never ends what it holds: what it would leave incomplete, or merge into another of its own, is refused, and says how to
+// give a claim up. Nothing has changed then, and who waits still does.
+func TestUpdateGivesNothingUp(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	text := strings.Replace(strings.ReplaceAll(amends, "KEEPS", "true"), "rules:\n", `rules:
+  - {id: own, when: conflict.own_duplicate.found && conflict.own_duplicate.same_lines, then: {outcome: route, disposition: merged, of: own_duplicate, reason: ALREADY_YOURS}}
+  - {id: sized, when: 'custom.want == "half"', then: {outcome: route, disposition: returned, to: submitter, reason: INCOMPLETE}}
+`, 1)
+	text = strings.Replace(text, "then: {outcome: escalate, reason: UNDER_REVIEW}", "then: {outcome: escalate, reason: UNDER_REVIEW, queue: desk, hold: {provisional: true, days: 5}}", 1)
+	b.publish(deal.PolicyDocument, text)
+	holds, _ := b.file(by("P-1", zanzibar))
+	waits, _ := b.file(by("P-2", zanzibar))
+	other, _ := b.file(by("P-1", quixotic))
+	reviewed, _ := b.file(by("P-3", deal.Customer{Name: "Kormoran Werft", Country: "DE", City: "Rostock"}, custom("want", "review")))
+	if !reviewed.HoldsAt(b.clock.now()) {
+		t.Fatalf("%+v holds nothing while it is looked at", reviewed)
+	}
+	incomplete := func(f *deal.Filing) { f.Description, f.Competing = "", []string{"Rival"} }
+	var wrong deal.FieldErrors
+	for id, fields := range map[string]string{holds.ID: "description", reviewed.ID: "description"} {
+		before, _, _ := b.last(id)
+		if _, err := b.update(id, incomplete); !errors.As(err, &wrong) || wrong[0].Field != fields || !strings.Contains(wrong[0].Detail, "withdraw") {
+			t.Errorf("incomplete: %v", err)
+		}
+		if after, _, _ := b.last(id); after.Version != before.Version {
+			t.Errorf("refused, and changed: %+v", after)
+		}
+	}
+	if _, err := b.update(holds.ID, func(f *deal.Filing) { f.Custom = map[string]string{"want": "half"} }); !errors.As(err, &wrong) || wrong[0].Field != "custom" {
+		t.Errorf("returned for nothing in particular: %v", err)
+	}
+	if _, err := b.update(other.ID, func(f *deal.Filing) { f.Customer = zanzibar }); !errors.Is(err, deal.ErrNotPossible) || !strings.Contains(err.Error(), "withdraw") || !strings.Contains(err.Error(), "customer") {
+		t.Errorf("merged: %v", err)
+	}
+	if b.status(holds.ID) != deal.StatusProtected || b.status(waits.ID) != deal.StatusWaitlisted || b.status(other.ID) != deal.StatusProtected {
+		t.Errorf("%s, %s, %s", b.status(holds.ID), b.status(waits.ID), b.status(other.ID))
+	}
+	// What holds nothing is returned as it always was, and the vendor may change what it likes.
+	if a, err := b.update(waits.ID, incomplete); err != nil || a.Status != deal.StatusReturned {
+		t.Errorf("who waits: %s, %v", a.Status, err)
+	}
+	if a, err := b.moveWith(asOps, holds.ID, Moving{Event: deal.EventUpdate, Reason: "x", Amend: func(f deal.Filing) (deal.Filing, error) { incomplete(&f); return f, nil }}); err != nil || a.Status != deal.StatusReturned {
+		t.Errorf("the vendor: %s, %v", a.Status, err)
+	}
+	b.sound()
+}
+
 // A change in a case closes it or goes on in another one; one that does not bear on it leaves it open.
 func TestUpdateEscalated(t *testing.T) {
 	t.Parallel()

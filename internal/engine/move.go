@@ -102,7 +102,7 @@ func (e *Engine) moving(r deal.Registration, d *deal.Decision, file *deal.Case, 
 		if am == nil {
 			return addition{}, fmt.Errorf("%w: an update says what is to change", deal.ErrNotPossible)
 		}
-		return e.update(r, d, file, am, m, now)
+		return e.update(r, d, file, am, m, by, now)
 	}
 	rule := deal.EventRules[m.Event]
 	m.To = r.Status.After(m.Event)[0]
