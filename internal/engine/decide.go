@@ -251,6 +251,14 @@ func resolve(v *view, r *deal.Registration, m matches, set policy.Settings, now 
 	return w
 }
 
+// supports reports whether the customer, without the account id that is given, is possibly that account.
+func supports(v *view, r deal.Registration, m matches, now time.Time) bool {
+	given := r.Filing.Customer.AccountID
+	r.Filing.Customer.AccountID = ""
+	who := resolve(v, &r, v.honour(&r, m, now), v.policy.Settings(), now)
+	return slices.ContainsFunc(who.possible, func(c deal.Match) bool { return c.ID == given })
+}
+
 // stands makes the customer who ref is by what people have found.
 func (w *whom) stands(v *view, ref deal.CustomerRef) {
 	if f := v.findings.handsOn(ref); f != nil {

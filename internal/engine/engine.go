@@ -554,9 +554,10 @@ type Check struct {
 }
 
 // Check answers a pre-check on the present view. It commits nothing and names nobody: three answers, each with one
-// fixed sentence, whatever the reason.
+// fixed sentence, whatever the reason. An account id that nothing else of the customer supports says nothing in it: an invented name beside
+// one id after another would tell which accounts something is going on with.
 func (e *Engine) Check(ctx context.Context, _ Request, f deal.Filing) (Check, error) {
-	d, err := e.Foresee(ctx, f)
+	d, err := e.foresee(ctx, f, true)
 	switch {
 	case err != nil:
 		return Check{}, err
@@ -573,6 +574,11 @@ func (e *Engine) Check(ctx context.Context, _ Request, f deal.Filing) (Check, er
 // Foresee decides a filing as if it were the next to come, on the ledger as it is now, and commits nothing. Errors:
 // deal.FieldErrors; deal.ErrUnavailable, also when the store cannot be asked how far the ledger is.
 func (e *Engine) Foresee(ctx context.Context, f deal.Filing) (deal.Decision, error) {
+	return e.foresee(ctx, f, false)
+}
+
+// foresee is Foresee; supported: an account id counts only where the rest of the customer supports it.
+func (e *Engine) foresee(ctx context.Context, f deal.Filing, supported bool) (deal.Decision, error) {
 	if err := e.abreast(ctx); err != nil {
 		return deal.Decision{}, err
 	}
@@ -595,7 +601,11 @@ func (e *Engine) Foresee(ctx context.Context, f deal.Filing) (deal.Decision, err
 		}
 		r := r
 		r.Sequence = v.head.Seq + 1
-		got := result{d: decide(v, &r, search(v, ask(v, &r)), now)}
+		m := search(v, ask(v, &r))
+		if supported && !supports(v, r, m, now) {
+			r.Filing.Customer.AccountID = ""
+		}
+		got := result{d: decide(v, &r, m, now)}
 		for _, c := range got.d.Conflicts {
 			if claim := v.claims[c.With]; claim != nil && v.lapsed(claim.CaseID, now) {
 				got.due = append(got.due, claim.ID)

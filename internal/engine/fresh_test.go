@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 
 	"github.com/dibs-deals/dibs/internal/deal"
@@ -221,6 +222,33 @@ func TestUnknownAccount(t *testing.T) {
 			if answers[id] != answers[""] {
 				t.Errorf("%s: the partner reads with %s\n%s\nand without\n%s", name, id, answers[id], answers[""])
 			}
+		}
+	}
+}
+
+// TestCheckAccount: a check of an invented name answers alike whatever account is named beside it, so that nobody learns from checks which
+// accounts are named, or have an opportunity; beside what may be that account's name the id settles which is meant, as in a filing.
+func TestCheckAccount(t *testing.T) {
+	b := newBench(t, &deal.Account{ID: "acc-named", Name: "Stadtwerke Ulm", Country: "DE", Named: true}, &deal.Account{ID: "acc-open", Name: "Hafen Rostock", Country: "DE"},
+		&deal.Account{ID: "acc-idle", Name: "Hafen Lübeck GmbH", Country: "DE", City: "Lübeck"})
+	b.put(&deal.Opportunity{ID: "O-1", AccountID: "acc-open", Name: "Rollout", Status: "open", LedBy: "direct", LastActivityAt: day("2027-02-26")})
+	check := func(c deal.Customer) Check {
+		got, err := b.Check(context.Background(), Request{}, filing("P-1", c))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	c := zanzibar
+	want := check(c)
+	for _, id := range []string{"acc-named", "acc-open", "acc-idle", "acc-404"} {
+		if c.AccountID = id; !reflect.DeepEqual(check(c), want) {
+			t.Errorf("beside %s: %+v, and beside none %+v", id, check(c), want)
+		}
+	}
+	for id, name := range map[string]string{"acc-named": "Stadtwerke Ulm", "acc-open": "Hafen Rostock"} {
+		if got := check(deal.Customer{Name: name, Country: "DE", AccountID: id}); got.Advice == want.Advice {
+			t.Errorf("%s by its name: %+v, as for a stranger", id, got)
 		}
 	}
 }
