@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gowebpki/jcs"
@@ -159,6 +160,9 @@ func (c *auditVerifyCmd) ledger(ctx context.Context, std stdio, st store.Store) 
 		if report.Unseen != "" {
 			fmt.Fprintln(std.out, report.Unseen)
 		}
+		if report.Erased > 0 {
+			fmt.Fprintln(std.out, erased(&report))
+		}
 		verdict := "clean"
 		if n := len(report.Problems); n > 0 {
 			verdict = map[bool]string{true: "1 problem", false: fmt.Sprintf("%d problems", n)}[n == 1]
@@ -169,6 +173,15 @@ func (c *auditVerifyCmd) ledger(ctx context.Context, std stdio, st store.Store) 
 		return errFound
 	}
 	return nil
+}
+
+// erased says what of personal data is not there any more.
+func erased(r *engine.Report) string {
+	of := make([]string, len(r.ErasedOf))
+	for i, seq := range r.ErasedOf {
+		of[i] = strconv.FormatUint(seq, 10)
+	}
+	return fmt.Sprintf("personal data erased: %d pieces, only their commitments are left; the first entries: %s", r.Erased, strings.Join(of, ", "))
 }
 
 func printProblems(w io.Writer, report *engine.Report) {

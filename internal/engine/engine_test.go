@@ -559,6 +559,34 @@ func TestPersonalData(t *testing.T) {
 	}
 }
 
+// TestErased: what is erased is no problem to the audit, and counted by it, with the entries it was of.
+func TestErased(t *testing.T) {
+	b := newBench(t)
+	b.register("P-1", deal.Customer{Name: "Zanzibar Orchestra Foundation", Country: "DE"})
+	a := b.register("P-1", deal.Customer{Name: "Quixotic Brewing Company", Country: "DE"})
+	if r, err := Verify(context.Background(), b.Store()); err != nil || r.Erased != 0 || len(r.ErasedOf) != 0 {
+		t.Errorf("nothing is erased: %+v, %v", r, err)
+	}
+	b.close()
+	raw, err := sql.Open("sqlite", b.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := raw.Exec(`UPDATE personal SET salt = NULL, value = NULL WHERE seq = ?`, a.Sequence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = raw.Close()
+	n, _ := res.RowsAffected()
+	b.open()
+	if r, err := Verify(context.Background(), b.Store()); err != nil || len(r.Problems) > 0 || n == 0 || r.Erased != int(n) || !slices.Equal(r.ErasedOf, []uint64{a.Sequence}) {
+		t.Errorf("%d pieces of entry %d are erased: %+v, %v", n, a.Sequence, r, err)
+	}
+	if r, _, _, err := b.Registration(context.Background(), a.ID); err != nil || r.Filing.Contact.Name != "" || r.Filing.Customer.Name == "" {
+		t.Errorf("reads %+v, %v", r.Filing, err)
+	}
+}
+
 // TestTamper changes one value in every table and expects the audit to name it.
 func TestTamper(t *testing.T) {
 	b := newBench(t, &deal.Account{ID: "acc-1", Name: "Zanzibar Orchestra Foundation", Country: "DE", Named: true})
@@ -573,6 +601,8 @@ func TestTamper(t *testing.T) {
 		`UPDATE entry SET key_id = 'key_x' WHERE seq = 4`, `UPDATE entry SET role = 'admin' WHERE kind = 'registration.decided'`,
 		`UPDATE entry SET idem_key = 'x' WHERE kind = 'registration.decided' AND seq = (SELECT max(seq) FROM entry)`,
 		`UPDATE entry SET request_hash = x'00' WHERE kind = 'registration.decided'`, `UPDATE entry SET size = size + 1 WHERE seq = (SELECT max(seq) FROM entry)`,
+		`UPDATE entry SET size = size + 1 WHERE seq = 3`, `UPDATE entry SET size = size - 1 WHERE seq = 3`, `UPDATE entry SET size = size + 1 WHERE seq = 1`,
+		`INSERT INTO api_key (id, role, created_at, doc) VALUES ('key_row', 'admin', 1, '{"id":"key_doc","role":"admin","created_at":"2027-03-01T09:00:00Z"}')`,
 		`UPDATE entry SET leaf = x'00' WHERE seq = 2`, `UPDATE entry SET chain = zeroblob(32) WHERE seq = 2`,
 		`UPDATE personal SET value = 'Max' WHERE field = 'contact.name'`, `UPDATE personal SET salt = zeroblob(32) WHERE field = 'contact.name'`,
 		`DELETE FROM personal WHERE field = 'contact.name'`, `UPDATE node SET hash = zeroblob(32) WHERE i = 2`, `DELETE FROM node WHERE i = 0`,
@@ -622,7 +652,7 @@ func TestTamper(t *testing.T) {
 			} else {
 				t.Log(report.Problems[0])
 			}
-			for text, want := range map[string]string{"SET status = 'lost'": "changed: status", "UPDATE account SET name": "account acc-1: changed: name", "DELETE FROM holder": ": missing", "holder_one": "holder: unique index holder_one: missing"} {
+			for text, want := range map[string]string{"SET status = 'lost'": "changed: status", "UPDATE account SET name": "account acc-1: changed: name", "key_row": "api_key key_row: extra", "DELETE FROM holder": ": missing", "holder_one": "holder: unique index holder_one: missing"} {
 				if strings.Contains(change, text) && !slices.ContainsFunc(report.Problems, func(p Problem) bool { return strings.HasSuffix(p.Detail, want) }) {
 					t.Errorf("nothing says %q: %v", want, report.Problems)
 				}
