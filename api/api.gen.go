@@ -6698,7 +6698,14 @@ type DeliveryReplyJSONResponse Delivery
 
 type DocumentListReplyJSONResponse DocumentPage
 
-type DocumentReplyJSONResponse Document
+type DocumentReplyResponseHeaders struct {
+	DibsWarning string
+}
+type DocumentReplyJSONResponse struct {
+	Body Document
+
+	Headers DocumentReplyResponseHeaders
+}
 
 type DocumentTextReplyJSONResponse Document
 type DocumentTextReplyApplicationYamlResponse struct {
@@ -10433,10 +10440,11 @@ type CreatePolicy201JSONResponse struct{ DocumentReplyJSONResponse }
 func (response CreatePolicy201JSONResponse) VisitCreatePolicyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Dibs-Warning", fmt.Sprint(response.Headers.DibsWarning))
 	w.WriteHeader(201)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10562,10 +10570,11 @@ type CancelPolicy200JSONResponse struct{ DocumentReplyJSONResponse }
 func (response CancelPolicy200JSONResponse) VisitCancelPolicyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Dibs-Warning", fmt.Sprint(response.Headers.DibsWarning))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10634,10 +10643,11 @@ type PublishPolicy200JSONResponse struct{ DocumentReplyJSONResponse }
 func (response PublishPolicy200JSONResponse) VisitPublishPolicyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Dibs-Warning", fmt.Sprint(response.Headers.DibsWarning))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -12879,10 +12889,11 @@ type CreateTerritoryPlan201JSONResponse struct{ DocumentReplyJSONResponse }
 func (response CreateTerritoryPlan201JSONResponse) VisitCreateTerritoryPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Dibs-Warning", fmt.Sprint(response.Headers.DibsWarning))
 	w.WriteHeader(201)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13008,10 +13019,11 @@ type CancelTerritoryPlan200JSONResponse struct{ DocumentReplyJSONResponse }
 func (response CancelTerritoryPlan200JSONResponse) VisitCancelTerritoryPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Dibs-Warning", fmt.Sprint(response.Headers.DibsWarning))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -13080,10 +13092,11 @@ type PublishTerritoryPlan200JSONResponse struct{ DocumentReplyJSONResponse }
 func (response PublishTerritoryPlan200JSONResponse) VisitPublishTerritoryPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Dibs-Warning", fmt.Sprint(response.Headers.DibsWarning))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err

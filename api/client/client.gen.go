@@ -16036,6 +16036,11 @@ func (r ListPoliciesResponse) ContentType() string {
 	return ""
 }
 
+// CreatePolicyResponse201Headers the declared response headers of an HTTP 201 response for CreatePolicy
+type CreatePolicyResponse201Headers struct {
+	DibsWarning string
+}
+
 type CreatePolicyResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -16045,6 +16050,8 @@ type CreatePolicyResponse struct {
 	ApplicationProblemJSON422 *InvalidReply
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *ProblemReply
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreatePolicyResponse201Headers
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
@@ -16153,6 +16160,11 @@ func (r GetPolicyResponse) ContentType() string {
 	return ""
 }
 
+// CancelPolicyResponse200Headers the declared response headers of an HTTP 200 response for CancelPolicy
+type CancelPolicyResponse200Headers struct {
+	DibsWarning string
+}
+
 type CancelPolicyResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -16164,6 +16176,8 @@ type CancelPolicyResponse struct {
 	ApplicationProblemJSON409 *ConflictReply
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CancelPolicyResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -16215,6 +16229,11 @@ func (r CancelPolicyResponse) ContentType() string {
 	return ""
 }
 
+// PublishPolicyResponse200Headers the declared response headers of an HTTP 200 response for PublishPolicy
+type PublishPolicyResponse200Headers struct {
+	DibsWarning string
+}
+
 type PublishPolicyResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -16228,6 +16247,8 @@ type PublishPolicyResponse struct {
 	ApplicationProblemJSON422 *InvalidReply
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PublishPolicyResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -18105,6 +18126,11 @@ func (r ListTerritoryPlansResponse) ContentType() string {
 	return ""
 }
 
+// CreateTerritoryPlanResponse201Headers the declared response headers of an HTTP 201 response for CreateTerritoryPlan
+type CreateTerritoryPlanResponse201Headers struct {
+	DibsWarning string
+}
+
 type CreateTerritoryPlanResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -18114,6 +18140,8 @@ type CreateTerritoryPlanResponse struct {
 	ApplicationProblemJSON422 *InvalidReply
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *ProblemReply
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateTerritoryPlanResponse201Headers
 }
 
 // GetJSON201 returns the response for an HTTP 201 `application/json` response
@@ -18222,6 +18250,11 @@ func (r GetTerritoryPlanResponse) ContentType() string {
 	return ""
 }
 
+// CancelTerritoryPlanResponse200Headers the declared response headers of an HTTP 200 response for CancelTerritoryPlan
+type CancelTerritoryPlanResponse200Headers struct {
+	DibsWarning string
+}
+
 type CancelTerritoryPlanResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -18233,6 +18266,8 @@ type CancelTerritoryPlanResponse struct {
 	ApplicationProblemJSON409 *ConflictReply
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CancelTerritoryPlanResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -18284,6 +18319,11 @@ func (r CancelTerritoryPlanResponse) ContentType() string {
 	return ""
 }
 
+// PublishTerritoryPlanResponse200Headers the declared response headers of an HTTP 200 response for PublishTerritoryPlan
+type PublishTerritoryPlanResponse200Headers struct {
+	DibsWarning string
+}
+
 type PublishTerritoryPlanResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -18297,6 +18337,8 @@ type PublishTerritoryPlanResponse struct {
 	ApplicationProblemJSON422 *InvalidReply
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PublishTerritoryPlanResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -23175,6 +23217,19 @@ func ParseCreatePolicyResponse(rsp *http.Response) (*CreatePolicyResponse, error
 
 	}
 
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreatePolicyResponse201Headers
+		if values := rsp.Header.Values("Dibs-Warning"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Dibs-Warning", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.DibsWarning = value
+		}
+		response.Headers201 = &headers
+	}
+
 	return response, nil
 }
 
@@ -23269,6 +23324,19 @@ func ParseCancelPolicyResponse(rsp *http.Response) (*CancelPolicyResponse, error
 
 	}
 
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CancelPolicyResponse200Headers
+		if values := rsp.Header.Values("Dibs-Warning"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Dibs-Warning", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.DibsWarning = value
+		}
+		response.Headers200 = &headers
+	}
+
 	return response, nil
 }
 
@@ -23321,6 +23389,19 @@ func ParsePublishPolicyResponse(rsp *http.Response) (*PublishPolicyResponse, err
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PublishPolicyResponse200Headers
+		if values := rsp.Header.Values("Dibs-Warning"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Dibs-Warning", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.DibsWarning = value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
@@ -24881,6 +24962,19 @@ func ParseCreateTerritoryPlanResponse(rsp *http.Response) (*CreateTerritoryPlanR
 
 	}
 
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateTerritoryPlanResponse201Headers
+		if values := rsp.Header.Values("Dibs-Warning"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Dibs-Warning", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.DibsWarning = value
+		}
+		response.Headers201 = &headers
+	}
+
 	return response, nil
 }
 
@@ -24975,6 +25069,19 @@ func ParseCancelTerritoryPlanResponse(rsp *http.Response) (*CancelTerritoryPlanR
 
 	}
 
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CancelTerritoryPlanResponse200Headers
+		if values := rsp.Header.Values("Dibs-Warning"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Dibs-Warning", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.DibsWarning = value
+		}
+		response.Headers200 = &headers
+	}
+
 	return response, nil
 }
 
@@ -25027,6 +25134,19 @@ func ParsePublishTerritoryPlanResponse(rsp *http.Response) (*PublishTerritoryPla
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PublishTerritoryPlanResponse200Headers
+		if values := rsp.Header.Values("Dibs-Warning"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Dibs-Warning", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.DibsWarning = value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -101,7 +102,11 @@ func (c *policyPublishCmd) Run(ctx context.Context, std stdio) (err error) {
 	}
 	var body []byte
 	if c.File != "" {
-		if body, err = readDocument(c.File, std.in); err != nil {
+		body, err = readDocument(c.File, std.in)
+		if _, number := strconv.Atoi(c.File); number == nil && errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("there is no file %s; to publish version %s of what is saved, give --version %s", c.File, c.File, c.File)
+		}
+		if err != nil {
 			return err
 		}
 		c.Territories = territory.IsPlan(body)
@@ -111,6 +116,10 @@ func (c *policyPublishCmd) Run(ctx context.Context, std stdio) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
+	before, err := e.Live(c.kind())
+	if err != nil && !errors.Is(err, deal.ErrNotFound) {
+		return err
+	}
 	d, err := c.publish(ctx, e, body)
 	var errs document.Errors
 	if errors.As(err, &errs) {
@@ -130,6 +139,9 @@ func (c *policyPublishCmd) Run(ctx context.Context, std stdio) (err error) {
 				fmt.Fprintf(std.err, "%d:%d: warn: %s\n", w.Line, w.Column, where(w))
 			}
 		}
+	}
+	if said := engine.Supplants(&before, &d); said != "" && !c.Draft {
+		fmt.Fprintf(std.err, "warn: %s\n", said)
 	}
 	if err := doubts(std, e, &d); err != nil {
 		return err

@@ -164,8 +164,14 @@ func TestPolicyPublish(t *testing.T) {
 	if code, out, _ := runPolicy(t, failing, "publish", "-", "--database", db.Database); code != exitFound || !strings.Contains(out, "-:37:1: tests: line: place is 1, not 2") {
 		t.Errorf("a policy whose tests fail is published, or takes a number: %d %s", code, out)
 	}
-	if code, out, _ := runPolicy(t, "", "publish", file, "--database", db.Database); code != exitOK || !strings.HasPrefix(out, "t version 2 is live: sha256:") {
-		t.Errorf("publish: %d %s", code, out)
+	if code, out, said := runPolicy(t, "", "publish", file, "--database", db.Database); code != exitOK || !strings.HasPrefix(out, "t version 2 is live: sha256:") || !strings.Contains(said, "t takes the place of default version 1") {
+		t.Errorf("publish: %d %s%s", code, out, said)
+	}
+	if code, _, said := runPolicy(t, "", "publish", file, "--database", db.Database); code != exitOK || strings.Contains(said, "takes the place") {
+		t.Errorf("of one name: %d %s", code, said)
+	}
+	if code, _, said := runPolicy(t, "", "publish", "1", "--database", db.Database); code != exitUsage || !strings.Contains(said, "--version 1") {
+		t.Errorf("a number for a file: %d %s", code, said)
 	}
 	if e, done, err = db.openEngine(ctx, false, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)

@@ -371,6 +371,15 @@ func (e *Engine) Live(kind string) (deal.Document, error) {
 	return deal.Document{}, deal.ErrNotFound
 }
 
+// Supplants says, of a version about to decide in place of live, that it has another name: of the policies of two programmes one decides at an
+// instant, and the other silently no more. Empty: it has the same name.
+func Supplants(live, next *deal.Document) string {
+	if live.Name == next.Name || live.Name == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s takes the place of %s version %d, which has another name: one of a kind decides at an instant, whatever they are called; to go back, publish version %d", next.Name, live.Name, live.Version, live.Version)
+}
+
 // Strangers returns what a territory plan names and no record has: most often an id that is misspelt, or an import that is still to come.
 func (e *Engine) Strangers(body []byte) ([]territory.Named, error) {
 	p, err := territory.Compile(body)

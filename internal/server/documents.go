@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -89,6 +90,10 @@ func (s *Server) publishDocument(ctx context.Context, kind, v, from string) (rep
 	if err != nil {
 		return reply{}, err
 	}
+	before, err := s.engine.Live(kind)
+	if err != nil && !errors.Is(err, deal.ErrNotFound) {
+		return reply{}, err
+	}
 	if from == "" {
 		d, err = s.engine.Publish(ctx, callOf(ctx).request(), kind, n)
 	} else if at, terr := engine.EffectiveFrom(&d, from); terr != nil {
@@ -99,7 +104,11 @@ func (s *Server) publishDocument(ctx context.Context, kind, v, from string) (rep
 	if err != nil {
 		return reply{}, err
 	}
-	return ok(viewDocument(d))
+	a, err := ok(viewDocument(d))
+	if said := engine.Supplants(&before, &d); said != "" {
+		a.warn(said)
+	}
+	return a, err
 }
 
 func (s *Server) cancelDocument(ctx context.Context, kind, v string) (reply, error) {

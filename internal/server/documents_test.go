@@ -50,8 +50,8 @@ func TestPublication(t *testing.T) {
 		if g := act("cancel", ""); g.status != 409 || g.str(t, "code") != "not-possible" {
 			t.Errorf("cancelled twice: %s", g)
 		}
-		if g := w.want(200, act("publish", "")); g.str(t, "status") != "live" {
-			t.Errorf("published: %s", g)
+		if g := w.want(200, act("publish", "")); g.str(t, "status") != "live" || g.header.Get("Dibs-Warning") != "" {
+			t.Errorf("published: %s %v", g, g.header)
 		}
 		if g := act("publish", day(3)); g.status != 409 {
 			t.Errorf("the live one for later: %s", g)
@@ -74,6 +74,10 @@ func TestPublication(t *testing.T) {
 	}
 	if g := w.get("auditor", "/v1/policies?at=now"); g.status != 422 {
 		t.Errorf("at now: %s", g)
+	}
+	other := w.want(201, w.call("policy", "POST", "/v1/policies", strings.Replace(live, "\n  name: default\n", "\n  name: another\n", 1), yaml...))
+	if g := w.want(200, w.call("policy", "POST", fmt.Sprintf("/v1/policies/%v/publish", other.field(t, "version")), "")); !strings.HasPrefix(g.header.Get("Dibs-Warning"), "another takes the place of default version ") {
+		t.Errorf("of another name: %s %v", g, g.header)
 	}
 }
 

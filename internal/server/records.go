@@ -45,9 +45,9 @@ func (s *Server) putRecord(ctx context.Context, id string, r deal.Record, wrong 
 	if len(done.Doubts) > 0 {
 		said := make([]string, len(done.Doubts))
 		for i, d := range done.Doubts {
-			said[i] = strings.Trim(strconv.QuoteToASCII(d.Field+": "+d.Detail), `"`)
+			said[i] = d.Field + ": " + d.Detail
 		}
-		a.header = append(a.header, [2]string{"Dibs-Warning", strings.Join(said, "; ")})
+		a.warn(said...)
 	}
 	return a, err
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -50,6 +51,11 @@ func answer(status int, v any) (reply, error) {
 
 // ok answers 200 with v as JSON.
 func ok(v any) (reply, error) { return answer(http.StatusOK, v) }
+
+// warn adds what the caller is told that did as it was asked.
+func (r *reply) warn(said ...string) {
+	r.header = append(r.header, [2]string{"Dibs-Warning", strings.Trim(strconv.QuoteToASCII(strings.Join(said, "; ")), `"`)})
+}
 
 // whole answers with a list that has no pages.
 func whole[T any](items []T) (reply, error) {
