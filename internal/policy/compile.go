@@ -630,7 +630,7 @@ var builtIn = func() map[string]reasonDoc {
 		deal.ReasonBelowMinimum:      told("This deal is too small to register; sell it without a registration.", "Amount {{reg.amount}}."),
 		deal.ReasonNotEligible:       told("This programme is not open to you for this kind of deal. Your channel manager knows what would change that.", "Not eligible: tier {{partner.tier}}, type {{reg.type}}."),
 		deal.ReasonAlreadyYours:      told("You have registered this deal already. Your earlier registration stands as it is.", "The partner's own registration matches at {{conflict.own_duplicate.probability}}."),
-		deal.ReasonAlreadyRegistered: told("This opportunity is registered already.", "Held by another partner, match {{conflict.held_by_other.probability}}, ends in {{conflict.held_by_other.ends_in_days}} days."),
+		deal.ReasonAlreadyRegistered: told("Another registration of this opportunity comes first.", "Held by another partner, match {{conflict.held_by_other.probability}}, ends in {{conflict.held_by_other.ends_in_days}} days."),
 		deal.ReasonPartialOverlap:    kept("A claim covers some of these products, not all: decide which of them are free."),
 		deal.ReasonPossibleDuplicate: kept("Perhaps the same customer as a claim there is already; how likely: {{conflict.held_by_other.probability}} one that another partner holds, {{conflict.pending_other.probability}} one that waits, {{conflict.own_duplicate.probability}} one of the partner's own (0: none found)."),
 		deal.ReasonCustomerLetter:    kept("The partner brings a customer's letter against another partner's claim: check who signed it, and when."),

@@ -39,7 +39,7 @@ func TestCase(t *testing.T) {
 	w.people()
 	first, other := w.escalated("portal", "P-001", "Quarzwerk Lausitz", "1")
 	w.want(200, w.call("U-7", "POST", "/v1/cases/"+other+"/resolve", example(t, "case-resolve.json"), "If-Match", etag(w.get("U-7", "/v1/cases/"+other))))
-	if why := w.get("portal", "/v1/registrations/"+first).str(t, "decision.explanation"); !strings.Contains(why, "registered already") {
+	if why := w.get("portal", "/v1/registrations/"+first).str(t, "decision.explanation"); !strings.Contains(why, "comes first") {
 		t.Errorf("declined, the partner reads %q", why)
 	}
 	reg, id := w.escalated("portal", "P-001", "Zanzibar Orchestra Foundation", "2")
