@@ -820,3 +820,22 @@ func TestDoubts(t *testing.T) {
 		}
 	}
 }
+
+// TestPlacesOverseas: a region is of its country, and FR and GB number those of places that have a country code as well; of another country it is none.
+// A country code that many write and that is none names the one that is meant.
+func TestPlacesOverseas(t *testing.T) {
+	for _, c := range []struct {
+		country, region string
+		ok              bool
+	}{{"FR", "FR-75", true}, {"DE", "FR-75", false}, {"GP", "FR-971", true}, {"RE", "FR-RE", true}, {"JE", "GB-JSY", true}, {"IE", "GB-NIR", false}, {"PR", "US-PR", true}, {"DE", "Bayern", true}, {"", "FR-75", true}} {
+		if got := regionOf(c.country, c.region); got != c.ok {
+			t.Errorf("%s of %s: %v", c.region, c.country, got)
+		}
+	}
+	for code, says := range map[string]string{"UK": "it is GB", "EL": "it is GR", "XX": "such as DE"} {
+		f := Filing{Customer: Customer{Name: "A", Country: code}}
+		if errs := f.Validate(time.Now()); !slices.ContainsFunc(errs, func(e FieldError) bool { return e.Field == "customer.country" && strings.Contains(e.Detail, says) }) {
+			t.Errorf("%s: %v", code, errs)
+		}
+	}
+}

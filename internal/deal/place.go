@@ -1,6 +1,7 @@
 package deal
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -33,7 +34,22 @@ func regionOf(country, region string) bool {
 		return true
 	}
 	of, part := r[:2], r[3:]
-	return of == country || part == country || of == "FR" || of == "GB" // whose places overseas have codes of both kinds
+	return of == country || part == country || slices.Contains(overseas[of], country)
+}
+
+// overseas are the places with a country code of their own that also have codes among the regions of another country that do not end with it, as
+// FR-971 is Guadeloupe.
+var overseas = map[string][]string{
+	"FR": {"BL", "GF", "GP", "MF", "MQ", "NC", "PF", "PM", "RE", "TF", "WF", "YT"},
+	"GB": {"AI", "BM", "FK", "GG", "GI", "IM", "IO", "JE", "KY", "MS", "PN", "SH", "TC", "VG"},
+}
+
+// NoCountry says that a code is none of a country, and which is meant where it is one that many take for it.
+func NoCountry(code string) string {
+	if is := map[string]string{"UK": "GB", "EL": "GR"}[strings.ToUpper(code)]; is != "" {
+		return fmt.Sprintf("%q is not an ISO 3166-1 alpha-2 country code; it is %s", code, is)
+	}
+	return fmt.Sprintf("%q is not an ISO 3166-1 alpha-2 country code such as DE or US", code)
 }
 
 // CanonicalRegion returns a region as ISO 3166-2 (DE-BY). A bare code is accepted with US, CA and AU, whose people

@@ -30,7 +30,7 @@ func (e *FieldErrors) texts(field string, list []string) {
 
 func (e *FieldErrors) country(field, code string) {
 	if code != "" && !IsCountry(code) {
-		e.Add(field, "%q is not an ISO 3166-1 alpha-2 country code such as DE or US", code)
+		e.Add(field, "%s", NoCountry(code))
 	}
 }
 

@@ -281,6 +281,9 @@ func (f *Filing) Validate(now time.Time) FieldErrors {
 	return e
 }
 
+// evidenceYears is how long ago what proves anything of a deal can have been.
+const evidenceYears = 10
+
 func (e *FieldErrors) evidence(list []Evidence, now time.Time) {
 	e.count("evidence", len(list), MaxEvidence)
 	kinds := append(slices.Clone(EvidenceKinds), Fulfilments...)
@@ -293,8 +296,11 @@ func (e *FieldErrors) evidence(list []Evidence, now time.Time) {
 		e.text(at+"text", v.Text, MaxText)
 		e.text(at+"by", v.By, MaxName)
 		e.text(at+"file_ref", v.FileRef, MaxText)
-		if v.Date.After(now.AddDate(0, 0, 2)) {
+		switch {
+		case v.Date.After(now.Add(14 * time.Hour)): // where the day begins first, it is no later yet
 			e.Add(at+"date", "%s is in the future: evidence is of what has happened", v.Date)
+		case !v.Date.IsZero() && v.Date.Before(now.AddDate(-evidenceYears, 0, 0)):
+			e.Add(at+"date", "%s is more than %d years ago; is the year right?", v.Date, evidenceYears)
 		}
 	}
 }
@@ -309,7 +315,7 @@ func (c *Customer) validate(e *FieldErrors) {
 		{"city", c.City}, {"postal_code", c.PostalCode}, {"street", c.Street}, {"phone", c.Phone}, {"tax_id", c.TaxID}, {"duns", c.DUNS},
 		{"lei", c.LEI}, {"parent", c.Parent}, {"industry", c.Industry}}, MaxName)
 	if c.Country != "" && !IsCountry(c.Country) {
-		e.Add("customer.country", "%q is not an ISO 3166-1 alpha-2 country code such as DE or US", c.Country)
+		e.Add("customer.country", "%s", NoCountry(c.Country))
 	}
 	if !regionOf(c.Country, c.Region) {
 		e.Add("customer.region", "%s is not a region of %s", c.Region, c.Country)
@@ -419,7 +425,7 @@ func IsLEI(s string) bool {
 func (s *Site) validate(e *FieldErrors, at string) {
 	e.each(at, []named{{"name", s.Name}, {"street", s.Street}, {"city", s.City}, {"region", s.Region}, {"postal_code", s.PostalCode}}, MaxName)
 	if s.Country != "" && !IsCountry(s.Country) {
-		e.Add(at+"country", "%q is not an ISO 3166-1 alpha-2 country code such as DE or US", s.Country)
+		e.Add(at+"country", "%s", NoCountry(s.Country))
 	}
 	if !regionOf(s.Country, s.Region) {
 		e.Add(at+"region", "%s is not a region of %s", s.Region, s.Country)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dibs-deals/dibs/api"
 )
@@ -128,6 +129,10 @@ var wrongFilings = []struct {
 	{"close date far", `{"partner_id":"P-001","type":"new_business","customer":{"name":"A"},"expected_close_date":"2126-01-01"}`, 422, "expected_close_date", false},
 	{"no such day", `{"partner_id":"P-001","type":"new_business","customer":{"name":"A"},"expected_close_date":"2027-02-30"}`, 422, "expected_close_date", false},
 	{"date and time", `{"partner_id":"P-001","type":"new_business","customer":{"name":"A"},"expected_close_date":"2027-02-28T00:00:00Z"}`, 422, "expected_close_date", true},
+	{"region of France", `{"partner_id":"P-001","type":"new_business","customer":{"name":"A","country":"DE","region":"FR-75"}}`, 422, "customer.region", false},
+	{"region of Britain", `{"partner_id":"P-001","type":"new_business","customer":{"name":"A","country":"FR"},"sites":[{"country":"DE","region":"GB-ENG"}]}`, 422, "sites[0].region", false},
+	{"evidence of the day after tomorrow", `{"partner_id":"P-001","type":"new_business","customer":{"name":"A"},"evidence":[{"kind":"meeting","date":"` + today.AddDate(0, 0, 2).Format(time.DateOnly) + `"}]}`, 422, "evidence[0].date", false},
+	{"evidence of another century", `{"partner_id":"P-001","type":"new_business","customer":{"name":"A"},"evidence":[{"kind":"meeting","date":"1926-11-02"}]}`, 422, "evidence[0].date", false},
 	{"evidence of tomorrow", `{"partner_id":"P-001","type":"new_business","customer":{"name":"A"},"evidence":[{"kind":"meeting","date":"2027-01-01"}]}`, 422, "evidence[0].date", false},
 	{"too many products", `{"partner_id":"P-001","type":"new_business","customer":{"name":"A"},"products":[` + strings.Repeat(`{"line":"a"},`, 200) + `{"line":"a"}]}`, 422, "products", true},
 	{"product without a name", `{"partner_id":"P-001","type":"new_business","customer":{"name":"A"},"products":[{"line":"firewall"},{"quantity":1}]}`, 422, "products[1].sku", false},

@@ -104,7 +104,7 @@ func (s handlers) LoseRegistration(ctx context.Context, q api.LoseRegistrationRe
 func (s handlers) UpdateRegistration(ctx context.Context, q api.UpdateRegistrationRequestObject) (api.UpdateRegistrationResponseObject, error) {
 	patch := map[string]any(*q.Body)
 	if len(patch) == 0 {
-		return nil, deal.FieldErrors{{Field: "", Detail: "say what is to change"}}
+		return nil, deal.FieldErrors{{Field: "body", Detail: "names no field; give those that are to change"}}
 	}
 	c := callOf(ctx)
 	amend := func(f deal.Filing) (deal.Filing, error) { return s.patched(c, f, patch) }

@@ -51,6 +51,9 @@ func TestMoves(t *testing.T) {
 				t.Errorf("%s: %s", body, g)
 			}
 		}
+		if g := w.call("portal", "PATCH", to, `{}`); !strings.Contains(string(g.body), `"field":"body"`) {
+			t.Errorf("of nothing: %s", g)
+		}
 		if g := w.call("any", "PATCH", to, `{"partner_id":"P-009"}`); g.status != 409 {
 			t.Errorf("%s", g)
 		}
