@@ -729,7 +729,7 @@ func TestReopen(t *testing.T) {
 	b.sound()
 }
 
-// Who waits for a deal that is won is told.
+// Who waits for a deal that is won is told. Who files afterwards is decided as the first was: a win stands in nobody's way.
 func TestClosedWon(t *testing.T) {
 	t.Parallel()
 	b := desk(t)
@@ -744,6 +744,9 @@ func TestClosedWon(t *testing.T) {
 		if a.Status != deal.StatusRouted || a.Decision.ReasonCodes[0] != deal.ReasonClosedWon || !strings.Contains(a.Decision.Explanation, "closed") {
 			t.Errorf("who waited reads %+v", a)
 		}
+	}
+	if next, _ := b.file(by("P-4", zanzibar)); next.Status != deal.StatusProtected {
+		t.Errorf("who files after the win is %s", next.Status)
 	}
 	b.sound()
 }
