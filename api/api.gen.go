@@ -2631,14 +2631,17 @@ type Readiness struct {
 	Accounts int `json:"accounts"`
 	Claims   int `json:"claims"`
 
-	// Detail why not ready
+	// Detail why not ready, or what is missing
 	Detail string `json:"detail,omitempty,omitzero"`
 
 	// Head sequence of the last entry
 	Head int64 `json:"head"`
 
 	// Lag entries of the ledger that this process has not applied
-	Lag    int64  `json:"lag"`
+	Lag int64 `json:"lag"`
+
+	// Lines product lines of the catalogue and the policy; none: any word is a line
+	Lines  int    `json:"lines"`
 	Policy string `json:"policy"`
 
 	// Position sequence this process has applied

@@ -124,6 +124,9 @@ func (c *serveCmd) serve(ctx context.Context, std stdio, log *slog.Logger, e *en
 	if ready.Plan == "" {
 		fmt.Fprintln(std.out, "No territory plan is published: until one is, every customer counts as partner territory (dibs import territories FILE).")
 	}
+	if ready.Lines == 0 {
+		fmt.Fprintln(std.out, "No product line is known: until the catalogue has one (dibs import products FILE) or the policy declares it (settings.lines), any word is a line, and two words are two, so that two partners can hold one customer.")
+	}
 	fmt.Fprintf(std.out, "dibs serves on http://%s with policy %s, %d accounts, ledger at entry %d\n", listener.Addr(), ready.Policy, ready.Accounts, ready.Head)
 	if ops != nil {
 		fmt.Fprintf(std.out, "Metrics and readiness are on http://%s alone\n", ops.Addr())

@@ -516,7 +516,7 @@ func waitFor(t *testing.T, ok func() bool) {
 func TestServe(t *testing.T) {
 	db := "sqlite:" + filepath.Join(t.TempDir(), "d", "dibs.db")
 	p := start(t, "dibs serves on", "serve", "--database", db, "--listen", "127.0.0.1:0")
-	if !strings.Contains(p.said, "admin key, shown this once") || !strings.Contains(p.said, "No territory plan") {
+	if !strings.Contains(p.said, "admin key, shown this once") || !strings.Contains(p.said, "No territory plan") || !strings.Contains(p.said, "No product line") {
 		t.Errorf("it says:\n%s", p.said)
 	}
 	if code, out, _ := dibs(t, "", nil, "health", "--url", p.base+"/readyz"); code != exitOK || !strings.Contains(out, `"ready"`) {

@@ -839,3 +839,22 @@ func TestPlacesOverseas(t *testing.T) {
 		}
 	}
 }
+
+// TestFoldLine: spellings of one line are one, and other words are others, as is what only ends otherwise or has a sign more.
+func TestFoldLine(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		same bool
+	}{
+		{"fire wall", "Fire-Wall", true}, {"fire wall", "fire\u2010wall", true}, {"fire wall", "fire__wall ", true}, {"network", "n\u0435tw\u043erk", true}, {"VM security", "\u0412\u041c security", false},
+		{"BM security", "\u0412\u041c security", true}, {"SD-WAN", "ｓｄ wan", true}, {"network", "networks", false}, {"firewall", "fire wall", false}, {"Storage", "Storage+", false},
+		{"\u0441\u0435\u0442\u044c", "cetb", false}, {"\u0440\u0430\u043a", "pak", false}, {"-", "", true},
+	} {
+		if got := FoldLine(c.a) == FoldLine(c.b); got != c.same {
+			t.Errorf("%q and %q: %v", FoldLine(c.a), FoldLine(c.b), got)
+		}
+		if once := FoldLine(c.b); FoldLine(once) != once {
+			t.Errorf("%q folds to %q, and that to %q", c.b, once, FoldLine(once))
+		}
+	}
+}

@@ -191,7 +191,7 @@ func (p *Partner) SellsFor(country string, lines []string) bool {
 		return false
 	}
 	for _, l := range lines {
-		if len(p.Lines) > 0 && !slices.ContainsFunc(p.Lines, func(own string) bool { return Fold(own) == Fold(l) }) {
+		if len(p.Lines) > 0 && !slices.ContainsFunc(p.Lines, func(own string) bool { return FoldLine(own) == FoldLine(l) }) {
 			return false
 		}
 	}

@@ -172,7 +172,7 @@ func (f *Filing) Lines() []string {
 	var out []string
 	seen := map[string]bool{}
 	for _, p := range f.Products {
-		if k := Fold(p.Line); k != "" && !seen[k] {
+		if k := FoldLine(p.Line); k != "" && !seen[k] {
 			seen[k] = true
 			out = append(out, p.Line)
 		}
@@ -613,14 +613,17 @@ type Overlap struct {
 
 // Overlap compares products and sites; whether the customer is the same is the matcher's question.
 func (s Scope) Overlap(o Scope) Overlap {
-	lines, lm := meet(s.Lines, o.Lines)
-	classes, cm := meet(s.Classes, o.Classes)
+	lines, lm := meetBy(FoldLine, s.Lines, o.Lines)
+	classes, cm := meetBy(FoldLine, s.Classes, o.Classes)
 	sites, sm := meetSites(s.Sites, o.Sites)
 	return Overlap{Lines: lines, Classes: classes, Sites: sites, Meets: lm && cm && sm && (s.Part == "" || o.Part == "" || s.Part == o.Part)}
 }
 
 // meet intersects two sets in which empty means everything.
-func meet(a, b []string) (shared []string, meets bool) {
+func meet(a, b []string) (shared []string, meets bool) { return meetBy(Fold, a, b) }
+
+// meetBy is meet of what fold compares.
+func meetBy(fold func(string) string, a, b []string) (shared []string, meets bool) {
 	switch {
 	case len(a) == 0:
 		return b, true
@@ -629,10 +632,10 @@ func meet(a, b []string) (shared []string, meets bool) {
 	}
 	in := make(map[string]bool, len(a))
 	for _, x := range a {
-		in[Fold(x)] = true
+		in[fold(x)] = true
 	}
 	for _, x := range b {
-		if in[Fold(x)] {
+		if in[fold(x)] {
 			shared = append(shared, x)
 		}
 	}
@@ -650,6 +653,31 @@ func Fold(s string) string {
 	}, norm.NFKC.String(s))
 	return strings.Join(strings.Fields(s), " ")
 }
+
+// FoldLine is Fold of a product line, which where there is no catalogue is whatever somebody writes: a hyphen is a space, and letters of another
+// script that look Latin are Latin, in a text that is Latin otherwise. Another word, or a plural, is another line.
+func FoldLine(s string) string {
+	s = Fold(s)
+	ascii, isLatin := true, false
+	for _, r := range s {
+		ascii = ascii && r < utf8.RuneSelf
+		isLatin = isLatin || r < 0x250 && unicode.IsLetter(r)
+	}
+	if ascii && !strings.ContainsAny(s, "-_") {
+		return s
+	}
+	words := strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == '_' || unicode.Is(unicode.Pd, r) || r == '\u2212' })
+	for i, w := range words {
+		if isLatin && strings.IndexFunc(w, func(r rune) bool { return r >= 0x250 && unicode.IsLetter(r) && lookalikes[r] == 0 }) < 0 {
+			words[i] = strings.Map(func(r rune) rune { return cmp.Or(lookalikes[r], r) }, w)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// lookalikes are small letters of other scripts that cannot be told from Latin ones, each with the one it looks like: those that the matcher folds in names.
+var lookalikes = map[rune]rune{'а': 'a', 'в': 'b', 'е': 'e', 'ё': 'e', 'к': 'k', 'м': 'm', 'н': 'h', 'о': 'o', 'р': 'p', 'с': 'c', 'т': 't', 'у': 'y', 'х': 'x',
+	'і': 'i', 'ј': 'j', 'ѕ': 's', 'ԁ': 'd', 'ԛ': 'q', 'ԝ': 'w', 'һ': 'h', 'ӏ': 'l', 'α': 'a', 'β': 'b', 'ε': 'e', 'ι': 'i', 'κ': 'k', 'ν': 'v', 'ο': 'o', 'ρ': 'p', 'τ': 't', 'υ': 'y', 'χ': 'x'}
 
 // Protection is a time-limited claim to a scope. It holds in [StartsAt, EndsAt).
 type Protection struct {

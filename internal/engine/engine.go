@@ -434,11 +434,12 @@ func (v *view) lines() map[string]string {
 	declared := v.policy.Settings().Lines
 	out := make(map[string]string, len(declared)+8)
 	for _, l := range declared {
-		out[deal.Fold(l)] = l
+		out[deal.FoldLine(l)] = l
 	}
 	for _, p := range v.products {
-		if _, ok := out[deal.Fold(p.Line)]; !ok || p.Line < out[deal.Fold(p.Line)] && !slices.Contains(declared, out[deal.Fold(p.Line)]) {
-			out[deal.Fold(p.Line)] = p.Line
+		k := deal.FoldLine(p.Line)
+		if _, ok := out[k]; !ok || p.Line < out[k] && !slices.Contains(declared, out[k]) {
+			out[k] = p.Line
 		}
 	}
 	v.sold.Store(&out)
@@ -469,9 +470,9 @@ func (v *view) admitAs(f *deal.Filing, named bool) deal.FieldErrors {
 	for i := range f.Products {
 		p := &f.Products[i]
 		field := fmt.Sprintf("products[%d].", i)
-		line, sold := known[deal.Fold(p.Line)]
+		line, sold := known[deal.FoldLine(p.Line)]
 		switch c := v.product(p.SKU); {
-		case c != nil && p.Line != "" && deal.Fold(p.Line) != deal.Fold(c.Line):
+		case c != nil && p.Line != "" && deal.FoldLine(p.Line) != deal.FoldLine(c.Line):
 			errs.Add(field+"line", "%s is of line %s", p.SKU, c.Line)
 		case c != nil:
 			p.Line = c.Line
@@ -1070,6 +1071,7 @@ type Readiness struct {
 	Claims   int    `json:"claims"`
 	Policy   string `json:"policy"`
 	Plan     string `json:"territories"`
+	Lines    int    `json:"lines"`            // product lines of the catalogue and the policy; none: any word is one
 	Detail   string `json:"detail,omitempty"` // why not ready, or what is missing
 	Lag      uint64 `json:"lag"`              // entries of the store that the view has not applied
 	Source   string `json:"source"`           // what the accounts were read from at the start: redis or store
@@ -1083,13 +1085,20 @@ func (e *Engine) Ready(ctx context.Context) Readiness {
 	superseded := false
 	out := read(e, func(v *view) Readiness {
 		superseded = v.superseded()
-		r := Readiness{Position: v.head.Seq, Accounts: v.accounts.Len(), Claims: len(v.claims), Detail: "no territory plan is published", Redis: "off"}
-		if v.policy != nil {
-			r.Policy = refText(v.policy.Ref())
-		}
+		r := Readiness{Position: v.head.Seq, Accounts: v.accounts.Len(), Claims: len(v.claims), Redis: "off"}
+		var lacks []string
 		if v.plan != nil {
-			r.Plan, r.Detail = refText(v.plan.Ref()), ""
+			r.Plan = refText(v.plan.Ref())
+		} else {
+			lacks = append(lacks, "no territory plan is published")
 		}
+		if v.policy != nil {
+			r.Policy, r.Lines = refText(v.policy.Ref()), len(v.lines())
+			if r.Lines == 0 {
+				lacks = append(lacks, "there is no product line, neither in the catalogue nor in the policy: any word is one")
+			}
+		}
+		r.Detail = strings.Join(lacks, "; ")
 		return r
 	})
 	head, err := e.cfg.Store.Head(ctx)

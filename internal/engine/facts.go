@@ -407,7 +407,7 @@ func coversAll(shared, all []string) bool {
 		return len(shared) == 0
 	}
 	for _, l := range all {
-		if !slices.ContainsFunc(shared, func(s string) bool { return deal.Fold(s) == deal.Fold(l) }) {
+		if !slices.ContainsFunc(shared, func(s string) bool { return deal.FoldLine(s) == deal.FoldLine(l) }) {
 			return false
 		}
 	}

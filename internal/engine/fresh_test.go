@@ -5,9 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/match"
 )
 
 // TestLineSpellings files one customer for one product line under many spellings of the line. There is one holder, with a
@@ -24,7 +30,7 @@ func TestLineSpellings(t *testing.T) {
 				}
 			}
 			holders, refused := 0, 0
-			for i, line := range []string{"network", "Network", "NETWORK", " network ", "ｎｅｔｗｏｒｋ", "net\u200bwork", "networks", "n\u0435twork"} {
+			for i, line := range []string{"network", "Network", "NETWORK", " network ", "ｎｅｔｗｏｒｋ", "net\u200bwork", "networks", "n\u0435tw\u043erk", "Net-work", "net\u2011work", "net work"} {
 				f := filing(fmt.Sprintf("P-%d", i+1), zanzibar)
 				f.Products = []deal.Product{{Line: line}}
 				got, err := b.Register(context.Background(), request("key_1", line, f), f)
@@ -38,7 +44,7 @@ func TestLineSpellings(t *testing.T) {
 					holders++
 				}
 			}
-			if want := map[bool][2]int{true: {1, 2}, false: {3, 0}}[catalogue]; holders != want[0] || refused != want[1] {
+			if want := map[bool][2]int{true: {1, 4}, false: {3, 0}}[catalogue]; holders != want[0] || refused != want[1] {
 				t.Errorf("%d holders, %d refused, want %v: without a catalogue another word is another line", holders, refused, want)
 			}
 			b.sound()
@@ -250,5 +256,40 @@ func TestCheckAccount(t *testing.T) {
 		if got := check(deal.Customer{Name: name, Country: "DE", AccountID: id}); got.Advice == want.Advice {
 			t.Errorf("%s by its name: %+v, as for a stranger", id, got)
 		}
+	}
+}
+
+// TestLookalikes: the letters that are Latin in a line are those that the matcher takes for Latin in a name.
+func TestLookalikes(t *testing.T) {
+	n := 0
+	for r := rune(0x250); r < 0x3000; r++ {
+		if !unicode.IsLower(r) || !norm.NFKC.IsNormalString(string(r)) {
+			continue
+		}
+		inLine := func() bool { f := deal.FoldLine("xx" + string(r)); return len(f) == 3 && f[2] < utf8.RuneSelf }()
+		inName := strings.Contains(match.Disguised("xx"+string(r)), "look Latin")
+		if inLine != inName {
+			t.Errorf("%c: in a line %v, in a name %v", r, inLine, inName)
+		}
+		if inLine && inName {
+			n++
+		}
+	}
+	if n < 30 {
+		t.Errorf("%d letters look Latin", n)
+	}
+}
+
+// TestMissing: readiness says what is missing: a plan, and product lines, without which any word is one.
+func TestMissing(t *testing.T) {
+	b := newBench(t)
+	if r := b.Ready(context.Background()); r.Lines != 2 || strings.Contains(r.Detail, "product line") || !strings.Contains(r.Detail, "no territory plan") {
+		t.Errorf("%+v", r)
+	}
+	if err := b.Delete(context.Background(), Request{Actor: deal.System}, deal.Products, []string{"SKU-network", "SKU-security"}); err != nil {
+		t.Fatal(err)
+	}
+	if r := b.Ready(context.Background()); !r.Ready || r.Lines != 0 || r.Detail != "no territory plan is published; there is no product line, neither in the catalogue nor in the policy: any word is one" {
+		t.Errorf("%+v", r)
 	}
 }

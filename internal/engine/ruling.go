@@ -156,7 +156,7 @@ func limited(r *deal.Registration, ruling *deal.Ruling) error {
 	out := deal.ScopeLimit{}
 	filed := r.Filing.Lines()
 	for i, l := range ruling.Limit.Lines {
-		at := slices.IndexFunc(filed, func(f string) bool { return deal.Fold(f) == deal.Fold(l) })
+		at := slices.IndexFunc(filed, func(f string) bool { return deal.FoldLine(f) == deal.FoldLine(l) })
 		switch {
 		case at >= 0:
 			out.Lines = append(out.Lines, filed[at])
