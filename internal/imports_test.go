@@ -24,6 +24,7 @@ var mayImport = map[string]string{
 	"internal/ledger":    "",
 	"internal/document":  "",
 	"internal/flat":      "",
+	"internal/pack":      "",
 	"internal/match":     "internal/deal internal/flat",
 	"internal/book":      "internal/deal internal/flat",
 	"internal/territory": "internal/deal internal/document",
@@ -33,15 +34,15 @@ var mayImport = map[string]string{
 
 	"internal/store":           "internal/deal internal/ledger",
 	"internal/store/storetest": "internal/store internal/deal internal/ledger",
-	"internal/store/tables":    "internal/store internal/deal",
-	"internal/store/sqlite":    "internal/store internal/store/tables internal/deal internal/ledger",
-	"internal/store/postgres":  "internal/store internal/store/tables internal/deal",
+	"internal/store/tables":    "internal/store internal/deal internal/pack",
+	"internal/store/sqlite":    "internal/store internal/store/tables internal/deal internal/ledger internal/pack",
+	"internal/store/postgres":  "internal/store internal/store/tables internal/deal internal/pack",
 
 	"internal/policytest": "internal/deal internal/document internal/ledger internal/policy internal/territory internal/store/sqlite internal/engine",
 
 	"internal/testserver": "",
 	"internal/report":     "",
-	"internal/chaos":      "internal/deal internal/policy internal/world internal/testserver",
+	"internal/chaos":      "internal/deal internal/pack internal/policy internal/world internal/testserver",
 
 	"internal/replica": "internal/deal internal/flat internal/store",
 	"internal/hooks":   "internal/deal internal/store",

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
+	"github.com/dibs-deals/dibs/internal/pack"
 )
 
 // entry is one row of the ledger, as the database holds it.
@@ -98,7 +98,7 @@ type record struct {
 // readRecord reads the database with statements of its own. micros is how it says an entry's time in microseconds.
 func readRecord(ctx context.Context, db *sql.DB, micros string) (*record, error) {
 	rec := &record{}
-	dec, err := zstd.NewReader(nil)
+	dec, err := pack.New()
 	if err != nil {
 		return nil, err
 	}
@@ -113,10 +113,8 @@ func readRecord(ctx context.Context, db *sql.DB, micros string) (*record, error)
 			if err != nil {
 				return err
 			}
-			if encoding == 1 {
-				if e.body, err = dec.DecodeAll(e.body, nil); err != nil {
-					return fmt.Errorf("body of entry %d: %w", e.seq, err)
-				}
+			if e.body, err = dec.Unpack(encoding, e.body); err != nil {
+				return fmt.Errorf("body of entry %d: %w", e.seq, err)
 			}
 			e.at = micro(at)
 			if err := json.Unmarshal(e.body, &e.change); err != nil {

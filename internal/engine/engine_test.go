@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,9 +19,11 @@ import (
 	"time"
 
 	"github.com/shopspring/decimal"
+	modernc "modernc.org/sqlite"
 
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/ledger"
+	"github.com/dibs-deals/dibs/internal/pack"
 	"github.com/dibs-deals/dibs/internal/store"
 	"github.com/dibs-deals/dibs/internal/store/postgres"
 	"github.com/dibs-deals/dibs/internal/store/sqlite"
@@ -559,15 +562,29 @@ func TestPersonalData(t *testing.T) {
 	}
 }
 
+// tampered gives SQLite a function of the name: a body, unpacked, of which another partner's registration is made.
+var tampered = sync.OnceFunc(func() {
+	modernc.MustRegisterDeterministicScalarFunction("tampered", 2, func(_ *modernc.FunctionContext, args []driver.Value) (driver.Value, error) {
+		codec, err := pack.New()
+		if err != nil {
+			return nil, err
+		}
+		defer codec.Close()
+		body, err := codec.Unpack(int(args[0].(int64)), args[1].([]byte))
+		return bytes.ReplaceAll(body, []byte(`"P-1"`), []byte(`"P-2"`)), err
+	})
+})
+
 // TestTamper changes one value in every table and expects the audit to name it.
 func TestTamper(t *testing.T) {
+	tampered()
 	b := newBench(t, &deal.Account{ID: "acc-1", Name: "Zanzibar Orchestra Foundation", Country: "DE", Named: true})
 	b.register("P-1", deal.Customer{Name: "Zanzibar Orchestra Foundation", Country: "DE"})
 	b.register("P-1", deal.Customer{Name: "Quixotic Brewing Company", Country: "DE"})
 	b.sound()
 	b.close()
 	for _, change := range []string{
-		`UPDATE entry SET body = CAST(replace(CAST(body AS text), '"P-1"', '"P-2"') AS blob) WHERE kind = 'registration.decided'`,
+		`UPDATE entry SET body = tampered(encoding, body), encoding = 0 WHERE kind = 'registration.decided'`, `UPDATE entry SET body = substr(body, 2) WHERE kind = 'registration.decided'`,
 		`UPDATE entry SET answer = CAST(replace(CAST(answer AS text), 'DR-', 'DX-') AS blob) WHERE answer IS NOT NULL`,
 		`UPDATE entry SET at = at + 1 WHERE seq = 3`, `UPDATE entry SET kind = 'x' WHERE seq = 2`, `UPDATE entry SET subject = subject || 'x' WHERE seq = 4`,
 		`UPDATE entry SET key_id = 'key_x' WHERE seq = 4`, `UPDATE entry SET role = 'admin' WHERE kind = 'registration.decided'`,

@@ -17,6 +17,7 @@ import (
 	fastjson "github.com/go-json-experiment/json" // reads a record in half the time; there are millions
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/pack"
 	"github.com/dibs-deals/dibs/internal/store"
 )
 
@@ -58,7 +59,7 @@ type Execer interface {
 // Reader answers the reads of the storage contract. It is as safe for concurrent use as its querier.
 type Reader struct {
 	DB    Querier
-	Codec *Codec
+	Codec *pack.Codec
 	// RecordsHint, if not empty, follows the table in the read of the entries that change reference data: it names the
 	// index to use, where an engine must be told.
 	RecordsHint string
@@ -160,7 +161,7 @@ func (r *Reader) scanEntry(scan func(...any) error) (e store.Entry, err error) {
 		return e, err
 	}
 	copy(e.Chain[:], chain)
-	if e.Body, err = r.Codec.unpack(encoding, e.Body); err != nil {
+	if e.Body, err = r.Codec.Unpack(encoding, e.Body); err != nil {
 		return e, fmt.Errorf("body of entry %d: %w", e.Seq, err)
 	}
 	return e, nil

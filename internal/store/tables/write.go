@@ -6,15 +6,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/pack"
 	"github.com/dibs-deals/dibs/internal/store"
 )
 
 // Writer takes the rows of a commit. What it is given for one table must take effect in that order.
 type Writer interface {
-	// Put writes a row: one value for each column.
+	// Put writes a row: one value for each column. It keeps none of them.
 	Put(t *Table, row ...any) error
 	// Delete deletes the rows of a group.
 	Delete(t *Table, group string) error
@@ -22,13 +21,17 @@ type Writer interface {
 
 // Append gives w everything that add is: entries, the rows that follow from them, hashes, events and the head. head is the
 // end of the ledger as it is.
-func (c *Codec) Append(w Writer, head store.Head, add *store.Append) error {
+func Append(w Writer, c *pack.Codec, head store.Head, add *store.Append) error {
+	var room []byte
 	for i := range add.Entries {
 		e := &add.Entries[i]
 		if e.Seq != head.Seq+1+uint64(i) {
 			return fmt.Errorf("entry %d does not follow head %d", e.Seq, head.Seq)
 		}
-		encoding, body := c.pack(e.Body)
+		encoding, body := c.Pack(e.Body, room)
+		if encoding != 0 {
+			room = body
+		}
 		if err := w.Put(Entry, e.Seq, e.At, e.Kind, e.Subject, e.Actor.KeyID, e.Actor.Role, null(e.Actor.PersonID), null(e.IdemKey), e.RequestHash, e.Answer, encoding, body, e.Leaf, e.Chain[:], e.Size); err != nil {
 			return fmt.Errorf("writing entry %d: %w", e.Seq, err)
 		}
@@ -196,48 +199,4 @@ func instantOrNull(t time.Time) any {
 		return nil
 	}
 	return t
-}
-
-// compressFrom is the size of an entry's body from which it is compressed: imports are, decisions are read too often
-// and gain too little.
-const compressFrom = 16 << 10
-
-// Codec packs the bodies of entries and reads them again. It is safe for concurrent use.
-type Codec struct {
-	encoder *zstd.Encoder
-	decoder *zstd.Decoder
-}
-
-// NewCodec makes a codec. The caller closes it.
-func NewCodec() (*Codec, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest))
-	if err != nil {
-		return nil, err
-	}
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0))
-	if err != nil {
-		return nil, err
-	}
-	return &Codec{enc, dec}, nil
-}
-
-// Close frees what the codec holds.
-func (c *Codec) Close() { c.decoder.Close() }
-
-// pack returns the body as it is stored, and how: 0 plain, 1 zstd.
-func (c *Codec) pack(body []byte) (encoding int, packed []byte) {
-	if len(body) < compressFrom {
-		return 0, body
-	}
-	return 1, c.encoder.EncodeAll(body, nil)
-}
-
-func (c *Codec) unpack(encoding int, packed []byte) ([]byte, error) {
-	switch encoding {
-	case 0:
-		return packed, nil
-	case 1:
-		return c.decoder.DecodeAll(packed, nil)
-	}
-	return nil, fmt.Errorf("encoding %d is of a later version of dibs", encoding)
 }
