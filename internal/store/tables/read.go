@@ -603,7 +603,7 @@ func (r *Reader) Records(ctx context.Context, kind deal.RecordKind, f store.Reco
 		w.add("name_fold >= ? AND name_fold < ?", fold(f.Name), fold(f.Name)+"\U0010FFFF")
 	}
 	for _, c := range []struct{ column, value string }{{"country", f.Country}, {"account_id", f.AccountID}, {"partner_id", f.PartnerID}, {"status", f.Status}} {
-		if c.value != "" && !t.has(c.column) {
+		if c.value != "" && t.at(c.column) < 0 {
 			return nil, fmt.Errorf("%s have no %s to filter by", kind, c.column)
 		}
 		w.equal(c.column, c.value)
