@@ -1,12 +1,12 @@
 package tables
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/encode"
 	"github.com/dibs-deals/dibs/internal/pack"
 	"github.com/dibs-deals/dibs/internal/store"
 )
@@ -151,7 +151,7 @@ func first(list []string) string {
 
 // put writes a row whose last column is the document itself.
 func put(w Writer, t *Table, doc any, row ...any) error {
-	text, err := json.Marshal(doc)
+	text, err := encode.JSON(doc)
 	if err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func put(w Writer, t *Table, doc any, row ...any) error {
 
 func putRegistration(w Writer, r *deal.Registration, text []byte) (err error) {
 	if text == nil {
-		if text, err = json.Marshal(r); err != nil {
+		if text, err = encode.JSON(r); err != nil {
 			return err
 		}
 	}
