@@ -401,6 +401,8 @@ func (e *encoder) any(v any) {
 		e.float(v)
 	case int:
 		e.int(int64(v))
+	case int64:
+		e.int(v)
 	case []string:
 		if v == nil {
 			e.b = append(e.b, "null"...)
