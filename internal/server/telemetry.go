@@ -58,7 +58,7 @@ type Telemetry struct {
 	batch        metric.Int64Histogram
 	checks       metric.Int64Counter
 	importRows   metric.Int64Counter
-	labels       sync.Map // of label
+	labels       sync.Map // of label and request
 }
 
 // NewTelemetry measures for /metrics, and traces nowhere.
