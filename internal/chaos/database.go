@@ -30,9 +30,9 @@ type entry struct {
 }
 
 type personal struct {
-	field string
-	salt  []byte
-	value string
+	Field string `json:"field"`
+	Salt  string `json:"salt"` // hexadecimal
+	Value string `json:"value"`
 }
 
 // change is what a checker needs of an entry's body.
@@ -130,17 +130,19 @@ func readRecord(ctx context.Context, db *sql.DB, micros string) (*record, error)
 	for i := range rec.entries {
 		at[rec.entries[i].seq] = i
 	}
-	err = each(ctx, db, `SELECT seq, field, salt, coalesce(value, '') FROM personal ORDER BY seq, n`, func(rows *sql.Rows) error {
+	err = each(ctx, db, `SELECT seq, doc FROM personal`, func(rows *sql.Rows) error {
 		var seq uint64
-		var p personal
-		if err := rows.Scan(&seq, &p.field, &p.salt, &p.value); err != nil {
+		var doc []byte
+		if err := rows.Scan(&seq, &doc); err != nil {
 			return err
 		}
 		i, ok := at[seq]
 		if !ok {
 			return fmt.Errorf("personal data of entry %d, which is not there", seq)
 		}
-		rec.entries[i].personal = append(rec.entries[i].personal, p)
+		if err := json.Unmarshal(doc, &rec.entries[i].personal); err != nil {
+			return fmt.Errorf("personal data of entry %d: %w", seq, err)
+		}
 		return nil
 	})
 	if err != nil {

@@ -27,7 +27,7 @@ const (
 	queryEntry        = entryColumns + `WHERE seq = ?`
 	queryAnswered     = entryColumns + `WHERE key_id = ? AND idem_key = ?`
 	queryNode         = `SELECT hash FROM node WHERE i = ?`
-	queryPersonal     = `SELECT field, salt, COALESCE(value, '') FROM personal WHERE seq = ? ORDER BY n`
+	queryPersonal     = `SELECT doc FROM personal WHERE seq = ?`
 	queryRegistration = `SELECT doc FROM registration WHERE id = ?`
 	queryDecisionSeqs = `SELECT seq FROM decision WHERE registration_id = ? ORDER BY seq`
 
@@ -279,13 +279,18 @@ func (r *Reader) AllNodes(ctx context.Context) iter.Seq2[store.Node, error] {
 
 // Personal implements store.Store.
 func (r *Reader) Personal(ctx context.Context, seq uint64) (out []store.Personal, err error) {
-	err = each(ctx, r.DB, queryPersonal, []any{seq}, func(scan func(...any) error) error {
-		var p store.Personal
-		err := scan(&p.Field, &p.Salt, &p.Value)
+	found, err := doc[[]piece](ctx, r.DB, queryPersonal, seq)
+	if err != nil && !errors.Is(err, deal.ErrNotFound) {
+		return nil, fmt.Errorf("personal data of entry %d: %w", seq, err)
+	}
+	for i := range found {
+		p, err := found[i].personal()
+		if err != nil {
+			return nil, fmt.Errorf("personal data of entry %d: %s: %w", seq, p.Field, err)
+		}
 		out = append(out, p)
-		return err
-	})
-	return out, err
+	}
+	return out, nil
 }
 
 // doc reads one document.

@@ -1,9 +1,11 @@
 package tables
 
 import (
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/encode"
@@ -35,8 +37,8 @@ func Append(w Writer, c *pack.Codec, head store.Head, add *store.Append) error {
 		if err := w.Put(Entry, e.Seq, e.At, e.Kind, e.Subject, e.Actor.KeyID, e.Actor.Role, null(e.Actor.PersonID), null(e.IdemKey), e.RequestHash, e.Answer, encoding, body, e.Leaf, e.Chain[:], e.Size); err != nil {
 			return fmt.Errorf("writing entry %d: %w", e.Seq, err)
 		}
-		for n, p := range e.Personal {
-			if err := w.Put(Personal, e.Seq, n, p.Field, p.Salt, p.Value); err != nil {
+		if len(e.Personal) > 0 {
+			if err := put(w, Personal, pieces(e.Personal), e.Seq); err != nil {
 				return fmt.Errorf("writing personal data of entry %d: %w", e.Seq, err)
 			}
 		}
@@ -63,6 +65,35 @@ func Append(w Writer, c *pack.Codec, head store.Head, add *store.Append) error {
 		return fmt.Errorf("writing the head: %w", err)
 	}
 	return nil
+}
+
+// piece is personal data as it is kept.
+type piece struct {
+	Field string `json:"field"`
+	Salt  string `json:"salt,omitempty"` // hexadecimal
+	Value string `json:"value,omitempty"`
+	Bytes []byte `json:"bytes,omitempty"` // the value, where it is no text
+}
+
+func pieces(data []store.Personal) []piece {
+	out := make([]piece, len(data))
+	for i, p := range data {
+		out[i] = piece{Field: p.Field, Salt: hex.EncodeToString(p.Salt), Value: p.Value}
+		if !utf8.ValidString(p.Value) {
+			out[i].Value, out[i].Bytes = "", []byte(p.Value)
+		}
+	}
+	return out
+}
+
+func (p *piece) personal() (store.Personal, error) {
+	out := store.Personal{Field: p.Field, Value: p.Value + string(p.Bytes)}
+	if p.Salt == "" {
+		return out, nil
+	}
+	var err error
+	out.Salt, err = hex.DecodeString(p.Salt)
+	return out, err
 }
 
 // Project gives w what an entry changes in the tables people query. The bytes of its registrations may have been made already.
