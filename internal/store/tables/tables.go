@@ -108,7 +108,7 @@ func table(name, key, group string, words ...string) *Table {
 var (
 	Entry = table("entry", "seq", "seq",
 		"+seq:int +at:time +kind +subject +key_id +role +person_id +idem_key +request_hash:bytes +answer:bytes +encoding:int +body:bytes +leaf:bytes +chain:bytes +size:int")
-	Personal = table("personal", "seq", "seq", "+seq:int +doc:doc")
+	Personal = table("personal", "seq", "seq", "+seq:int +doc")
 	Node     = table("node", "i", "i", "+i:int +hash:bytes")
 	Event    = table("event", "id", "id", "+id +seq:int +type +subject +at:time +body:bytes +registration_id +partner_id +distributor_id")
 	Head     = table("head", "id", "id", "+id:int seq:int chain:bytes root:bytes at:time registrations:int")
