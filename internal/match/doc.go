@@ -19,7 +19,7 @@
 // The parts: fold.go folds text, name.go says what words are and lexicon.go remembers it, read.go reads records, field.go reads the other fields, likeness.go compares two names, weights.go
 // lists what a judgement is the sum of, judge.go weighs evidence and puts it in words, kin.go tells
 // relatives from strangers, segment.go lays records out,
-// index.go keeps segments, search.go finds candidates, refresh.go brings an answer up to date, train.go fits the
+// index.go keeps segments, around.go finds the words near one, search.go finds candidates, refresh.go brings an answer up to date, train.go fits the
 // weights, fit.go those of a vendor from these on. The method is that of Fellegi and Sunter (1969), the additive evidence of probabilistic linkage, with soft
 // word matching weighted by inverse document frequency; misspellings are found by symmetric deletion over the
 // vocabulary and verified by edit distance.

@@ -18,14 +18,33 @@ type part struct {
 	lostWords map[uint32]int32 // for each word how many of its records are dead
 	base      uint32           // number of the part's first record among all parts
 	guide     []uint64         // how every guideStep-th word of the vocabulary begins
+	memory    memory           // nil: the part is small
+	numbers   []uint16         // of a small part: the number of a word, and one, by open addressing; 0 is none
 }
 
 func newPart(s *segment) *part {
-	p := &part{segment: s, dead: make([]uint64, (s.records()+63)/64), lostWords: map[uint32]int32{}}
+	p := &part{segment: s, dead: make([]uint64, (s.records()+63)/64), lostWords: map[uint32]int32{}, memory: newMemory(s.vocabulary())}
 	for w := 0; w < s.vocabulary(); w += guideStep {
 		p.guide = append(p.guide, leading8(s.wordText(uint32(w))))
 	}
+	if p.memory == nil {
+		p.numbers = make([]uint16, 2<<bits.Len(uint(s.vocabulary())))
+		for w := range s.vocabulary() {
+			i := p.place(s.wordText(uint32(w)))
+			p.numbers[i] = uint16(w) + 1
+		}
+	}
 	return p
+}
+
+// place returns where a word is in numbers, or would be.
+func (p *part) place(t string) int {
+	mask := uint32(len(p.numbers) - 1)
+	for i := hashKey(0, t) & mask; ; i = (i + 1) & mask {
+		if n := p.numbers[i]; n == 0 || p.wordText(uint32(n)-1) == t {
+			return int(i)
+		}
+	}
 }
 
 // guideStep is how many words of the vocabulary stand between two that the guide knows: a few lines of memory.
@@ -60,8 +79,16 @@ func (p *part) lowerBound(t string) int {
 
 // lookup returns the number of a word.
 func (p *part) lookup(t string) (uint32, bool) {
-	i := p.lowerBound(t)
-	return uint32(i), i < p.vocabulary() && p.wordText(uint32(i)) == t
+	if p.numbers != nil {
+		n := p.numbers[p.place(t)]
+		return uint32(n) - 1, n > 0
+	}
+	return p.is(uint32(p.lowerBound(t)), t)
+}
+
+// is reports whether t is the word at number i, where it is if the part has it.
+func (p *part) is(i uint32, t string) (uint32, bool) {
+	return i, int(i) < p.vocabulary() && p.wordText(i) == t
 }
 
 func (p *part) isDead(r uint32) bool { return p.dead[r/64]&(1<<(r%64)) != 0 }
@@ -473,7 +500,7 @@ func (x *Index) Bytes() int {
 	defer x.mu.RUnlock()
 	n := 0
 	for _, p := range x.parts {
-		n += p.bytes() + 8*len(p.dead)
+		n += p.bytes() + 8*len(p.dead) + 2*len(p.numbers) + p.memory.bytes()
 	}
 	return n
 }

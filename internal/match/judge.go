@@ -619,7 +619,7 @@ func (m *Model) twoNames(e *evidence) bool {
 }
 
 // match puts evidence in words. rivals is the logarithm of one plus the odds of all other candidates relative to this
-// one, which only a ranked match has. The match shares no memory with the record.
+// one, which only a ranked match has. The match shares its id and name with the record, and nothing else.
 func (m *Model) match(e *evidence, rivals float64, in setting, t Thresholds, explained float64) deal.Match {
 	z := e.logit - float64(m.weights.Rivals*rivals)
 	gate, why := m.relation(e)
@@ -666,7 +666,7 @@ func (m *Model) match(e *evidence, rivals float64, in setting, t Thresholds, exp
 		apart = -heldApart
 		z += apart
 	}
-	out := deal.Match{ID: strings.Clone(e.b.id), Name: strings.Clone(e.b.display), Probability: m.weights.probability(z, kind), Identifier: e.identifier()}
+	out := deal.Match{ID: e.b.id, Name: e.b.display, Probability: m.weights.probability(z, kind), Identifier: e.identifier()}
 	if gate == "distinctive_word" && (out.Probability < t.Review/2 || out.Probability >= t.Same) {
 		gate = "" // far from anything else as it is, or the same for other reasons
 	}

@@ -302,6 +302,33 @@ func (m *Model) pairings(l *likeness) (pairs []pairing) {
 	return pairs
 }
 
+// likelyPair is two words that may stand for each other.
+type likelyPair struct {
+	i, j        int
+	sim, weight float64
+}
+
+// likelyPairs appends the words that are alike, of those that are not used, in their order.
+func likelyPairs(a, b *name, usedA, usedB *[maxWords]bool, to []likelyPair) []likelyPair {
+	na, nb := len(a.words), len(b.words)
+	for i := range a.words {
+		if usedA[i] {
+			continue
+		}
+		for j := range b.words {
+			if usedB[j] {
+				continue
+			}
+			x, y := &a.words[i], &b.words[j]
+			s := similarity(x, y, i == na-1 && a.cut && len(x.text) < len(y.text) || j == nb-1 && b.cut && len(y.text) < len(x.text))
+			if w := s * (x.weight + y.weight) / 2; s > 0.5 && w > 0 {
+				to = append(to, likelyPair{i, j, s, w})
+			}
+		}
+	}
+	return to
+}
+
 // align pairs off the words of two names one to one, the heaviest agreements first, and fills l. The pairings are
 // appended to explain unless it is nil.
 func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
@@ -363,28 +390,22 @@ func (m *Model) align(a, b *name, l *likeness, explain *[]pairing) {
 			}
 		}
 	}
-	for left > 0 && right > 0 {
-		bi, bj, best, sim := -1, -1, 0.0, 0.0
-		for i := range a.words {
-			if usedA[i] {
-				continue
-			}
-			for j := range b.words {
-				if usedB[j] {
-					continue
-				}
-				s := similarity(&a.words[i], &b.words[j], i == na-1 && a.cut && len(a.words[i].text) < len(b.words[j].text) ||
-					j == nb-1 && b.cut && len(b.words[j].text) < len(a.words[i].text))
-				if s > 0.5 {
-					if w := s * (a.words[i].weight + b.words[j].weight) / 2; w > best {
-						bi, bj, best, sim = i, j, w, s
-					}
-				}
+	var likely []likelyPair
+	var room [16]likelyPair
+	if left > 0 && right > 0 {
+		likely = likelyPairs(a, b, &usedA, &usedB, room[:0])
+	}
+	for {
+		best := -1
+		for k, p := range likely {
+			if !usedA[p.i] && !usedB[p.j] && (best < 0 || p.weight > likely[best].weight) {
+				best = k
 			}
 		}
-		if bi < 0 {
+		if best < 0 {
 			break
 		}
+		bi, bj, sim := likely[best].i, likely[best].j, likely[best].sim
 		usedA[bi], usedB[bj] = true, true
 		left--
 		right--

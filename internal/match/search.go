@@ -89,6 +89,16 @@ type ref struct {
 	word uint32
 }
 
+// in tells the number in each part of a text that is r's word.
+func (r ref) in(text string) func(i int, p *part) (uint32, bool) {
+	return func(i int, p *part) (uint32, bool) {
+		if i == r.part {
+			return r.word, true
+		}
+		return p.lookup(text)
+	}
+}
+
 // hit is a record the retrieval touched, with its rank.
 type hit struct {
 	slot   uint32 // number of the record among all parts
@@ -143,8 +153,11 @@ type search struct {
 	block    [64]sum         // see blocks
 	fetched  byte            // keeps fetch from being optimised away
 	readers  []reader        // of each hit
-	near     []near
-	halves   []string // see halfMisspelt
+	found    []near          // see misspelt
+	around   []*around       // of one word, by part
+	fresh    []around        // room for them
+	slips    []uint32        // the hashes of the word; see edited
+	halves   []string        // see halfMisspelt
 	ids      []uint32
 	texts    []string
 	evidence []evidence
@@ -226,6 +239,7 @@ func (s *search) forget() {
 		s.terms[i].text = ""
 	}
 	clear(s.byTxt)
+	clear(s.around)
 }
 
 // grown returns l with n elements at least.
@@ -267,6 +281,7 @@ func (m *Model) answer(me *memo, o Options, of func(scored) *evidence) []deal.Ma
 		t = DefaultThresholds
 	}
 	out := make([]deal.Match, 0, min(limit, len(cands)))
+	var names []byte
 	for i, c := range cands {
 		if i >= limit && (!o.Identified || of(c).identifier() == "") {
 			continue
@@ -285,6 +300,13 @@ func (m *Model) answer(me *memo, o Options, of func(scored) *evidence) []deal.Ma
 			from = 0
 		}
 		out = append(out, m.match(e, rivals, in, t, from))
+		out[len(out)-1].ID = c.id
+		names = append(names, e.b.display...) // what e is about may be another's when the next is asked for
+	}
+	all := string(names) // of our own, in one piece
+	for i := range out {
+		n := &out[i].Name
+		*n, all = all[:len(*n)], all[len(*n):]
 	}
 	return out
 }
@@ -519,6 +541,11 @@ func (s *search) resize(size int) {
 
 // follow adds a word of the live vocabulary to the plan, or raises its weight.
 func (s *search) follow(text string, weight float64, exact bool) {
+	s.followAt(text, weight, exact, func(_ int, p *part) (uint32, bool) { return p.lookup(text) })
+}
+
+// followAt is follow for a word whose number in each part at tells.
+func (s *search) followAt(text string, weight float64, exact bool, at func(i int, p *part) (uint32, bool)) {
 	w := uint32(weight * scale)
 	if i, ok := s.byTxt[text]; ok {
 		t := &s.terms[i]
@@ -529,7 +556,7 @@ func (s *search) follow(text string, weight float64, exact bool) {
 	t := term{text: text, weight: w, exact: exact}
 	from := len(s.refs)
 	for i, p := range s.parts {
-		if n, ok := p.lookup(text); ok {
+		if n, ok := at(i, p); ok {
 			if l := p.liveFrequency(n); l > 0 {
 				t.live += l
 				s.refs = append(s.refs, ref{i, n})
@@ -577,13 +604,12 @@ func (s *search) plan(q *Query) {
 			}
 			done[w.text] = true
 			seen++
-			s.follow(w.text, w.weight, true)
 			if w.kind&(pairOf|number) != 0 {
+				s.follow(w.text, w.weight, true)
 				continue
 			}
-			if !s.misspelt(w, true) {
-				s.halfMisspelt(w)
-			}
+			s.askAround(w)
+			s.followAt(w.text, w.weight, true, func(i int, p *part) (uint32, bool) { return p.is(s.around[i].from, w.text) })
 			for _, t := range []string{shortened[w.text], lengthened[w.text], townNames[w.text]} {
 				if t != "" {
 					s.follow(t, 0.9*w.weight, false)
@@ -597,10 +623,13 @@ func (s *search) plan(q *Query) {
 			if len(w.text) >= 5 || last && len(w.text) >= 3 {
 				s.longer(w)
 			}
-			for l := len(w.text) - 1; l >= 4; l-- { // the record has the short form
+			for l := len(w.text) - 1; l >= shortest; l-- {
 				if t := w.text[:l]; utf8.ValidString(t) {
-					s.follow(t, 0.75*w.weight, false)
+					s.followAt(t, 0.75*w.weight, false, func(i int, p *part) (uint32, bool) { return s.around[i].begins(p, w.text, l) })
 				}
+			}
+			if !s.misspelt(w, true) {
+				s.halfMisspelt(w)
 			}
 		}
 	}
@@ -620,6 +649,7 @@ type near struct {
 	text string
 	sim  float64
 	w    float64
+	at   ref // where it was found first
 }
 
 // halfLetters is how long each of two words written as one is at least for one of them to be looked for with a slip.
@@ -636,7 +666,9 @@ func (s *search) halfMisspelt(w *word) {
 			return false
 		}
 		s.halves = append(s.halves, rest)
-		s.misspelt(&word{text: rest, weight: w.weight}, false)
+		half := &word{text: rest, weight: w.weight}
+		s.askAround(half)
+		s.misspelt(half, false)
 		return true
 	}
 	for c := len(w.text) - halfLetters; c >= halfLetters && !try(w.text[:c], w.text[c:]); c-- {
@@ -645,41 +677,25 @@ func (s *search) halfMisspelt(w *word) {
 	}
 }
 
-// misspelt follows the nearest words within the edit distance, those two slips away too if that is asked for, and reports whether there is any
-// that is about as long.
+// misspelt follows the nearest words within the edit distance of one that s.around is about, those two slips away too if that is asked for, and
+// reports whether there is any that is about as long.
 func (s *search) misspelt(w *word, twice bool) (any bool) {
-	found, ids, texts := s.near[:0], s.ids, s.texts
+	found := s.found[:0]
+	live := 0
 	for i, p := range s.parts {
-		ids, texts = ids[:0], texts[:0]
-		clear(s.seen[:])
-		edited(w.text, func(h uint32) {
-			for _, id := range p.edits.find(h) {
-				if s.first(id, len(ids)) {
-					ids = append(ids, id)
-				}
-			}
-		})
-		if len(ids) > len(s.seen)/2 {
-			slices.Sort(ids)
-			ids = slices.Compact(ids)
+		if n, ok := p.is(s.around[i].from, w.text); ok {
+			live += p.liveFrequency(n)
 		}
-		// The words lie far apart: where they begin, and then their letters, are fetched side by side.
-		for _, id := range ids {
-			texts = append(texts, p.wordText(id))
-		}
-		for k, id := range ids {
-			x := word{text: texts[k]}
-			if x.text == w.text || apart(w.text, x.text) || i > 0 && slices.ContainsFunc(found, func(f near) bool { return f.text == x.text }) {
+		for _, c := range s.around[i].near {
+			if p.liveFrequency(c.id) == 0 {
 				continue
 			}
-			x.weight, x.kind = float64(p.weight[id]), p.kind[id]
-			if sim := similarity(w, &x, false); sim > 0.6 && p.liveFrequency(id) > 0 {
-				found = append(found, near{x.text, sim, x.weight})
+			if t := p.wordText(c.id); i == 0 || !slices.ContainsFunc(found, func(f near) bool { return f.text == t }) {
+				found = append(found, near{t, c.similarity, float64(c.weight), ref{i, c.id}})
 			}
 		}
-		clear(texts) // which would keep merged segments alive
 	}
-	if twice && (s.thorough || len(found) == 0) && len(w.text) >= twoSlipLetters && s.liveWord(w.text) == 0 {
+	if twice && (s.thorough || len(found) == 0) && len(w.text) >= twoSlipLetters && live == 0 {
 		found = s.twiceMisspelt(w, found)
 	}
 	slices.SortFunc(found, func(a, b near) int {
@@ -690,28 +706,11 @@ func (s *search) misspelt(w *word, twice bool) (any bool) {
 	})
 	for _, f := range found[:min(len(found), maxNear)] {
 		any = any || len(f.text) >= len(w.text)-2
-		s.follow(f.text, f.sim*min(w.weight, (w.weight+f.w)/2), false) // no more than by the word itself
+		s.followAt(f.text, f.sim*min(w.weight, (w.weight+f.w)/2), false, f.at.in(f.text)) // no more than by the word itself
 	}
 	clear(found)
-	s.near, s.ids, s.texts = found[:0], ids, texts
+	s.found = found[:0]
 	return any
-}
-
-// first reports whether a word of a part is none of the n that were seen since s.seen was cleared, and remembers it while
-// there is room.
-func (s *search) first(id uint32, n int) bool {
-	if n >= len(s.seen)/2 {
-		return true
-	}
-	for i := spread(id) % uint32(len(s.seen)); ; i = (i + 1) % uint32(len(s.seen)) {
-		switch s.seen[i] {
-		case id + 1:
-			return false
-		case 0:
-			s.seen[i] = id + 1
-			return true
-		}
-	}
 }
 
 // twoSlipLetters is the length from which two slips in one word are looked for.
@@ -723,13 +722,13 @@ const twoSlipLetters = 6
 func (s *search) twiceMisspelt(w *word, found []near) []near {
 	_, first := utf8.DecodeRuneInString(w.text)
 	set := letters(w.text)
-	for _, p := range s.parts {
+	for i, p := range s.parts {
 		from := p.lowerBound(w.text[:first])
-		for i, l := range p.letters[from:max(from, p.lowerBound(w.text[:first]+"\xff"))] { // in a snapshot that was damaged words may not be in order
+		for k, l := range p.letters[from:max(from, p.lowerBound(w.text[:first]+"\xff"))] { // in a snapshot that was damaged words may not be in order
 			if bits.OnesCount32(l^set) > 4 { // each slip changes the set by two at most
 				continue
 			}
-			id := uint32(from + i)
+			id := uint32(from + k)
 			if d := int(p.textOff[id+1]-p.textOff[id]) - len(w.text); d < -2 || d > 2 {
 				continue
 			}
@@ -738,8 +737,8 @@ func (s *search) twiceMisspelt(w *word, found []near) []near {
 				continue
 			}
 			x.weight, x.kind = float64(p.weight[id]), p.kind[id]
-			if sim := similarity(w, &x, false); sim > 0.6 && p.liveFrequency(id) > 0 {
-				found = append(found, near{x.text, sim, x.weight})
+			if sim := similarity(w, &x, false); sim > nearly && p.liveFrequency(id) > 0 {
+				found = append(found, near{x.text, sim, x.weight, ref{i, id}})
 			}
 		}
 	}
@@ -756,13 +755,12 @@ func apart(a, b string) bool {
 
 // longer follows the words that w begins, if they are not too many to mean anything.
 func (s *search) longer(w *word) {
-	type found struct {
-		text   string
-		weight float64
-	}
-	var all []found
-	for _, p := range s.parts {
-		from := p.lowerBound(w.text)
+	defer func() {
+		clear(s.found)
+		s.found = s.found[:0]
+	}()
+	for k, p := range s.parts {
+		from := int(s.around[k].from)
 		if end := from + maxPrefix + 1; p.deaths == 0 && end < p.vocabulary() && strings.HasPrefix(p.wordText(uint32(end)), w.text) {
 			return // with w itself there may be one more
 		}
@@ -771,16 +769,16 @@ func (s *search) longer(w *word) {
 			if !strings.HasPrefix(t, w.text) {
 				break
 			}
-			if t == w.text || p.liveFrequency(uint32(i)) == 0 || slices.ContainsFunc(all, func(f found) bool { return f.text == t }) {
+			if t == w.text || p.liveFrequency(uint32(i)) == 0 || k > 0 && slices.ContainsFunc(s.found, func(f near) bool { return f.text == t }) {
 				continue
 			}
-			if all = append(all, found{t, float64(p.weight[i])}); len(all) > maxPrefix {
+			if s.found = append(s.found, near{text: t, w: float64(p.weight[i]), at: ref{k, uint32(i)}}); len(s.found) > maxPrefix {
 				return
 			}
 		}
 	}
-	for _, f := range all {
-		s.follow(f.text, 0.8*min(w.weight, f.weight), false)
+	for _, f := range s.found {
+		s.followAt(f.text, 0.8*min(w.weight, f.w), false, f.at.in(f.text))
 	}
 }
 
@@ -1321,7 +1319,11 @@ func (s *search) split(q *Query, me *memo) {
 					s.touchWord(y, w.weight)
 					continue
 				}
-				if nx, ny := s.liveWord(x), s.liveWord(y); nx == 0 || ny == 0 || min(nx, ny) > s.limits.key {
+				nx := s.liveWord(x)
+				if nx == 0 {
+					continue
+				}
+				if ny := s.liveWord(y); ny == 0 || min(nx, ny) > s.limits.key {
 					continue
 				}
 				for _, p := range s.parts {

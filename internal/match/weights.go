@@ -155,21 +155,28 @@ func kindOf(e *evidence, in setting) string {
 		return ""
 	}
 	v := &e.v
-	fields := "name"
+	fields := 0
 	switch {
 	case v[fTaxSame]+v[fTaxOther]+v[fDUNSSame]+v[fDUNSOther]+v[fLEISame]+v[fLEIOther]+v[fDomainSame]+v[fDomainOther] > 0:
-		fields = "identifier"
+		fields = 2
 	case v[fCountrySame]+v[fCountryOther]+v[fRegionSame]+v[fRegionOther]+v[fCitySame]+v[fCityNear]+v[fCityOther] > 0:
-		fields = "place"
+		fields = 1
 	}
-	script := "latin"
+	script := 0
 	switch a, b := isLatin(e.a.display), isLatin(e.b.display); {
 	case a != b:
-		script = "mixed"
+		script = 1
 	case !a:
-		script = "other"
+		script = 2
 	}
-	return script + " " + fields
+	return kinds[script][fields]
+}
+
+// kinds are those of pairs, by script and by the fields that both have.
+var kinds = [3][3]string{
+	{"latin name", "latin place", "latin identifier"},
+	{"mixed name", "mixed place", "mixed identifier"},
+	{"other name", "other place", "other identifier"},
 }
 
 // written puts the weights under their names, with four decimals.
