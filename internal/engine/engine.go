@@ -308,12 +308,10 @@ func (e *Engine) ask(r deal.Registration) (*view, question, error) {
 	v := e.current.Load()
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	named := v.model.Names(r.Filing.Customer.Name)
-	if errs := v.admitAs(&r.Filing, named); len(errs) > 0 {
+	q := ask(v, &r)
+	if errs := v.admitAs(&r.Filing, q.named); len(errs) > 0 {
 		return nil, question{}, errs
 	}
-	q := ask(v, &r)
-	q.named = named
 	return v, q, nil
 }
 

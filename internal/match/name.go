@@ -87,8 +87,9 @@ var bareForms = map[string]bool{"gmbh": true, "mbh": true, "inc": true, "incorpo
 
 // Names reports whether a text can be the name of an organisation: more than legal forms, a single letter, or one of the
 // words that stand where somebody had no name to give. A few real organisations are called like that.
-func (m *Model) Names(raw string) bool {
-	p := &preparer{m: m}
+func (m *Model) Names(raw string) bool { return (&preparer{m: m}).isName(raw) }
+
+func (p *preparer) isName(raw string) bool {
 	w := p.cut(raw)
 	if !slices.ContainsFunc(w, func(l *lexeme) bool { return !bareForms[l.text] }) {
 		return false
