@@ -32,7 +32,7 @@ type self struct {
 	Pairs  [2]float64          `json:"pairs,omitempty"`
 	Half   float32             `json:"half"`
 	Keys   map[int]string      `json:"keys,omitempty"`
-	Dash   string              `json:"-,"`
+	Dash   string              `json:"-,"` //nolint:staticcheck // as encoding/json reads it
 	Gone   string              `json:"-"`
 	Plain  uint64              // under its own name
 	Texts  map[string][]string `json:"texts,omitzero"`
