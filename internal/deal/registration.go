@@ -424,6 +424,8 @@ func (e *FieldErrors) text(field, s string, limit int) {
 
 func wrongText(s string, limit int) string {
 	switch {
+	case len(s) <= limit && printable(s):
+		return ""
 	case !utf8.ValidString(s):
 		return "is not valid UTF-8"
 	case len(s) > limit && utf8.RuneCountInString(s) > limit:
@@ -432,6 +434,16 @@ func wrongText(s string, limit int) string {
 		return "contains control characters"
 	}
 	return ""
+}
+
+// printable reports whether s is of ASCII's printable characters, as most texts are.
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 func (e *FieldErrors) count(field string, n, limit int) {

@@ -405,13 +405,14 @@ func eventBody(r *deal.Registration) ([]byte, error) {
 
 // salted gives each piece of personal data its own random salt.
 func salted(ps []deal.Personal) ([]store.Personal, error) {
+	const size = 32
+	salts := make([]byte, size*len(ps))
+	if _, err := rand.Read(salts); err != nil {
+		return nil, err
+	}
 	out := make([]store.Personal, len(ps))
 	for i, p := range ps {
-		salt := make([]byte, 32)
-		if _, err := rand.Read(salt); err != nil {
-			return nil, err
-		}
-		out[i] = store.Personal{Field: p.Field, Salt: salt, Value: p.Value}
+		out[i] = store.Personal{Field: p.Field, Salt: salts[i*size : (i+1)*size : (i+1)*size], Value: p.Value}
 	}
 	return out, nil
 }
