@@ -2185,6 +2185,9 @@ type ImportResult struct {
 	Rejected  int        `json:"rejected"`
 	Unchanged int        `json:"unchanged"`
 	Updated   int        `json:"updated"`
+
+	// Warnings what rows that landed say and may not mean, as a tier that the live policy does not declare or a day still to come; each once, the first 100
+	Warnings []RowWarning `json:"warnings"`
 }
 
 // Job defines model for Job.
@@ -2802,6 +2805,9 @@ type Resolution struct {
 	Ref         CustomerRef      `json:"ref"`
 	Status      ResolutionStatus `json:"status"`
 	Truncated   bool             `json:"truncated,omitempty,omitzero"`
+
+	// UnknownAccountID the account that the filing names by customer.account_id, when there is none of that id; the partner is not told of it
+	UnknownAccountID string `json:"unknown_account_id,omitempty,omitzero"`
 }
 
 // ResolutionStatus defines model for Resolution.Status.
@@ -2897,6 +2903,18 @@ type RowError struct {
 	Detail string `json:"detail"`
 	Field  string `json:"field"`
 	Line   int    `json:"line"`
+}
+
+// RowWarning defines model for RowWarning.
+type RowWarning struct {
+	Detail string `json:"detail"`
+	Field  string `json:"field"`
+
+	// Line of the first row that says it
+	Line int `json:"line"`
+
+	// Rows how many rows say it
+	Rows int `json:"rows"`
 }
 
 // RuleTrace defines model for RuleTrace.
@@ -6617,7 +6635,14 @@ type AccountListReplyTextCsvResponse struct {
 	ContentLength int64
 }
 
-type AccountReplyJSONResponse Account
+type AccountReplyResponseHeaders struct {
+	DibsWarning string
+}
+type AccountReplyJSONResponse struct {
+	Body Account
+
+	Headers AccountReplyResponseHeaders
+}
 
 type BadRequestReplyApplicationProblemPlusJSONResponse Problem
 
@@ -6745,7 +6770,14 @@ type OpportunityListReplyTextCsvResponse struct {
 	ContentLength int64
 }
 
-type OpportunityReplyJSONResponse Opportunity
+type OpportunityReplyResponseHeaders struct {
+	DibsWarning string
+}
+type OpportunityReplyJSONResponse struct {
+	Body Opportunity
+
+	Headers OpportunityReplyResponseHeaders
+}
 
 type PartnerListReplyJSONResponse PartnerPage
 type PartnerListReplyApplicationXNdjsonResponse struct {
@@ -6759,7 +6791,14 @@ type PartnerListReplyTextCsvResponse struct {
 	ContentLength int64
 }
 
-type PartnerReplyJSONResponse Partner
+type PartnerReplyResponseHeaders struct {
+	DibsWarning string
+}
+type PartnerReplyJSONResponse struct {
+	Body Partner
+
+	Headers PartnerReplyResponseHeaders
+}
 
 type PersonListReplyJSONResponse PersonPage
 type PersonListReplyApplicationXNdjsonResponse struct {
@@ -6812,7 +6851,14 @@ type RateListReplyTextCsvResponse struct {
 	ContentLength int64
 }
 
-type RateReplyJSONResponse Rate
+type RateReplyResponseHeaders struct {
+	DibsWarning string
+}
+type RateReplyJSONResponse struct {
+	Body Rate
+
+	Headers RateReplyResponseHeaders
+}
 
 type ReadinessReplyJSONResponse Readiness
 
@@ -7330,10 +7376,11 @@ type GetAccount200JSONResponse struct{ AccountReplyJSONResponse }
 func (response GetAccount200JSONResponse) VisitGetAccountResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Dibs-Warning", fmt.Sprint(response.Headers.DibsWarning))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7386,24 +7433,33 @@ type PutAccount200JSONResponse struct{ AccountReplyJSONResponse }
 func (response PutAccount200JSONResponse) VisitPutAccountResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Dibs-Warning", fmt.Sprint(response.Headers.DibsWarning))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type PutAccount201JSONResponse Account
+type PutAccount201ResponseHeaders struct {
+	DibsWarning string
+}
+
+type PutAccount201JSONResponse struct {
+	Body    Account
+	Headers PutAccount201ResponseHeaders
+}
 
 func (response PutAccount201JSONResponse) VisitPutAccountResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Dibs-Warning", fmt.Sprint(response.Headers.DibsWarning))
 	w.WriteHeader(201)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9541,10 +9597,11 @@ type GetOpportunity200JSONResponse struct{ OpportunityReplyJSONResponse }
 func (response GetOpportunity200JSONResponse) VisitGetOpportunityResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Dibs-Warning", fmt.Sprint(response.Headers.DibsWarning))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9597,24 +9654,33 @@ type PutOpportunity200JSONResponse struct{ OpportunityReplyJSONResponse }
 func (response PutOpportunity200JSONResponse) VisitPutOpportunityResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Dibs-Warning", fmt.Sprint(response.Headers.DibsWarning))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type PutOpportunity201JSONResponse Opportunity
+type PutOpportunity201ResponseHeaders struct {
+	DibsWarning string
+}
+
+type PutOpportunity201JSONResponse struct {
+	Body    Opportunity
+	Headers PutOpportunity201ResponseHeaders
+}
 
 func (response PutOpportunity201JSONResponse) VisitPutOpportunityResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Dibs-Warning", fmt.Sprint(response.Headers.DibsWarning))
 	w.WriteHeader(201)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9868,10 +9934,11 @@ type GetPartner200JSONResponse struct{ PartnerReplyJSONResponse }
 func (response GetPartner200JSONResponse) VisitGetPartnerResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Dibs-Warning", fmt.Sprint(response.Headers.DibsWarning))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9924,24 +9991,33 @@ type PutPartner200JSONResponse struct{ PartnerReplyJSONResponse }
 func (response PutPartner200JSONResponse) VisitPutPartnerResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Dibs-Warning", fmt.Sprint(response.Headers.DibsWarning))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type PutPartner201JSONResponse Partner
+type PutPartner201ResponseHeaders struct {
+	DibsWarning string
+}
+
+type PutPartner201JSONResponse struct {
+	Body    Partner
+	Headers PutPartner201ResponseHeaders
+}
 
 func (response PutPartner201JSONResponse) VisitPutPartnerResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Dibs-Warning", fmt.Sprint(response.Headers.DibsWarning))
 	w.WriteHeader(201)
 	_, err := buf.WriteTo(w)
 	return err
@@ -11172,10 +11248,11 @@ type GetRate200JSONResponse struct{ RateReplyJSONResponse }
 func (response GetRate200JSONResponse) VisitGetRateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Dibs-Warning", fmt.Sprint(response.Headers.DibsWarning))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -11228,24 +11305,33 @@ type PutRate200JSONResponse struct{ RateReplyJSONResponse }
 func (response PutRate200JSONResponse) VisitPutRateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Dibs-Warning", fmt.Sprint(response.Headers.DibsWarning))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
 
-type PutRate201JSONResponse Rate
+type PutRate201ResponseHeaders struct {
+	DibsWarning string
+}
+
+type PutRate201JSONResponse struct {
+	Body    Rate
+	Headers PutRate201ResponseHeaders
+}
 
 func (response PutRate201JSONResponse) VisitPutRateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Dibs-Warning", fmt.Sprint(response.Headers.DibsWarning))
 	w.WriteHeader(201)
 	_, err := buf.WriteTo(w)
 	return err

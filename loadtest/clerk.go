@@ -33,7 +33,7 @@ const underReview = "UNDER_REVIEW"
 var shown = map[string]string{"PENDING_OTHER": "ALREADY_REGISTERED", "TERRITORY_DIRECT": "NAMED_ACCOUNT",
 	"PARTIAL_OVERLAP": underReview, "POSSIBLE_DUPLICATE": underReview, "CUSTOMER_LETTER": underReview, "FAMILY_HELD": underReview, "DIRECT_UNCLEAR": underReview,
 	"PARTNER_ENGAGED": underReview, "NAMED_POSSIBLE": underReview, "TERRITORY_PARTNER": underReview, "TERRITORY_OPEN": underReview, "EXISTING_CUSTOMER": underReview,
-	"INCUMBENT": underReview, "TENDER": underReview, "COMPETING_OFFER": underReview, "STRATEGIC": underReview, "SUSPICIOUS_NAME": underReview, "DEGRADED": underReview,
+	"INCUMBENT": underReview, "TENDER": underReview, "COMPETING_OFFER": underReview, "STRATEGIC": underReview, "SUSPICIOUS_NAME": underReview, "OWN_USE": underReview, "DEGRADED": underReview,
 	"NO_EXCHANGE_RATE": underReview}
 
 // strength orders answers, the strongest first.

@@ -2188,6 +2188,9 @@ type ImportResult struct {
 	Rejected  int        `json:"rejected"`
 	Unchanged int        `json:"unchanged"`
 	Updated   int        `json:"updated"`
+
+	// Warnings what rows that landed say and may not mean, as a tier that the live policy does not declare or a day still to come; each once, the first 100
+	Warnings []RowWarning `json:"warnings"`
 }
 
 // Job defines model for Job.
@@ -2805,6 +2808,9 @@ type Resolution struct {
 	Ref         CustomerRef      `json:"ref"`
 	Status      ResolutionStatus `json:"status"`
 	Truncated   bool             `json:"truncated,omitempty,omitzero"`
+
+	// UnknownAccountID the account that the filing names by customer.account_id, when there is none of that id; the partner is not told of it
+	UnknownAccountID string `json:"unknown_account_id,omitempty,omitzero"`
 }
 
 // ResolutionStatus defines model for Resolution.Status.
@@ -2900,6 +2906,18 @@ type RowError struct {
 	Detail string `json:"detail"`
 	Field  string `json:"field"`
 	Line   int    `json:"line"`
+}
+
+// RowWarning defines model for RowWarning.
+type RowWarning struct {
+	Detail string `json:"detail"`
+	Field  string `json:"field"`
+
+	// Line of the first row that says it
+	Line int `json:"line"`
+
+	// Rows how many rows say it
+	Rows int `json:"rows"`
 }
 
 // RuleTrace defines model for RuleTrace.
@@ -13490,6 +13508,11 @@ func (r DeleteAccountResponse) ContentType() string {
 	return ""
 }
 
+// GetAccountResponse200Headers the declared response headers of an HTTP 200 response for GetAccount
+type GetAccountResponse200Headers struct {
+	DibsWarning string
+}
+
 type GetAccountResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -13499,6 +13522,8 @@ type GetAccountResponse struct {
 	ApplicationProblemJSON404 *NotFoundReply
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetAccountResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -13545,6 +13570,16 @@ func (r GetAccountResponse) ContentType() string {
 	return ""
 }
 
+// PutAccountResponse200Headers the declared response headers of an HTTP 200 response for PutAccount
+type PutAccountResponse200Headers struct {
+	DibsWarning string
+}
+
+// PutAccountResponse201Headers the declared response headers of an HTTP 201 response for PutAccount
+type PutAccountResponse201Headers struct {
+	DibsWarning string
+}
+
 type PutAccountResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -13556,6 +13591,10 @@ type PutAccountResponse struct {
 	ApplicationProblemJSON422 *InvalidReply
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PutAccountResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *PutAccountResponse201Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -15254,6 +15293,11 @@ func (r DeleteOpportunityResponse) ContentType() string {
 	return ""
 }
 
+// GetOpportunityResponse200Headers the declared response headers of an HTTP 200 response for GetOpportunity
+type GetOpportunityResponse200Headers struct {
+	DibsWarning string
+}
+
 type GetOpportunityResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -15263,6 +15307,8 @@ type GetOpportunityResponse struct {
 	ApplicationProblemJSON404 *NotFoundReply
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetOpportunityResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -15309,6 +15355,16 @@ func (r GetOpportunityResponse) ContentType() string {
 	return ""
 }
 
+// PutOpportunityResponse200Headers the declared response headers of an HTTP 200 response for PutOpportunity
+type PutOpportunityResponse200Headers struct {
+	DibsWarning string
+}
+
+// PutOpportunityResponse201Headers the declared response headers of an HTTP 201 response for PutOpportunity
+type PutOpportunityResponse201Headers struct {
+	DibsWarning string
+}
+
 type PutOpportunityResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -15320,6 +15376,10 @@ type PutOpportunityResponse struct {
 	ApplicationProblemJSON422 *InvalidReply
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PutOpportunityResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *PutOpportunityResponse201Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -15522,6 +15582,11 @@ func (r DeletePartnerResponse) ContentType() string {
 	return ""
 }
 
+// GetPartnerResponse200Headers the declared response headers of an HTTP 200 response for GetPartner
+type GetPartnerResponse200Headers struct {
+	DibsWarning string
+}
+
 type GetPartnerResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -15531,6 +15596,8 @@ type GetPartnerResponse struct {
 	ApplicationProblemJSON404 *NotFoundReply
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetPartnerResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -15577,6 +15644,16 @@ func (r GetPartnerResponse) ContentType() string {
 	return ""
 }
 
+// PutPartnerResponse200Headers the declared response headers of an HTTP 200 response for PutPartner
+type PutPartnerResponse200Headers struct {
+	DibsWarning string
+}
+
+// PutPartnerResponse201Headers the declared response headers of an HTTP 201 response for PutPartner
+type PutPartnerResponse201Headers struct {
+	DibsWarning string
+}
+
 type PutPartnerResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -15588,6 +15665,10 @@ type PutPartnerResponse struct {
 	ApplicationProblemJSON422 *InvalidReply
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PutPartnerResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *PutPartnerResponse201Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -16622,6 +16703,11 @@ func (r DeleteRateResponse) ContentType() string {
 	return ""
 }
 
+// GetRateResponse200Headers the declared response headers of an HTTP 200 response for GetRate
+type GetRateResponse200Headers struct {
+	DibsWarning string
+}
+
 type GetRateResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -16631,6 +16717,8 @@ type GetRateResponse struct {
 	ApplicationProblemJSON404 *NotFoundReply
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetRateResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -16677,6 +16765,16 @@ func (r GetRateResponse) ContentType() string {
 	return ""
 }
 
+// PutRateResponse200Headers the declared response headers of an HTTP 200 response for PutRate
+type PutRateResponse200Headers struct {
+	DibsWarning string
+}
+
+// PutRateResponse201Headers the declared response headers of an HTTP 201 response for PutRate
+type PutRateResponse201Headers struct {
+	DibsWarning string
+}
+
 type PutRateResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -16688,6 +16786,10 @@ type PutRateResponse struct {
 	ApplicationProblemJSON422 *InvalidReply
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *ProblemReply
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PutRateResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *PutRateResponse201Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -21022,6 +21124,19 @@ func ParseGetAccountResponse(rsp *http.Response) (*GetAccountResponse, error) {
 
 	}
 
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetAccountResponse200Headers
+		if values := rsp.Header.Values("Dibs-Warning"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Dibs-Warning", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.DibsWarning = value
+		}
+		response.Headers200 = &headers
+	}
+
 	return response, nil
 }
 
@@ -21067,6 +21182,29 @@ func ParsePutAccountResponse(rsp *http.Response) (*PutAccountResponse, error) {
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PutAccountResponse200Headers
+		if values := rsp.Header.Values("Dibs-Warning"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Dibs-Warning", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.DibsWarning = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers PutAccountResponse201Headers
+		if values := rsp.Header.Values("Dibs-Warning"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Dibs-Warning", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.DibsWarning = value
+		}
+		response.Headers201 = &headers
 	}
 
 	return response, nil
@@ -22447,6 +22585,19 @@ func ParseGetOpportunityResponse(rsp *http.Response) (*GetOpportunityResponse, e
 
 	}
 
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetOpportunityResponse200Headers
+		if values := rsp.Header.Values("Dibs-Warning"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Dibs-Warning", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.DibsWarning = value
+		}
+		response.Headers200 = &headers
+	}
+
 	return response, nil
 }
 
@@ -22492,6 +22643,29 @@ func ParsePutOpportunityResponse(rsp *http.Response) (*PutOpportunityResponse, e
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PutOpportunityResponse200Headers
+		if values := rsp.Header.Values("Dibs-Warning"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Dibs-Warning", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.DibsWarning = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers PutOpportunityResponse201Headers
+		if values := rsp.Header.Values("Dibs-Warning"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Dibs-Warning", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.DibsWarning = value
+		}
+		response.Headers201 = &headers
 	}
 
 	return response, nil
@@ -22646,6 +22820,19 @@ func ParseGetPartnerResponse(rsp *http.Response) (*GetPartnerResponse, error) {
 
 	}
 
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetPartnerResponse200Headers
+		if values := rsp.Header.Values("Dibs-Warning"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Dibs-Warning", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.DibsWarning = value
+		}
+		response.Headers200 = &headers
+	}
+
 	return response, nil
 }
 
@@ -22691,6 +22878,29 @@ func ParsePutPartnerResponse(rsp *http.Response) (*PutPartnerResponse, error) {
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PutPartnerResponse200Headers
+		if values := rsp.Header.Values("Dibs-Warning"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Dibs-Warning", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.DibsWarning = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers PutPartnerResponse201Headers
+		if values := rsp.Header.Values("Dibs-Warning"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Dibs-Warning", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.DibsWarning = value
+		}
+		response.Headers201 = &headers
 	}
 
 	return response, nil
@@ -23464,6 +23674,19 @@ func ParseGetRateResponse(rsp *http.Response) (*GetRateResponse, error) {
 
 	}
 
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetRateResponse200Headers
+		if values := rsp.Header.Values("Dibs-Warning"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Dibs-Warning", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.DibsWarning = value
+		}
+		response.Headers200 = &headers
+	}
+
 	return response, nil
 }
 
@@ -23509,6 +23732,29 @@ func ParsePutRateResponse(rsp *http.Response) (*PutRateResponse, error) {
 		}
 		response.ApplicationProblemJSONDefault = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PutRateResponse200Headers
+		if values := rsp.Header.Values("Dibs-Warning"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Dibs-Warning", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.DibsWarning = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers PutRateResponse201Headers
+		if values := rsp.Header.Values("Dibs-Warning"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Dibs-Warning", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.DibsWarning = value
+		}
+		response.Headers201 = &headers
 	}
 
 	return response, nil

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -154,13 +155,7 @@ func (c *auditVerifyCmd) ledger(ctx context.Context, std stdio, st store.Store) 
 			return err
 		}
 	} else {
-		for _, p := range report.Problems {
-			where := "database"
-			if p.Seq > 0 {
-				where = fmt.Sprintf("entry %d", p.Seq)
-			}
-			fmt.Fprintf(std.out, "%s: %s: %s\n", where, p.What, p.Detail)
-		}
+		printProblems(std.out, &report)
 		if report.Unseen != "" {
 			fmt.Fprintln(std.out, report.Unseen)
 		}
@@ -174,6 +169,16 @@ func (c *auditVerifyCmd) ledger(ctx context.Context, std stdio, st store.Store) 
 		return errFound
 	}
 	return nil
+}
+
+func printProblems(w io.Writer, report *engine.Report) {
+	for _, p := range report.Problems {
+		where := "database"
+		if p.Seq > 0 {
+			where = fmt.Sprintf("entry %d", p.Seq)
+		}
+		fmt.Fprintf(w, "%s: %s: %s\n", where, p.What, p.Detail)
+	}
 }
 
 // extends checks that the ledger still begins with what a saved checkpoint says: neither cut off nor written anew since.

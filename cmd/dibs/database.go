@@ -47,7 +47,10 @@ func (f *databaseFlags) path() (path string, ok bool, err error) {
 	case strings.HasPrefix(f.Database, "postgres://"), strings.HasPrefix(f.Database, "postgresql://"):
 		return "", false, nil
 	}
-	kind, _, _ := strings.Cut(f.Database, ":") // what follows may hold a password
+	kind, _, named := strings.Cut(f.Database, ":") // what follows may hold a password
+	if !named {
+		kind = ""
+	}
 	return "", false, fmt.Errorf("--database %s:… is neither sqlite:PATH nor postgres://USER@HOST/NAME", kind)
 }
 

@@ -161,7 +161,7 @@ func (c *fitCmd) searches(ctx context.Context, std stdio, f *match.Fitting, m *m
 	index, known := match.NewIndex(m), map[string]bool{}
 	var failed error
 	index.Load(func(yield func(match.Record) bool) {
-		failed = readOrganisations(std, accounts, rep, func(a *deal.Account) bool {
+		failed = readOrganisations(std, accounts, rep, rep.nameless, func(a *deal.Account) bool {
 			known[a.ID] = true
 			return yield(match.FromAccount(a)) && ctx.Err() == nil
 		})

@@ -98,9 +98,10 @@ func (c *importCmd) load(ctx context.Context, std stdio, e *engine.Engine, in io
 
 // report prints bad rows and counts them.
 type report struct {
-	std  stdio
-	file string // named before the line where a command reads several
-	bad  int
+	std   stdio
+	file  string // named before the line where a command reads several
+	bad   int
+	notes int // of rows that are read all the same
 }
 
 func (r *report) row(err *intake.RowError) {
@@ -119,6 +120,9 @@ func (r *report) row(err *intake.RowError) {
 func (r *report) end() error {
 	if r.bad > shownErrors {
 		fmt.Fprintf(r.std.err, "and %d more bad rows\n", r.bad-shownErrors)
+	}
+	if r.notes > shownErrors {
+		fmt.Fprintf(r.std.err, "and %d more without a name\n", r.notes-shownErrors)
 	}
 	if r.bad > 0 {
 		return errFound
@@ -197,6 +201,13 @@ func (c *importCmd) sum(std stdio, t engine.PutResult, bad int) {
 		mode = " (dry run: nothing was changed)"
 	}
 	fmt.Fprintf(std.out, "%s: %d created, %d updated, %d unchanged, %d rejected%s\n", c.Kind, t.Created, t.Updated, t.Unchanged, bad, mode)
+	for _, d := range t.Doubts {
+		more := ""
+		if d.Rows > 1 {
+			more = fmt.Sprintf(" (and %d more rows)", d.Rows-1)
+		}
+		fmt.Fprintf(std.err, "line %d: warn: %s %s%s\n", d.Line, d.Field, d.Detail, more)
+	}
 }
 
 // each reads the rows of the file.
@@ -341,8 +352,8 @@ func (c *importCmd) plan(ctx context.Context, std stdio, e *engine.Engine, in io
 // doubts warns of what a policy or a territory plan says that does not fit what there is: amounts in another currency, and what a plan
 // names and no record has.
 func doubts(std stdio, e *engine.Engine, d *deal.Document) error {
-	money, err := e.MoneyDoubts(d)
-	for _, w := range money {
+	misfits, err := e.Misfits(d)
+	for _, w := range misfits {
 		fmt.Fprintf(std.err, "warn: %s\n", w)
 	}
 	if err != nil || d.Kind != deal.TerritoryDocument {

@@ -53,7 +53,9 @@ type commands struct {
 	Keys    keysCmd       `cmd:"" help:"API keys and their roles."`
 	Jobs    jobsCmd       `cmd:"" help:"Work beside the ledger: see what was given up, and do it again."`
 	Reindex reindexCmd    `cmd:"" help:"Build the index of accounts anew, for the next start."`
+	Config  configCmd     `cmd:"" help:"Print the settings in force, and where each comes from."`
 	Backup  backupCmd     `cmd:"" help:"Copy a SQLite database while the service runs."`
+	Restore restoreCmd    `cmd:"" help:"Put a backup where the database is, after verifying it."`
 	Health  healthCmd     `cmd:"" help:"Ask a running service whether it is ready."`
 	Version versionCmd    `cmd:"" help:"Print the version."`
 	Help    helpCmd       `cmd:"" help:"List the commands, or say what one does and takes."`

@@ -55,7 +55,7 @@ func (c *matchCmd) search(ctx context.Context, std stdio) error {
 	rep := report{std: std}
 	var failed error
 	index.Load(func(yield func(match.Record) bool) {
-		failed = readOrganisations(std, c.Against, &rep, func(a *deal.Account) bool { return yield(match.FromAccount(a)) && ctx.Err() == nil })
+		failed = readOrganisations(std, c.Against, &rep, rep.nameless, func(a *deal.Account) bool { return yield(match.FromAccount(a)) && ctx.Err() == nil })
 	})
 	if err := errors.Join(failed, ctx.Err()); err != nil {
 		return err
@@ -65,7 +65,7 @@ func (c *matchCmd) search(ctx context.Context, std stdio) error {
 		Candidates []deal.Match `json:"candidates"`
 	}
 	err = answerRows(ctx, std, func(yield func(*deal.Account) bool) error {
-		return readOrganisations(std, c.Queries, &rep, yield)
+		return readOrganisations(std, c.Queries, &rep, func(line int) bool { return rep.note(line, "name") }, yield)
 	}, func(a *deal.Account) any {
 		q := m.Prepare(match.FromAccount(a))
 		return answer{a.ID, index.Search(q, match.Options{Limit: c.Limit}).Candidates}
@@ -76,8 +76,9 @@ func (c *matchCmd) search(ctx context.Context, std stdio) error {
 	return rep.end()
 }
 
-// readOrganisations reads a file of organisations, by the headers dibs import accounts knows.
-func readOrganisations(std stdio, path string, rep *report, yield func(*deal.Account) bool) error {
+// readOrganisations reads a file of organisations, by the headers dibs import accounts knows. Of one without a name nameless is told, and
+// says whether it is wanted.
+func readOrganisations(std stdio, path string, rep *report, nameless func(line int) bool, yield func(*deal.Account) bool) error {
 	in, label, err := std.open(path)
 	if err != nil {
 		return err
@@ -89,7 +90,11 @@ func readOrganisations(std stdio, path string, rep *report, yield func(*deal.Acc
 			rep.row(bad)
 			return true
 		}
-		return yield(row.Record.(*deal.Account))
+		a := row.Record.(*deal.Account)
+		if unnamed(a.Name) && !nameless(row.Line) {
+			return true
+		}
+		return yield(a)
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", label, err)
@@ -111,6 +116,9 @@ func (c *matchCmd) judge(ctx context.Context, std stdio) error {
 	}
 	rep := report{std: std}
 	err = answerRows(ctx, std, func(yield func(pair) bool) error { return readPairs(std, c.Pairs, &rep, yield) }, func(p pair) any {
+		if unnamed(p.cell("name_a")) && unnamed(p.cell("name_b")) {
+			return answer{p.cell("id"), 0, deal.Different, []deal.Score{}} // two that have no name do not have one name
+		}
 		j := m.Judge(m.Prepare(p.side("_a")), m.Prepare(p.side("_b")))
 		return answer{p.cell("id"), j.Probability, j.Verdict, j.Evidence}
 	})
@@ -162,8 +170,30 @@ func readPairs(std stdio, path string, rep *report, yield func(pair) bool) error
 			rep.row(&intake.RowError{Line: line, Errs: deal.FieldErrors{{Field: "id", Detail: "is required"}}})
 			return true
 		}
+		for _, name := range []string{"name_a", "name_b"} {
+			if unnamed(p.cell(name)) {
+				rep.note(line, name)
+			}
+		}
 		return yield(p)
 	})
+}
+
+// unnamed reports whether a name has nothing to compare.
+func unnamed(name string) bool { return match.Normalise(name) == "" }
+
+// nameless reports a row that has to have a name; false, always.
+func (r *report) nameless(line int) bool {
+	r.row(&intake.RowError{Line: line, Errs: deal.FieldErrors{{Field: "name", Detail: "is required: there is no letter or digit to compare"}}})
+	return false
+}
+
+// note tells of a row that is answered although it has no name; true, always.
+func (r *report) note(line int, field string) bool {
+	if r.notes++; r.notes <= shownErrors {
+		fmt.Fprintf(r.std.err, "%s: line %d: warn: %s has no letter or digit: only what else is given is compared\n", r.file, line, field)
+	}
+	return true
 }
 
 // readTable reads a CSV file of what a person labels, not what a CRM exports: it has the names documented here and no others, and has to have

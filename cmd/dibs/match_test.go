@@ -143,6 +143,7 @@ func TestMatchBadRows(t *testing.T) {
 		{"a quote never closed", "", "id,name\nq1,Siemens\nq2,\"Sie\nq3,Jones Smith\n", "q1 A1; q3 A3", []string{"q.csv: line 3: row"}},
 		{"no id", "", "id,name\nq1,Siemens\n,Jones Smith\n", "q1 A1", []string{"q.csv: line 3: id"}},
 		{"cells missing", "", "id,name\nq1\nq2,Siemens\n", "q2 A1", []string{"q.csv: line 2: row"}},
+		{"no name among the accounts", "id,name,domain\nA7,,siemens.com\nA8,Siemens,\n", "id,name,domain\nq1,Siemens,siemens.com\n", "q1 A8", []string{"a.csv: line 2: name"}},
 		{"in the accounts", "id,name,country\nA7,Siemens,Mars\nA8,Siemens,DE\n,Siemens,DE\n", "id,name\nq1,Siemens\n", "q1 A8", []string{"a.csv: line 2: country", "a.csv: line 4: id"}},
 	} {
 		files := map[string]string{"a.csv": someAccounts, "q.csv": c.queries}
@@ -163,14 +164,26 @@ func TestMatchBadRows(t *testing.T) {
 		}
 	}
 
-	code, out, errs := dibs(t, "id,name_a,name_b\n1,Acme,Acme\n2,Acme\n,Acme,Acme\n4,Acme,\"Acme\" x\n5,Acme,Acme\n", nil, "match", "--pairs", "-")
-	if got := answered(t, out); code != exitFound || got != "1; 5" {
+	code, out, errs := dibs(t, "id,name_a,name_b\n1,Acme,Acme\n2,Acme\n,Acme,Acme\n4,Acme,\"Acme\" x\n5,Acme,Acme\n6,,\n7,Acme,...\n", nil, "match", "--pairs", "-")
+	if got := answered(t, out); code != exitFound || got != "1; 5; 6; 7" {
 		t.Errorf("pairs: exit %d, answered %q", code, got)
 	}
-	for _, says := range []string{"standard input: line 3: row", "standard input: line 4: id", "standard input: line 5: row"} {
+	for _, says := range []string{"standard input: line 3: row", "standard input: line 4: id", "standard input: line 5: row", "standard input: line 7: warn: name_a", "standard input: line 7: warn: name_b", "standard input: line 8: warn: name_b"} {
 		if !strings.Contains(errs, says) {
 			t.Errorf("pairs: reported %q, want %q", errs, says)
 		}
+	}
+}
+
+// TestMatchNameless: two that have no name are not one, however alike the rest; among accounts it is a bad row.
+func TestMatchNameless(t *testing.T) {
+	pairs := "id,name_a,name_b,country_a,country_b,city_a,city_b,street_a,street_b,phone_a,phone_b\n1,,---,DE,DE,Kiel,Kiel,Kaistr. 1,Kaistr. 1,+49 431 1234567,+49 431 1234567\n"
+	if code, out, errs := dibs(t, pairs, nil, "match", "--pairs", "-"); code != exitOK || !strings.Contains(out, `{"query_id":"1","probability":0,"verdict":"different","evidence":[]}`) {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+	if code, out, errs := dibs(t, "", map[string]string{"a.csv": "id,name,domain\nA1,,siemens.com\n", "q.csv": "id,name,domain\nq1,,siemens.com\n"}, "match", "--against", "a.csv", "q.csv"); code != exitFound ||
+		!strings.Contains(out, `{"query_id":"q1","candidates":[]}`) || !strings.Contains(errs, "a.csv: line 2: name") || !strings.Contains(errs, "q.csv: line 2: warn: name") {
+		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
 }
 
@@ -187,6 +200,9 @@ func TestMatchExports(t *testing.T) {
 		code, out, errs := dibs(t, "", map[string]string{"a.csv": c.accounts, "q.csv": c.queries}, "match", "--against", "a.csv", "--limit", "1", "q.csv")
 		if got := answered(t, out); code != exitOK || got != c.want {
 			t.Errorf("%s: exit %d, %s, answered %q, want %q", c.name, code, errs, got, c.want)
+		}
+		if notes := strings.Contains(errs, "q.csv: line 4: warn: name has no letter") && strings.Contains(errs, "q.csv: line 5: warn: name"); notes != (c.name == "errors of a spreadsheet") {
+			t.Errorf("%s: told %q", c.name, errs)
 		}
 	}
 }

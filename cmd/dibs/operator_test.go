@@ -34,7 +34,7 @@ func TestOperator(t *testing.T) {
 		logs, _ := exec.CommandContext(t.Context(), "bash", "-c", "tail -n 5 "+dir+"/*.out "+dir+"/*.log").CombinedOutput()
 		t.Fatalf("%v\n%s\n%s", err, out, logs)
 	}
-	for _, want := range []string{"admin key, shown this once", "dibs/ledger\n", "backup-1 is the database"} {
+	for _, want := range []string{"admin key, shown this once", "dibs/ledger\n", "backup-1 is the database", "dibs.db is restored: "} {
 		if !strings.Contains(out, want) {
 			t.Errorf("it does not say %q:\n%s", want, out)
 		}

@@ -622,6 +622,10 @@ func TestImport(t *testing.T) {
 		!strings.Contains(out, "1 created, 0 updated, 0 unchanged, 2 rejected") || !strings.Contains(errs, "line 3: status") || !strings.Contains(errs, "line 4: name") {
 		t.Errorf("partners: %d %s%s", code, out, errs)
 	}
+	if code, _, errs := imp("partners", "p.csv", "id,name,tier\nP-7,Seven,platnum\nP-8,Eight,gold\nP-9,Nine,platnum\n", "--dry-run"); code != exitOK ||
+		!strings.Contains(errs, `line 2: warn: tier is "platnum", and the policy's settings have registered, silver, gold, platinum; did you mean platinum? (and 1 more rows)`) {
+		t.Errorf("a tier that there is not: %d %s", code, errs)
+	}
 	accounts := "id,name,country\nA-1,Zanzibar Orchestra,DE\nA-2,Quixotic Brewing,XX\nA-3,Third Person GmbH,DE\nA-4,Fourth Estate Ltd,GB\nA-5,Fifth Element SA,FR\nA-6,Sixth Sense AG,CH\n"
 	if code, out, errs := imp("accounts", "a.csv", accounts); code != exitFound || !strings.Contains(out, "5 created") || !strings.Contains(errs, "line 3: country") {
 		t.Errorf("accounts: %d %s%s", code, out, errs)

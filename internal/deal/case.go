@@ -1,6 +1,7 @@
 package deal
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -286,6 +287,18 @@ const (
 	EntryRaised         = "case.raised"         // silence sent it up
 	EntryOverdue        = "case.overdue"        // silence, and nobody above
 )
+
+// usual is the reason of an answer when nobody chooses another, by its disposition or else its resolution.
+var usual = map[string]string{string(CoSell): ReasonCoSell, string(Declined): ReasonDeclinedReview, string(Waitlisted): ReasonAlreadyRegistered, string(Merged): ReasonAlreadyYours,
+	string(Returned): ReasonIncomplete, string(Referred): ReasonNamedAccount, ResolveProtect: ReasonProtected, ResolveSplit: ReasonProtected}
+
+// Usual is the code of the reason that such a ruling has when nobody chooses another; empty where it decides nothing.
+func (r *Ruling) Usual() string {
+	if r.Disposition == Referred && (r.To == ToPartner || r.To == ToQueue) {
+		return ReasonDeclinedReview // not to the vendor's own team, of which the text tells
+	}
+	return usual[cmp.Or(string(r.Disposition), r.Resolution)]
+}
 
 // String names the ruling for a reader.
 func (r *Ruling) String() string {

@@ -270,7 +270,17 @@ func TestSiteKey(t *testing.T) {
 		{Site{PostalCode: "D-89073"}, Site{PostalCode: "89073"}, true}, {Site{PostalCode: "DE 89073"}, Site{PostalCode: "89 073"}, true}, {Site{PostalCode: "89073"}, Site{PostalCode: "89075"}, false},
 		{Site{PostalCode: "01067"}, Site{PostalCode: "1067"}, true}, {Site{PostalCode: "10001-1234"}, Site{PostalCode: "10001"}, true}, {Site{PostalCode: "SW1A 1AA"}, Site{PostalCode: "sw1a1aa"}, true},
 		{Site{City: "Köln", PostalCode: "51149"}, Site{City: "Porz", PostalCode: "51149"}, true}, {Site{City: "Ulm", PostalCode: "89073"}, Site{City: "Ulm", PostalCode: "89077"}, false},
+		{Site{City: "Ulm", Street: "Hafenstr. 3", PostalCode: "89073"}, Site{City: "Ulm", Street: "Hafenstr. 3", PostalCode: "89075"}, true}, // a slip
+		{Site{City: "Ulm", PostalCode: "89073"}, Site{City: "Ulm", PostalCode: "XXXXX"}, true}, {Site{City: "Ulm", PostalCode: "89073"}, Site{City: "Ulm", PostalCode: "89O73"}, true},
+		{Site{PostalCode: "89073"}, Site{PostalCode: "00000"}, true}, {Site{PostalCode: "EC1A 1BB"}, Site{PostalCode: "W1A 0AX"}, false}, {Site{PostalCode: "1012 AB"}, Site{PostalCode: "1013 AB"}, false},
+		{Site{PostalCode: "K1A 0B1"}, Site{PostalCode: "M5V 3L9"}, false}, {Site{PostalCode: "D02 AF30"}, Site{PostalCode: "T12 X8N6"}, false}, {Site{PostalCode: "AD500"}, Site{PostalCode: "AD400"}, false},
+		// Words that say no place.
+		{Site{City: "Ulm"}, Site{City: "alle Standorte"}, true}, {Site{City: "Ulm"}, Site{City: "diverse"}, true}, {Site{Street: "Hafenstr. 3"}, Site{Street: "siehe Anlage"}, true},
+		{Site{Street: "Hafenstr. 3"}, Site{Street: "Postfach 1234"}, true}, {Site{Street: "Hafenstr. 3"}, Site{Street: "P.O. Box 12"}, true}, {Site{Street: "Via alle Fornaci 3"}, Site{Street: "Am See 5"}, false},
+		// More languages.
+		{Site{City: "Nürnberg"}, Site{City: "Norimberga"}, true}, {Site{City: "Aachen"}, Site{City: "Aix-la-Chapelle"}, true}, {Site{City: "Genf"}, Site{City: "Ginevra"}, true}, {Site{City: "Mainz"}, Site{City: "Nice"}, false},
 		// Names.
+		{Site{Name: "Rechenzentrum"}, Site{Name: "Data Center"}, true}, {Site{Name: "Lager"}, Site{Name: "Warehouse"}, true}, {Site{Name: "Werk Nord"}, Site{Name: "North Plant"}, true}, {Site{Name: "Werk Nord"}, Site{Name: "Werk Süd"}, false},
 		{Site{Name: "HQ"}, Site{Name: "Headquarters"}, true}, {Site{Name: "Zentrale"}, Site{Name: "Main Site"}, true}, {Site{Name: "Plant 1"}, Site{Name: "Werk 01"}, true}, {Site{Name: "Werk Ulm"}, Site{Name: "Ulm"}, true},
 		{Site{Name: "Plant North"}, Site{Name: "Plant South"}, false}, {Site{Name: "Campus A"}, Site{Name: "Campus B"}, false}, {Site{Name: "Werk Köln"}, Site{Name: "Cologne plant"}, true},
 	} {
@@ -750,7 +760,8 @@ func TestIdentifiers(t *testing.T) {
 	for value, want := range map[string]string{
 		"domain=siemens-energy.com": "", "domain=https://www.müller.de/kontakt?x=1": "", "domain=shop.example.co.uk:8080": "", "domain=例え.テスト": "", "domain=someone@example.com": "",
 		"domain=n/a": "customer.domain", "domain=none": "customer.domain", "domain=not known.com": "customer.domain", "domain=10.0.0.1": "customer.domain", "domain=a..b": "customer.domain",
-		"domain=-": "customer.domain", "website=none": "customer.website", "website=http://example.com": "",
+		"domain=-": "customer.domain", "domain=gmbh": "customer.domain", "domain=co.uk": "customer.domain", "domain=https://COM.BR/": "customer.domain", "domain=公司.cn": "customer.domain",
+		"domain=acme.gmbh": "", "website=https://gov.uk/about": "", "website=none": "customer.website", "website=http://example.com": "",
 		"duns=31-606-7164": "", "duns=1606 7164": "", "duns=unknown": "customer.duns", "duns=1234567890": "customer.duns", "duns=3160671-A": "customer.duns",
 		"lei=W38RGI023J3WT1HWRP32": "", "lei=w38rgi023j3wt1hwrp32": "", "lei=W38RGI023J3WT1HWRP33": "customer.lei", "lei=W38RGI023J3WT1HWRP": "customer.lei",
 	} {
@@ -775,5 +786,47 @@ func TestBlankCompeting(t *testing.T) {
 	f.Normalise()
 	if len(f.Competing) != 1 || f.Competing[0] != "Rival" {
 		t.Errorf("%q", f.Competing)
+	}
+}
+
+// TestDoubts: a domain has to be somebody's; a day on which somebody last acted may be planned, not years away; what begins later counts from then.
+func TestDoubts(t *testing.T) {
+	now := time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)
+	on := func(days int) Date { return Date{now.Truncate(24*time.Hour).AddDate(0, 0, days)} }
+	for _, c := range []struct {
+		rec           Record
+		wrong, doubts string
+	}{
+		{&Account{LastContactAt: on(1)}, "", ""}, // already today in Auckland
+		{&Account{LastContactAt: on(2)}, "", "last_contact_at"},
+		{&Account{LastContactAt: on(400)}, "last_contact_at", ""},
+		{&Opportunity{LastActivityAt: on(0), CloseDate: on(400)}, "", ""},
+		{&Opportunity{LastActivityAt: on(30)}, "", "last_activity_at"},
+		{&Opportunity{LastActivityAt: on(400)}, "last_activity_at", ""},
+		{&Partner{AgreementSignedAt: on(0)}, "", ""},
+		{&Partner{AgreementSignedAt: on(30)}, "", "agreement_signed_at"},
+		{&Account{Domain: "acme.co.uk", Domains: []string{"oslo.kommune.no", "acme.com"}}, "", ""},
+		{&Account{Domain: "https://CO.UK/", Domains: []string{"com.br"}}, "", "domaindomains"},
+		{&Partner{Domain: "co.jp"}, "", "domain"},
+		{&Rate{Date: on(0)}, "", ""},
+		{&Rate{Date: on(30)}, "", "date"},
+	} {
+		fields := func(e FieldErrors) (out string) {
+			for _, f := range e {
+				out += f.Field
+			}
+			return out
+		}
+		if wrong, doubts := Doubts(c.rec, now); fields(wrong) != c.wrong || fields(doubts) != c.doubts {
+			t.Errorf("%+v: wrong %v, doubts %v", c.rec, wrong, doubts)
+		}
+	}
+	for rec, field := range map[Record]string{
+		&Account{ID: "A-1", Name: "Acme", ParentID: "A-1"}:    "parent_id",
+		&Rate{Date: on(0), From: "EUR", To: "EUR", Rate: "1"}: "to",
+	} {
+		if e := rec.Validate(); len(e) != 1 || e[0].Field != field {
+			t.Errorf("%+v: %v, want %s", rec, e, field)
+		}
 	}
 }

@@ -259,9 +259,10 @@ type Resolution struct {
 	Status      string      `json:"status"` // certain, possible or none; possible never decides alone
 	Probability float64     `json:"probability"`
 	NewProspect bool        `json:"new_prospect,omitempty"`
-	Finding     string      `json:"finding,omitempty"`   // of a person, by which it is this customer; empty: by its own words
-	Disagrees   []string    `json:"disagrees,omitempty"` // fields where the registration and the account differ
-	Truncated   bool        `json:"truncated,omitempty"` // the search met its work budget; candidates may be missing
+	Finding     string      `json:"finding,omitempty"`            // of a person, by which it is this customer; empty: by its own words
+	Disagrees   []string    `json:"disagrees,omitempty"`          // fields where the registration and the account differ
+	UnknownID   string      `json:"unknown_account_id,omitempty"` // the account that the filing names, when there is none of that id
+	Truncated   bool        `json:"truncated,omitempty"`          // the search met its work budget; candidates may be missing
 }
 
 // Conflict is a match with a meaning: whom it is with, what it covers, how sure, since when, how lively.

@@ -34,6 +34,7 @@ const (
 	ReasonCompetingOffer    = "COMPETING_OFFER"
 	ReasonStrategic         = "STRATEGIC"
 	ReasonSuspiciousName    = "SUSPICIOUS_NAME"
+	ReasonOwnUse            = "OWN_USE" // the customer is the partner itself, or its distributor
 	ReasonDeclinedReview    = "DECLINED_ON_REVIEW"
 	ReasonNotInTime         = "NOT_DECIDED_IN_TIME"   // nobody decided an escalation in time, and the policy declines then
 	ReasonNotCompleted      = "NOT_COMPLETED_IN_TIME" // it was returned, the partner did not complete it in time, and the policy declines then
@@ -47,5 +48,5 @@ var CoreReasons = []string{ReasonProtected, ReasonRuleError, ReasonNoRule, Reaso
 	ReasonCapacity, ReasonBelowMinimum, ReasonNotEligible, ReasonAlreadyYours, ReasonAlreadyRegistered, ReasonPendingOther,
 	ReasonPartialOverlap, ReasonPossibleDuplicate, ReasonCustomerLetter, ReasonFamilyHeld, ReasonDirectEngaged, ReasonDirectUnclear,
 	ReasonPartnerEngaged, ReasonNamedAccount, ReasonNamedPossible, ReasonTerritoryDirect, ReasonTerritoryPartner, ReasonTerritoryOpen,
-	ReasonExistingCustomer, ReasonIncumbent, ReasonTender, ReasonCompetingOffer, ReasonStrategic, ReasonSuspiciousName,
+	ReasonExistingCustomer, ReasonIncumbent, ReasonTender, ReasonCompetingOffer, ReasonStrategic, ReasonSuspiciousName, ReasonOwnUse,
 	ReasonDeclinedReview, ReasonNotInTime, ReasonNotCompleted, ReasonCoSell, ReasonClosedWon}

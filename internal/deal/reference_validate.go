@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/shopspring/decimal"
@@ -49,6 +50,9 @@ func (a *Account) Validate() FieldErrors {
 	e.texts("domains", a.Domains)
 	e.country("country", a.Country)
 	e.oneOf("status", a.Status, AccountStatuses)
+	if a.ParentID == a.ID && a.ID != "" {
+		e.Add("parent_id", "an account cannot be its own parent; leave it empty where nobody is above it")
+	}
 	if a.Employees < 0 {
 		e.Add("employees", "must not be negative")
 	}
@@ -170,8 +174,55 @@ func (r *Rate) Validate() FieldErrors {
 	}
 	Money{Value: decimal.New(1, 0), Currency: r.From}.Validate(&e, "from")
 	Money{Value: decimal.New(1, 0), Currency: r.To}.Validate(&e, "to")
+	if r.From == r.To && r.From != "" {
+		e.Add("to", "is %s, as from is: a rate is between two currencies", r.To)
+	}
 	if d, err := decimal.NewFromString(r.Rate); err != nil || !d.IsPositive() || d.Exponent() > 9 || d.Exponent() < -30 || d.NumDigits() > 30 {
 		e.Add("rate", "%q is not a positive decimal", r.Rate)
 	}
 	return e
 }
+
+// planned is how far ahead a day may lie on which somebody last did something: CRMs count meetings that are in the calendar.
+const planned = 365 * 24 * time.Hour
+
+// Doubts says what the record has that is well-formed and cannot be, or may be and is not what it was meant to be, as of now: days still to
+// come where only past ones are expected, and web domains that are nobody's.
+func Doubts(rec Record, now time.Time) (wrong, doubts FieldErrors) {
+	acted := func(field string, d Date) {
+		switch {
+		case d.After(now.Add(planned)):
+			wrong.Add(field, "%s is more than a year ahead, and says when something was last done; correct it or leave it empty", d)
+		case d.ahead(now):
+			doubts.Add(field, "%s is still to come: until then it counts as done today", d)
+		}
+	}
+	owned := func(field, domain string) {
+		if nobodys(domain) {
+			doubts.Add(field, "anybody can have a name under %s, so it tells nobody apart; give the organisation's own, as name.%s", host(domain), host(domain))
+		}
+	}
+	switch r := rec.(type) {
+	case *Account:
+		owned("domain", r.Domain)
+		for _, d := range r.Domains {
+			owned("domains", d)
+		}
+		acted("last_contact_at", r.LastContactAt)
+	case *Opportunity:
+		acted("last_activity_at", r.LastActivityAt)
+	case *Partner:
+		owned("domain", r.Domain)
+		if r.AgreementSignedAt.ahead(now) {
+			doubts.Add("agreement_signed_at", "%s is still to come: until then the agreement counts as not signed", r.AgreementSignedAt)
+		}
+	case *Rate:
+		if r.Date.ahead(now) {
+			doubts.Add("date", "%s is still to come: until then the rate is not used", r.Date)
+		}
+	}
+	return wrong, doubts
+}
+
+// ahead reports whether the day has begun nowhere on earth.
+func (d Date) ahead(now time.Time) bool { return d.After(now.Add(14 * time.Hour)) }

@@ -10,6 +10,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/net/idna"
+	"golang.org/x/net/publicsuffix"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -328,6 +330,9 @@ func (c *Customer) validate(e *FieldErrors) {
 			e.Add("customer."+n.field, "%q is not a web address such as example.com; leave it out when there is none", n.text)
 		}
 	}
+	if webAddress(c.Domain) && nobodys(c.Domain) {
+		e.Add("customer.domain", "anybody can have a name under %s: give the customer's own, as name.%s, or leave it out", host(c.Domain), host(c.Domain))
+	}
 	if d := digitsOf(c.DUNS); c.DUNS != "" && (len(d) < 7 || len(d) > 9 || len(d) < len(strings.NewReplacer("-", "", " ", "").Replace(c.DUNS))) {
 		e.Add("customer.duns", "%q is not a D-U-N-S number, which has nine digits; leave it out when there is none", c.DUNS)
 	}
@@ -340,16 +345,7 @@ func (c *Customer) validate(e *FieldErrors) {
 
 // webAddress reports whether s holds the name of a host on the web: letters, digits, hyphens and a dot, in any script.
 func webAddress(s string) bool {
-	if i := strings.Index(s, "://"); i >= 0 {
-		s = s[i+3:]
-	}
-	if i := strings.IndexAny(s, "/?#"); i >= 0 {
-		s = s[:i]
-	}
-	s = strings.Trim(s[strings.LastIndexByte(s, '@')+1:], ". ")
-	if i := strings.IndexByte(s, ':'); i >= 0 {
-		s = s[:i]
-	}
+	s = host(s)
 	labels := strings.Split(s, ".")
 	if len(labels) < 2 || len(s) > 253 {
 		return false
@@ -362,6 +358,41 @@ func webAddress(s string) bool {
 		}
 	}
 	return strings.IndexFunc(labels[len(labels)-1], unicode.IsLetter) >= 0
+}
+
+// host returns the host of a web or e-mail address.
+func host(s string) string {
+	if i := strings.Index(s, "://"); i >= 0 {
+		s = s[i+3:]
+	}
+	if i := strings.IndexAny(s, "/?#"); i >= 0 {
+		s = s[:i]
+	}
+	s = strings.Trim(s[strings.LastIndexByte(s, '@')+1:], ". ")
+	if i := strings.IndexByte(s, ':'); i >= 0 {
+		s = s[:i]
+	}
+	return s
+}
+
+// PublicSuffix reports whether a host, in ASCII and small letters, is one under which anybody can have a name, as co.uk: no organisation's own.
+func PublicSuffix(host string) bool {
+	for _, flat := range []string{".com", ".de", ".org", ".net"} { // under which names stand alone: most are of these, and need no looking up
+		if strings.HasSuffix(host, flat) {
+			return false
+		}
+	}
+	suffix, listed := publicsuffix.PublicSuffix(host)
+	return listed && suffix == host
+}
+
+// nobodys reports whether a web address is that of a public suffix.
+func nobodys(address string) bool {
+	h := strings.ToLower(host(address))
+	if a, err := idna.Lookup.ToASCII(h); err == nil {
+		h = a
+	}
+	return h != "" && PublicSuffix(h)
 }
 
 func digitsOf(s string) string {

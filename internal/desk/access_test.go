@@ -1,6 +1,7 @@
 package desk_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/engine"
 	"github.com/dibs-deals/dibs/internal/store"
+	"github.com/dibs-deals/dibs/internal/world"
 )
 
 // reads are the pages there are, and the roles that may see each.
@@ -87,6 +89,27 @@ func TestEscaped(t *testing.T) {
 		r := b.get(path)
 		if strings.Contains(r.body, "<script>") {
 			t.Errorf("%s: a script of the caller's is in the page", path)
+		}
+	}
+}
+
+// Staff see that a partner named an account that there is not.
+func TestUnknownAccount(t *testing.T) {
+	s := newStage(t)
+	f := world.Examples(now)[0].Filing
+	f.Customer.AccountID = "ACC-404"
+	id, _ := s.file("unknown-account", f)
+	for _, who := range []string{"ops", "auditor"} {
+		if page := s.as(who).get("/desk/registrations/" + id); !strings.Contains(page.body, "ACC-404 (no account has this id)") {
+			t.Errorf("%s reads %d %s", who, page.status, page.body)
+		}
+		if _, d := s.call(who, "GET", "/v1/registrations/"+id+"/decision", nil); !strings.Contains(fmt.Sprint(d), "unknown_account_id:ACC-404") {
+			t.Errorf("%s reads the decision %v", who, d)
+		}
+	}
+	for _, path := range []string{"", "/decision"} {
+		if _, d := s.call("portal", "GET", "/v1/registrations/"+id+path, nil); strings.Contains(fmt.Sprint(d), "unknown_account_id") {
+			t.Errorf("the partner reads %v", d)
 		}
 	}
 }

@@ -119,7 +119,7 @@ func (v *visit) actions(f *engine.CaseFile, failed attempt) (*actions, error) {
 	}
 	if p := k.Proposal; p != nil {
 		a.proposal = &proposalView{by: v.doer(p.By), what: ruled(&p.Ruling), code: p.Ruling.ReasonCode, at: v.at(p.At), own: p.By.PersonID == v.key.PersonID}
-		if kind := cmp.Or(string(p.Ruling.Disposition), p.Ruling.Resolution); p.Ruling.ReasonCode == deal.ReasonProtected || p.Ruling.ReasonCode == usual[kind] {
+		if p.Ruling.ReasonCode == p.Ruling.Usual() {
 			a.proposal.code = "" // it says nothing more
 		}
 		for _, h := range slices.Backward(f.Timeline) {
@@ -147,7 +147,7 @@ func (v *visit) actions(f *engine.CaseFile, failed attempt) (*actions, error) {
 		if !slices.ContainsFunc(a.answers, func(y answer) bool { return strings.HasPrefix(y.value, kind+":") }) { // of several, the first
 			x.key = answerKeys[kind]
 		}
-		if code := usual[kind]; code != "" {
+		if code := usually(kind); code != "" {
 			x.told, _, _ = p.Told(code)
 		}
 		a.answers = append(a.answers, x)
@@ -248,13 +248,18 @@ var doneWords = map[string]string{"assign": "It is assigned.", "acknowledge": "I
 	"extend": "It is extended.", "withdraw": "It is withdrawn.", "revoke": "It is revoked.", "accept": "It is accepted.", "merge": "It is merged.", "won": "It is recorded as won.", "lost": "It is recorded as lost.",
 	"find": "It is recorded, and goes before what the matcher thinks. The case itself is still to be resolved.", "unfind": "It is taken back."}
 
-// usual is the reason code of an answer when nobody chooses another.
-var usual = map[string]string{"co_sell": deal.ReasonCoSell, "declined": deal.ReasonDeclinedReview, "waitlisted": deal.ReasonAlreadyRegistered, "merged": deal.ReasonAlreadyYours, "returned": deal.ReasonIncomplete, "referred": deal.ReasonNamedAccount}
+// usually is the reason code of an answer when nobody chooses another; of a grant there is none to choose.
+func usually(kind string) string {
+	if kind == deal.ResolveProtect || kind == deal.ResolveSplit {
+		return ""
+	}
+	return (&deal.Ruling{Resolution: kind}).Usual()
+}
 
 // ruling reads the answer of a form.
 func ruling(form url.Values) deal.Ruling {
 	kind, of, _ := strings.Cut(form.Get("answer"), ":")
-	r := deal.Ruling{Resolution: kind, RegistrationID: form.Get("registration_id"), ReasonCode: cmp.Or(form.Get("reason_code"), usual[kind])}
+	r := deal.Ruling{Resolution: kind, RegistrationID: form.Get("registration_id"), ReasonCode: cmp.Or(form.Get("reason_code"), usually(kind))}
 	if n, err := strconv.Atoi(form.Get("days")); err == nil && (kind == deal.ResolveProtect || kind == deal.ResolveSplit) {
 		r.Days = n
 	}

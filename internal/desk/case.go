@@ -120,7 +120,7 @@ func (v *visit) caseView(a attempt) (*caseView, error) {
 		}
 	}
 	out.rules, out.territory = v.rules(&d), v.territory(d.Territory, d.Plan)
-	out.filed, out.words = v.filed(&r), v.filedWords(&r)
+	out.filed, out.words = v.filed(&r, &d), v.filedWords(&r)
 	if out.actions, err = v.actions(&f, a); err != nil {
 		return nil, err
 	}
@@ -717,7 +717,7 @@ func (v *visit) precedent(p engine.Precedent) precedentRow {
 }
 
 // filed are the facts of a filing that matching does not compare.
-func (v *visit) filed(r *deal.Registration) []fact {
+func (v *visit) filed(r *deal.Registration, d *deal.Decision) []fact {
 	f := &r.Filing
 	var out []fact
 	add := func(name, value string) {
@@ -726,6 +726,12 @@ func (v *visit) filed(r *deal.Registration) []fact {
 		}
 	}
 	add("Type", words(f.Type))
+	if id := f.Customer.AccountID; id != "" && id == d.Resolution.UnknownID {
+		id += " (no account has this id)"
+		add("Account", id)
+	} else {
+		add("Account", id)
+	}
 	for _, p := range f.Products {
 		n := joined(p.SKU, p.Line)
 		if p.Quantity > 0 {

@@ -147,7 +147,7 @@ func (v *visit) showRegistration(a attempt) (view, error) {
 		return view{}, err
 	}
 	out := registrationView{r: r, status: words(string(r.Status)), tone: tone(r.Status), partner: v.partner(r.Filing.PartnerID), distributor: v.partner(r.Filing.DistributorID),
-		amount: money(r.Filing.Amount), received: v.at(r.ReceivedAt), told: d.Texts.Partner, lines: lines(v.claimed(&r)), filed: v.filed(&r), words: v.filedWords(&r)}
+		amount: money(r.Filing.Amount), received: v.at(r.ReceivedAt), told: d.Texts.Partner, lines: lines(v.claimed(&r)), filed: v.filed(&r, &d), words: v.filedWords(&r)}
 	out.status = statusWords(&r, &d)
 	if p := cmp.Or(r.Protection, r.Hold); p != nil {
 		out.from, out.until, out.held = v.at(p.StartsAt), v.lastDay(p.EndsAt), r.HoldsAt(v.now)

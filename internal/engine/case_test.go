@@ -187,6 +187,44 @@ func TestResolve(t *testing.T) {
 	b.sound()
 }
 
+// What is decided, the partner reads as decided: the code that was given, or, where that is one partners read as being under review, the
+// usual one of such an answer. Staff read what was given.
+func TestResolvedReason(t *testing.T) {
+	t.Parallel()
+	b := desk(t)
+	for _, c := range []struct {
+		ruling deal.Ruling
+		want   string
+	}{
+		{deal.Ruling{Resolution: deal.ResolveRoute, Disposition: deal.Declined, ReasonCode: deal.ReasonDeclinedReview}, deal.ReasonDeclinedReview},
+		{deal.Ruling{Resolution: deal.ResolveRoute, Disposition: deal.Declined, ReasonCode: deal.ReasonNotEligible}, deal.ReasonNotEligible},
+		{deal.Ruling{Resolution: deal.ResolveRoute, Disposition: deal.Declined, ReasonCode: deal.ReasonCompetingOffer}, deal.ReasonDeclinedReview},
+		{deal.Ruling{Resolution: deal.ResolveRoute, Disposition: deal.Declined, ReasonCode: deal.ReasonUnderReview}, deal.ReasonDeclinedReview},
+		{deal.Ruling{Resolution: deal.ResolveRoute, Disposition: deal.Declined, ReasonCode: deal.ReasonPendingOther}, deal.ReasonAlreadyRegistered},
+		{deal.Ruling{Resolution: deal.ResolveRoute, Disposition: deal.Referred, To: deal.ToDirectTeam, ReasonCode: deal.ReasonNamedPossible}, deal.ReasonNamedAccount},
+		{deal.Ruling{Resolution: deal.ResolveRoute, Disposition: deal.Referred, To: deal.ToPartner, PartnerID: "P-9", ReasonCode: deal.ReasonTerritoryPartner}, deal.ReasonDeclinedReview},
+		{deal.Ruling{Resolution: deal.ResolveRoute, Disposition: deal.Returned, Needs: []string{"customer.city"}, ReasonCode: deal.ReasonSuspiciousName}, deal.ReasonIncomplete},
+		{deal.Ruling{Resolution: deal.ResolveCoSell, ReasonCode: deal.ReasonDirectUnclear}, deal.ReasonCoSell},
+	} {
+		r, _ := b.file(by("P-3", quixotic, custom("want", "review")))
+		b.done("bob", r.CaseID, Doing{Act: ActResolve, Text: "x", Ruling: c.ruling})
+		a := b.partner(r.ID)
+		_, d, _, err := b.Registration(context.Background(), r.ID)
+		if err != nil || len(d.ReasonCodes) != 1 || d.ReasonCodes[0] != c.ruling.ReasonCode {
+			t.Errorf("%+v: staff read %v, %v", c.ruling, d.ReasonCodes, err)
+		}
+		if len(a.Decision.ReasonCodes) != 1 || a.Decision.ReasonCodes[0] != c.want || strings.Contains(a.Decision.Explanation, "reviewing") {
+			t.Errorf("%+v: the partner reads %v, %s; want %s", c.ruling, a.Decision.ReasonCodes, a.Decision.Explanation, c.want)
+		}
+		if a.Status == deal.StatusReturned {
+			if _, err := b.move(asOps, r.ID, deal.EventWithdraw); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	b.sound()
+}
+
 // What cannot be ruled is refused, and says why.
 func TestResolveRefused(t *testing.T) {
 	t.Parallel()

@@ -61,7 +61,7 @@ func examine(v *view, r *deal.Registration, m matches, now time.Time) (deal.Deci
 		d.Plan = &ref
 	}
 	d.Conflicts = findConflicts(v, r, m, who, d.Territory, set, now)
-	facts := gather(v, r, who, d.Territory, d.Conflicts, amount, amountKnown, now)
+	facts := gather(v, r, m.query, who, d.Territory, d.Conflicts, amount, amountKnown, now)
 	d.Facts = facts.Map()
 	return d, facts
 }
@@ -206,7 +206,10 @@ func resolve(v *view, r *deal.Registration, m matches, set policy.Settings, now 
 		}
 	}
 	given := r.Filing.Customer.AccountID
-	if given != "" && !slices.Contains(m.denied, given) && !slices.ContainsFunc(w.possible, func(c deal.Match) bool { return c.ID == given }) {
+	if given != "" && !v.accounts.Has(given) { // as if there were one with nothing on it, so that nobody learns by filing which ids there are
+		w.UnknownID = given
+		w.possible = append(w.possible, deal.Match{ID: given, Probability: set.Possible, Verdict: deal.Review})
+	} else if given != "" && !slices.Contains(m.denied, given) && !slices.ContainsFunc(w.possible, func(c deal.Match) bool { return c.ID == given }) {
 		if a := v.account(given); a != nil {
 			c := deal.Match{ID: a.ID, Name: a.Name, Probability: set.Possible, Verdict: deal.Review,
 				Evidence: []deal.Score{{Term: "account_id", Value: a.ID, Text: "the filing names this account, and describes it otherwise"}}}
@@ -229,6 +232,7 @@ func resolve(v *view, r *deal.Registration, m matches, set policy.Settings, now 
 	if len(w.possible) > 0 {
 		w.Status, w.Probability = "possible", w.possible[0].Probability
 	}
+	w.possible = slices.DeleteFunc(w.possible, func(c deal.Match) bool { return w.UnknownID != "" && c.ID == w.UnknownID })
 	for _, c := range m.claims.Candidates {
 		if claim := v.claims[c.ID]; claim != nil && best(c) {
 			w.Finding = findingOf(c)

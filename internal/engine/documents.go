@@ -390,10 +390,11 @@ func (e *Engine) Strangers(body []byte) ([]territory.Named, error) {
 	}), nil
 }
 
-// MoneyDoubts says where amounts will not be compared as they are meant, with d as the policy or the plan that decides: the plan's are in another
-// currency than the policy's, or amounts of what is open have no rate to it today.
-func (e *Engine) MoneyDoubts(d *deal.Document) ([]string, error) {
+// Misfits says what there is that d, as the policy or the plan that decides, does not fit: amounts that will not be compared as they are meant,
+// for the plan's are in another currency than the policy's or there is no rate today; tiers and stages that the policy does not declare.
+func (e *Engine) Misfits(d *deal.Document) ([]string, error) {
 	var own, planned string
+	var set policy.Settings
 	if d.Kind == deal.TerritoryDocument {
 		p, err := territory.Compile([]byte(d.Body))
 		if err != nil {
@@ -405,7 +406,8 @@ func (e *Engine) MoneyDoubts(d *deal.Document) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		own = p.Settings().Currency
+		set = p.Settings()
+		own = set.Currency
 	}
 	return read(e, func(v *view) (out []string) {
 		if own == "" && v.policy != nil {
@@ -438,6 +440,22 @@ func (e *Engine) MoneyDoubts(d *deal.Document) ([]string, error) {
 		}
 		for _, c := range slices.Sorted(maps.Keys(unrated)) {
 			out = append(out, fmt.Sprintf("%d amounts in %s have no rate to %s today, and a rule that goes by the amount does not know them: dibs import rates", unrated[c], c, own))
+		}
+		undeclared := map[[2]string]int{}
+		note := func(r deal.Record) {
+			if field, word := set.Undeclared(r); field != "" {
+				undeclared[[2]string{field, word}]++
+			}
+		}
+		for _, p := range v.partners {
+			note(p)
+		}
+		for _, o := range v.opportunities {
+			note(o)
+		}
+		for _, u := range slices.SortedFunc(maps.Keys(undeclared), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
+			kind := map[string]deal.RecordKind{"tier": deal.Partners, "stage": deal.Opportunities}[u[0]]
+			out = append(out, fmt.Sprintf("%d of the %s: %s %s", undeclared[u], kind, u[0], set.Misses(u[0], u[1])))
 		}
 		return out
 	}), nil

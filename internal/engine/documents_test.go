@@ -14,6 +14,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/policy"
 )
 
 // titled is a policy of its own that protects for so many days.
@@ -57,8 +58,8 @@ func (b *bench) states(kind string) string {
 	return strings.Join(out, ", ")
 }
 
-// Amounts that will not be compared as they are meant are told of: those of a plan in another currency, and those that have no rate.
-func TestMoneyDoubts(t *testing.T) {
+// What does not fit is told of: amounts of a plan in another currency, those that have no rate, and tiers that a policy does not declare.
+func TestMisfits(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	francs := deal.Money{Value: decimal.New(9000, 0), Currency: "CHF"}
@@ -73,7 +74,7 @@ func TestMoneyDoubts(t *testing.T) {
 	}
 	doubts := func(d *deal.Document) string {
 		t.Helper()
-		out, err := b.MoneyDoubts(d)
+		out, err := b.Misfits(d)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,6 +95,10 @@ func TestMoneyDoubts(t *testing.T) {
 		if got := doubts(d); got != "" {
 			t.Errorf("with a rate: %s", got)
 		}
+	}
+	b.put(&deal.Partner{ID: "P-1", Name: "One", Tier: "golden"}, &deal.Partner{ID: "P-2", Name: "Two", Tier: "golden"})
+	if got := doubts(&deal.Document{Kind: deal.PolicyDocument, Body: string(policy.Default())}); got != `2 of the partners: tier is "golden", and the policy's settings have registered, silver, gold, platinum; did you mean gold?` {
+		t.Errorf("a policy of other tiers: %s", got)
 	}
 	b.publish(deal.TerritoryDocument, plan(", currency: EUR").Body)
 	if got := doubts(rules("CHF")); !strings.HasPrefix(got, "the territory plan's amounts are in EUR and the policy compares in CHF") {

@@ -7,6 +7,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -459,7 +460,7 @@ func (v *view) admitAs(f *deal.Filing, named bool) deal.FieldErrors {
 		errs.Add("distributor_id", "no such distributor") // who is one reads what is filed; a partner who is none does not, nor is it told of
 	}
 	if !named && !v.knows(f.Customer.Name) {
-		errs.Add("customer.name", "%q names nobody; give the name of the end customer", f.Customer.Name)
+		errs.Add("customer.name", "%q names nobody; give the name that the end customer is registered under, which no other partner is told. If that is its name, ask your channel manager to add it as an account", f.Customer.Name)
 	}
 	set := v.policy.Settings()
 	known := v.lines()
@@ -604,17 +605,20 @@ func (e *Engine) Foresee(ctx context.Context, f deal.Filing) (deal.Decision, err
 }
 
 // PutResult counts what a Put did.
-type PutResult struct{ Created, Updated, Unchanged int }
+type PutResult struct {
+	Created, Updated, Unchanged int
+	Doubts                      []Doubt // what rows that are right say and may not mean, by their first line
+}
 
 // MaxRows is the most rows one Put takes: it bounds how long one import holds the head.
 const MaxRows = 1000
 
 // Put upserts rows of reference data in one entry; all of rows is committed or, with one wrong, nothing. At most
-// MaxRows rows. merge, if not nil, combines a stored row (nil: there is none) with the given one (a partial import).
+// MaxRows rows; the lines of doubts are places among rows. merge, if not nil, combines a stored row (nil: there is none) with the given one (a partial import).
 func (e *Engine) Put(ctx context.Context, q Request, rows []deal.Record, merge func(stored, row deal.Record) deal.Record) (PutResult, error) {
 	in := make([]ImportRow, len(rows))
 	for i, r := range rows {
-		in[i] = ImportRow{Record: r, Merge: merge}
+		in[i] = ImportRow{Line: i, Record: r, Merge: merge}
 	}
 	res, rejected, err := e.putRows(ctx, q, in, true)
 	for i, r := range rows {
@@ -633,9 +637,9 @@ func (e *Engine) putRows(ctx context.Context, q Request, rows []ImportRow, stric
 	}
 	var res PutResult
 	var rejected map[int]deal.FieldErrors
-	_, err := e.submit(ctx, q, func(time.Time) ([]addition, error) {
+	_, err := e.submit(ctx, q, func(now time.Time) ([]addition, error) {
 		var change *deal.Change
-		change, res, rejected = mergeRows(e.view, rows)
+		change, res, rejected = mergeRows(e.view, rows, now)
 		if res.Created+res.Updated == 0 || strict && len(rejected) > 0 {
 			return nil, nil
 		}
@@ -654,11 +658,12 @@ func (e *Engine) putRows(ctx context.Context, q Request, rows []ImportRow, stric
 // mergeRows merges rows, in their order, with what is stored: a row whose key came before in the batch with that row.
 // It returns the rows that are right, each key once as it is in the end, and what is wrong with the others by their
 // place in rows.
-func mergeRows(v *view, rows []ImportRow) (*deal.Change, PutResult, map[int]deal.FieldErrors) {
+func mergeRows(v *view, rows []ImportRow, now time.Time) (*deal.Change, PutResult, map[int]deal.FieldErrors) {
 	var res PutResult
 	rejected := map[int]deal.FieldErrors{}
 	latest := make(map[deal.RecordRef]deal.Record, len(rows))
-	var changed []deal.RecordRef // in order of first change
+	var changed []deal.RecordRef                                  // in order of first change
+	set, undeclared := v.policy.Settings(), map[[2]string]Doubt{} // a file has few such words and many rows
 	for i, in := range rows {
 		row := in.Record
 		ref := deal.RecordRef{Kind: row.Kind(), Key: row.Key()}
@@ -670,9 +675,22 @@ func mergeRows(v *view, rows []ImportRow) (*deal.Change, PutResult, map[int]deal
 			row = in.Merge(before, row)
 		}
 		row = deal.CopyRecord(row) // validation writes to it, and the batch may be tried again after readers have seen it
-		if errs := row.Validate(); len(errs) > 0 {
+		wrong, doubts := deal.Doubts(row, now)
+		if errs := append(row.Validate(), wrong...); len(errs) > 0 {
 			rejected[i] = errs
 			continue
+		}
+		for _, d := range doubts {
+			res.doubt(Doubt{Line: in.Line, Field: d.Field, Detail: d.Detail, Rows: 1})
+		}
+		if field, word := set.Undeclared(row); field != "" {
+			said := [2]string{field, word}
+			if undeclared[said].Rows == 0 {
+				undeclared[said] = Doubt{Line: in.Line, Field: field, Detail: set.Misses(field, word)}
+			}
+			d := undeclared[said]
+			d.Rows++
+			undeclared[said] = d
 		}
 		switch {
 		case before == nil:
@@ -687,6 +705,9 @@ func mergeRows(v *view, rows []ImportRow) (*deal.Change, PutResult, map[int]deal
 			changed = append(changed, ref)
 		}
 		latest[ref] = row
+	}
+	for _, d := range slices.SortedFunc(maps.Values(undeclared), func(a, b Doubt) int { return cmp.Compare(a.Line, b.Line) }) {
+		res.doubt(d)
 	}
 	change := &deal.Change{}
 	for _, ref := range changed {

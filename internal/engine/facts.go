@@ -15,12 +15,12 @@ import (
 )
 
 // gather states everything the rules may ask, before any rule runs.
-func gather(v *view, r *deal.Registration, w whom, t deal.TerritoryResult, cs []deal.Conflict, amount float64, amountKnown bool, now time.Time) *policy.Facts {
+func gather(v *view, r *deal.Registration, q *match.Query, w whom, t deal.TerritoryResult, cs []deal.Conflict, amount float64, amountKnown bool, now time.Time) *policy.Facts {
 	f := policy.NewFacts()
 	set := v.policy.Settings()
 	registrationFacts(f, v, r, set, amount, amountKnown, now)
 	partnerFacts(f, v, r, set)
-	customerFacts(f, v, r, w, set, now)
+	customerFacts(f, v, r, q, w, set, now)
 	historyFacts(f, v, r, w.Ref, now)
 	f.Set("territory.status", t.Status)
 	f.Set("territory.coverage", t.Coverage)
@@ -340,10 +340,20 @@ func partnerFacts(f *policy.Facts, v *view, r *deal.Registration, set policy.Set
 	}
 }
 
-func customerFacts(f *policy.Facts, v *view, r *deal.Registration, w whom, set policy.Settings, now time.Time) {
+func customerFacts(f *policy.Facts, v *view, r *deal.Registration, q *match.Query, w whom, set policy.Settings, now time.Time) {
 	c := &r.Filing.Customer
 	f.Set("customer.mail_domain", c.Domain != "" && slices.Contains(set.MailDomain, match.Domain(c.Domain)))
 	f.Set("customer.ship_to_country", cmp.Or(c.ShipTo.Country, c.Country))
+	for _, id := range []string{r.Filing.PartnerID, r.Filing.DistributorID} {
+		if p := v.partners[id]; p != nil {
+			if same := v.model.Judge(q, v.called[id]); same.Verdict == deal.Same && same.Probability >= set.Certain {
+				f.Set("customer.partner_name", true)
+			}
+			if own := match.Domain(p.Domain); own != "" && (own == match.Domain(c.Domain) || own == match.Domain(c.Website)) {
+				f.Set("customer.partner_domain", true)
+			}
+		}
+	}
 	industry, employees, country, region := c.Industry, c.Employees, c.Country, c.Region
 	if a := w.account; a != nil {
 		f.Set("customer.account_status", cmp.Or(a.Status, "prospect"))

@@ -45,6 +45,47 @@ func TestLineSpellings(t *testing.T) {
 	}
 }
 
+// TestProducts: the catalogue decides which line a product is of; one it does not know yet is of the line that is given, if that is sold,
+// and then the deal claims every class of its lines.
+func TestProducts(t *testing.T) {
+	b := newBench(t)
+	b.put(&deal.CatalogueProduct{SKU: "FW-200", Line: "security", Class: "appliance"})
+	for i, c := range []struct {
+		product     deal.Product
+		line, wrong string // the line claimed, or the field refused
+	}{
+		{deal.Product{SKU: "FW-200"}, "security", ""},
+		{deal.Product{SKU: "fw-200", Line: "SECURITY"}, "security", ""},
+		{deal.Product{SKU: "FW-200", Line: "network"}, "", "products[0].line"},
+		{deal.Product{SKU: "FW-999"}, "", "products[0].sku"},
+		{deal.Product{SKU: "FW-999", Line: "Security"}, "security", ""},
+		{deal.Product{SKU: "FW-999", Line: "firewalls"}, "", "products[0].line"},
+	} {
+		f := filing("P-1", deal.Customer{Name: fmt.Sprintf("Zanzibar %d Orchestra", i), Country: "DE"})
+		f.Products = []deal.Product{c.product}
+		got, err := b.Register(context.Background(), request("key_1", fmt.Sprint(i), f), f)
+		var wrong deal.FieldErrors
+		switch {
+		case errors.As(err, &wrong):
+			if len(wrong) != 1 || wrong[0].Field != c.wrong {
+				t.Errorf("%+v: %v, want %s", c.product, err, c.wrong)
+			}
+		case err != nil:
+			t.Fatal(err)
+		case c.wrong != "" || len(b.answer(got).Decision.Protection.Scope.Lines) != 1 || b.answer(got).Decision.Protection.Scope.Lines[0] != c.line:
+			t.Errorf("%+v: %+v, want %s %s", c.product, b.answer(got).Decision.Protection, c.line, c.wrong)
+		}
+	}
+	v := b.current.Load()
+	set := v.policy.Settings()
+	set.ByClass = true
+	known := deal.Filing{Products: []deal.Product{{SKU: "FW-200", Line: "security"}}}
+	unknown := deal.Filing{Products: append(known.Products, deal.Product{SKU: "FW-999", Line: "security"})}
+	if k, u := v.classes(&known, set), v.classes(&unknown, set); len(k) != 1 || len(u) != 0 {
+		t.Errorf("classes claimed: %v, with a product that is not in the catalogue %v", k, u)
+	}
+}
+
 // TestOwnDomain files a customer with the partner's own web site, as a form filled in a hurry has it. It is no evidence: two
 // customers of one partner do not become one by it.
 func TestOwnDomain(t *testing.T) {
@@ -61,10 +102,23 @@ func TestOwnDomain(t *testing.T) {
 	}
 }
 
+// TestPublicSuffix: a domain under which anybody can have a name is nobody's. It makes no two organisations one, and claims that differ in
+// nothing else are for the same.
+func TestPublicSuffix(t *testing.T) {
+	b := newBench(t, &deal.Account{ID: "acc-q", Name: "Quixotic Brewing Company", Domain: "gov.uk", Country: "GB"})
+	f := filing("P-1", deal.Customer{Name: "Zanzibar Orchestra Foundation", Website: "https://gov.uk/zanzibar", Country: "GB"})
+	if d := b.foreseen(f); d.Resolution.Status != "none" || len(d.Conflicts) > 0 {
+		t.Errorf("resolved to %+v, conflicts %+v", d.Resolution, d.Conflicts)
+	}
+	if part := partOf(&deal.Registration{Filing: f}, []string{"customer.domain"}); part != "" {
+		t.Errorf("it claims the part %q", part)
+	}
+}
+
 // TestNobody refuses names that name nobody, unless the vendor has an account of that name.
 func TestNobody(t *testing.T) {
 	b := newBench(t, &deal.Account{ID: "acc-srl", Name: "SRL", Country: "JP"})
-	for name, admitted := range map[string]bool{"GmbH": false, "unknown": false, "n/a": false, "S.R.L.": true, "SRL": true} {
+	for name, admitted := range map[string]bool{"GmbH": false, "unknown": false, "Kunde vertraulich": false, "Client confidentiel": false, "Confidential Records Inc": true, "n/a": false, "S.R.L.": true, "SRL": true} {
 		f := filing("P-1", deal.Customer{Name: name, Country: "JP"})
 		_, err := b.Register(context.Background(), request("key_1", name, f), f)
 		var wrong deal.FieldErrors
@@ -119,6 +173,54 @@ func TestDeceivingNames(t *testing.T) {
 	for name, want := range map[string]deal.Outcome{"\u202eAG ztalpretneF": deal.Escalate, "Mühlen\u200bwerk Osterholz": deal.Escalate, "Аcme Roboter": deal.Escalate, "Reederei Kestrelhaven": deal.Protect} {
 		if a := b.register("P-1", deal.Customer{Name: name, Country: "DE"}); a.Decision.Outcome != want {
 			t.Errorf("%q: %s %v", name, a.Decision.Outcome, a.Decision.ReasonCodes)
+		}
+	}
+}
+
+// TestUnknownAccount: an account id that names nobody is recorded for staff, and the partner reads the same as with the id of an account
+// on which nothing lies, and as with none.
+func TestUnknownAccount(t *testing.T) {
+	for name, c := range map[string]deal.Customer{"a stranger": zanzibar, "a customer": quixotic} {
+		answers := map[string]string{}
+		for _, id := range []string{"", "acc-404", "acc-idle"} {
+			b := newBench(t, &deal.Account{ID: "acc-q", Name: quixotic.Name, Country: "DE", City: quixotic.City, PostalCode: quixotic.PostalCode},
+				&deal.Account{ID: "acc-idle", Name: "Hafen Lübeck GmbH", Country: "DE", City: "Lübeck"})
+			c.AccountID = id
+			a := b.register("P-1", c)
+			ds, err := b.Decisions(context.Background(), a.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := ds[0].Resolution.UnknownID; (got != "") != (id == "acc-404") || got != "" && got != id {
+				t.Errorf("%s, account %q: recorded as unknown is %q", name, id, got)
+			}
+			a.ID, a.Decision.ID = "", ""
+			text, err := canonical(a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answers[id] = string(text)
+			b.sound()
+		}
+		b := newBench(t, &deal.Account{ID: "acc-q", Name: quixotic.Name, Country: "DE", City: quixotic.City, PostalCode: quixotic.PostalCode},
+			&deal.Account{ID: "acc-z", Name: "Zanzibar Orchestral Foundations", Country: "DE"}, &deal.Account{ID: "acc-y", Name: "Zanzibar Foundation for Orchestra", Country: "DE"},
+			&deal.Account{ID: "acc-idle", Name: "Hafen Lübeck GmbH", Country: "DE", City: "Lübeck"})
+		facts := map[string]string{} // with any policy
+		for _, id := range []string{"acc-404", "acc-idle"} {
+			c.AccountID = id
+			text, err := canonical(b.foreseen(filing("P-1", c)).Facts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			facts[id] = string(text)
+		}
+		if facts["acc-404"] != facts["acc-idle"] {
+			t.Errorf("%s: the rules are told\n%s\nof an account that there is not, and\n%s\nof one", name, facts["acc-404"], facts["acc-idle"])
+		}
+		for _, id := range []string{"acc-404", "acc-idle"} {
+			if answers[id] != answers[""] {
+				t.Errorf("%s: the partner reads with %s\n%s\nand without\n%s", name, id, answers[id], answers[""])
+			}
 		}
 	}
 }

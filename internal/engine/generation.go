@@ -17,7 +17,7 @@ import (
 // from that entry on programs of an earlier one, still running during a rolling upgrade, decide nothing more. So no two
 // generations ever decide side by side. Of one generation, the model with the higher version takes over in the same way: a vendor's own,
 // fitted from the embedded one, and the next one fitted.
-const Generation = 14
+const Generation = 15
 
 // generation is what the ledger says of who decides.
 type generation struct {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/dibs-deals/dibs/internal/deal"
@@ -20,6 +21,38 @@ func (e *Engine) putPatiently(ctx context.Context, q Request, batch []ImportRow)
 		if !errors.Is(err, store.ErrRetry) || errors.Is(err, store.ErrUnknown) || ctx.Err() != nil || time.Since(from) > patience {
 			return got, rejected, err
 		}
+	}
+}
+
+// Doubt is something that rows say and may not mean. They have landed, and it is a person's to look.
+type Doubt struct {
+	Line   int    `json:"line"` // of the first row that says it
+	Field  string `json:"field"`
+	Detail string `json:"detail"`
+	Rows   int    `json:"rows"` // how many rows say it
+}
+
+// maxDoubts is how many different ones are kept of one import.
+const maxDoubts = 100
+
+// doubt takes one in, with those that say the same.
+func (r *PutResult) doubt(d Doubt) {
+	i := slices.IndexFunc(r.Doubts, func(known Doubt) bool { return known.Field == d.Field && known.Detail == d.Detail })
+	switch {
+	case i >= 0:
+		r.Doubts[i].Rows += d.Rows
+	case len(r.Doubts) < maxDoubts:
+		r.Doubts = append(r.Doubts, d)
+	}
+}
+
+// Add takes in what another put did, of rows that come later.
+func (r *PutResult) Add(later PutResult) {
+	r.Created += later.Created
+	r.Updated += later.Updated
+	r.Unchanged += later.Unchanged
+	for _, d := range later.Doubts {
+		r.doubt(d)
 	}
 }
 
@@ -43,7 +76,7 @@ func ImportRows(ctx context.Context, e *Engine, q Request, dryRun bool, rows fun
 		var got PutResult
 		var rejected map[int]deal.FieldErrors
 		if dryRun {
-			rejected = read(e, func(v *view) (bad map[int]deal.FieldErrors) { _, got, bad = mergeRows(v, batch); return bad })
+			rejected = read(e, func(v *view) (bad map[int]deal.FieldErrors) { _, got, bad = mergeRows(v, batch, e.now()); return bad })
 		} else {
 			var err error
 			if got, rejected, err = e.putPatiently(ctx, q, batch); err != nil {
@@ -55,9 +88,7 @@ func ImportRows(ctx context.Context, e *Engine, q Request, dryRun bool, rows fun
 				reject(batch[i].Line, errs)
 			}
 		}
-		total.Created += got.Created
-		total.Updated += got.Updated
-		total.Unchanged += got.Unchanged
+		total.Add(got)
 		batch = make([]ImportRow, 0, MaxRows) // the engine may still hold the one before
 		return nil
 	}

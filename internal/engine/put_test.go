@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -57,7 +58,7 @@ func TestPutRepeated(t *testing.T) {
 				rows = append(rows, r)
 			}
 			res, err := b.Put(ctx, Request{Actor: deal.System}, rows, fill)
-			if err != nil || res != c.res {
+			if err != nil || !reflect.DeepEqual(res, c.res) {
 				t.Fatalf("%+v, %v; want %+v", res, err, c.res)
 			}
 			entries := 0
@@ -106,7 +107,7 @@ func TestPutRepeatedRejected(t *testing.T) {
 		if fmt.Sprint(rejected) != "map[2:country 4:name]" {
 			t.Errorf("dry run %t: rejected %v", dryRun, rejected)
 		}
-		if want := (PutResult{Created: 1, Updated: 2}); !dryRun && res != want {
+		if want := (PutResult{Created: 1, Updated: 2}); !dryRun && !reflect.DeepEqual(res, want) {
 			t.Errorf("%+v, want %+v", res, want)
 		}
 	}

@@ -28,7 +28,7 @@ func rule(v *view, r *deal.Registration, m matches, ruling deal.Ruling, now time
 		}
 	}
 	verdict.Trace = append(verdict.Trace, deal.RuleTrace{Rule: rulingRule, Result: policy.Decided, By: cmp.Or(ruling.Cause, "people"), Detail: ruling.String()})
-	if !v.policy.Say(&verdict, ruling.ReasonCode, facts) {
+	if !v.policy.Say(&verdict, ruling.ReasonCode, ruling.Usual(), facts) {
 		return d, deal.FieldErrors{{Field: "reason_code", Detail: fmt.Sprintf("%q is not in the policy's catalogue: %s", ruling.ReasonCode, strings.Join(v.policy.Reasons(), ", "))}}
 	}
 	switch ruling.Resolution {

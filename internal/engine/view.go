@@ -39,6 +39,7 @@ type view struct {
 	oppIndex      *match.Index        // opportunities that name no account
 
 	partners map[string]*deal.Partner
+	called   map[string]*match.Query // partner id → the partner's name, ready to compare
 	people   map[string]*deal.Person
 	products map[string]*deal.CatalogueProduct
 	skus     map[string][]string               // deal.Fold of a SKU → those of the catalogue that are written so, sorted
@@ -87,7 +88,7 @@ func newView(m *match.Model) *view {
 		model: m, tree: ledger.NewTree(),
 		accounts: book.New(), accountIndex: match.NewIndex(m),
 		opportunities: map[string]*deal.Opportunity{}, oppsOf: map[string][]string{}, oppIndex: match.NewIndex(m),
-		partners: map[string]*deal.Partner{}, people: map[string]*deal.Person{}, products: map[string]*deal.CatalogueProduct{}, skus: map[string][]string{}, rates: map[[2]string][]*deal.Rate{},
+		partners: map[string]*deal.Partner{}, called: map[string]*match.Query{}, people: map[string]*deal.Person{}, products: map[string]*deal.CatalogueProduct{}, skus: map[string][]string{}, rates: map[[2]string][]*deal.Rate{},
 		claims: map[string]*deal.Registration{}, returned: map[string]*deal.Registration{}, claimIndex: match.NewIndex(m), claimsOf: map[string][]string{}, waitsAt: map[string][]string{}, byPartner: map[string]int{}, byTender: map[string][]string{}, namedBy: map[string][]string{}, history: map[string][]past{}, pastOf: map[string]string{}, merged: map[string][]string{}, intoOf: map[string]string{}, cases: map[string]*deal.Case{}, lateOf: map[string][]string{}, taken: map[string]bool{},
 		findings: newFindings(m), documents: map[string]map[int]deal.Document{}, scheduled: map[documentKey]time.Time{}, keys: map[string]deal.Key{},
 	}
@@ -129,6 +130,7 @@ func (v *view) putRecord(r deal.Record) {
 		v.putOpportunity(r)
 	case *deal.Partner:
 		v.partners[r.ID] = r
+		v.called[r.ID] = v.model.Prepare(match.Record{Names: []string{r.Name}, Country: r.Country})
 	case *deal.Person:
 		v.people[r.ID] = r
 	case *deal.CatalogueProduct:
@@ -205,6 +207,7 @@ func (v *view) deleteRecord(d deal.RecordRef) {
 		}
 	case deal.Partners:
 		delete(v.partners, d.Key)
+		delete(v.called, d.Key)
 	case deal.People:
 		delete(v.people, d.Key)
 	case deal.Products:

@@ -15,10 +15,13 @@ import (
 func Domain(s string) string { return siteDomain(s) }
 
 // siteDomain returns the registrable domain of a web address, host name or e-mail domain: example.co.uk of
-// https://www.shop.example.co.uk/about. It returns nothing for text without one.
+// https://www.shop.example.co.uk/about. It returns nothing for text without one, and for co.uk, which is nobody's.
 func siteDomain(s string) string {
-	if s == "" || plainDomain(s) {
-		return s
+	if s == "" {
+		return ""
+	}
+	if plainDomain(s) {
+		return owned(s)
 	}
 	s = strings.ToLower(strings.TrimSpace(s))
 	if i := strings.Index(s, "://"); i >= 0 {
@@ -43,12 +46,20 @@ func siteDomain(s string) string {
 		}
 	}
 	if strings.IndexByte(s, '.') == strings.LastIndexByte(s, '.') {
-		return s // nobody can register less
+		return owned(s) // nobody can register less
 	}
 	if d, err := publicsuffix.EffectiveTLDPlusOne(s); err == nil {
 		return d
 	}
-	return s
+	return owned(s)
+}
+
+// owned returns the domain, or nothing when it is one under which anybody can have a name.
+func owned(domain string) string {
+	if deal.PublicSuffix(domain) {
+		return ""
+	}
+	return domain
 }
 
 // plainDomain reports small letters and digits around one dot: nobody can register less than that. "xn--" has hyphens.

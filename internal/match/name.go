@@ -75,29 +75,10 @@ var leading = map[string]bool{"ооо": true, "оао": true, "пао": true, "�
 	"cong ty": true, "cong ty tnhh": true, "cong ty co phan": true, "cong ty cp": true, "株式会社": true, "株": true, "有限会社": true, "合同会社": true, "주식회사": true, "주": true, "유한회사": true,
 	"شركة": true, "บริษัท": true, "тов": true, "пп": true, "ип": true, "тоо": true, "ат": true, "прат": true, "пат": true, "фгуп": true, "sc": true, "ps": true, "as": true, "oy": true, "ab": true, "sarl": true, "sas": true, "srl": true, "jsc": true, "ojsc": true, "pjsc": true, "cjsc": true}
 
-// nobody are what people write where a name is asked for and they have none.
-var nobody = map[string]bool{"test": true, "na": true, "unknown": true, "tbd": true, "tba": true, "tbc": true, "xxx": true, "xx": true, "none": true, "null": true, "nil": true,
-	"nn": true, "customer": true, "endcustomer": true, "enduser": true, "client": true, "company": true, "confidential": true, "various": true, "misc": true, "other": true,
-	"anonymous": true, "notavailable": true, "notapplicable": true, "tobedefined": true, "tobedetermined": true, "unbekannt": true, "kunde": true, "asdf": true, "foo": true, "dummy": true, "prospect": true}
-
 // bareForms are the legal forms that people leave standing alone. Rarer ones are somebody's initials as often as not.
 var bareForms = map[string]bool{"gmbh": true, "mbh": true, "inc": true, "incorporated": true, "llc": true, "ltd": true, "limited": true, "corp": true, "corporation": true,
 	"company": true, "co": true, "plc": true, "llp": true, "kg": true, "ag": true, "sa": true, "sarl": true, "sas": true, "srl": true, "spa": true, "bv": true, "nv": true,
 	"pty": true, "pte": true, "kk": true, "oy": true, "株式会社": true, "有限会社": true, "ооо": true, "оао": true, "and": true, "the": true}
-
-// Names reports whether a text can be the name of an organisation: more than legal forms, a single letter, or one of the
-// words that stand where somebody had no name to give. A few real organisations are called like that.
-func (m *Model) Names(raw string) bool { return (&preparer{m: m}).isName(raw) }
-
-func (p *preparer) isName(raw string) bool {
-	w := p.cut(raw)
-	if !slices.ContainsFunc(w, func(l *lexeme) bool { return !bareForms[l.text] }) {
-		return false
-	}
-	core, form := p.core(w)
-	squash := joined(core, "")
-	return !nobody[squash] && (utf8.RuneCountInString(squash) >= 2 || form != 0 || hasHan(squash))
-}
 
 // cutForms are the words that most often stand at the end of a name and get cut.
 var cutForms = []string{"inc", "llc", "limited", "corporation", "corp", "company", "incorporated", "pllc", "ltd", "dba", "liability"}

@@ -125,6 +125,8 @@ func TestFields(t *testing.T) {
 		{"mail", siteDomain("Jane@Mail.Example.COM"), "example.com"},
 		{"idn", siteDomain("www.müller.de"), "xn--mller-kva.de"},
 		{"no domain", siteDomain("n/a"), ""},
+		{"public suffixes", siteDomain("co.uk") + siteDomain("jane@com.br") + siteDomain("http://CO.UK/about") + siteDomain("公司.cn") + siteDomain("k12.ca.us"), ""},
+		{"below one", siteDomain("acme.co.uk") + " " + siteDomain("公司.com"), "acme.co.uk xn--55qx5d.com"},
 		{"phone", phoneNumber("+49 (0)89 123-456-87 x12"), "4908912345687"},
 		{"short phone", phoneNumber("12345"), ""},
 		{"zip+4", postal("80331-1234", "US"), "80331"},

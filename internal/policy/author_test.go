@@ -345,6 +345,8 @@ func TestWarnings(t *testing.T) {
 		{"  ACME_HELD:", "  ACME_HELDD: {shown_as: UNDER_REVIEW, internal: x}\n  ACME_HELD:", "reasons.ACME_HELDD: nothing gives the reason ACME_HELDD"},
 		{"  benefits: {margin: [a, b], rebate: [\"5 %\"], discount: number}\n", "", "then.benefits: declare them, so that a misspelt one is found"},
 		{"\ntests: {}\n", "\n", "there are no tests"},
+		{"precedence: [declined, escalate, route, protect]", "precedence: [protect, declined, escalate, route]", "precedence[0]: protect stands before declined, escalate, route: a rule that protects wins"},
+		{"precedence: [declined, escalate, route, protect]", "precedence: [declined, route, protect, escalate]", "precedence[2]: protect stands before escalate:"},
 		{"&& conflict.held_by_other.probability >= params.certain'\n    then: {outcome: escalate, reason: ACME_HELD, hold: {days: 3}}", "'\n    then: {outcome: route, disposition: waitlisted, of: held_by_other, reason: ACME_HELD}",
 			"rules[1].when: conflict.held_by_other.found begins at params.possible_claim (0.2): what is only perhaps"},
 		{"then: {outcome: escalate, reason: ACME_HELD, hold: {days: 3}}", "then: {outcome: route, disposition: waitlisted, of: pending_other, reason: ACME_HELD}",

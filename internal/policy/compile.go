@@ -426,6 +426,9 @@ func (c *compiler) idle() {
 	for i, r := range c.doc.Rules {
 		c.unasked(warn, path("rules", i), r)
 	}
+	if i := slices.Index(c.doc.Precedence, string(deal.Protect)); i >= 0 && i < len(c.doc.Precedence)-1 {
+		warn(path("precedence", i), "protect stands before %s: a rule that protects wins over one that gives these, so that what fires beside it is never looked at; put protect last", strings.Join(c.doc.Precedence[i+1:], ", "))
+	}
 	if !c.r.Has("tests") {
 		warn(nil, "there are no tests: nobody has seen it decide anything")
 	}
@@ -644,6 +647,7 @@ var builtIn = func() map[string]reasonDoc {
 		deal.ReasonTender:            told("Published tenders cannot be registered.", "A tender that is published ({{reg.tender_published}}) or named by another registration ({{conflict.tender_shared.found}})."),
 		deal.ReasonCompetingOffer:    kept("The partner offers a rival product for this deal."),
 		deal.ReasonStrategic:         kept("Amount {{reg.amount}}: a second pair of eyes."),
+		deal.ReasonOwnUse:            kept("The customer is the partner itself or its distributor, by name ({{customer.partner_name}}) or web domain ({{customer.partner_domain}})."),
 		deal.ReasonSuspiciousName:    kept("The customer's name mixes scripts so that it looks like another, or has characters that are not seen."),
 	}
 	pending := reasonDoc{ShownAs: deal.ReasonAlreadyRegistered, Internal: "Another partner filed earlier ({{conflict.pending_other.since_days}} days ago) and waits, match {{conflict.pending_other.probability}}."}

@@ -260,16 +260,21 @@ func (p *Policy) Review() deal.CaseTerms {
 func (p *Policy) Returning() deal.Returning { return p.returning }
 
 // Say gives a decision that somebody made in place of the rules its reason: the code, its texts, and whether it can be
-// appealed. It reports false, and changes nothing, when the policy has no such reason.
-func (p *Policy) Say(v *Verdict, code string, f *Facts) bool {
+// appealed. A reason that partners read as being under review, which is over, they read as instead; empty: it is not over. It reports
+// false, and changes nothing, when the policy has no such reason.
+func (p *Policy) Say(v *Verdict, code, instead string, f *Facts) bool {
 	re := p.reasons[code]
 	if re == nil {
 		return false
 	}
-	v.Reasons, v.PartnerReasons = []string{re.code}, []string{re.public}
+	read := re
+	if other := p.reasons[instead]; other != nil && re.public == p.reasons[deal.ReasonUnderReview].public {
+		read = other
+	}
+	v.Reasons, v.PartnerReasons = []string{re.code}, []string{read.public}
 	v.Appeal, v.AppealWithin = re.appeal, re.within
-	v.Texts = deal.Texts{Partner: re.partner.render(f, v.Needs), Internal: re.internal.render(f, v.Needs)}
-	for lang, t := range re.others {
+	v.Texts = deal.Texts{Partner: read.partner.render(f, v.Needs), Internal: re.internal.render(f, v.Needs)}
+	for lang, t := range read.others {
 		if v.Texts.Languages == nil {
 			v.Texts.Languages = map[string]string{}
 		}

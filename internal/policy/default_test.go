@@ -143,6 +143,8 @@ var defaultCases = []struct {
 	{"an incumbent", []facts{conflict(deal.IncumbentOther, 0.97, "since_days", 200), {"reg.type": "renewal"}}, "incumbent", "escalate channel-managers"},
 	{"perhaps an incumbent", []facts{conflict(deal.IncumbentOther, 0.7)}, "protect", "protect"},
 	{"a mixed-script name", []facts{{"customer.name_suspicious": true}}, "suspicious-name", "escalate deal-desk"},
+	{"the partner itself", []facts{{"customer.partner_name": true}}, "own-use", "escalate channel-managers"},
+	{"the partner's web site", []facts{{"customer.partner_domain": true}}, "own-use", "escalate channel-managers"},
 	{"a published tender", []facts{{"reg.tender": true, "reg.tender_number_given": true, "reg.tender_published": true}}, "tender", "escalate deal-desk"},
 	{"a tender before publication", []facts{{"reg.tender": true, "reg.tender_number_given": true}}, "protect", "protect"},
 	{"a shared tender", []facts{{"reg.tender": true, "reg.tender_number_given": true}, conflict(deal.TenderShared, 1)}, "tender", "escalate deal-desk"},

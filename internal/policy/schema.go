@@ -200,6 +200,8 @@ func buildSchema() []FactSpec {
 
 	partner("customer.ship_to_country", "", nil, "country the goods go to; the customer's as filed, when none is given", "`customer.ship_to.country`, else `customer.country`")
 	partner("customer.mail_domain", false, nil, "the domain given is of a mail service and not of a company", "`customer.domain`, against settings.mail_domains")
+	partner("customer.partner_name", false, nil, "the customer's name is the partner's own, or its distributor's, with at least params.certain", "`customer.name`, partner `name`")
+	partner("customer.partner_domain", false, nil, "the customer's web domain is the partner's own, or its distributor's", "`customer.domain`, `customer.website`, partner `domain`")
 	internal("customer.resolved", "none", []string{"certain", "possible", "none"}, "how surely the customer is one of the accounts", "matcher, against `params.certain` and `params.possible`")
 	internal("customer.probability", 0.0, nil, "probability that the customer is that account", "matcher")
 	internal("customer.new_prospect", false, nil, "nobody known: neither an account nor a customer of another registration", "matcher")

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -125,6 +126,33 @@ func (s Settings) Tier(name string) (string, int) { return place(s.Tiers, name, 
 
 // Stage returns the sales stage as the policy writes it and its place from 0; an unknown stage has place -1.
 func (s Settings) Stage(name string) (string, int) { return place(s.Stages, name, -1) }
+
+// Undeclared returns the field of a record that has what the policy, which declares such words, does not declare, and the word: the tier
+// of a partner, the stage of an open opportunity. Nothing in the policy speaks of it. Empty: there is none.
+func (s Settings) Undeclared(rec deal.Record) (field, word string) {
+	var declared []string
+	switch x := rec.(type) {
+	case *deal.Partner:
+		field, word, declared = "tier", x.Tier, s.Tiers
+	case *deal.Opportunity:
+		if x.Status == "open" {
+			field, word, declared = "stage", x.Stage, s.Stages
+		}
+	}
+	if word == "" || len(declared) == 0 {
+		return "", ""
+	}
+	if _, at := place(declared, word, -1); at >= 0 {
+		return "", ""
+	}
+	return field, word
+}
+
+// Misses says of a word of a field, which is undeclared, what there is instead.
+func (s Settings) Misses(field, word string) string {
+	declared := map[string][]string{"tier": s.Tiers, "stage": s.Stages}[field]
+	return fmt.Sprintf("is %q, and the policy's settings have %s%s", word, strings.Join(declared, ", "), didYouMean(word, declared))
+}
 
 // place finds a name whatever its case, as exports of other systems spell it.
 func place(list []string, name string, unknown int) (string, int) {

@@ -110,7 +110,7 @@ func TestErrors(t *testing.T) {
 		{"reg.amount: 999.99", "partner.tier: golden", `partner.tier is never "golden"; it is one of registered, gold; did you mean gold?`},
 		{"reg.amount: 999.99", "partner.tier_rank: 2", `settings has 2 of them, counted from 0`},
 		{"reg.amount: 999.99", "custom.colour: red", `custom.colour is not declared by the policy`},
-		{"tier: gold}, B", "tier: golden}, B", `partners A: tier is "golden", and settings has registered, gold; did you mean gold?`},
+		{"tier: gold}, B", "tier: golden}, B", `partners A: tier is "golden", and the policy's settings have registered, gold; did you mean gold?`},
 		{"use: [clean]", "use: [claen]", `tests.facts has no "claen"; did you mean clean?`},
 		{"rule: small}", "rule: smal}", `there is no rule "smal"; did you mean small?`},
 		{"fired: [protect]", "fired: [protekt]", `there is no rule "protekt"; did you mean protect?`},

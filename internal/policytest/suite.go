@@ -685,7 +685,11 @@ func (r *reader) rows(w *worldDoc, p document.Path) []deal.Record {
 			if a, ok := rec.(*deal.Account); ok {
 				a.Region = deal.CanonicalRegion(a.Country, a.Region)
 			}
-			for _, e := range append(rec.Validate(), r.declared(rec)...) {
+			wrong, set := rec.Validate(), r.p.Settings()
+			if field, word := set.Undeclared(rec); field != "" {
+				wrong.Add(field, "%s", set.Misses(field, word))
+			}
+			for _, e := range wrong {
 				r.Add(r.written(p, kind, ref.Key, e.Field), "%s %s: %s %s", kind, ref.Key, e.Field, e.Detail)
 			}
 			out = append(out, rec)
@@ -702,26 +706,6 @@ func (r *reader) written(p document.Path, kind deal.RecordKind, id, field string
 		}
 	}
 	return p
-}
-
-// declared reports the tier of a partner and the stage of an open opportunity that a policy with tiers and stages does not
-// declare: nothing in it speaks of them, and so it is a slip.
-func (r *reader) declared(rec deal.Record) (out deal.FieldErrors) {
-	set := r.p.Settings()
-	check := func(field, word string, list []string) {
-		if word != "" && len(list) > 0 && !slices.ContainsFunc(list, func(s string) bool { return strings.EqualFold(s, strings.TrimSpace(word)) }) {
-			out.Add(field, "is %q, and settings has %s%s", word, strings.Join(list, ", "), didYouMean(word, list))
-		}
-	}
-	switch x := rec.(type) {
-	case *deal.Partner:
-		check("tier", x.Tier, set.Tiers)
-	case *deal.Opportunity:
-		if x.Status == "open" {
-			check("stage", x.Stage, set.Stages)
-		}
-	}
-	return out
 }
 
 // set lays one value over the world or the filing of a case: partners.P-1.tier, file.amount.

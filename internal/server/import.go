@@ -17,11 +17,14 @@ const maxRowErrors = 1000
 
 // importing is one import under way: it gathers good rows into puts, and counts.
 type importing struct {
-	Created   int        `json:"created"`
-	Updated   int        `json:"updated"`
-	Unchanged int        `json:"unchanged"`
-	Rejected  int        `json:"rejected"`
-	Errors    []rowError `json:"errors"`
+	Created   int            `json:"created"`
+	Updated   int            `json:"updated"`
+	Unchanged int            `json:"unchanged"`
+	Rejected  int            `json:"rejected"`
+	Errors    []rowError     `json:"errors"`
+	Warnings  []engine.Doubt `json:"warnings"`
+
+	done engine.PutResult
 
 	put  func([]intake.Row) (engine.PutResult, error)
 	rows []intake.Row
@@ -68,6 +71,8 @@ func (s *Server) importRecords(ctx context.Context, kind deal.RecordKind, body i
 	if failed == nil {
 		failed = im.flush()
 	}
+	im.Created, im.Updated, im.Unchanged = im.done.Created, im.done.Updated, im.done.Unchanged
+	im.Warnings = append([]engine.Doubt{}, im.done.Doubts...)
 	for result, n := range map[string]int{"created": im.Created, "updated": im.Updated, "unchanged": im.Unchanged, "rejected": im.Rejected} {
 		s.tel.imported(ctx, kind, result, n)
 	}
@@ -130,9 +135,10 @@ func (im *importing) land(rows []intake.Row) error {
 	var wrong deal.FieldErrors
 	switch {
 	case err == nil:
-		im.Created += done.Created
-		im.Updated += done.Updated
-		im.Unchanged += done.Unchanged
+		for i := range done.Doubts {
+			done.Doubts[i].Line = rows[done.Doubts[i].Line].Line
+		}
+		im.done.Add(done)
 		return nil
 	case !errors.As(err, &wrong):
 		return err

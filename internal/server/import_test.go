@@ -81,6 +81,42 @@ func TestImportBadRows(t *testing.T) {
 	}
 }
 
+// TestImportDoubts: what may not be meant lands and is told of once, with its first line; what cannot be is a bad row, however it comes.
+func TestImportDoubts(t *testing.T) {
+	w := newWorld(t)
+	for media, body := range map[string]string{
+		mediaCSV:    "id,name,tier\nP-7,Seven,gold\nP-8,Eight,platnum\nP-9,Nine,platnum\n",
+		mediaNDJSON: `{"id":"P-7","name":"Seven","tier":"gold"}` + "\n" + `{"id":"P-8","name":"Eight","tier":"platnum"}` + "\n" + `{"id":"P-9","name":"Nine","tier":"platnum"}` + "\n",
+	} {
+		r := imported(t, w.want(200, w.importRows("partners", media, body)))
+		line := map[string]int{mediaCSV: 3, mediaNDJSON: 2}[media]
+		if r.Created+r.Unchanged != 3 || len(r.Warnings) != 1 || r.Warnings[0].Line != line || r.Warnings[0].Field != "tier" || r.Warnings[0].Rows != 2 || !strings.Contains(r.Warnings[0].Detail, "did you mean platinum?") {
+			t.Errorf("%s: %+v", media, r)
+		}
+	}
+	if g := w.want(200, w.put("/v1/partners/P-8", `{"name":"Eight","tier":"platnum"}`)); !strings.HasPrefix(g.header.Get("Dibs-Warning"), `tier: is \"platnum\"`) {
+		t.Errorf("a record by itself: %v", g.header)
+	}
+	if g := w.want(200, w.put("/v1/partners/P-8", `{"name":"Eight","tier":"Platinum"}`)); g.header.Get("Dibs-Warning") != "" {
+		t.Errorf("a tier in capitals: %v", g.header)
+	}
+	for kind, c := range map[string][2]string{
+		"opportunities": {"id,account_name,stage,status,last_activity_at\nO-1,A,no such,open,\nO-2,A,no such,lost,\nO-3,A,proposal,open,2099-01-01\n", "4 last_activity_at"},
+		"accounts":      {"id,name,parent_id\nA-7,Seven,A-8\nA-8,Eight,A-8\n", "3 parent_id"},
+		"rates":         {"date,from,to,rate\n2026-01-01,EUR,USD,1.1\n2026-01-01,EUR,EUR,1\n", "3 to"},
+	} {
+		r := imported(t, w.want(200, w.importRows(kind, mediaCSV, c[0])))
+		if len(r.Errors) != 1 || fmt.Sprint(r.Errors[0].Line, " ", r.Errors[0].Field) != c[1] {
+			t.Errorf("%s: %+v", kind, r)
+		}
+		if stage := kind == "opportunities"; stage != (len(r.Warnings) == 1 && r.Warnings[0].Line == 2 && r.Warnings[0].Rows == 1) {
+			t.Errorf("%s: %+v", kind, r.Warnings)
+		}
+	}
+	w.want(422, w.put("/v1/accounts/A-8", `{"name":"Eight","parent_id":"A-8"}`))
+	w.want(422, w.put("/v1/opportunities/O-3", `{"account_name":"A","last_activity_at":"2099-01-01"}`))
+}
+
 // TestImportLarge: more rows than one put takes, with bad ones among them found one by one.
 func TestImportLarge(t *testing.T) {
 	w := newWorld(t)

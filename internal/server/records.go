@@ -37,10 +37,19 @@ func (s *Server) putRecord(ctx context.Context, id string, r deal.Record, wrong 
 	if err != nil {
 		return reply{}, err
 	}
+	status := http.StatusOK
 	if done.Created > 0 {
-		return answer(http.StatusCreated, r)
+		status = http.StatusCreated
 	}
-	return ok(r)
+	a, err := answer(status, r)
+	if len(done.Doubts) > 0 {
+		said := make([]string, len(done.Doubts))
+		for i, d := range done.Doubts {
+			said[i] = strings.Trim(strconv.QuoteToASCII(d.Field+": "+d.Detail), `"`)
+		}
+		a.header = append(a.header, [2]string{"Dibs-Warning", strings.Join(said, "; ")})
+	}
+	return a, err
 }
 
 // keyField names the field that carries the id of a kind.
