@@ -30,7 +30,7 @@ func (m *Model) doubt(e *evidence, certain bool) (most float64, term, why string
 		return everyTown, "every_town", "two towns, and a kind of name that every town may have"
 	case e.twoRegions() && (localKind(e.like.a, e.a.display) || localKind(e.like.b, e.b.display) || m.says(&e.like, ofBody)):
 		return everyTown, "every_town", "two regions, and a kind of name that each may have"
-	case !e.like.exact && v[fCitySame]+v[fPostalSame] == 0 && !e.connected() && m.otherLetter(&e.like):
+	case !e.like.exact && v[fCitySame]+v[fCityNear]+v[fPostalSame] == 0 && !e.connected() && m.otherLetter(&e.like):
 		return everyTown, "every_town", "a letter apart, as two towns may be, and a kind of name that every town may have"
 	case m.twoKinds(e):
 		return everyTown, "two_kinds", "one is of a kind that the other is not said to be: a town and its utility, a university and its hospital"
@@ -107,7 +107,7 @@ func (m *Model) otherLetter(l *likeness) bool {
 		case p.a == p.b:
 			of, _ := m.kindOfName(p.a)
 			kind = kind || of != "" || townKinds[p.a]
-		case p.sim < spelling && distance(p.a, p.b) == 1:
+		case p.sim < spelling && distance(p.a, p.b) == 1 && min(m.weight(p.a), m.weight(p.b)) > ordinaryWeight && !saints[p.a] && !saints[p.b]:
 			apart = true
 		}
 	}

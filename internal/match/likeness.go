@@ -62,7 +62,7 @@ func similarity(x, y *word, cut bool) float64 {
 	if (x.kind|y.kind)&(place|town) != 0 && sameTown(a, b) {
 		return 0.95
 	}
-	if a == "sons" && b == "brothers" {
+	if a == "sons" && b == "brothers" || x.kind&y.kind&thing != 0 && things[a] == things[b] {
 		return kindredLikeness
 	}
 	if (x.kind|y.kind)&number != 0 {
