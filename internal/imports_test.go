@@ -20,10 +20,12 @@ var mayImport = map[string]string{
 	"api":        "",
 	"api/client": "",
 
-	"internal/deal":      "",
+	"internal/deal":      "internal/encode",
 	"internal/ledger":    "",
 	"internal/document":  "",
 	"internal/flat":      "",
+	"internal/encode":    "",
+	"internal/pack":      "",
 	"internal/match":     "internal/deal internal/flat",
 	"internal/book":      "internal/deal internal/flat",
 	"internal/territory": "internal/deal internal/document",
@@ -33,21 +35,21 @@ var mayImport = map[string]string{
 
 	"internal/store":           "internal/deal internal/ledger",
 	"internal/store/storetest": "internal/store internal/deal internal/ledger",
-	"internal/store/tables":    "internal/store internal/deal",
-	"internal/store/sqlite":    "internal/store internal/store/tables internal/deal internal/ledger",
-	"internal/store/postgres":  "internal/store internal/store/tables internal/deal",
+	"internal/store/tables":    "internal/store internal/deal internal/encode internal/pack",
+	"internal/store/sqlite":    "internal/store internal/store/tables internal/deal internal/ledger internal/pack",
+	"internal/store/postgres":  "internal/store internal/store/tables internal/deal internal/pack",
 
 	"internal/policytest": "internal/deal internal/document internal/ledger internal/policy internal/territory internal/store/sqlite internal/engine",
 
 	"internal/testserver": "",
 	"internal/report":     "",
-	"internal/chaos":      "internal/deal internal/policy internal/world internal/testserver",
+	"internal/chaos":      "internal/deal internal/pack internal/policy internal/world internal/testserver",
 
 	"internal/replica": "internal/deal internal/flat internal/store",
 	"internal/hooks":   "internal/deal internal/store",
-	"internal/engine":  "internal/book internal/deal internal/ledger internal/match internal/territory internal/policy internal/store",
+	"internal/engine":  "internal/book internal/deal internal/encode internal/ledger internal/match internal/territory internal/policy internal/store",
 	"internal/desk":    "internal/deal internal/match internal/territory internal/policy internal/store internal/engine",
-	"internal/server":  "api internal/deal internal/document internal/ledger internal/match internal/territory internal/policy internal/store internal/engine internal/hooks internal/intake internal/policytest",
+	"internal/server":  "api internal/deal internal/document internal/encode internal/ledger internal/match internal/territory internal/policy internal/store internal/engine internal/hooks internal/intake internal/policytest",
 }
 
 // isCommand reports whether a package is a program, of the product or of its makers.

@@ -6,6 +6,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -244,9 +245,10 @@ func leafOf(e *entry, prev [32]byte) []byte {
 	b = slices.Concat(b, request[:], prev[:], answer[:], body[:])
 	b = binary.AppendUvarint(b, uint64(len(e.personal)))
 	for _, p := range e.personal {
-		b = text(b, p.field)
-		mac := hmac.New(sha256.New, p.salt)
-		mac.Write(append(text(nil, p.field), p.value...))
+		b = text(b, p.Field)
+		salt, _ := hex.DecodeString(p.Salt) // what is no salt makes another leaf
+		mac := hmac.New(sha256.New, salt)
+		mac.Write(append(text(nil, p.Field), p.Value...))
 		b = mac.Sum(b)
 	}
 	return b

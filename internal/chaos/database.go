@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
+	"github.com/dibs-deals/dibs/internal/pack"
 )
 
 // entry is one row of the ledger, as the database holds it.
@@ -30,9 +30,9 @@ type entry struct {
 }
 
 type personal struct {
-	field string
-	salt  []byte
-	value string
+	Field string `json:"field"`
+	Salt  string `json:"salt"` // hexadecimal
+	Value string `json:"value"`
 }
 
 // change is what a checker needs of an entry's body.
@@ -98,7 +98,7 @@ type record struct {
 // readRecord reads the database with statements of its own. micros is how it says an entry's time in microseconds.
 func readRecord(ctx context.Context, db *sql.DB, micros string) (*record, error) {
 	rec := &record{}
-	dec, err := zstd.NewReader(nil)
+	dec, err := pack.New()
 	if err != nil {
 		return nil, err
 	}
@@ -113,10 +113,8 @@ func readRecord(ctx context.Context, db *sql.DB, micros string) (*record, error)
 			if err != nil {
 				return err
 			}
-			if encoding == 1 {
-				if e.body, err = dec.DecodeAll(e.body, nil); err != nil {
-					return fmt.Errorf("body of entry %d: %w", e.seq, err)
-				}
+			if e.body, err = dec.Unpack(encoding, e.body); err != nil {
+				return fmt.Errorf("body of entry %d: %w", e.seq, err)
 			}
 			e.at = micro(at)
 			if err := json.Unmarshal(e.body, &e.change); err != nil {
@@ -132,17 +130,19 @@ func readRecord(ctx context.Context, db *sql.DB, micros string) (*record, error)
 	for i := range rec.entries {
 		at[rec.entries[i].seq] = i
 	}
-	err = each(ctx, db, `SELECT seq, field, salt, coalesce(value, '') FROM personal ORDER BY seq, n`, func(rows *sql.Rows) error {
+	err = each(ctx, db, `SELECT seq, doc FROM personal`, func(rows *sql.Rows) error {
 		var seq uint64
-		var p personal
-		if err := rows.Scan(&seq, &p.field, &p.salt, &p.value); err != nil {
+		var doc []byte
+		if err := rows.Scan(&seq, &doc); err != nil {
 			return err
 		}
 		i, ok := at[seq]
 		if !ok {
 			return fmt.Errorf("personal data of entry %d, which is not there", seq)
 		}
-		rec.entries[i].personal = append(rec.entries[i].personal, p)
+		if err := json.Unmarshal(doc, &rec.entries[i].personal); err != nil {
+			return fmt.Errorf("personal data of entry %d: %w", seq, err)
+		}
 		return nil
 	})
 	if err != nil {

@@ -270,7 +270,17 @@ func TestSiteKey(t *testing.T) {
 		{Site{PostalCode: "D-89073"}, Site{PostalCode: "89073"}, true}, {Site{PostalCode: "DE 89073"}, Site{PostalCode: "89 073"}, true}, {Site{PostalCode: "89073"}, Site{PostalCode: "89075"}, false},
 		{Site{PostalCode: "01067"}, Site{PostalCode: "1067"}, true}, {Site{PostalCode: "10001-1234"}, Site{PostalCode: "10001"}, true}, {Site{PostalCode: "SW1A 1AA"}, Site{PostalCode: "sw1a1aa"}, true},
 		{Site{City: "Köln", PostalCode: "51149"}, Site{City: "Porz", PostalCode: "51149"}, true}, {Site{City: "Ulm", PostalCode: "89073"}, Site{City: "Ulm", PostalCode: "89077"}, false},
+		{Site{City: "Ulm", Street: "Hafenstr. 3", PostalCode: "89073"}, Site{City: "Ulm", Street: "Hafenstr. 3", PostalCode: "89075"}, true}, // a slip
+		{Site{City: "Ulm", PostalCode: "89073"}, Site{City: "Ulm", PostalCode: "XXXXX"}, true}, {Site{City: "Ulm", PostalCode: "89073"}, Site{City: "Ulm", PostalCode: "89O73"}, true},
+		{Site{PostalCode: "89073"}, Site{PostalCode: "00000"}, true}, {Site{PostalCode: "EC1A 1BB"}, Site{PostalCode: "W1A 0AX"}, false}, {Site{PostalCode: "1012 AB"}, Site{PostalCode: "1013 AB"}, false},
+		{Site{PostalCode: "K1A 0B1"}, Site{PostalCode: "M5V 3L9"}, false}, {Site{PostalCode: "D02 AF30"}, Site{PostalCode: "T12 X8N6"}, false}, {Site{PostalCode: "AD500"}, Site{PostalCode: "AD400"}, false},
+		// Words that say no place.
+		{Site{City: "Ulm"}, Site{City: "alle Standorte"}, true}, {Site{City: "Ulm"}, Site{City: "diverse"}, true}, {Site{Street: "Hafenstr. 3"}, Site{Street: "siehe Anlage"}, true},
+		{Site{Street: "Hafenstr. 3"}, Site{Street: "Postfach 1234"}, true}, {Site{Street: "Hafenstr. 3"}, Site{Street: "P.O. Box 12"}, true}, {Site{Street: "Via alle Fornaci 3"}, Site{Street: "Am See 5"}, false},
+		// More languages.
+		{Site{City: "Nürnberg"}, Site{City: "Norimberga"}, true}, {Site{City: "Aachen"}, Site{City: "Aix-la-Chapelle"}, true}, {Site{City: "Genf"}, Site{City: "Ginevra"}, true}, {Site{City: "Mainz"}, Site{City: "Nice"}, false},
 		// Names.
+		{Site{Name: "Rechenzentrum"}, Site{Name: "Data Center"}, true}, {Site{Name: "Lager"}, Site{Name: "Warehouse"}, true}, {Site{Name: "Werk Nord"}, Site{Name: "North Plant"}, true}, {Site{Name: "Werk Nord"}, Site{Name: "Werk Süd"}, false},
 		{Site{Name: "HQ"}, Site{Name: "Headquarters"}, true}, {Site{Name: "Zentrale"}, Site{Name: "Main Site"}, true}, {Site{Name: "Plant 1"}, Site{Name: "Werk 01"}, true}, {Site{Name: "Werk Ulm"}, Site{Name: "Ulm"}, true},
 		{Site{Name: "Plant North"}, Site{Name: "Plant South"}, false}, {Site{Name: "Campus A"}, Site{Name: "Campus B"}, false}, {Site{Name: "Werk Köln"}, Site{Name: "Cologne plant"}, true},
 	} {

@@ -60,6 +60,14 @@ func (d *Date) UnmarshalText(b []byte) (err error) {
 // MarshalJSON overrides the promoted time.Time method.
 func (d Date) MarshalJSON() ([]byte, error) { return []byte(`"` + d.String() + `"`), nil }
 
+// AppendJSON implements encode.Appender.
+func (d Date) AppendJSON(b []byte) ([]byte, error) {
+	if b = append(b, '"'); !d.IsZero() {
+		b = d.AppendFormat(b, time.DateOnly)
+	}
+	return append(b, '"'), nil
+}
+
 // UnmarshalJSON overrides the promoted time.Time method.
 func (d *Date) UnmarshalJSON(b []byte) error {
 	s := string(b)
@@ -453,6 +461,8 @@ func (e *FieldErrors) text(field, s string, limit int) {
 
 func wrongText(s string, limit int) string {
 	switch {
+	case len(s) <= limit && printable(s):
+		return ""
 	case !utf8.ValidString(s):
 		return "is not valid UTF-8"
 	case len(s) > limit && utf8.RuneCountInString(s) > limit:
@@ -461,6 +471,16 @@ func wrongText(s string, limit int) string {
 		return "contains control characters"
 	}
 	return ""
+}
+
+// printable reports whether s is of ASCII's printable characters, as most texts are.
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 func (e *FieldErrors) count(field string, n, limit int) {
@@ -668,15 +688,15 @@ func FoldLine(s string) string {
 	}
 	words := strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == '_' || unicode.Is(unicode.Pd, r) || r == '\u2212' })
 	for i, w := range words {
-		if isLatin && strings.IndexFunc(w, func(r rune) bool { return r >= 0x250 && unicode.IsLetter(r) && lookalikes[r] == 0 }) < 0 {
-			words[i] = strings.Map(func(r rune) rune { return cmp.Or(lookalikes[r], r) }, w)
+		if isLatin && strings.IndexFunc(w, func(r rune) bool { return r >= 0x250 && unicode.IsLetter(r) && homoglyphs[r] == 0 }) < 0 {
+			words[i] = strings.Map(func(r rune) rune { return cmp.Or(homoglyphs[r], r) }, w)
 		}
 	}
 	return strings.Join(words, " ")
 }
 
-// lookalikes are small letters of other scripts that cannot be told from Latin ones, each with the one it looks like: those that the matcher folds in names.
-var lookalikes = map[rune]rune{'а': 'a', 'в': 'b', 'е': 'e', 'ё': 'e', 'к': 'k', 'м': 'm', 'н': 'h', 'о': 'o', 'р': 'p', 'с': 'c', 'т': 't', 'у': 'y', 'х': 'x',
+// homoglyphs are small letters of other scripts that cannot be told from Latin ones, each with the one it looks like: those that the matcher folds in names.
+var homoglyphs = map[rune]rune{'а': 'a', 'в': 'b', 'е': 'e', 'ё': 'e', 'к': 'k', 'м': 'm', 'н': 'h', 'о': 'o', 'р': 'p', 'с': 'c', 'т': 't', 'у': 'y', 'х': 'x',
 	'і': 'i', 'ј': 'j', 'ѕ': 's', 'ԁ': 'd', 'ԛ': 'q', 'ԝ': 'w', 'һ': 'h', 'ӏ': 'l', 'α': 'a', 'β': 'b', 'ε': 'e', 'ι': 'i', 'κ': 'k', 'ν': 'v', 'ο': 'o', 'ρ': 'p', 'τ': 't', 'υ': 'y', 'χ': 'x'}
 
 // Protection is a time-limited claim to a scope. It holds in [StartsAt, EndsAt).

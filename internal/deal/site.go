@@ -22,19 +22,54 @@ var TownNames = map[string]string{"munich": "munchen", "muenchen": "munchen", "c
 	"athens": "athina", "bucharest": "bucuresti", "belgrade": "beograd", "peking": "beijing", "bombay": "mumbai", "madras": "chennai", "calcutta": "kolkata", "bangalore": "bengaluru",
 	"rangoon": "yangon", "saigon": "ho chi minh city", "the hague": "den haag", "hague": "haag"}
 
-// localNames is TownNames in the letters of placeText.
-var localNames = func() map[string]string {
-	out := make(map[string]string, len(TownNames))
-	for name, local := range TownNames {
-		out[placeText(name)] = placeText(local)
+// exonyms are more names of towns, some of which are other towns elsewhere, or words. Where two of them meet it is one site, in doubt; two
+// organisations are not one for it.
+var exonyms = map[string]string{
+	"aix la chapelle": "aachen", "aken": "aachen", "aquisgran": "aachen", "norimberga": "nurnberg", "ginevra": "geneve", "ginebra": "geneve", "colonia": "koln",
+	"keulen": "koln", "monaco di baviera": "munchen", "mayence": "mainz", "magonza": "mainz", "treves": "trier", "treviri": "trier", "francoforte": "frankfurt",
+	"francfort": "frankfurt", "hambourg": "hamburg", "amburgo": "hamburg", "hamburgo": "hamburg", "berlino": "berlin", "dresde": "dresden", "dresda": "dresden",
+	"lipsia": "leipzig", "leipsick": "leipzig", "brema": "bremen", "breme": "bremen", "stoccarda": "stuttgart", "estugarda": "stuttgart", "augusta": "augsburg",
+	"augsbourg": "augsburg", "ratisbonne": "regensburg", "ratisbona": "regensburg", "ratisbon": "regensburg", "coblence": "koblenz", "coblenza": "koblenz",
+	"fribourg en brisgau": "freiburg", "friburgo": "freiburg", "hannovre": "hannover", "hanovre": "hannover", "hanover": "hannover", "constance": "konstanz",
+	"costanza": "konstanz", "spira": "speyer", "spire": "speyer", "duisbourg": "duisburg", "bale": "basel", "basilea": "basel", "berna": "bern", "berne": "bern",
+	"zurigo": "zurich", "lucerna": "luzern", "losanna": "lausanne", "coira": "chur", "coire": "chur", "soleure": "solothurn", "sankt gallen": "st gallen",
+	"saint gall": "st gallen", "san gallo": "st gallen", "salisburgo": "salzburg", "salzbourg": "salzburg", "viena": "wien", "vienne": "wien", "wenen": "wien",
+	"mailand": "milano", "rom": "roma", "florenz": "firenze", "venedig": "venezia", "neapel": "napoli", "genua": "genova", "genes": "genova", "bozen": "bolzano",
+	"meran": "merano", "brixen": "bressanone", "trient": "trento", "triest": "trieste", "padua": "padova", "mantua": "mantova", "syracuse": "siracusa",
+	"strassburg": "strasbourg", "strasburgo": "strasbourg", "lyons": "lyon", "lione": "lyon", "marsiglia": "marseille", "marseilles": "marseille", "nizza": "nice",
+	"mulhausen": "mulhouse", "straatsburg": "strasbourg", "rijsel": "lille", "parigi": "paris", "parijs": "paris", "lussemburgo": "luxembourg", "luxemburg": "luxembourg",
+	"bruselas": "bruxelles", "bruessel": "bruxelles", "amberes": "antwerpen", "anversa": "antwerpen", "gante": "gent", "gand": "gent", "brujas": "brugge", "luttich": "liege",
+	"luettich": "liege", "lieja": "liege", "lowen": "leuven", "louvain": "leuven", "mecheln": "mechelen", "malines": "mechelen", "courtrai": "kortrijk", "ostende": "oostende",
+	"ostend": "oostende", "ypres": "ieper", "la haye": "den haag", "la haya": "den haag", "aia": "den haag", "flushing": "vlissingen", "nimwegen": "nijmegen",
+	"kopenhagen": "kobenhavn", "copenhague": "kobenhavn", "goteburgo": "goteborg", "helsingfors": "helsinki", "abo": "turku", "estocolmo": "stockholm", "stoccolma": "stockholm",
+	"prag": "praha", "brunn": "brno", "pilsen": "plzen", "karlsbad": "karlovy vary", "budweis": "ceske budejovice", "olmutz": "olomouc", "reichenberg": "liberec",
+	"pressburg": "bratislava", "kaschau": "kosice", "warschau": "warszawa", "varsovie": "warszawa", "varsavia": "warszawa", "krakau": "krakow", "cracovia": "krakow",
+	"posen": "poznan", "stettin": "szczecin", "kattowitz": "katowice", "lodsch": "lodz", "thorn": "torun", "gdingen": "gdynia", "wilna": "vilnius", "laibach": "ljubljana",
+	"marburg an der drau": "maribor", "agram": "zagreb", "fiume": "rijeka", "hermannstadt": "sibiu", "kronstadt": "brasov", "klausenburg": "cluj napoca",
+	"temeswar": "timisoara", "moskau": "moskva", "mosca": "moskva", "moscou": "moskva", "sankt petersburg": "saint petersburg", "st petersburg": "saint petersburg",
+	"kiew": "kyiv", "lemberg": "lviv", "lwow": "lviv", "athen": "athina", "atene": "athina", "atenas": "athina", "lissabon": "lisboa", "lisbona": "lisboa", "lisbonne": "lisboa",
+	"oporto": "porto", "londres": "london", "londra": "london", "londen": "london", "edimburgo": "edinburgh", "edinburg": "edinburgh", "siviglia": "sevilla",
+	"saragosse": "zaragoza", "la coruna": "a coruna", "corunna": "a coruna", "san sebastian": "donostia", "nueva york": "new york", "mexico city": "ciudad de mexico",
+	"mexiko stadt": "ciudad de mexico", "kairo": "cairo", "tokio": "tokyo", "singapur": "singapore", "canton": "guangzhou", "nanking": "nanjing",
+}
+
+// localNames is TownNames in the letters of placeText, of which keys are made; readNames has exonyms too, with which they are read.
+var localNames, readNames = inPlaceText(TownNames), inPlaceText(exonyms, TownNames)
+
+func inPlaceText(lists ...map[string]string) map[string]string {
+	out := map[string]string{}
+	for _, names := range lists {
+		for name, local := range names {
+			out[placeText(name)] = placeText(local)
+		}
 	}
 	return out
-}()
+}
 
 // Key identifies a site for scope comparison: its place, as people write it in several ways, and its name where no place is given. Sites of one key are one;
 // sites of two keys may be one as well, which apart tells.
 func (s Site) Key() string {
-	key := strings.Join([]string{placeText(s.Country), postalText(s.PostalCode), townText(s.City), streetText(s.Street)}, "|")
+	key := strings.Join([]string{placeText(s.Country), postalText(s.PostalCode), townText(s.City, localNames), streetText(s.Street)}, "|")
 	if strings.Trim(key, "|") == "" {
 		key = siteNamed + placeText(s.Name)
 	}
@@ -75,14 +110,14 @@ func postalText(s string) string {
 var postalCountry = regexp.MustCompile(`^[a-z]{1,3}([0-9]{3,})$`)
 
 // townText is placeText with the town, and what else is named with it, by the name its people use.
-func townText(s string) string {
+func townText(s string, names map[string]string) string {
 	s = placeText(s)
-	if local := localNames[s]; local != "" {
+	if local := names[s]; local != "" {
 		return local
 	}
 	words := strings.Fields(s)
 	for i, w := range words {
-		if local := localNames[w]; local != "" {
+		if local := names[w]; local != "" {
 			words[i] = local
 		}
 	}
@@ -108,6 +143,45 @@ var (
 		"court": "ct", "highway": "hwy", "suite": "ste", "north": "n", "south": "s", "east": "e", "west": "w"}
 )
 
+// Words that say no place: of a town, a street or a name with one of these it is not known where it is.
+var (
+	nowhere = []string{"unbekannt", "unknown", "diverse", "divers", "various", "verschiedene", "mehrere", "several", "multiple", "all", "siehe", "anlage", "attached", "attachment", "tbd", "tba", "tbc",
+		"none", "keine", "inconnu", "plusieurs", "desconocido", "varios", "todos", "todas", "sconosciuto", "varie", "tutte", "onbekend", "nieznany", "xxx", "xxxx", "test", "standorte", "standorten", "niederlassungen",
+		"filialen", "werke", "locations", "sites", "branches", "plants", "sedi", "sedes", "bundesweit", "nationwide", "weltweit", "worldwide", "europaweit"}
+	boxes = []string{"postfach", "box", "pobox", "bp", "boite", "apartado", "casella", "postbus", "skrytka"}
+)
+
+// says returns a text that says where something is, or nothing.
+func says(s string, none ...[]string) string {
+	words := strings.Fields(s)
+	for _, list := range none {
+		if slices.ContainsFunc(words, func(w string) bool { return slices.Contains(list, w) }) {
+			return ""
+		}
+	}
+	return s
+}
+
+// codes are what postal codes look like without spaces, the country and leading noughts: digits, as in most countries, or as in Britain, Canada, the
+// Netherlands, Ireland, Malta, Brunei, Argentina and Andorra. Anything else is a slip, and says nothing.
+var codes = regexp.MustCompile(`^([0-9]{3,10}|[a-z]{1,2}[0-9][a-z0-9]?([0-9][a-z]{2})?|[a-z][0-9][a-z]([0-9][a-z][0-9])?|[0-9]{4}[a-z]{2}|[a-z][0-9][0-9w][a-z0-9]{4}|[a-z]{3}[0-9]{2,4}|[a-z]{2}[0-9]{4}|[a-z][0-9]{4}[a-z]{3}|ad[0-9]{3})$`)
+
+var lookalikes = strings.NewReplacer("o", "0", "i", "1", "l", "1")
+
+// codeOf returns the postal code that a text of postalText is, or nothing.
+func codeOf(s string) string {
+	if digits := lookalikes.Replace(s); !codes.MatchString(s) && strings.Trim(digits, "0123456789") == "" {
+		s = digits
+	}
+	if len(s) > 2 && strings.Count(s, s[:1]) == len(s) { // 00000, 99999
+		return ""
+	}
+	if codes.MatchString(s) {
+		return s
+	}
+	return ""
+}
+
 // Words that many names share tell no two places apart, nor do they make them one.
 var (
 	townKinds = []string{"new", "san", "santa", "santo", "sao", "saint", "sankt", "bad", "los", "las", "les", "the", "der", "den", "del", "villa", "ciudad", "fort", "port", "mount", "lake",
@@ -115,7 +189,10 @@ var (
 	streetKinds = []string{"str", "weg", "platz", "allee", "gasse", "ring", "ufer", "damm", "ave", "blvd", "hwy", "ste", "way", "rue", "via", "viale", "calle", "avenida", "rua", "plaza", "piazza",
 		"straat", "ulica", "the", "der", "den", "des", "del", "von", "van", "floor", "stock", "etage", "building", "gebaude", "unit"}
 	siteKinds = append([]string{"headquarters", "headquarter", "head", "office", "main", "site", "zentrale", "hauptsitz", "sitz", "hauptstelle", "hauptverwaltung", "verwaltung", "standort", "siege", "sede",
-		"plant", "werk", "factory", "fabrik", "building", "gebaude", "campus", "location", "branch", "filiale", "niederlassung", "corporate", "central", "buro", "house", "haus", "hall", "halle"},
+		"plant", "werk", "factory", "fabrik", "building", "gebaude", "campus", "location", "branch", "niederlassung", "corporate", "central", "buro", "house", "haus", "hall", "halle",
+		"lager", "warehouse", "logistik", "logistics", "logistikzentrum", "magazzino", "entrepot", "almacen", "magazijn", "rechenzentrum", "datacenter", "datacentre", "data", "center", "centre", "zentrum", "labor", "lab", "laboratory",
+		"usine", "fabbrica", "stabilimento", "fabrica", "planta", "fabriek", "vestiging", "filiale", "sucursal", "agence", "succursale", "store", "shop", "laden", "markt", "depot", "bureau", "oficina", "ufficio", "kantoor", "hospital",
+		"krankenhaus", "klinik", "schule", "school"},
 		"the", "der", "des", "our", "und", "and")
 )
 
@@ -139,14 +216,29 @@ func readPlaces(keys []string) []place {
 	out := make([]place, len(keys))
 	for i, key := range keys {
 		if name, named := strings.CutPrefix(key, siteNamed); named {
-			out[i] = place{named: true, town: readWords(townText(name), siteKinds, true)}
+			out[i] = place{named: true, town: readWords(says(directionText(townText(name, readNames)), nowhere), siteKinds, true)}
 			continue
 		}
 		f := append(strings.SplitN(key, "|", 4), "", "", "")
-		out[i] = place{country: f[0], postal: postalText(f[1]), town: readWords(townText(f[2]), townKinds, false), street: readWords(f[3], streetKinds, false)}
+		out[i] = place{country: f[0], postal: codeOf(postalText(f[1])), town: readWords(says(townText(f[2], readNames), nowhere), townKinds, false),
+			street: readWords(says(f[3], nowhere, boxes), streetKinds, false)}
 	}
 	return out
 }
+
+// directionText writes the directions in a name in one language.
+func directionText(s string) string {
+	words := strings.Fields(s)
+	for i, w := range words {
+		if d, ok := directions[w]; ok {
+			words[i] = d
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+var directions = map[string]string{"nord": "north", "norte": "north", "noord": "north", "sud": "south", "sur": "south", "zuid": "south", "sul": "south", "ost": "east", "est": "east", "este": "east", "oost": "east",
+	"ouest": "west", "ovest": "west", "oeste": "west", "mitte": "middle", "centro": "middle"}
 
 // readWords reads the words of a text, without those of kinds and those of one or two letters, which are articles and cut short. In a name, any word
 // with a digit and a letter by itself is a number ("Campus B"); else a letter by itself belongs to the number before it ("12 a").
@@ -187,19 +279,26 @@ func scriptOf(s string) *unicode.RangeTable {
 }
 
 // apart reports whether two places are surely two: both are in countries, postal codes, streets or towns that cannot be one. Towns under one postal code are one,
-// however they are called. Of a place that is known by its name alone and one that is not, nobody can tell.
+// however they are called, and so is one house of one street and town under two codes, of which one is a slip. Of a place that is known by its name alone and one that is not, nobody can tell.
 func (p *place) apart(q *place) bool {
 	if p.named || q.named {
 		return p.named && q.named && (p.town.otherNumbers(&q.town) || p.town.others(&q.town, false))
 	}
 	coded := p.postal != "" && q.postal != ""
 	switch {
-	case p.country != "" && q.country != "" && p.country != q.country, coded && !strings.HasPrefix(p.postal, q.postal) && !strings.HasPrefix(q.postal, p.postal):
+	case p.country != "" && q.country != "" && p.country != q.country:
 		return true
+	case coded && !strings.HasPrefix(p.postal, q.postal) && !strings.HasPrefix(q.postal, p.postal):
+		return !p.sameHouse(q)
 	case p.street.otherNumbers(&q.street), p.street.others(&q.street, true):
 		return true
 	}
 	return !coded && p.town.others(&q.town, false)
+}
+
+// sameHouse reports whether two places say town, street and number, and say the same.
+func (p *place) sameHouse(q *place) bool {
+	return p.town.all != "" && p.street.all != "" && len(p.street.numbers) > 0 && p.town.all == q.town.all && p.street.all == q.street.all && slices.Equal(p.street.numbers, q.street.numbers)
 }
 
 // otherNumbers reports whether both have numbers, and neither has the other's first among its own.

@@ -98,7 +98,7 @@ type question struct {
 	query     *match.Query
 	parent    *match.Query // of the parent that the filing names; nil: it names none
 	one, many match.Options
-	named     bool // the customer's name is one; file sets this
+	named     bool // the customer's name is one
 }
 
 // stands reports whether the question would be put the same way now: the partner's own domains, or the policy's
@@ -113,7 +113,8 @@ func (q question) stands(v *view, r *deal.Registration) bool {
 func ask(v *view, r *deal.Registration) question {
 	one, many := v.searchOptions()
 	rec := input(v, r)
-	q := question{record: rec, query: v.model.Prepare(rec), one: one, many: many}
+	q := question{record: rec, one: one, many: many}
+	q.query, q.named = v.model.PrepareNamed(rec)
 	if parent := r.Filing.Customer.Parent; parent != "" {
 		q.parent = v.model.Prepare(match.Record{Names: []string{parent}})
 	}

@@ -25,10 +25,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/encode"
 	"github.com/dibs-deals/dibs/internal/ledger"
 	"github.com/dibs-deals/dibs/internal/match"
 	"github.com/dibs-deals/dibs/internal/policy"
@@ -309,12 +309,10 @@ func (e *Engine) ask(r deal.Registration) (*view, question, error) {
 	v := e.current.Load()
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	named := v.model.Names(r.Filing.Customer.Name)
-	if errs := v.admitAs(&r.Filing, named); len(errs) > 0 {
+	q := ask(v, &r)
+	if errs := v.admitAs(&r.Filing, q.named); len(errs) > 0 {
 		return nil, question{}, errs
 	}
-	q := ask(v, &r)
-	q.named = named
 	return v, q, nil
 }
 
@@ -408,13 +406,14 @@ func eventBody(r *deal.Registration) ([]byte, error) {
 
 // salted gives each piece of personal data its own random salt.
 func salted(ps []deal.Personal) ([]store.Personal, error) {
+	const size = 32
+	salts := make([]byte, size*len(ps))
+	if _, err := rand.Read(salts); err != nil {
+		return nil, err
+	}
 	out := make([]store.Personal, len(ps))
 	for i, p := range ps {
-		salt := make([]byte, 32)
-		if _, err := rand.Read(salt); err != nil {
-			return nil, err
-		}
-		out[i] = store.Personal{Field: p.Field, Salt: salt, Value: p.Value}
+		out[i] = store.Personal{Field: p.Field, Salt: salts[i*size : (i+1)*size : (i+1)*size], Value: p.Value}
 	}
 	return out, nil
 }
@@ -537,15 +536,7 @@ func storedReceipt(ctx context.Context, st store.Store, signer *ledger.Signer, e
 
 // canonical returns the one form of v as JSON (RFC 8785), whose digest can be checked however the text was stored or
 // printed since.
-func canonical(v any) ([]byte, error) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return nil, err
-	}
-	text := jsontext.Value(b)
-	err = text.Canonicalize()
-	return text, err
-}
+func canonical[T any](v T) ([]byte, error) { return encode.Canonical(&v) }
 
 // Check is the coarse answer of a pre-check: what filing would most likely bring, in three words.
 type Check struct {

@@ -133,23 +133,56 @@ func productFacts(f *policy.Facts, v *view, r *deal.Registration, set policy.Set
 func missing(r *deal.Registration) []string {
 	g := &r.Filing
 	c := &g.Customer
-	has := map[string]bool{
-		"customer.domain": c.Domain != "" || c.Website != "", "customer.country": c.Country != "", "customer.region": c.Region != "",
-		"customer.city": c.City != "", "customer.postal_code": c.PostalCode != "", "customer.street": c.Street != "", "customer.phone": c.Phone != "",
-		"customer.tax_id": c.TaxID != "", "customer.industry": c.Industry != "", "customer.employees": c.Employees > 0,
-		"products": len(g.Products) > 0, "sites": len(g.Sites) > 0, "amount": hasAmount(g), "expected_close_date": !g.ExpectedCloseDate.IsZero(),
-		"tender.number": g.Tender.Number != "", "tender.published_at": !g.Tender.PublishedAt.IsZero(), "distributor_id": g.DistributorID != "",
-		"evidence": len(g.Evidence) > 0, "competing_offers": len(g.Competing) > 0, "external_id": g.ExternalID != "",
-	}
-	for _, e := range g.Evidence {
-		has["evidence."+e.Kind] = true
-	}
-	for _, field := range r.Given {
-		has[field] = true
-	}
-	var out []string
+	out := make([]string, 0, len(policy.StandardFields))
 	for _, field := range policy.StandardFields {
-		if !has[field] {
+		has := false
+		switch field {
+		case "customer.domain":
+			has = c.Domain != "" || c.Website != ""
+		case "customer.country":
+			has = c.Country != ""
+		case "customer.region":
+			has = c.Region != ""
+		case "customer.city":
+			has = c.City != ""
+		case "customer.postal_code":
+			has = c.PostalCode != ""
+		case "customer.street":
+			has = c.Street != ""
+		case "customer.phone":
+			has = c.Phone != ""
+		case "customer.tax_id":
+			has = c.TaxID != ""
+		case "customer.industry":
+			has = c.Industry != ""
+		case "customer.employees":
+			has = c.Employees > 0
+		case "products":
+			has = len(g.Products) > 0
+		case "sites":
+			has = len(g.Sites) > 0
+		case "amount":
+			has = hasAmount(g)
+		case "expected_close_date":
+			has = !g.ExpectedCloseDate.IsZero()
+		case "tender.number":
+			has = g.Tender.Number != ""
+		case "tender.published_at":
+			has = !g.Tender.PublishedAt.IsZero()
+		case "distributor_id":
+			has = g.DistributorID != ""
+		case "evidence":
+			has = len(g.Evidence) > 0
+		case "competing_offers":
+			has = len(g.Competing) > 0
+		case "external_id":
+			has = g.ExternalID != ""
+		default:
+			if kind, ok := strings.CutPrefix(field, "evidence."); ok {
+				has = slices.ContainsFunc(g.Evidence, func(e deal.Evidence) bool { return e.Kind == kind })
+			}
+		}
+		if !has && !slices.Contains(r.Given, field) {
 			out = append(out, field)
 		}
 	}

@@ -11,13 +11,13 @@ import (
 
 // Generation numbers the ways in which this program has decided. Raise it with every change after which the same facts
 // may lead to another decision: the matcher's model or its code, the reading of conflicts, the evaluation of a policy. A
-// test holds the model to it.
+// test holds the model to it. So is every change after which an earlier program cannot read or write what a later one does: it is to stop, not to fail.
 //
 // The ledger says which generation decides. A program of a later one takes over with an entry of its own when it starts;
 // from that entry on programs of an earlier one, still running during a rolling upgrade, decide nothing more. So no two
 // generations ever decide side by side. Of one generation, the model with the higher version takes over in the same way: a vendor's own,
 // fitted from the embedded one, and the next one fitted.
-const Generation = 14
+const Generation = 15
 
 // generation is what the ledger says of who decides.
 type generation struct {

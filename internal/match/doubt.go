@@ -25,8 +25,13 @@ func (m *Model) doubt(e *evidence, certain bool) (most float64, term, why string
 	case v[fTaxOther] > 0 && v[fDUNSSame]+v[fLEISame] == 0 && sameSeries(e.a.tax, e.b.tax):
 		return contradicted, "identifiers_differ", "each has a tax number of its own"
 	case !certain:
-	case e.twoTowns() && e.like.a != nil && (localKind(e.like.a, e.a.display) || localKind(e.like.b, e.b.display)):
+	case e.like.a == nil:
+	case e.twoTowns() && (localKind(e.like.a, e.a.display) || localKind(e.like.b, e.b.display) || m.says(&e.like, ofTown) || m.says(&e.like, ofCraft)):
 		return everyTown, "every_town", "two towns, and a kind of name that every town may have"
+	case e.twoRegions() && (localKind(e.like.a, e.a.display) || localKind(e.like.b, e.b.display) || m.says(&e.like, ofBody)):
+		return everyTown, "every_town", "two regions, and a kind of name that each may have"
+	case !e.like.exact && v[fCitySame]+v[fCityNear]+v[fPostalSame] == 0 && !e.connected() && m.otherLetter(&e.like):
+		return everyTown, "every_town", "a letter apart, as two towns may be, and a kind of name that every town may have"
 	case m.twoKinds(e):
 		return everyTown, "two_kinds", "one is of a kind that the other is not said to be: a town and its utility, a university and its hospital"
 	}
@@ -62,6 +67,51 @@ func (e *evidence) twoTowns() bool {
 		return false
 	}
 	return v[fCityOther] > 0 || v[fPostalOther] > 0 && postalFar(e.a.postal, e.b.postal)
+}
+
+// twoRegions reports whether both records say in which region they are, it is not one, and nothing but names connects them: a town's name
+// does not, as towns of two regions have one.
+func (e *evidence) twoRegions() bool {
+	v := &e.v
+	return v[fRegionOther] > 0 && !e.connected() && v[fPostalSame]+v[fPostalNear] == 0
+}
+
+// says reports whether a word that both names have is one of those that is says.
+func (m *Model) says(l *likeness, is func(m *Model, w string) bool) bool {
+	return slices.ContainsFunc(l.a.words, func(w word) bool {
+		return is(m, w.text) && slices.ContainsFunc(l.b.words, func(o word) bool { return o.text == w.text })
+	})
+}
+
+// ofTown, ofBody and ofCraft report words of organisations that many towns have, that places and founders have one each of, and of crafts.
+func ofTown(_ *Model, w string) bool { return townKinds[w] }
+
+func ofBody(m *Model, w string) bool {
+	kind, _ := m.kindOfName(w)
+	return kind != ""
+}
+
+func ofCraft(_ *Model, w string) bool {
+	return crafts[w] || slices.ContainsFunc(craftEnds, func(end string) bool { return len(w) > len(end)+2 && strings.HasSuffix(w, end) })
+}
+
+// otherLetter reports whether two names share a word of a kind that every town has and a word, long or short, that is one letter apart, and
+// have no more.
+func (m *Model) otherLetter(l *likeness) bool {
+	if len(l.a.words) != len(l.b.words) || len(l.a.words) > 3 {
+		return false
+	}
+	kind, apart := false, false
+	for _, p := range m.pairings(l) {
+		switch {
+		case p.a == p.b:
+			of, _ := m.kindOfName(p.a)
+			kind = kind || of != "" || townKinds[p.a]
+		case p.sim < spelling && distance(p.a, p.b) == 1 && min(m.weight(p.a), m.weight(p.b)) > ordinaryWeight && !saints[p.a] && !saints[p.b]:
+			apart = true
+		}
+	}
+	return kind && apart
 }
 
 // postalFar reports postal codes that no one town has: of five digits, the leading two are five or more apart; of letters, as British
@@ -182,6 +232,20 @@ zahnarztpraxis zahnarzt arztpraxis hausarzt praxis dental dentist dentistry dent
 club verein sportverein schutzenverein turnverein musikverein sportclub fussballclub lodge
 friseur frisor barber salon coiffeur parrucchiere peluqueria florist blumenhaus laundromat reinigung gym fitnessstudio kino cinema
 seniorenheim pflegeheim altenheim residencia hospice jugendherberge museum`)
+
+// townKinds are those of which many towns have one by the same founder, saint or name, beside localKinds.
+//
+//nolint:misspell // of many languages
+var townKinds = setOf(`hospital hopital ospedale ziekenhuis klinik klinikum krankenhaus sykehus sjukhus szpital infirmary college collegio colegio academy caritas caritasverband diakonie diakoniewerk diakonisches rotes awo kolpingwerk lebenshilfe`)
+
+// crafts are trades that people ply under their family's name or their house's, and craftEnds what compound words of them end in.
+//
+//nolint:misspell // of many languages
+var crafts = setOf(`schreinerei tischlerei schlosserei zimmerei gartnerei dachdeckerei dachdecker malerbetrieb maler sanitar heizung elektro bauunternehmen bauunternehmung baugeschaft brauerei brewery weingut winzer metallbau holzbau
+fahrschule spedition druckerei kanzlei notar notariat rechtsanwalt rechtsanwalte steuerberater ingenieurburo architekt reiseburo optik zahntechnik pflegedienst menuiserie plomberie maconnerie charpente couverture boulangers garagiste
+talleres bodega bodegas carpinteria panaderia officina officine falegnameria cantina aannemersbedrijf bouwbedrijf schildersbedrijf slagerij`)
+
+var craftEnds = []string{"schreinerei", "tischlerei", "schlosserei", "zimmerei", "gartnerei", "brauerei", "druckerei", "backerei", "metzgerei"}
 
 // localEnds are what German, Dutch and Scandinavian words of that kind end in.
 var localEnds = []string{"schule", "apotheke", "gymnasium", "kindergarten", "tagesstatte", "feuerwehr", "kirche", "gemeinde", "pfarrei", "hotel", "gasthof", "backerei", "metzgerei", "fleischerei",

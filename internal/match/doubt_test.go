@@ -39,6 +39,9 @@ func TestDoubted(t *testing.T) {
 	coded := func(name, x, y string) [2]Record {
 		return [2]Record{{Names: []string{name}, Country: "DE", PostalCode: x}, {Names: []string{name}, Country: "DE", PostalCode: y}}
 	}
+	inRegions := func(name, x, y string) [2]Record {
+		return [2]Record{{Names: []string{name}, Country: "US", Region: x}, {Names: []string{name}, Country: "US", Region: y}}
+	}
 	kuhlbrodt := from("Autohaus Kuhlbrodt GmbH", "DE", "")
 	kromm := from("Kromm Maschinenbau", "DE", "")
 	for _, c := range []struct {
@@ -64,6 +67,19 @@ func TestDoubted(t *testing.T) {
 		{"every_town", twice("Colegio San José", "ES", "Sevilla", "Bilbao")},
 		{"every_town", twice("Farmacia Centrale", "IT", "Roma", "Torino")},
 		{"every_town", twice("さくら保育園", "JP", "大阪市", "札幌市")},
+		{"every_town", twice("Schreinerei Huber", "DE", "Passau", "Kempten")},
+		{"every_town", twice("Bauunternehmen Lang", "DE", "Trier", "Görlitz")},
+		{"every_town", twice("Brauerei zum Löwen", "DE", "Trier", "Görlitz")},
+		{"every_town", twice("Diakoniewerk Halle", "DE", "Halle (Saale)", "Halle (Westfalen)")},
+		{"every_town", twice("Collège Jean Moulin", "FR", "Lyon", "Nantes")},
+		{"every_town", twice("Ospedale San Giovanni", "IT", "Roma", "Torino")},
+		{"every_town", twice("Royal Infirmary", "GB", "Bristol", "Hull")},
+		{"every_town", inRegions("Jefferson County School District", "US-CO", "US-WV")},
+		{"every_town", inRegions("City of Franklin", "US-TN", "US-WI")},
+		{"every_town", inRegions("First National Bank", "US-TX", "US-OH")},
+		{"every_town", [2]Record{from("Stadtwerke Lindenberg", "DE", ""), from("Stadtwerke Lindenburg", "DE", "")}},
+		{"every_town", [2]Record{from("Gemeinde Altenberg", "DE", ""), from("Gemeinde Altenburg", "DE", "")}},
+		{"every_town", [2]Record{from("Caritasverband Speyer", "DE", ""), from("Caritasverband Spreyer", "DE", "")}},
 		{"every_town", coded("Stadtwerke Neustadt", "67433", "23730")},
 		{"every_town", coded("Gemeinde Neukirchen", "34626", "94154")},
 		{"every_town", [2]Record{{Names: []string{"Stadtwerke Neustadt"}, Country: "DE", City: "Neustadt", PostalCode: "67433"},
@@ -85,6 +101,27 @@ func TestDoubted(t *testing.T) {
 			if got.Probability < registered.Review || got.Probability >= registered.Same || c.term != "" && !said {
 				t.Errorf("%s / %s: %.3f %s, want a person to look by %q: %+v", p[0].Names[0], p[1].Names[0], got.Probability, got.Verdict, c.term, got.Evidence)
 			}
+		}
+	}
+}
+
+// Parts of one organisation, and what many organisations are called in the languages of their countries, are one or a person looks.
+func TestPartsAndThings(t *testing.T) {
+	m := Default()
+	for _, c := range [][2]string{
+		{"Trugowitz Zentrale", "Trugowitz Niederlassung Süd"}, {"Trugowitz Zentrale", "Trugowitz Filiale"}, {"Trugowitz Hauptverwaltung", "Trugowitz Werk Dresden"}, {"Trugowitz GmbH", "Trugowitz Niederlassung Süd"},
+		{"Stadt Köln", "City of Cologne"}, {"Landeshauptstadt München", "City of Munich"}, {"Comune di Torino", "City of Turin"}, {"Gemeente Zwolle", "Municipality of Zwolle"}, {"Ayuntamiento de Cuenca", "Cuenca City Council"},
+		{"Freistaat Sachsen", "State of Saxony"}, {"Messe Frankfurt", "Frankfurt Trade Fair"}, {"Hafen Hamburg", "Port of Hamburg"}, {"Halle Sieben Kultur", "Halle 7 Kultur"}, {"Trugowitz Brüder GmbH", "Gebrüder Trugowitz"},
+	} {
+		for _, p := range [][2]string{c, {c[1], c[0]}} {
+			if got := filed(m, from(p[0], "DE", ""), from(p[1], "DE", "")); got.Probability < registered.Review {
+				t.Errorf("%s / %s: %.3f %s: %+v", p[0], p[1], got.Probability, got.Verdict, got.Evidence)
+			}
+		}
+	}
+	for _, c := range [][2]string{{"Trugowitz Nord GmbH", "Trugowitz Süd GmbH"}, {"Zentrale Nord", "Niederlassung Süd"}, {"Hafen Hamburg", "Messe Hamburg"}, {"Trugowitz Werk 1", "Kromm Werk 1"}} {
+		if got := filed(m, from(c[0], "DE", ""), from(c[1], "DE", "")); got.Probability >= registered.Same {
+			t.Errorf("%s / %s: %.3f %s: %+v", c[0], c[1], got.Probability, got.Verdict, got.Evidence)
 		}
 	}
 }

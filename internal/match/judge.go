@@ -535,6 +535,33 @@ const (
 	fewBearers, manyWeight, manyLeast = 4, 3.0, -0.8
 )
 
+// partsOfOne is how probable two are at least that share a name of their own and differ in nothing but the part of the organisation they say:
+// which of its parts deals are made with, a person knows.
+const partsOfOne = 0.5
+
+func (m *Model) partsOfOne(e *evidence) bool {
+	l := &e.like
+	if l.a == nil || l.exact {
+		return false
+	}
+	isUnit := func(w word) bool { return w.kind&unit != 0 }
+	if !slices.ContainsFunc(l.a.words, isUnit) && !slices.ContainsFunc(l.b.words, isUnit) {
+		return false
+	}
+	a, b := m.leftOver(l)
+	any := false
+	for _, w := range append(a, b...) {
+		k := m.word(w).kind
+		any = any || k&unit != 0
+		if k&(unit|place|town|number) == 0 && !sides[w] {
+			return false
+		}
+	}
+	return any && slices.ContainsFunc(m.pairings(l), func(p pairing) bool {
+		return p.sim >= spelling && min(m.weight(p.a), m.weight(p.b)) > ordinaryWeight && !m.ofTrade(p.a, e)
+	})
+}
+
 // shortSlip reports whether all that tells in two names is a short word, and it is not the same: one letter is another, more or less. What
 // else they share is of a trade or a place.
 func (m *Model) shortSlip(e *evidence) bool {
@@ -654,7 +681,12 @@ func (m *Model) match(e *evidence, rivals float64, in setting, t Thresholds, exp
 		add("short_word", round(shortCertain-z), "words so short are two names as often as one misspelt")
 	}
 	kind := kindOf(e, in)
-	if z > m.weights.before(contradicted, kind) { // or nothing could be taken from it
+	parts := false
+	if least := m.weights.before(partsOfOne, kind); z < least && m.partsOfOne(e) {
+		parts, gate = true, ""
+		add("units", round(least-z), "what differs says which part of one organisation is meant")
+	}
+	if !parts && z > m.weights.before(contradicted, kind) { // or nothing could be taken from it
 		if cap, term, why := m.doubt(e, z > m.weights.before(everyTown, kind)); cap > 0 {
 			if most := m.weights.before(cap, kind); z > most {
 				add(term, round(most-z), why)

@@ -162,10 +162,13 @@ func (h *heard) addUsual() {
 	for t := range usual {
 		h.add(t)
 	}
-	for _, l := range []map[string]string{shortened, lengthened, numerals} {
+	for _, l := range []map[string]string{shortened, lengthened, numerals, things} {
 		for t := range l {
 			h.add(t)
 		}
+	}
+	for t := range units {
+		h.add(t)
 	}
 }
 

@@ -62,7 +62,7 @@ func similarity(x, y *word, cut bool) float64 {
 	if (x.kind|y.kind)&(place|town) != 0 && sameTown(a, b) {
 		return 0.95
 	}
-	if a == "sons" && b == "brothers" {
+	if a == "sons" && b == "brothers" || x.kind&y.kind&thing != 0 && things[a] == things[b] {
 		return kindredLikeness
 	}
 	if (x.kind|y.kind)&number != 0 {
@@ -197,6 +197,9 @@ func oneEdit[T byte | rune](a, b []T) bool {
 var numerals = map[string]string{"one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9", "ten": "10",
 	"eleven": "11", "twelve": "12", "first": "1", "second": "2", "third": "3", "twenty": "20", "thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "seventy": "70",
 	"eighty": "80", "ninety": "90",
+	"eins": "1", "zwei": "2", "drei": "3", "vier": "4", "funf": "5", "sechs": "6", "sieben": "7", "acht": "8", "neun": "9", "zehn": "10", "elf": "11", "zwolf": "12", "erste": "1", "erster": "1", "erstes": "1",
+	"zweite": "2", "zweiter": "2", "zweites": "2", "dritte": "3", "dritter": "3", "drittes": "3", "deux": "2", "trois": "3", "quatre": "4", "cinq": "5", "sept": "7", "huit": "8", "neuf": "9", "dix": "10",
+	"dos": "2", "tres": "3", "cuatro": "4", "cinco": "5", "siete": "7", "ocho": "8", "nueve": "9", "diez": "10", "due": "2", "tre": "3", "quattro": "4", "cinque": "5", "sette": "7", "otto": "8", "nove": "9", "dieci": "10",
 	"fourty": "40"} //nolint:misspell // as many people spell it
 
 // counted reads two words as one number: "forty four", "forty 4". It returns nothing for others.

@@ -18,6 +18,8 @@ const (
 	pairOf                  // two neighbouring characters of a script without spaces
 	town                    // the name of a town, if not of somebody too
 	abjad                   // written in a script that leaves vowels out
+	thing                   // one of things
+	unit                    // one of units
 )
 
 // word is one word of a name: its canonical spelling, and what sharing it tells, in nats. A word that one in e^w real
@@ -243,8 +245,42 @@ func (m *Model) word(t string) word {
 	} else if m.towns[t] {
 		k |= town
 	}
+	if things[t] != "" {
+		k |= thing
+	}
+	if units[t] {
+		k |= unit
+	}
 	return word{text: t, weight: m.weight(t), kind: k}
 }
+
+// things are what many organisations are called that each country calls in its own language, as words are compared: each with one word for all. They
+// count as alike, not as equal.
+//
+//nolint:misspell // of many languages
+var things = func() map[string]string {
+	out := map[string]string{}
+	for _, list := range []string{
+		"city stadt stad ciudad ville citta cidade miasto mesto municipal municipio municipality gemeente gemeinde commune kommune kommun comune gmina landeshauptstadt hansestadt mairie ayuntamiento stadtverwaltung gemeindeverwaltung",
+		"port hafen porto puerto haven hamn havn", "fair messe tradefair tradingfair fiera feria foire", "state freistaat", "brothers bruder gebruder freres fratelli hermanos irmaos broers",
+		"federalministry bundesministerium", "utilities stadtwerke municipalutilities", "defense verteidigung defensa difesa defensie", "airport flughafen aeroport aeroporto aeropuerto luchthaven",
+	} {
+		words := strings.Fields(list)
+		for _, w := range words {
+			out[w] = words[0]
+		}
+	}
+	return out
+}()
+
+// units are what the parts of an organisation are called, as words are compared.
+//
+//nolint:misspell // of many languages
+var units = setOf(`zentrale hauptverwaltung hauptsitz hauptstelle verwaltung niederlassung zweigniederlassung zweigstelle filiale branch geschaftsstelle standort werk plant betriebsstatte headquarters headquarter hq office
+regional head main region siege agence succursale etablissement sede sucursal delegacion vestiging hoofdkantoor kantoor oddzial`)
+
+// sides are directions, which tell parts of one kind apart.
+var sides = setOf(`north south east west nord sud ost norte sur est ouest ovest oeste noord zuid oost mitte central`)
 
 // withoutArticle returns an Arabic word without the article, which Latin letters write as a word of its own or leave out.
 func withoutArticle(t string) string {

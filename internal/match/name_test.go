@@ -2,6 +2,7 @@ package match
 
 import (
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -332,5 +333,24 @@ func TestStuck(t *testing.T) {
 		if len(names) == 0 || names[0].squash != want {
 			t.Errorf("%q is read as %+v, want %s", written, names, want)
 		}
+	}
+}
+
+// TestPrepareNamed reads a name in one go as in two.
+func TestPrepareNamed(t *testing.T) {
+	m := Default()
+	for _, name := range []string{"", "GmbH", "x", "n/a", "unknown", "Larkmoor Sp. z o.o. Sp.k.", "The Larkmoor Company, Inc. (Larkmoor)", "Larkmoor Larkmoor Larkmoor", "株式会社ラークムーア", "Larkmoor d/b/a Moorlark LLC",
+		"a b c d e f g h i j k l m n o p q r s t u v w x y z a b c", "Größe & Söhne GmbH & Co. KG", "Intenational Buisness Machnies"} {
+		r := Record{ID: "r", Names: []string{name, "Larkmoor " + name}, ParentNames: []string{name}, City: "Larkmoor", Country: "DE", Domains: []string{"larkmoor.example"}}
+		q, named := m.PrepareNamed(r)
+		if want := m.Prepare(r); !reflect.DeepEqual(q, want) {
+			t.Errorf("%q: read in one go it is\n%+v\nand else\n%+v", name, q, want)
+		}
+		if want := m.Names(name); named != want {
+			t.Errorf("%q is a name: %t, and %t", name, named, want)
+		}
+	}
+	if _, named := m.PrepareNamed(Record{}); named {
+		t.Error("no name is one")
 	}
 }

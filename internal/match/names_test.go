@@ -5,7 +5,7 @@ import "testing"
 func TestNamesSomebody(t *testing.T) {
 	m := Default()
 	for _, nobody := range []string{"", "GmbH", "Inc.", "S.A.", "GmbH & Co. KG", "株式会社", "The", "1", "test", "Test GmbH", "n/a", "N.N.", "unknown", "TBD", "xxx", "---", "end customer",
-		"Kunde vertraulich", "Vertraulicher Endkunde", "Confidential", "CONFIDENTIAL CUSTOMER", "Client confidentiel", "N / A", "T.B.D.", "unbekannt", "Endkunde", "Endkunde noch nicht bekannt", "to be announced",
+		"Endkunde folgt", "Siehe Beschreibung", "see attachment", "123456", "Kunde vertraulich", "Vertraulicher Endkunde", "Confidential", "CONFIDENTIAL CUSTOMER", "Client confidentiel", "N / A", "T.B.D.", "unbekannt", "Endkunde", "Endkunde noch nicht bekannt", "to be announced",
 		"Customer - to be announced", "Named account", "Stealth", "Stealth Ltd.", "Customer A", "Kunde 4711", "End customer (confidential)", "not disclosed", "Undisclosed client", "under NDA", "k.A.", "keine Angabe",
 		"Client final", "Société confidentielle", "Client à définir", "Cliente confidencial", "Por definir", "Cliente desconocido", "Cliente riservato", "Da definire", "Cliente finale", "Vertrouwelijk", "Eindklant onbekend", "n.t.b.",
 		"Nog te bepalen", "Cliente sigiloso", "Não informado", "A definir", "Klient poufny", "Nieznany klient", "Do ustalenia", "nie dotyczy"} {

@@ -33,12 +33,13 @@ var (
 		nouveau nom nuevo nuevo potencial nombre nuovo nome potenziale nieuwe potentiele naam novo nowy potencjalny nazwa`)
 
 	// alone are words that name somebody as soon as another stands with them.
-	alone = set(`prospect firma`)
+	alone = set(`prospect firma folgt follows`)
 
 	// evasions are the same in several words, written as one.
 	evasions = set(`notavailable notapplicable notdisclosed notknown notyetknown notspecified notgiven notprovided notyetdisclosed undernda cannotdisclose cantdisclose
 		tobedefined tobedetermined tobeannounced tobeconfirmed tobedisclosed tobenamed tobeadvised tobeprovided toconfirm toannounce
 		nochunbekannt nochoffen nichtbekannt nichtgenannt nochnichtbekannt keineangabe keineangaben wirdnachgereicht folgtnoch wirdnochbekanntgegeben wirdnochbenannt zubestimmen
+		siehebeschreibung sieheanlage sieheanhang siehetext sieheoben sieheunten siehebemerkung seedescription seeattachment seeattached seeabove seebelow seenotes voirdescription voirannexe verdescripcion veranexo vediallegato ziebijlage
 		adefinir adeterminer apreciser aconfirmer acommuniquer noncommunique nonprecise nondivulgue nondefini nonconnu
 		pordefinir pordeterminar porconfirmar poranunciar nodisponible noaplica noespecificado sinnombre aconfirmar adeterminar
 		dadefinire dadeterminare daconfermare dacomunicare nondisponibile nonapplicabile nonspecificato
@@ -58,6 +59,9 @@ func set(words string) map[string]bool {
 // hides reports whether words, without their legal forms, stand where a name would and are none.
 func hides(w []*lexeme) bool {
 	squash := joined(w, "")
+	if len(squash) >= 5 && strings.Trim(squash, "0123456789") == "" { // a number of the portal's
+		return true
+	}
 	if hiding[squash] || someone[squash] || alone[squash] || evasions[squash] {
 		return true
 	}
@@ -66,7 +70,7 @@ func hides(w []*lexeme) bool {
 		switch {
 		case rest == "" && (hiding[l.text] || someone[l.text]):
 			told = true
-		case rest == "" && (beside[l.text] || told && i == len(w)-1 && counts(l.text)): // customer A, Kunde 4711
+		case rest == "" && (beside[l.text] || told && alone[l.text] || told && i == len(w)-1 && counts(l.text)): // customer A, Kunde 4711
 		default:
 			if rest += l.text; evasions[rest] {
 				told, rest = true, ""
@@ -83,8 +87,9 @@ func counts(w string) bool {
 
 // Names reports whether a text can be the name of an organisation: more than legal forms, a single letter, or one of the
 // words that stand where somebody had no name to give. A few real organisations are called like that.
-func (m *Model) Names(raw string) bool {
-	p := &preparer{m: m}
+func (m *Model) Names(raw string) bool { return (&preparer{m: m}).isName(raw) }
+
+func (p *preparer) isName(raw string) bool {
 	w := p.cut(raw)
 	if !slices.ContainsFunc(w, func(l *lexeme) bool { return !bareForms[l.text] }) {
 		return false

@@ -10,7 +10,7 @@ import (
 // preparer reads records. What it returns is valid until it reads the next one, and it is for one goroutine.
 type preparer struct {
 	m     *Model
-	known *lexicon // nil: nothing is looked up again
+	known *lexicon // nil: little is looked up again
 
 	q       Query
 	slab    []lexeme
@@ -38,8 +38,17 @@ type preparer struct {
 const maxNameBytes = 1000
 
 // Prepare reads a record.
-func (m *Model) Prepare(r Record) *Query {
-	q := *(&preparer{m: m}).prepare(r)
+func (m *Model) Prepare(r Record) *Query { return (&preparer{m: m}).asked(r) }
+
+// PrepareNamed is Prepare, and Names of the record's first name: each of its words is looked at once.
+func (m *Model) PrepareNamed(r Record) (q *Query, named bool) {
+	p := &preparer{m: m}
+	named = len(r.Names) > 0 && p.isName(r.Names[0])
+	return p.asked(r), named
+}
+
+func (p *preparer) asked(r Record) *Query {
+	q := *p.prepare(r)
 	q.disguised = Disguised(q.display[:min(len(q.display), maxNameBytes)])
 	return &q
 }
@@ -128,6 +137,11 @@ func (p *preparer) fold(s string) []string {
 // lexeme returns what the model says of a folded word. The text may be overwritten later.
 func (p *preparer) lexeme(t string) *lexeme {
 	if p.known == nil {
+		for i := range p.slab { // the last few
+			if p.slab[i].text == t {
+				return &p.slab[i]
+			}
+		}
 		if len(p.slab) == cap(p.slab) {
 			p.slab = make([]lexeme, 0, 12)
 		}

@@ -115,11 +115,16 @@ func TestHeard(t *testing.T) {
 			t.Fatalf("%q was never heard", w)
 		}
 	}
-	for _, l := range []map[string]string{m.synonym, shortened, lengthened, numerals} {
+	for _, l := range []map[string]string{m.synonym, shortened, lengthened, numerals, things} {
 		for w := range l {
 			if !m.heard.has(w) {
 				t.Fatalf("%q was never heard", w)
 			}
+		}
+	}
+	for w := range units {
+		if !m.heard.has(w) {
+			t.Fatalf("%q was never heard", w)
 		}
 	}
 	unheard := 0

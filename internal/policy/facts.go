@@ -148,7 +148,7 @@ func native(v ref.Val) any {
 // Map returns the facts that differ from their default, as the decision records them: bool, int64, float64, string
 // and []string, which survive JSON and FromMap.
 func (f *Facts) Map() map[string]any {
-	out := make(map[string]any, 32)
+	out := make(map[string]any, 64)
 	for i, v := range f.v {
 		var differs bool
 		if l, ok := v.(traits.Lister); ok { // every list's default is empty

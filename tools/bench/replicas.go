@@ -22,6 +22,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/pack"
 	"github.com/dibs-deals/dibs/internal/report"
 	"github.com/dibs-deals/dibs/internal/testserver"
 	"github.com/dibs-deals/dibs/internal/world"
@@ -131,7 +132,7 @@ func measureReplicas(ctx context.Context, accounts int, last time.Duration) (_ s
 	}
 	least := floors[1]
 	b.WriteString(report.Machine())
-	fmt.Fprintf(&b, "%d accounts, PostgreSQL with fsync, Redis, two replicas, all on this machine with the load generator. 200 requests a second for %s (p50, p99), then 64 connections as fast as they go to one replica (requests/s; CPU of the replica and PostgreSQL together, per request). A registration writes %.1f kB.\n\n", accounts, last, float64(size)/1000)
+	fmt.Fprintf(&b, "%d accounts, PostgreSQL with fsync, Redis, two replicas, all on this machine with the load generator. 200 requests a second for %s (p50, p99), then 64 connections as fast as they go to one replica (requests/s; CPU of the replica and PostgreSQL together, per request). A registration says %.1f kB, which dibs packs and the other leaves to PostgreSQL.\n\n", accounts, last, float64(size)/1000)
 	fmt.Fprintln(&b, "| POST /v1/registrations | p50 | p99 | requests/s | CPU per request | × Echo and batched commit | requests/s × the same |")
 	fmt.Fprintln(&b, "|---|---|---|---|---|---|---|")
 	for _, r := range append(floors, dibs) {
@@ -342,17 +343,44 @@ func (s *site) outage(g *generator, last time.Duration, first, second *process, 
 	return outage{g.bad.Load() - before, p99, seen}, err
 }
 
-// bytesOfRegistration is what one registration writes, on average, into the rows that are new with it.
+// registrations are what registrations say, of each the bytes that are new with it: what an entry is hashed of, before it is packed, and the rows that
+// repeat it.
+func registrations(ctx context.Context, c interface {
+	Query(context.Context, string, ...any) (pgx.Rows, error)
+}) (bodies [][]byte, err error) {
+	codec, err := pack.New()
+	if err != nil {
+		return nil, err
+	}
+	defer codec.Close()
+	rows, err := c.Query(ctx, `SELECT e.encoding, e.body, e.answer || e.leaf || convert_to(r.doc::text, 'UTF8') || v.body
+		FROM entry e JOIN registration r ON r.seq = e.seq JOIN event v ON v.seq = e.seq AND v.type LIKE 'dibs.registration.%' WHERE e.kind = 'registration.decided' LIMIT 1000`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) ([]byte, error) {
+		var encoding int
+		var body, rest []byte
+		if err := row.Scan(&encoding, &body, &rest); err != nil {
+			return nil, err
+		}
+		body, err := codec.Unpack(encoding, body)
+		return append(rest, body...), err
+	})
+}
+
+// bytesOfRegistration is what one registration says, on average.
 func (s *site) bytesOfRegistration(ctx context.Context) (n int, err error) {
 	c, err := pgx.Connect(ctx, s.pg.URL("postgres"))
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, c.Close(ctx)) }()
-	err = c.QueryRow(ctx, `SELECT (avg(octet_length(e.body) + octet_length(e.answer) + octet_length(e.leaf) + octet_length(r.doc::text))
-		+ (SELECT avg(octet_length(body)) FROM event WHERE type LIKE 'dibs.registration.%'))::int
-		FROM entry e JOIN registration r ON r.seq = e.seq WHERE e.kind = 'registration.decided'`).Scan(&n)
-	return n, err
+	bodies, err := registrations(ctx, c)
+	for _, b := range bodies {
+		n += len(b)
+	}
+	return n / max(1, len(bodies)), err
 }
 
 // databaseCPU returns the CPU time the server's processes have used, ended ones included.
@@ -392,12 +420,7 @@ func committer(ctx context.Context, url string) (http.Handler, error) {
 			return nil, err
 		}
 	}
-	rows, err := pool.Query(ctx, `SELECT e.body || e.answer || e.leaf || convert_to(r.doc::text, 'UTF8') || v.body
-		FROM entry e JOIN registration r ON r.seq = e.seq JOIN event v ON v.seq = e.seq AND v.type LIKE 'dibs.registration.%' WHERE e.kind = 'registration.decided' LIMIT 1000`)
-	if err != nil {
-		return nil, err
-	}
-	bodies, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+	bodies, err := registrations(ctx, pool)
 	if err != nil || len(bodies) == 0 {
 		return nil, errors.Join(errors.New("no registrations to take bytes from"), err)
 	}

@@ -46,7 +46,7 @@ func (s *Store) Commit(ctx context.Context, decide func(context.Context, store.L
 	}
 	w := s.rows // the turn is the only one that writes
 	defer w.reset()
-	if err := s.Codec.Append(w, head, &add); err != nil {
+	if err := tables.Append(w, s.Codec, head, &add); err != nil {
 		return err
 	}
 	if err := t.write(ctx, w); err != nil {

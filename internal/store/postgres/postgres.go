@@ -35,6 +35,7 @@ import (
 	"github.com/pressly/goose/v3/lock"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/pack"
 	"github.com/dibs-deals/dibs/internal/store"
 	"github.com/dibs-deals/dibs/internal/store/tables"
 )
@@ -112,7 +113,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if cfg.CommitLimit == 0 {
 		cfg.CommitLimit = defaultCommit
 	}
-	codec, err := tables.NewCodec()
+	codec, err := pack.New()
 	if err != nil {
 		return nil, err
 	}

@@ -1,12 +1,14 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	neturl "net/url"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -532,13 +534,67 @@ func TestMigration(t *testing.T) {
 		}
 	}
 	// What no constraint refuses any more is found.
-	if _, err := db.ExecContext(t.Context(), `INSERT INTO personal (seq, n, field, value) VALUES (77, 0, 'contact.name', 'Nobody');
+	if _, err := db.ExecContext(t.Context(), `INSERT INTO personal (seq, doc) VALUES (77, '[{"field":"contact.name","value":"Nobody"}]');
 		INSERT INTO event (id, seq, type, subject, at, body) VALUES ('evt_1', 77, 'x', 'y', now(), '')`); err != nil {
 		t.Fatal(err)
 	}
-	want := []store.Difference{{Table: "personal", Row: "77 0", What: "extra"}, {Table: "event", Row: "evt_1", What: "extra"}}
+	want := []store.Difference{{Table: "personal", Row: "77", What: "extra"}, {Table: "event", Row: "evt_1", What: "extra"}}
 	if d, err := s.Reproject(t.Context()); err != nil || !slices.Equal(d, want) {
 		t.Errorf("found %v, %v", d, err)
+	}
+}
+
+// pieces of personal data, of which the second is erased while each is a row.
+var pieces = []store.Personal{{Field: "contact.name", Salt: bytes.Repeat([]byte{0, 0xab}, 16), Value: "Erika \"Größe\" <Mustermann>\n"}, {Field: "contact.email", Salt: []byte("salt"), Value: "a@b.example"}, {Field: "description", Salt: []byte("pepper"), Value: "日本"}}
+
+// TestPersonalRows: the pieces of an entry, a row each in an earlier version, are one row, and what was erased stays so.
+func TestPersonalRows(t *testing.T) {
+	url := server.Database(t)
+	s := open(t, Config{URL: url})
+	err := s.Commit(t.Context(), func(_ context.Context, l store.Locked) (store.Append, error) {
+		b, err := store.NewBatch(l.Head(), ledger.NewTree())
+		if err != nil {
+			return store.Append{}, err
+		}
+		if err := b.Add(store.Entry{Kind: "x", Actor: deal.System, Personal: pieces}, &deal.Change{}); err != nil {
+			return store.Append{}, err
+		}
+		add, _, err := b.Done()
+		return add, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Personal(t.Context(), 1); err != nil || !reflect.DeepEqual(got, pieces) {
+		t.Errorf("%v, %v", got, err)
+	}
+	_ = s.Close()
+	raw, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := stdlib.OpenDB(*raw)
+	defer func() { _ = db.Close() }()
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := goose.NewProvider(goose.DialectPostgres, db, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.DownTo(t.Context(), 7); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := db.ExecContext(t.Context(), `UPDATE personal SET salt = NULL, value = NULL WHERE seq = 1 AND n = 1`); err != nil {
+		t.Fatal(err)
+	} else if n, _ := done.RowsAffected(); n != 1 {
+		t.Fatalf("%d rows erased", n)
+	}
+	s = open(t, Config{URL: url})
+	want := []store.Personal{pieces[0], {Field: "contact.email"}, pieces[2]}
+	if got, err := s.Personal(t.Context(), 1); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, %v", got, err)
 	}
 }
 
@@ -551,10 +607,10 @@ func TestWalls(t *testing.T) {
 		{"DROP INDEX entry_idempotency; CREATE INDEX entry_idempotency ON entry (key_id, idem_key)", "entry: unique index entry_idempotency: missing"},
 		{"ALTER TABLE registration DROP CONSTRAINT registration_number_key", "registration: UNIQUE (number): missing"},
 		{"ALTER TABLE node DROP CONSTRAINT node_pkey", "node: PRIMARY KEY (i): missing"},
-		{"ALTER TABLE holder DROP CONSTRAINT holder_registration_id_fkey", "holder: FOREIGN KEY (registration_id) REFERENCES registration(id): missing"},
+		{"ALTER TABLE finding DROP CONSTRAINT finding_version_fkey", "finding: FOREIGN KEY (version) REFERENCES entry(seq): missing"},
 		{"ALTER TABLE decision DROP CONSTRAINT decision_outcome_check", "decision: CHECK "},
 		{"ALTER TABLE entry ALTER leaf DROP NOT NULL", "entry: column leaf: is bytea, and should be bytea NOT NULL"},
-		{"ALTER TABLE holder DISABLE TRIGGER ALL", "holder: disabled trigger RI_ConstraintTrigger"},
+		{"ALTER TABLE finding DISABLE TRIGGER ALL", "finding: disabled trigger RI_ConstraintTrigger"},
 		{"CREATE RULE quiet AS ON DELETE TO entry DO INSTEAD NOTHING", "entry: rule quiet: extra"},
 		{"CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE TRIGGER gone BEFORE INSERT ON holder FOR EACH ROW EXECUTE FUNCTION f()", "holder: trigger gone: extra"},
 	} {

@@ -11,7 +11,6 @@ import (
 
 // run is what one statement does: many rows put into a table, or many groups deleted from it.
 type run struct {
-	table   *tables.Table
 	deletes []string
 	columns []column
 	keys    map[string]struct{} // of the rows, where a second of one key would replace the first
@@ -25,21 +24,27 @@ const maxKept = 4 << 20
 // maxRun bounds what one statement carries: an array of more than 1 GB cannot be sent.
 const maxRun = 16 << 20
 
-// writer collects the rows of a commit as few statements. For each table they take effect in the order in which they
-// came; tables are written in an order in which a row comes after what it refers to.
-type writer struct {
-	runs  map[*tables.Table][]*run
-	spare map[*tables.Table]*run // of the commit before, whose room is used again
+// slot is a table and one of two ways to put rows there: those that are new, which come first, and those that may replace.
+type slot struct {
+	*tables.Table
+	fresh bool
 }
 
-func newWriter() *writer { return &writer{map[*tables.Table][]*run{}, map[*tables.Table]*run{}} }
+// writer collects the rows of a commit as few statements. For each table they take effect as if in the order in which they
+// came; tables are written in an order in which a row comes after what it refers to.
+type writer struct {
+	runs  map[slot][]*run
+	spare map[slot]*run // of the commit before, whose room is used again
+}
+
+func newWriter() *writer { return &writer{map[slot][]*run{}, map[slot]*run{}} }
 
 // reset forgets the rows.
 func (w *writer) reset() {
-	for t, runs := range w.runs {
+	for s, runs := range w.runs {
 		if r := runs[0]; r.deletes == nil {
 			r.reset()
-			w.spare[t] = r
+			w.spare[s] = r
 		}
 	}
 	clear(w.runs)
@@ -56,29 +61,39 @@ func (r *run) reset() {
 	}
 }
 
-func (w *writer) last(t *tables.Table) *run {
-	if runs := w.runs[t]; len(runs) > 0 {
+func (w *writer) last(s slot) *run {
+	if runs := w.runs[s]; len(runs) > 0 {
 		return runs[len(runs)-1]
 	}
 	return nil
 }
 
+// has reports whether the commit puts a row of the key already.
+func (w *writer) has(s slot, key string) bool {
+	for _, r := range w.runs[s] {
+		if _, there := r.keys[key]; there {
+			return true
+		}
+	}
+	return false
+}
+
 // begin begins a run that deletes groups, or one that puts rows.
-func (w *writer) begin(t *tables.Table, deletes bool) *run {
-	r := w.spare[t]
+func (w *writer) begin(s slot, deletes bool) *run {
+	r := w.spare[s]
 	switch {
 	case deletes:
-		r = &run{table: t}
+		r = &run{}
 	case r == nil:
-		r = &run{table: t, keys: map[string]struct{}{}, columns: make([]column, len(t.Columns))}
-		for i, c := range t.Columns {
+		r = &run{keys: map[string]struct{}{}, columns: make([]column, len(s.Columns))}
+		for i, c := range s.Columns {
 			r.columns[i].Type = c.Type
 		}
 		r.reset()
 	default:
-		delete(w.spare, t)
+		delete(w.spare, s)
 	}
-	w.runs[t] = append(w.runs[t], r)
+	w.runs[s] = append(w.runs[s], r)
 	return r
 }
 
@@ -91,14 +106,20 @@ func (w *writer) Put(t *tables.Table, row ...any) error {
 	if t.Replaces() {
 		key = keyOf(t, row)
 	}
-	r := w.last(t)
+	s := slot{Table: t}
+	if t.Fresh != nil && t.Fresh(row) {
+		if s.fresh = true; w.has(s, key) || w.has(slot{Table: t}, key) {
+			s.fresh = false
+		}
+	}
+	r := w.last(s)
 	if r != nil {
 		if _, twice := r.keys[key]; twice || r.deletes != nil || r.size > maxRun {
 			r = nil
 		}
 	}
 	if r == nil {
-		r = w.begin(t, false)
+		r = w.begin(s, false)
 	}
 	if key != "" {
 		r.keys[key] = struct{}{}
@@ -127,9 +148,10 @@ func keyOf(t *tables.Table, row []any) string {
 
 // Delete implements tables.Writer.
 func (w *writer) Delete(t *tables.Table, group string) error {
-	r := w.last(t)
+	s := slot{Table: t}
+	r := w.last(s)
 	if r == nil || r.deletes == nil {
-		r = w.begin(t, true)
+		r = w.begin(s, true)
 	}
 	r.deletes = append(r.deletes, escape(group))
 	return nil
@@ -141,7 +163,10 @@ var order = append(append([]*tables.Table{tables.Entry, tables.Personal, tables.
 // queue adds the statements to a batch.
 func (w *writer) queue(b *pgx.Batch) {
 	for _, t := range order {
-		for _, r := range w.runs[t] {
+		for _, r := range w.runs[slot{t, true}] {
+			b.Queue(statements[t].insert, r.arguments()...)
+		}
+		for _, r := range w.runs[slot{t, false}] {
 			if r.deletes != nil {
 				b.Queue(statements[t].remove, r.deletes)
 				continue
@@ -167,7 +192,7 @@ func (r *run) arguments() []any {
 	return args
 }
 
-type statement struct{ put, remove string }
+type statement struct{ insert, put, remove string }
 
 // statements are those of each table.
 var statements = func() map[*tables.Table]statement {
@@ -179,9 +204,10 @@ var statements = func() map[*tables.Table]statement {
 			arrays = append(arrays, fmt.Sprintf("$%d::%s", i+1, array))
 			values = append(values, c.Name+cast)
 		}
+		insert := fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM unnest(%s) AS r(%s)", t.Name, t.Names(), strings.Join(values, ", "), strings.Join(arrays, ", "), t.Names())
 		out[t] = statement{
-			put: fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM unnest(%s) AS r(%s)%s",
-				t.Name, t.Names(), strings.Join(values, ", "), strings.Join(arrays, ", "), t.Names(), t.OnConflict()),
+			insert: insert,
+			put:    insert + t.OnConflict(),
 			remove: fmt.Sprintf("DELETE FROM %s WHERE %s = ANY($1::text[])", t.Name, t.Group),
 		}
 	}

@@ -49,7 +49,7 @@ func (s *Store) Commit(ctx context.Context, decide func(context.Context, store.L
 	if len(add.Entries) == 0 {
 		return nil
 	}
-	if err := s.Codec.Append(rowWriter{tx, s.conn}, head, &add); err != nil {
+	if err := tables.Append(rowWriter{tx, s.conn}, s.Codec, head, &add); err != nil {
 		return err
 	}
 	store.Point("written")

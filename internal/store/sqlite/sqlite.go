@@ -24,6 +24,7 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"github.com/dibs-deals/dibs/internal/pack"
 	"github.com/dibs-deals/dibs/internal/store"
 	"github.com/dibs-deals/dibs/internal/store/tables"
 )
@@ -63,7 +64,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 			err = fmt.Errorf("database %s: %w", cfg.Path, err)
 		}
 	}()
-	codec, err := tables.NewCodec()
+	codec, err := pack.New()
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/ledger"
 	"github.com/dibs-deals/dibs/internal/store"
 	"github.com/dibs-deals/dibs/internal/store/storetest"
 )
@@ -206,6 +208,63 @@ func TestExisting(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPersonalRows: the pieces of an entry, a row each in an earlier version, are one row, and what was erased stays so.
+func TestPersonalRows(t *testing.T) {
+	pieces := []store.Personal{{Field: "contact.name", Salt: bytes.Repeat([]byte{0, 0xab}, 16), Value: "Erika \"Größe\" <Mustermann>\n"}, {Field: "contact.email", Salt: []byte("salt"), Value: "a@b.example"}, {Field: "description", Salt: []byte("pepper"), Value: "日本"}}
+	path := filepath.Join(t.TempDir(), "x.db")
+	s, err := Open(t.Context(), Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Commit(t.Context(), func(_ context.Context, l store.Locked) (store.Append, error) {
+		b, err := store.NewBatch(l.Head(), ledger.NewTree())
+		if err != nil {
+			return store.Append{}, err
+		}
+		if err := b.Add(store.Entry{Kind: "x", Actor: deal.System, Personal: pieces}, &deal.Change{}); err != nil {
+			return store.Append{}, err
+		}
+		add, _, err := b.Done()
+		return add, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Personal(t.Context(), 1); err != nil || !reflect.DeepEqual(got, pieces) {
+		t.Errorf("%v, %v", got, err)
+	}
+	_ = s.Close()
+	db, err := sql.Open("sqlite", dsn(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.DownTo(t.Context(), 7); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := db.ExecContext(t.Context(), `UPDATE personal SET salt = NULL, value = NULL WHERE seq = 1 AND n = 1`); err != nil {
+		t.Fatal(err)
+	} else if n, _ := done.RowsAffected(); n != 1 {
+		t.Fatalf("%d rows erased", n)
+	}
+	_ = db.Close()
+	if s, err = Open(t.Context(), Config{Path: path}); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	want := []store.Personal{pieces[0], {Field: "contact.email"}, pieces[2]}
+	if got, err := s.Personal(t.Context(), 1); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, %v", got, err)
 	}
 }
 

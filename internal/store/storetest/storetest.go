@@ -215,7 +215,8 @@ func testAppend(t *testing.T, db store.Store, reopen func() store.Store) {
 	}
 	in := item{
 		entry: store.Entry{Kind: deal.EntryDecided, Subject: "reg_a", Actor: deal.Actor{KeyID: "key_1", Role: "portal", PersonID: "U-1"}, IdemKey: "k", RequestHash: []byte{1, 2},
-			Answer: []byte(`{"a":1}`), Personal: []store.Personal{{Field: "contact.email", Salt: []byte("salt"), Value: "a@b.example"}}},
+			Answer: []byte(`{"a":1}`), Personal: []store.Personal{{Field: "contact.email", Salt: []byte("salt"), Value: "a@b.example"},
+				{Field: "description", Salt: []byte{0, 0xff}, Value: "\x00\xffé\u2028\U0010ffffF<"}, {Field: "contact.name", Salt: []byte("pepper"), Value: "a\x00\U0010ffff0"}}},
 		change: deal.Change{Registrations: []deal.Registration{registration("reg_a", "P-1", "acc")},
 			Decision: &deal.Decision{ID: "dec_a", RegistrationID: "reg_a", Outcome: deal.RouteTo, Route: &deal.Route{To: deal.ToSubmitter, Disposition: deal.Declined}, ReasonCodes: []string{"X"}, At: start},
 			Cases:    []deal.Case{{ID: "case_a", RegistrationID: "reg_a", Status: "open", Terms: deal.CaseTerms{Queue: "deal-desk"}, OpenedAt: start}}},

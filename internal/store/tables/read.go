@@ -17,6 +17,7 @@ import (
 	fastjson "github.com/go-json-experiment/json" // reads a record in half the time; there are millions
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/pack"
 	"github.com/dibs-deals/dibs/internal/store"
 )
 
@@ -26,7 +27,7 @@ const (
 	queryEntry        = entryColumns + `WHERE seq = ?`
 	queryAnswered     = entryColumns + `WHERE key_id = ? AND idem_key = ?`
 	queryNode         = `SELECT hash FROM node WHERE i = ?`
-	queryPersonal     = `SELECT field, salt, COALESCE(value, '') FROM personal WHERE seq = ? ORDER BY n`
+	queryPersonal     = `SELECT doc FROM personal WHERE seq = ?`
 	queryRegistration = `SELECT doc FROM registration WHERE id = ?`
 	queryDecisionSeqs = `SELECT seq FROM decision WHERE registration_id = ? ORDER BY seq`
 
@@ -58,7 +59,7 @@ type Execer interface {
 // Reader answers the reads of the storage contract. It is as safe for concurrent use as its querier.
 type Reader struct {
 	DB    Querier
-	Codec *Codec
+	Codec *pack.Codec
 	// RecordsHint, if not empty, follows the table in the read of the entries that change reference data: it names the
 	// index to use, where an engine must be told.
 	RecordsHint string
@@ -160,7 +161,7 @@ func (r *Reader) scanEntry(scan func(...any) error) (e store.Entry, err error) {
 		return e, err
 	}
 	copy(e.Chain[:], chain)
-	if e.Body, err = r.Codec.unpack(encoding, e.Body); err != nil {
+	if e.Body, err = r.Codec.Unpack(encoding, e.Body); err != nil {
 		return e, fmt.Errorf("body of entry %d: %w", e.Seq, err)
 	}
 	return e, nil
@@ -278,13 +279,18 @@ func (r *Reader) AllNodes(ctx context.Context) iter.Seq2[store.Node, error] {
 
 // Personal implements store.Store.
 func (r *Reader) Personal(ctx context.Context, seq uint64) (out []store.Personal, err error) {
-	err = each(ctx, r.DB, queryPersonal, []any{seq}, func(scan func(...any) error) error {
-		var p store.Personal
-		err := scan(&p.Field, &p.Salt, &p.Value)
+	found, err := doc[[]piece](ctx, r.DB, queryPersonal, seq)
+	if err != nil && !errors.Is(err, deal.ErrNotFound) {
+		return nil, fmt.Errorf("personal data of entry %d: %w", seq, err)
+	}
+	for i := range found {
+		p, err := found[i].personal()
+		if err != nil {
+			return nil, fmt.Errorf("personal data of entry %d: %s: %w", seq, p.Field, err)
+		}
 		out = append(out, p)
-		return err
-	})
-	return out, err
+	}
+	return out, nil
 }
 
 // doc reads one document.
@@ -602,7 +608,7 @@ func (r *Reader) Records(ctx context.Context, kind deal.RecordKind, f store.Reco
 		w.add("name_fold >= ? AND name_fold < ?", fold(f.Name), fold(f.Name)+"\U0010FFFF")
 	}
 	for _, c := range []struct{ column, value string }{{"country", f.Country}, {"account_id", f.AccountID}, {"partner_id", f.PartnerID}, {"status", f.Status}} {
-		if c.value != "" && !t.has(c.column) {
+		if c.value != "" && t.at(c.column) < 0 {
 			return nil, fmt.Errorf("%s have no %s to filter by", kind, c.column)
 		}
 		w.equal(c.column, c.value)

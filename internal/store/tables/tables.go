@@ -7,6 +7,7 @@
 package tables
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/dibs-deals/dibs/internal/deal"
@@ -45,6 +46,9 @@ type Table struct {
 	Group   string   // the column whose value names the rows that are deleted together
 	Upsert  string   // the statement that puts one row: it replaces the row of its key where the table allows that
 	Delete  string   // the statement that deletes a group
+
+	// Fresh reports whether a row is the first of its key: to look for one to replace would be in vain. Nil: it cannot be told.
+	Fresh func(row []any) bool
 }
 
 // Replaces reports whether a row may be put again, with another content.
@@ -80,13 +84,9 @@ func (t *Table) OnConflict() string {
 	return " ON CONFLICT (" + strings.Join(t.Key, ", ") + ") DO UPDATE SET " + strings.Join(set, ", ")
 }
 
-func (t *Table) has(column string) bool {
-	for _, c := range t.Columns {
-		if c.Name == column {
-			return true
-		}
-	}
-	return false
+// at returns the place of a column, or -1.
+func (t *Table) at(column string) int {
+	return slices.IndexFunc(t.Columns, func(c Column) bool { return c.Name == column })
 }
 
 // table reads a table's columns from words like "name", "at:time" and "+id": type text where none is given, + for one
@@ -108,7 +108,7 @@ func table(name, key, group string, words ...string) *Table {
 var (
 	Entry = table("entry", "seq", "seq",
 		"+seq:int +at:time +kind +subject +key_id +role +person_id +idem_key +request_hash:bytes +answer:bytes +encoding:int +body:bytes +leaf:bytes +chain:bytes +size:int")
-	Personal = table("personal", "seq n", "seq", "+seq:int +n:int +field +salt:bytes +value")
+	Personal = table("personal", "seq", "seq", "+seq:int +doc")
 	Node     = table("node", "i", "i", "+i:int +hash:bytes")
 	Event    = table("event", "id", "id", "+id +seq:int +type +subject +at:time +body:bytes +registration_id +partner_id +distributor_id")
 	Head     = table("head", "id", "id", "+id:int seq:int chain:bytes root:bytes at:time registrations:int")
@@ -130,6 +130,12 @@ var (
 	Document   = table("document", "kind version", "kind", "+kind +version:int +name +digest status doc:doc")
 	APIKey     = table("api_key", "id", "id", "+id role +created_at:time revoked_at:time doc:doc")
 )
+
+// A registration whose version is the entry by which it was filed is new.
+func init() {
+	seq, version := Registration.at("seq"), Registration.at("version")
+	Registration.Fresh = func(row []any) bool { return row[seq] == row[version] }
+}
 
 // Projected are the tables that follow from the entries, in an order in which they can be written: a row comes after what
 // it refers to.

@@ -1,20 +1,21 @@
 package tables
 
 import (
-	"encoding/json"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/klauspost/compress/zstd"
+	"unicode/utf8"
 
 	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/encode"
+	"github.com/dibs-deals/dibs/internal/pack"
 	"github.com/dibs-deals/dibs/internal/store"
 )
 
 // Writer takes the rows of a commit. What it is given for one table must take effect in that order.
 type Writer interface {
-	// Put writes a row: one value for each column.
+	// Put writes a row: one value for each column. It keeps none of them.
 	Put(t *Table, row ...any) error
 	// Delete deletes the rows of a group.
 	Delete(t *Table, group string) error
@@ -22,18 +23,22 @@ type Writer interface {
 
 // Append gives w everything that add is: entries, the rows that follow from them, hashes, events and the head. head is the
 // end of the ledger as it is.
-func (c *Codec) Append(w Writer, head store.Head, add *store.Append) error {
+func Append(w Writer, c *pack.Codec, head store.Head, add *store.Append) error {
+	var room []byte
 	for i := range add.Entries {
 		e := &add.Entries[i]
 		if e.Seq != head.Seq+1+uint64(i) {
 			return fmt.Errorf("entry %d does not follow head %d", e.Seq, head.Seq)
 		}
-		encoding, body := c.pack(e.Body)
+		encoding, body := c.Pack(e.Body, room)
+		if encoding != 0 {
+			room = body
+		}
 		if err := w.Put(Entry, e.Seq, e.At, e.Kind, e.Subject, e.Actor.KeyID, e.Actor.Role, null(e.Actor.PersonID), null(e.IdemKey), e.RequestHash, e.Answer, encoding, body, e.Leaf, e.Chain[:], e.Size); err != nil {
 			return fmt.Errorf("writing entry %d: %w", e.Seq, err)
 		}
-		for n, p := range e.Personal {
-			if err := w.Put(Personal, e.Seq, n, p.Field, p.Salt, p.Value); err != nil {
+		if len(e.Personal) > 0 {
+			if err := put(w, Personal, pieces(e.Personal), e.Seq); err != nil {
 				return fmt.Errorf("writing personal data of entry %d: %w", e.Seq, err)
 			}
 		}
@@ -60,6 +65,35 @@ func (c *Codec) Append(w Writer, head store.Head, add *store.Append) error {
 		return fmt.Errorf("writing the head: %w", err)
 	}
 	return nil
+}
+
+// piece is personal data as it is kept.
+type piece struct {
+	Field string `json:"field"`
+	Salt  string `json:"salt,omitempty"` // hexadecimal
+	Value string `json:"value,omitempty"`
+	Bytes []byte `json:"bytes,omitempty"` // the value, where it is no text
+}
+
+func pieces(data []store.Personal) []piece {
+	out := make([]piece, len(data))
+	for i, p := range data {
+		out[i] = piece{Field: p.Field, Salt: hex.EncodeToString(p.Salt), Value: p.Value}
+		if !utf8.ValidString(p.Value) {
+			out[i].Value, out[i].Bytes = "", []byte(p.Value)
+		}
+	}
+	return out
+}
+
+func (p *piece) personal() (store.Personal, error) {
+	out := store.Personal{Field: p.Field, Value: p.Value + string(p.Bytes)}
+	if p.Salt == "" {
+		return out, nil
+	}
+	var err error
+	out.Salt, err = hex.DecodeString(p.Salt)
+	return out, err
 }
 
 // Project gives w what an entry changes in the tables people query. The bytes of its registrations may have been made already.
@@ -148,7 +182,7 @@ func first(list []string) string {
 
 // put writes a row whose last column is the document itself.
 func put(w Writer, t *Table, doc any, row ...any) error {
-	text, err := json.Marshal(doc)
+	text, err := encode.JSON(doc)
 	if err != nil {
 		return err
 	}
@@ -157,7 +191,7 @@ func put(w Writer, t *Table, doc any, row ...any) error {
 
 func putRegistration(w Writer, r *deal.Registration, text []byte) (err error) {
 	if text == nil {
-		if text, err = json.Marshal(r); err != nil {
+		if text, err = encode.JSON(r); err != nil {
 			return err
 		}
 	}
@@ -196,48 +230,4 @@ func instantOrNull(t time.Time) any {
 		return nil
 	}
 	return t
-}
-
-// compressFrom is the size of an entry's body from which it is compressed: imports are, decisions are read too often
-// and gain too little.
-const compressFrom = 16 << 10
-
-// Codec packs the bodies of entries and reads them again. It is safe for concurrent use.
-type Codec struct {
-	encoder *zstd.Encoder
-	decoder *zstd.Decoder
-}
-
-// NewCodec makes a codec. The caller closes it.
-func NewCodec() (*Codec, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest))
-	if err != nil {
-		return nil, err
-	}
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0))
-	if err != nil {
-		return nil, err
-	}
-	return &Codec{enc, dec}, nil
-}
-
-// Close frees what the codec holds.
-func (c *Codec) Close() { c.decoder.Close() }
-
-// pack returns the body as it is stored, and how: 0 plain, 1 zstd.
-func (c *Codec) pack(body []byte) (encoding int, packed []byte) {
-	if len(body) < compressFrom {
-		return 0, body
-	}
-	return 1, c.encoder.EncodeAll(body, nil)
-}
-
-func (c *Codec) unpack(encoding int, packed []byte) ([]byte, error) {
-	switch encoding {
-	case 0:
-		return packed, nil
-	case 1:
-		return c.decoder.DecodeAll(packed, nil)
-	}
-	return nil, fmt.Errorf("encoding %d is of a later version of dibs", encoding)
 }
