@@ -2828,7 +2828,7 @@ type ResolveInput struct {
 	// Lines of a split scope: the product lines that are granted
 	Lines []string `json:"lines,omitempty,omitzero"`
 
-	// Needs fields to complete of one that is returned
+	// Needs fields to complete of one that is returned: standard fields, and the policy's own as custom.NAME
 	Needs []string `json:"needs,omitempty,omitzero"`
 
 	// Of The registration it waits behind or is merged into. One it waits behind may be of another customer, if the decision found that the two may be one; the ruling then says that they are.

@@ -2831,7 +2831,7 @@ type ResolveInput struct {
 	// Lines of a split scope: the product lines that are granted
 	Lines []string `json:"lines,omitempty,omitzero"`
 
-	// Needs fields to complete of one that is returned
+	// Needs fields to complete of one that is returned: standard fields, and the policy's own as custom.NAME
 	Needs []string `json:"needs,omitempty,omitzero"`
 
 	// Of The registration it waits behind or is merged into. One it waits behind may be of another customer, if the decision found that the two may be one; the ruling then says that they are.
@@ -4602,7 +4602,8 @@ type ClientInterface interface {
 	// The body is a merge patch (RFC 7396) of what was filed, in the fields of a registration's input: what is left out stays, `null`
 	// takes out, a list takes the place of the list. What may be changed depends on the status; a 409 lists it. Contact, description, expected close
 	// date, external id, and an amount that differs by no more than the programme passes over, are recorded. Any other change is decided again at once: the
-	// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so.
+	// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so. A partner's change that would end what the registration holds, as incomplete (422) or
+	// merged into another of its own (409), is refused and changes nothing; a claim is given up by withdrawing it.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4614,7 +4615,8 @@ type ClientInterface interface {
 	// The body is a merge patch (RFC 7396) of what was filed, in the fields of a registration's input: what is left out stays, `null`
 	// takes out, a list takes the place of the list. What may be changed depends on the status; a 409 lists it. Contact, description, expected close
 	// date, external id, and an amount that differs by no more than the programme passes over, are recorded. Any other change is decided again at once: the
-	// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so.
+	// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so. A partner's change that would end what the registration holds, as incomplete (422) or
+	// merged into another of its own (409), is refused and changes nothing; a claim is given up by withdrawing it.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6513,7 +6515,8 @@ func (c *Client) GetRegistration(ctx context.Context, id RegistrationID, reqEdit
 // The body is a merge patch (RFC 7396) of what was filed, in the fields of a registration's input: what is left out stays, `null`
 // takes out, a list takes the place of the list. What may be changed depends on the status; a 409 lists it. Contact, description, expected close
 // date, external id, and an amount that differs by no more than the programme passes over, are recorded. Any other change is decided again at once: the
-// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so.
+// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so. A partner's change that would end what the registration holds, as incomplete (422) or
+// merged into another of its own (409), is refused and changes nothing; a claim is given up by withdrawing it.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6535,7 +6538,8 @@ func (c *Client) UpdateRegistrationWithBody(ctx context.Context, id Registration
 // The body is a merge patch (RFC 7396) of what was filed, in the fields of a registration's input: what is left out stays, `null`
 // takes out, a list takes the place of the list. What may be changed depends on the status; a 409 lists it. Contact, description, expected close
 // date, external id, and an amount that differs by no more than the programme passes over, are recorded. Any other change is decided again at once: the
-// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so.
+// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so. A partner's change that would end what the registration holds, as incomplete (422) or
+// merged into another of its own (409), is refused and changes nothing; a claim is given up by withdrawing it.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -12659,7 +12663,8 @@ type ClientWithResponsesInterface interface {
 	// The body is a merge patch (RFC 7396) of what was filed, in the fields of a registration's input: what is left out stays, `null`
 	// takes out, a list takes the place of the list. What may be changed depends on the status; a 409 lists it. Contact, description, expected close
 	// date, external id, and an amount that differs by no more than the programme passes over, are recorded. Any other change is decided again at once: the
-	// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so.
+	// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so. A partner's change that would end what the registration holds, as incomplete (422) or
+	// merged into another of its own (409), is refused and changes nothing; a claim is given up by withdrawing it.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -12671,7 +12676,8 @@ type ClientWithResponsesInterface interface {
 	// The body is a merge patch (RFC 7396) of what was filed, in the fields of a registration's input: what is left out stays, `null`
 	// takes out, a list takes the place of the list. What may be changed depends on the status; a 409 lists it. Contact, description, expected close
 	// date, external id, and an amount that differs by no more than the programme passes over, are recorded. Any other change is decided again at once: the
-	// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so.
+	// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so. A partner's change that would end what the registration holds, as incomplete (422) or
+	// merged into another of its own (409), is refused and changes nothing; a claim is given up by withdrawing it.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -20152,7 +20158,8 @@ func (c *ClientWithResponses) GetRegistrationWithResponse(ctx context.Context, i
 // The body is a merge patch (RFC 7396) of what was filed, in the fields of a registration's input: what is left out stays, `null`
 // takes out, a list takes the place of the list. What may be changed depends on the status; a 409 lists it. Contact, description, expected close
 // date, external id, and an amount that differs by no more than the programme passes over, are recorded. Any other change is decided again at once: the
-// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so.
+// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so. A partner's change that would end what the registration holds, as incomplete (422) or
+// merged into another of its own (409), is refused and changes nothing; a claim is given up by withdrawing it.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -20170,7 +20177,8 @@ func (c *ClientWithResponses) UpdateRegistrationWithBodyWithResponse(ctx context
 // The body is a merge patch (RFC 7396) of what was filed, in the fields of a registration's input: what is left out stays, `null`
 // takes out, a list takes the place of the list. What may be changed depends on the status; a 409 lists it. Contact, description, expected close
 // date, external id, and an amount that differs by no more than the programme passes over, are recorded. Any other change is decided again at once: the
-// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so.
+// answer holds the new decision, and the registration keeps its place in line or loses it as the programme says. What was returned is completed so. A partner's change that would end what the registration holds, as incomplete (422) or
+// merged into another of its own (409), is refused and changes nothing; a claim is given up by withdrawing it.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/jackc/pgx/v5/stdlib"
+
 	"github.com/dibs-deals/dibs/internal/deal"
 	"github.com/dibs-deals/dibs/internal/ledger"
 	"github.com/dibs-deals/dibs/internal/store"
@@ -25,6 +27,7 @@ func TestPostgres(t *testing.T) {
 	t.Run("PromotedAcross", func(t *testing.T) { testPromotedAcross(t, func() string { return patient(t, server) }) })
 	t.Run("Histories", func(t *testing.T) { testHistories(t, patient(t, server), 500, 5) })
 	t.Run("Findings", func(t *testing.T) { testFindings(t, func(t *testing.T) string { return patient(t, server) }) })
+	t.Run("Erased", func(t *testing.T) { testErased(t, patient(t, server), "pgx", "PostgreSQL") })
 	t.Run("Abreast", func(t *testing.T) { testAbreast(t, server) })
 	t.Run("Restart", func(t *testing.T) { testRestart(t, server) })
 }
