@@ -3,12 +3,16 @@ package main
 import (
 	"bytes"
 	"database/sql"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/dibs-deals/dibs/internal/deal"
+	"github.com/dibs-deals/dibs/internal/engine"
 )
 
 // TestRestore takes a backup of a running service, goes on, kills the service, and puts the backup back.
@@ -132,4 +136,50 @@ func TestRestore(t *testing.T) {
 	says("holds no dibs.db", must(exitUsage, "restore", "--database", nowhere, at("stale")))
 	says("there is no backup", must(exitUsage, "restore", "--database", nowhere, at("absent")))
 	says("pg_restore", must(exitUsage, "restore", "--database", "postgres://dibs@127.0.0.1/dibs", backup))
+}
+
+// TestAuditErased: the audit of a database from which personal data was erased is clean, and says how much is gone.
+func TestAuditErased(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "dibs.db")
+	db := databaseFlags{Database: "sqlite:" + file, Origin: "dibs/test"}
+	e, done, err := db.openEngine(t.Context(), true, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Put(t.Context(), engine.Request{Actor: operator}, []deal.Record{&deal.Partner{ID: "A", Name: "Alpha", Type: "reseller", Status: "active"}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Register(t.Context(), engine.Request{Actor: operator}, deal.Filing{PartnerID: "A", Type: "new_business", Customer: deal.Customer{Name: "Zanzibar Orchestra Foundation"},
+		Contact: deal.Contact{Name: "Erika Mustermann", Email: "erika@zanzibar.example"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := done(); err != nil {
+		t.Fatal(err)
+	}
+	verify := func(format string) string {
+		code, out, errs := dibs(t, "", nil, "audit", "verify", "--database", db.Database, "--format", format)
+		if code != exitOK {
+			t.Errorf("%d %s%s", code, out, errs)
+		}
+		return out
+	}
+	if out := verify("text"); strings.Contains(out, "erased") || !strings.Contains(out, "clean") {
+		t.Errorf("nothing is erased: %s", out)
+	}
+	raw, err := sql.Open("sqlite", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := raw.Exec(`UPDATE personal SET doc = '[{"field":"contact.name"},{"field":"contact.email"}]'`); err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if out := verify("text"); !strings.Contains(out, "personal data erased: 2 pieces") || !strings.Contains(out, "clean") {
+		t.Errorf("two are erased: %s", out)
+	}
+	if out := verify("json"); !strings.Contains(out, `"erased": 2`) || !strings.Contains(out, `"erased_of": [`) {
+		t.Errorf("two are erased: %s", out)
+	}
 }
