@@ -20,11 +20,10 @@ var mayImport = map[string]string{
 	"api":        "",
 	"api/client": "",
 
-	"internal/deal":      "internal/encode",
+	"internal/deal":      "",
 	"internal/ledger":    "",
 	"internal/document":  "",
 	"internal/flat":      "",
-	"internal/encode":    "",
 	"internal/pack":      "",
 	"internal/match":     "internal/deal internal/flat",
 	"internal/book":      "internal/deal internal/flat",
@@ -35,7 +34,7 @@ var mayImport = map[string]string{
 
 	"internal/store":           "internal/deal internal/ledger",
 	"internal/store/storetest": "internal/store internal/deal internal/ledger",
-	"internal/store/tables":    "internal/store internal/deal internal/encode internal/pack",
+	"internal/store/tables":    "internal/store internal/deal internal/pack",
 	"internal/store/sqlite":    "internal/store internal/store/tables internal/deal internal/ledger internal/pack",
 	"internal/store/postgres":  "internal/store internal/store/tables internal/deal internal/pack",
 
@@ -47,9 +46,9 @@ var mayImport = map[string]string{
 
 	"internal/replica": "internal/deal internal/flat internal/store",
 	"internal/hooks":   "internal/deal internal/store",
-	"internal/engine":  "internal/book internal/deal internal/encode internal/ledger internal/match internal/territory internal/policy internal/store",
+	"internal/engine":  "internal/book internal/deal internal/ledger internal/match internal/territory internal/policy internal/store",
 	"internal/desk":    "internal/deal internal/match internal/territory internal/policy internal/store internal/engine",
-	"internal/server":  "api internal/deal internal/document internal/encode internal/ledger internal/match internal/territory internal/policy internal/store internal/engine internal/hooks internal/intake internal/policytest",
+	"internal/server":  "api internal/deal internal/document internal/ledger internal/match internal/territory internal/policy internal/store internal/engine internal/hooks internal/intake internal/policytest",
 }
 
 // isCommand reports whether a package is a program, of the product or of its makers.

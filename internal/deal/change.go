@@ -6,8 +6,6 @@ import (
 
 	fastjson "github.com/go-json-experiment/json" // reads an entry in a third of the time; a replica reads every one
 	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/dibs-deals/dibs/internal/encode"
 )
 
 // Change is what one ledger entry changes, as after-images: the state of every thing it touches, after it. State is
@@ -156,7 +154,7 @@ func (c *Change) Encode() ([]byte, error) {
 
 // EncodeParts is Encode. It also returns the bytes of each registration, which are a part of the others.
 func (c *Change) EncodeParts() (body []byte, registrations [][]byte, err error) {
-	if body, err = encode.JSON(c); err != nil {
+	if body, err = json.Marshal(c); err != nil {
 		return nil, nil, err
 	}
 	rest := body

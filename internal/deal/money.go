@@ -1,7 +1,6 @@
 package deal
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -26,19 +25,6 @@ func (m Money) String() string { return m.Value.StringFixed(2) + " " + m.Currenc
 // MarshalJSON writes the value as people write money, with at least two decimals.
 func (m Money) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, `{"value":"%s","currency":%q}`, m.Value.StringFixed(max(2, -m.Value.Exponent())), m.Currency), nil
-}
-
-// AppendJSON implements encode.Appender.
-func (m Money) AppendJSON(b []byte) ([]byte, error) {
-	if len(m.Currency) != 3 || strings.ContainsFunc(m.Currency, func(r rune) bool { return r < 'A' || r > 'Z' }) { // no currency, as MarshalJSON has it
-		text, err := json.Marshal(m)
-		return append(b, text...), err
-	}
-	b = append(b, `{"value":"`...)
-	b = append(b, m.Value.StringFixed(max(2, -m.Value.Exponent()))...)
-	b = append(b, `","currency":"`...)
-	b = append(b, m.Currency...)
-	return append(b, `"}`...), nil
 }
 
 func (m *Money) normalise() { m.Currency = strings.ToUpper(strings.TrimSpace(m.Currency)) }

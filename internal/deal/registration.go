@@ -60,14 +60,6 @@ func (d *Date) UnmarshalText(b []byte) (err error) {
 // MarshalJSON overrides the promoted time.Time method.
 func (d Date) MarshalJSON() ([]byte, error) { return []byte(`"` + d.String() + `"`), nil }
 
-// AppendJSON implements encode.Appender.
-func (d Date) AppendJSON(b []byte) ([]byte, error) {
-	if b = append(b, '"'); !d.IsZero() {
-		b = d.AppendFormat(b, time.DateOnly)
-	}
-	return append(b, '"'), nil
-}
-
 // UnmarshalJSON overrides the promoted time.Time method.
 func (d *Date) UnmarshalJSON(b []byte) error {
 	s := string(b)

@@ -25,10 +25,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/dibs-deals/dibs/internal/deal"
-	"github.com/dibs-deals/dibs/internal/encode"
 	"github.com/dibs-deals/dibs/internal/ledger"
 	"github.com/dibs-deals/dibs/internal/match"
 	"github.com/dibs-deals/dibs/internal/policy"
@@ -536,7 +536,15 @@ func storedReceipt(ctx context.Context, st store.Store, signer *ledger.Signer, e
 
 // canonical returns the one form of v as JSON (RFC 8785), whose digest can be checked however the text was stored or
 // printed since.
-func canonical[T any](v T) ([]byte, error) { return encode.Canonical(&v) }
+func canonical(v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	text := jsontext.Value(b)
+	err = text.Canonicalize()
+	return text, err
+}
 
 // Check is the coarse answer of a pre-check: what filing would most likely bring, in three words.
 type Check struct {

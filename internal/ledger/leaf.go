@@ -8,6 +8,7 @@ package ledger
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -48,30 +49,11 @@ type Commitment struct {
 
 // Commit returns the commitment to the value of a field. The salt is 32 random bytes, used once.
 func Commit(field string, salt []byte, value string) Commitment {
-	text := make([]byte, 0, sha256.BlockSize+binary.MaxVarintLen64+len(field)+len(value))
-	text = binary.AppendUvarint(append(text, make([]byte, sha256.BlockSize)...), uint64(len(field)))
-	text = append(append(text, field...), value...)
-	return Commitment{Field: field, MAC: mac(salt, text)}
-}
-
-// mac returns the HMAC-SHA256 of a text under a key (RFC 2104). text begins with the room of a block, which is overwritten. It is what crypto/hmac
-// returns, a registration has five, and what that keeps for further texts under the key costs several times as much.
-func mac(key, text []byte) Hash {
-	if len(key) > sha256.BlockSize {
-		h := sha256.Sum256(key)
-		key = h[:]
-	}
-	var outer [sha256.BlockSize + sha256.Size]byte
-	for i := range sha256.BlockSize {
-		k := byte(0)
-		if i < len(key) {
-			k = key[i]
-		}
-		text[i], outer[i] = k^0x36, k^0x5c
-	}
-	h := sha256.Sum256(text)
-	copy(outer[sha256.BlockSize:], h[:])
-	return sha256.Sum256(outer[:])
+	mac := hmac.New(sha256.New, salt)
+	mac.Write(binary.AppendUvarint(nil, uint64(len(field))))
+	mac.Write([]byte(field))
+	mac.Write([]byte(value))
+	return Commitment{Field: field, MAC: Hash(mac.Sum(nil))}
 }
 
 // Bytes returns the canonical bytes of the leaf, version 1: the tag, then every field in the order of the struct.

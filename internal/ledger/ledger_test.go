@@ -1,9 +1,6 @@
 package ledger
 
 import (
-	"bytes"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"math/rand/v2"
@@ -217,26 +214,5 @@ func TestCommitSeparatesFieldAndValue(t *testing.T) {
 	}
 	if base64.StdEncoding.EncodeToString(a.MAC[:]) == base64.StdEncoding.EncodeToString(b.MAC[:]) {
 		t.Fatal("encodings equal")
-	}
-}
-
-// TestMAC holds the code of a commitment to crypto/hmac's.
-func TestMAC(t *testing.T) {
-	for _, n := range []int{0, 1, 32, sha256.BlockSize - 1, sha256.BlockSize, sha256.BlockSize + 1, 200} {
-		salt := bytes.Repeat([]byte{0x5a, 7}, n)[:n]
-		for _, value := range []string{"", "a@b.example", strings.Repeat("x", 300)} {
-			mac := hmac.New(sha256.New, salt)
-			mac.Write([]byte("\x0dcontact.email" + value))
-			if got := Commit("contact.email", salt, value); !bytes.Equal(got.MAC[:], mac.Sum(nil)) {
-				t.Errorf("a salt of %d bytes and a value of %d: %x", n, len(value), got.MAC)
-			}
-		}
-	}
-}
-
-func BenchmarkCommit(b *testing.B) {
-	salt := make([]byte, 32)
-	for b.Loop() {
-		Commit("contact.email", salt, "erika.mustermann@partner.example")
 	}
 }

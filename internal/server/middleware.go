@@ -124,10 +124,6 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 
 // nameRoute tells measurements and traces which route a request took.
 func nameRoute(r *http.Request, route string) {
-	if m, ok := r.Context().Value(measuredKey{}).(*measured); ok {
-		m.route = route
-		return
-	}
 	if labels, ok := otelhttp.LabelerFromContext(r.Context()); ok {
 		labels.Add(attribute.String("http.route", route))
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/dibs-deals/dibs/api"
 	"github.com/dibs-deals/dibs/internal/deal"
-	"github.com/dibs-deals/dibs/internal/encode"
 	"github.com/dibs-deals/dibs/internal/engine"
 	"github.com/dibs-deals/dibs/internal/policytest"
 	"github.com/dibs-deals/dibs/internal/store"
@@ -49,15 +49,15 @@ func (s handlers) CreateRegistration(ctx context.Context, r api.CreateRegistrati
 }
 
 // fingerprint is the SHA-256 of what was understood of a request, so that a retry may be formatted differently.
-func fingerprint[T any](understood T) ([]byte, error) {
-	b, err := encode.JSON(&understood)
+func fingerprint(understood any) ([]byte, error) {
+	b, err := json.Marshal(understood)
 	sum := sha256.Sum256(b)
 	return sum[:], err
 }
 
 // committed is the recorded answer, byte for byte, and its receipt.
 func committed(status int, done engine.Registered) (reply, error) {
-	receipt, err := encode.JSON(&done.Receipt)
+	receipt, err := json.Marshal(done.Receipt)
 	if err != nil {
 		return reply{}, err
 	}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 
 	"github.com/dibs-deals/dibs/api"
 	"github.com/dibs-deals/dibs/internal/engine"
@@ -125,7 +126,8 @@ func New(cfg Config) *Server {
 	if len(s.routes) != len(s.ops) {
 		panic(fmt.Sprintf("server: %d routes for %d operations", len(s.routes), len(s.ops)))
 	}
-	s.handler = s.tel.handler(s.besideDesk(headAsGet(e), cfg.Desk))
+	s.handler = otelhttp.NewHandler(s.besideDesk(headAsGet(e), cfg.Desk), "http",
+		otelhttp.WithMeterProvider(s.tel.meters), otelhttp.WithTracerProvider(s.tel.tracers), otelhttp.WithPropagators(s.tel.propagator))
 	return s
 }
 

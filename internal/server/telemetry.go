@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -58,7 +57,6 @@ type Telemetry struct {
 	batch        metric.Int64Histogram
 	checks       metric.Int64Counter
 	importRows   metric.Int64Counter
-	labels       sync.Map // of label and request
 }
 
 // NewTelemetry measures for /metrics, and traces nowhere.
@@ -237,31 +235,17 @@ func (t *Telemetry) decided(ctx context.Context, d *deal.Decision, took time.Dur
 	if len(d.ReasonCodes) > 0 {
 		reason = d.ReasonCodes[0]
 	}
-	t.decisions.Add(ctx, 1, t.label("outcome", string(d.Outcome), "reason", reason))
-	t.decision.Record(ctx, took.Seconds(), t.label("outcome", string(d.Outcome), "", ""))
+	outcome := attribute.String("outcome", string(d.Outcome))
+	t.decisions.Add(ctx, 1, metric.WithAttributes(outcome, attribute.String("reason", reason)))
+	t.decision.Record(ctx, took.Seconds(), metric.WithAttributes(outcome))
 	weighed := 0
 	for _, c := range d.Candidates {
 		weighed += len(c)
 	}
 	t.candidates.Record(ctx, int64(weighed))
 	for _, r := range d.Trace {
-		t.rules.Add(ctx, 1, t.label("rule", r.Rule, "result", r.Result))
+		t.rules.Add(ctx, 1, metric.WithAttributes(attribute.String("rule", r.Rule), attribute.String("result", r.Result)))
 	}
-}
-
-// label returns one attribute, or two, as an option that is made once: of what they say there are dozens.
-func (t *Telemetry) label(name, value, second, its string) metric.MeasurementOption {
-	key := [4]string{name, value, second, its}
-	if made, ok := t.labels.Load(key); ok {
-		return made.(metric.MeasurementOption)
-	}
-	attributes := []attribute.KeyValue{attribute.String(name, value)}
-	if second != "" {
-		attributes = append(attributes, attribute.String(second, its))
-	}
-	made := metric.WithAttributeSet(attribute.NewSet(attributes...))
-	t.labels.Store(key, made)
-	return made
 }
 
 func (t *Telemetry) checked(ctx context.Context, advice string) {

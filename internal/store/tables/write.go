@@ -2,13 +2,13 @@ package tables
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/dibs-deals/dibs/internal/deal"
-	"github.com/dibs-deals/dibs/internal/encode"
 	"github.com/dibs-deals/dibs/internal/pack"
 	"github.com/dibs-deals/dibs/internal/store"
 )
@@ -182,7 +182,7 @@ func first(list []string) string {
 
 // put writes a row whose last column is the document itself.
 func put(w Writer, t *Table, doc any, row ...any) error {
-	text, err := encode.JSON(doc)
+	text, err := json.Marshal(doc)
 	if err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func put(w Writer, t *Table, doc any, row ...any) error {
 
 func putRegistration(w Writer, r *deal.Registration, text []byte) (err error) {
 	if text == nil {
-		if text, err = encode.JSON(r); err != nil {
+		if text, err = json.Marshal(r); err != nil {
 			return err
 		}
 	}
