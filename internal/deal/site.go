@@ -24,6 +24,8 @@ var TownNames = map[string]string{"munich": "munchen", "muenchen": "munchen", "c
 
 // exonyms are more names of towns, some of which are other towns elsewhere, or words. Where two of them meet it is one site, in doubt; two
 // organisations are not one for it.
+//
+//nolint:misspell // of many languages
 var exonyms = map[string]string{
 	"aix la chapelle": "aachen", "aken": "aachen", "aquisgran": "aachen", "norimberga": "nurnberg", "ginevra": "geneve", "ginebra": "geneve", "colonia": "koln",
 	"keulen": "koln", "monaco di baviera": "munchen", "mayence": "mainz", "magonza": "mainz", "treves": "trier", "treviri": "trier", "francoforte": "frankfurt",
@@ -190,7 +192,7 @@ var (
 		"straat", "ulica", "the", "der", "den", "des", "del", "von", "van", "floor", "stock", "etage", "building", "gebaude", "unit"}
 	siteKinds = append([]string{"headquarters", "headquarter", "head", "office", "main", "site", "zentrale", "hauptsitz", "sitz", "hauptstelle", "hauptverwaltung", "verwaltung", "standort", "siege", "sede",
 		"plant", "werk", "factory", "fabrik", "building", "gebaude", "campus", "location", "branch", "niederlassung", "corporate", "central", "buro", "house", "haus", "hall", "halle",
-		"lager", "warehouse", "logistik", "logistics", "logistikzentrum", "magazzino", "entrepot", "almacen", "magazijn", "rechenzentrum", "datacenter", "datacentre", "data", "center", "centre", "zentrum", "labor", "lab", "laboratory",
+		"lager", "warehouse", "logistik", "logistics", "logistikzentrum", "magazzino", "entrepot", "almacen", "magazijn", "rechenzentrum", "datacenter", "datacentre", "data", "center", "centre", "zentrum", "laboratorium", "lab", "laboratory",
 		"usine", "fabbrica", "stabilimento", "fabrica", "planta", "fabriek", "vestiging", "filiale", "sucursal", "agence", "succursale", "store", "shop", "laden", "markt", "depot", "bureau", "oficina", "ufficio", "kantoor", "hospital",
 		"krankenhaus", "klinik", "schule", "school"},
 		"the", "der", "des", "our", "und", "and")

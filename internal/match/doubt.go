@@ -234,13 +234,9 @@ friseur frisor barber salon coiffeur parrucchiere peluqueria florist blumenhaus 
 seniorenheim pflegeheim altenheim residencia hospice jugendherberge museum`)
 
 // townKinds are those of which many towns have one by the same founder, saint or name, beside localKinds.
-//
-//nolint:misspell // of many languages
 var townKinds = setOf(`hospital hopital ospedale ziekenhuis klinik klinikum krankenhaus sykehus sjukhus szpital infirmary college collegio colegio academy caritas caritasverband diakonie diakoniewerk diakonisches rotes awo kolpingwerk lebenshilfe`)
 
 // crafts are trades that people ply under their family's name or their house's, and craftEnds what compound words of them end in.
-//
-//nolint:misspell // of many languages
 var crafts = setOf(`schreinerei tischlerei schlosserei zimmerei gartnerei dachdeckerei dachdecker malerbetrieb maler sanitar heizung elektro bauunternehmen bauunternehmung baugeschaft brauerei brewery weingut winzer metallbau holzbau
 fahrschule spedition druckerei kanzlei notar notariat rechtsanwalt rechtsanwalte steuerberater ingenieurburo architekt reiseburo optik zahntechnik pflegedienst menuiserie plomberie maconnerie charpente couverture boulangers garagiste
 talleres bodega bodegas carpinteria panaderia officina officine falegnameria cantina aannemersbedrijf bouwbedrijf schildersbedrijf slagerij`)

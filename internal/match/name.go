@@ -274,8 +274,6 @@ var things = func() map[string]string {
 }()
 
 // units are what the parts of an organisation are called, as words are compared.
-//
-//nolint:misspell // of many languages
 var units = setOf(`zentrale hauptverwaltung hauptsitz hauptstelle verwaltung niederlassung zweigniederlassung zweigstelle filiale branch geschaftsstelle standort werk plant betriebsstatte headquarters headquarter hq office
 regional head main region siege agence succursale etablissement sede sucursal delegacion vestiging hoofdkantoor kantoor oddzial`)
 
