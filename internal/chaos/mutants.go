@@ -195,7 +195,7 @@ var Mutants = []Mutant{
 			{committer, "\tif at.Seq != head.Seq || at.Chain != head.Chain {\n", "\tif head.Seq == 0 {\n"},
 		},
 		Tune: func(c *Config) {
-			c.Odds, c.Freeze, c.Every = 0, 0, 100*time.Millisecond
+			c.Odds, c.Freeze, c.Every = 0, 0, 40*time.Millisecond
 			c.Faults = map[string]int{"sessions terminated": 10, "postgres dead": 6, "postgres cut": 6, "failover": 0, "kill": 0, "freeze": 0}
 		},
 	},
