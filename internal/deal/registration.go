@@ -680,15 +680,15 @@ func FoldLine(s string) string {
 	}
 	words := strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == '_' || unicode.Is(unicode.Pd, r) || r == '\u2212' })
 	for i, w := range words {
-		if isLatin && strings.IndexFunc(w, func(r rune) bool { return r >= 0x250 && unicode.IsLetter(r) && homoglyphs[r] == 0 }) < 0 {
-			words[i] = strings.Map(func(r rune) rune { return cmp.Or(homoglyphs[r], r) }, w)
+		if isLatin && strings.IndexFunc(w, func(r rune) bool { return r >= 0x250 && unicode.IsLetter(r) && Homoglyphs[r] == 0 }) < 0 {
+			words[i] = strings.Map(func(r rune) rune { return cmp.Or(Homoglyphs[r], r) }, w)
 		}
 	}
 	return strings.Join(words, " ")
 }
 
-// homoglyphs are small letters of other scripts that cannot be told from Latin ones, each with the one it looks like: those that the matcher folds in names.
-var homoglyphs = map[rune]rune{'а': 'a', 'в': 'b', 'е': 'e', 'ё': 'e', 'к': 'k', 'м': 'm', 'н': 'h', 'о': 'o', 'р': 'p', 'с': 'c', 'т': 't', 'у': 'y', 'х': 'x',
+// Homoglyphs are the small Cyrillic and Greek letters drawn like Latin ones, each with the one it looks like. Nobody writes to it.
+var Homoglyphs = map[rune]rune{'а': 'a', 'в': 'b', 'е': 'e', 'ё': 'e', 'к': 'k', 'м': 'm', 'н': 'h', 'о': 'o', 'р': 'p', 'с': 'c', 'т': 't', 'у': 'y', 'х': 'x',
 	'і': 'i', 'ј': 'j', 'ѕ': 's', 'ԁ': 'd', 'ԛ': 'q', 'ԝ': 'w', 'һ': 'h', 'ӏ': 'l', 'α': 'a', 'β': 'b', 'ε': 'e', 'ι': 'i', 'κ': 'k', 'ν': 'v', 'ο': 'o', 'ρ': 'p', 'τ': 't', 'υ': 'y', 'χ': 'x'}
 
 // Protection is a time-limited claim to a scope. It holds in [StartsAt, EndsAt).

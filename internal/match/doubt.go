@@ -26,9 +26,9 @@ func (m *Model) doubt(e *evidence, certain bool) (most float64, term, why string
 		return contradicted, "identifiers_differ", "each has a tax number of its own"
 	case !certain:
 	case e.like.a == nil:
-	case e.twoTowns() && (localKind(e.like.a, e.a.display) || localKind(e.like.b, e.b.display) || m.says(&e.like, ofTown) || m.says(&e.like, ofCraft)):
+	case e.twoTowns() && (localKind(e.like.a, e.a.display) || localKind(e.like.b, e.b.display) || both(&e.like, ofTown) || both(&e.like, ofCraft)):
 		return everyTown, "every_town", "two towns, and a kind of name that every town may have"
-	case e.twoRegions() && (localKind(e.like.a, e.a.display) || localKind(e.like.b, e.b.display) || m.says(&e.like, ofBody)):
+	case e.twoRegions() && (localKind(e.like.a, e.a.display) || localKind(e.like.b, e.b.display) || both(&e.like, m.ofBody)):
 		return everyTown, "every_town", "two regions, and a kind of name that each may have"
 	case !e.like.exact && v[fCitySame]+v[fCityNear]+v[fPostalSame] == 0 && !e.connected() && m.otherLetter(&e.like):
 		return everyTown, "every_town", "a letter apart, as two towns may be, and a kind of name that every town may have"
@@ -63,36 +63,38 @@ func (e *evidence) connected() bool {
 // twoTowns reports whether both records say where they are, it is not one town, and nothing but names connects them.
 func (e *evidence) twoTowns() bool {
 	v := &e.v
-	if e.connected() || v[fPostalSame]+v[fPostalNear] > 0 {
-		return false
-	}
-	return v[fCityOther] > 0 || v[fPostalOther] > 0 && postalFar(e.a.postal, e.b.postal)
+	return e.onlyNames() && (v[fCityOther] > 0 || v[fPostalOther] > 0 && postalFar(e.a.postal, e.b.postal))
 }
+
+// onlyNames reports whether nothing but names, and a town's, connects two records.
+func (e *evidence) onlyNames() bool { return !e.connected() && e.v[fPostalSame]+e.v[fPostalNear] == 0 }
 
 // twoRegions reports whether both records say in which region they are, it is not one, and nothing but names connects them: a town's name
 // does not, as towns of two regions have one.
 func (e *evidence) twoRegions() bool {
-	v := &e.v
-	return v[fRegionOther] > 0 && !e.connected() && v[fPostalSame]+v[fPostalNear] == 0
+	return e.v[fRegionOther] > 0 && e.onlyNames()
 }
 
-// says reports whether a word that both names have is one of those that is says.
-func (m *Model) says(l *likeness, is func(m *Model, w string) bool) bool {
+// both reports whether both names have one word of which is says so.
+func both(l *likeness, is func(w string) bool) bool {
 	return slices.ContainsFunc(l.a.words, func(w word) bool {
-		return is(m, w.text) && slices.ContainsFunc(l.b.words, func(o word) bool { return o.text == w.text })
+		return is(w.text) && slices.ContainsFunc(l.b.words, func(o word) bool { return o.text == w.text })
 	})
 }
 
 // ofTown, ofBody and ofCraft report words of organisations that many towns have, that places and founders have one each of, and of crafts.
-func ofTown(_ *Model, w string) bool { return townKinds[w] }
+func ofTown(w string) bool { return townKinds[w] }
 
-func ofBody(m *Model, w string) bool {
+func (m *Model) ofBody(w string) bool {
 	kind, _ := m.kindOfName(w)
 	return kind != ""
 }
 
-func ofCraft(_ *Model, w string) bool {
-	return crafts[w] || slices.ContainsFunc(craftEnds, func(end string) bool { return len(w) > len(end)+2 && strings.HasSuffix(w, end) })
+func ofCraft(w string) bool { return crafts[w] || endsIn(w, craftEnds) }
+
+// endsIn reports whether a word is compound, and what it ends in one of ends.
+func endsIn(w string, ends []string) bool {
+	return slices.ContainsFunc(ends, func(end string) bool { return len(w) > len(end)+2 && strings.HasSuffix(w, end) })
 }
 
 // otherLetter reports whether two names share a word of a kind that every town has and a word, long or short, that is one letter apart, and
@@ -105,8 +107,7 @@ func (m *Model) otherLetter(l *likeness) bool {
 	for _, p := range m.pairings(l) {
 		switch {
 		case p.a == p.b:
-			of, _ := m.kindOfName(p.a)
-			kind = kind || of != "" || townKinds[p.a]
+			kind = kind || m.ofBody(p.a) || ofTown(p.a)
 		case p.sim < spelling && distance(p.a, p.b) == 1 && min(m.weight(p.a), m.weight(p.b)) > ordinaryWeight && !saints[p.a] && !saints[p.b]:
 			apart = true
 		}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/mozillazg/go-unidecode"
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/dibs-deals/dibs/internal/deal"
 )
 
 // maxWords bounds the words of one name, and so the work one hostile name can cause.
@@ -353,9 +355,8 @@ func joinInitials(w []string) []string {
 	return out
 }
 
-// lookalikes are the Cyrillic and Greek letters drawn like Latin ones.
-var lookalikes = map[rune]rune{'а': 'a', 'в': 'b', 'е': 'e', 'ё': 'e', 'к': 'k', 'м': 'm', 'н': 'h', 'о': 'o', 'р': 'p', 'с': 'c', 'т': 't', 'у': 'y', 'х': 'x',
-	'і': 'i', 'ј': 'j', 'ѕ': 's', 'ԁ': 'd', 'ԛ': 'q', 'ԝ': 'w', 'һ': 'h', 'ӏ': 'l', 'α': 'a', 'β': 'b', 'ε': 'e', 'ι': 'i', 'κ': 'k', 'ν': 'v', 'ο': 'o', 'ρ': 'p', 'τ': 't', 'υ': 'y', 'χ': 'x'}
+// lookalikes are the letters of other scripts drawn like Latin ones.
+var lookalikes = deal.Homoglyphs
 
 const (
 	latin = 1 << iota

@@ -535,10 +535,11 @@ const (
 	fewBearers, manyWeight, manyLeast = 4, 3.0, -0.8
 )
 
-// partsOfOne is how probable two are at least that share a name of their own and differ in nothing but the part of the organisation they say:
-// which of its parts deals are made with, a person knows.
+// partsOfOne is how probable two parts of one organisation are at least, which is less than contradicted: which of its parts deals are made
+// with, a person knows.
 const partsOfOne = 0.5
 
+// partsOfOne reports whether two share a name of their own, and differ in nothing but the part of the organisation they say.
 func (m *Model) partsOfOne(e *evidence) bool {
 	l := &e.like
 	if l.a == nil || l.exact {
@@ -604,7 +605,7 @@ func (m *Model) ofTrade(words string, e *evidence) bool {
 	for _, w := range strings.Fields(words) {
 		kind, _ := m.kindOfName(w)
 		if kind != "" || generalWords[w] || m.trades[w] || m.word(w).kind&(place|town) != 0 || slices.Contains(strings.Fields(e.a.city+" "+e.b.city), w) ||
-			slices.ContainsFunc(tradeEnds, func(end string) bool { return len(w) > len(end)+2 && strings.HasSuffix(w, end) }) {
+			endsIn(w, tradeEnds) {
 			continue
 		}
 		return false
@@ -681,12 +682,11 @@ func (m *Model) match(e *evidence, rivals float64, in setting, t Thresholds, exp
 		add("short_word", round(shortCertain-z), "words so short are two names as often as one misspelt")
 	}
 	kind := kindOf(e, in)
-	parts := false
 	if least := m.weights.before(partsOfOne, kind); z < least && m.partsOfOne(e) {
-		parts, gate = true, ""
+		gate = ""
 		add("units", round(least-z), "what differs says which part of one organisation is meant")
 	}
-	if !parts && z > m.weights.before(contradicted, kind) { // or nothing could be taken from it
+	if z > m.weights.before(contradicted, kind) { // or nothing could be taken from it
 		if cap, term, why := m.doubt(e, z > m.weights.before(everyTown, kind)); cap > 0 {
 			if most := m.weights.before(cap, kind); z > most {
 				add(term, round(most-z), why)

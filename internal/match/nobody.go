@@ -12,7 +12,7 @@ import (
 //nolint:misspell // of other languages
 var (
 	// hiding words say that there is no name, or none to be told.
-	hiding = set(`test na unknown tbd tba tbc xxx xx none null nil nn various misc other anonymous asdf foo dummy confidential undisclosed unnamed unspecified
+	hiding = setOf(`test na unknown tbd tba tbc xxx xx none null nil nn various misc other anonymous asdf foo dummy confidential undisclosed unnamed unspecified
 		redacted withheld stealth placeholder
 		unbekannt unbekannter unbekannte unbekanntes vertraulich vertraulicher vertrauliche vertrauliches geheim geheimer anonym anonymer ungenannt ungenannter ka
 		confidentiel confidentielle inconnu inconnue anonyme
@@ -23,20 +23,20 @@ var (
 		poufny poufna poufne poufnie nieznany nieznana tajny anonimowy brak`)
 
 	// someone is what anybody's customer is called.
-	someone = set(`customer customers client clients endcustomer endcustomers endclient enduser endusers user account accounts company organisation organization buyer
+	someone = setOf(`customer customers client clients endcustomer endcustomers endclient enduser endusers user account accounts company organisation organization buyer
 		kunde kunden endkunde endkunden endanwender auftraggeber interessent unternehmen
 		societe entreprise cliente clientes empresa azienda societa klant eindklant eindgebruiker bedrijf klient kliencie`)
 
 	// beside are words that stand with these, and name nobody with them; alone they may be a name.
-	beside = set(`end final finale finaux koncowy eindelijke named new potential existing our large big top private target key name secret hidden is first nda
+	beside = setOf(`end final finale finaux koncowy eindelijke named new potential existing our large big top private target key name secret hidden is first nda
 		diverse divers varios vari neuer neue unser potenzieller name der die das
 		nouveau nom nuevo nuevo potencial nombre nuovo nome potenziale nieuwe potentiele naam novo nowy potencjalny nazwa`)
 
 	// alone are words that name somebody as soon as another stands with them.
-	alone = set(`prospect firma folgt follows`)
+	alone = setOf(`prospect firma folgt follows`)
 
 	// evasions are the same in several words, written as one.
-	evasions = set(`notavailable notapplicable notdisclosed notknown notyetknown notspecified notgiven notprovided notyetdisclosed undernda cannotdisclose cantdisclose
+	evasions = setOf(`notavailable notapplicable notdisclosed notknown notyetknown notspecified notgiven notprovided notyetdisclosed undernda cannotdisclose cantdisclose
 		tobedefined tobedetermined tobeannounced tobeconfirmed tobedisclosed tobenamed tobeadvised tobeprovided toconfirm toannounce
 		nochunbekannt nochoffen nichtbekannt nichtgenannt nochnichtbekannt keineangabe keineangaben wirdnachgereicht folgtnoch wirdnochbekanntgegeben wirdnochbenannt zubestimmen
 		siehebeschreibung sieheanlage sieheanhang siehetext sieheoben sieheunten siehebemerkung seedescription seeattachment seeattached seeabove seebelow seenotes voirdescription voirannexe verdescripcion veranexo vediallegato ziebijlage
@@ -47,14 +47,6 @@ var (
 		naodisponivel naoinformado naoaplicavel semnome
 		doustalenia dopotwierdzenia douzupelnienia niedotyczy niepodano nieujawniono`)
 )
-
-func set(words string) map[string]bool {
-	out := map[string]bool{}
-	for w := range strings.FieldsSeq(words) {
-		out[w] = true
-	}
-	return out
-}
 
 // hides reports whether words, without their legal forms, stand where a name would and are none.
 func hides(w []*lexeme) bool {

@@ -157,7 +157,7 @@ func (me *memo) effect(q *Query, c change) effect {
 		}
 		i := slices.IndexFunc(me.terms, func(t term) bool { return t.text == w.text })
 		if i < 0 {
-			if q.answeredBy(w) || slices.ContainsFunc(me.halves, func(t string) bool { return similarity(&word{text: t}, w, false) > 0.6 }) {
+			if q.answeredBy(w) || slices.ContainsFunc(me.halves, func(t string) bool { return similarity(&word{text: t}, w, false) > nearly }) {
 				return effectUnclear // a word that nobody had
 			}
 			continue
@@ -199,7 +199,7 @@ func (q *Query) answeredBy(w *word) bool {
 		n := &q.names[i]
 		for j := range n.words {
 			t := &n.words[j]
-			if t.text == w.text || similarity(t, w, false) > 0.6 ||
+			if t.text == w.text || similarity(t, w, false) > nearly ||
 				shortened[t.text] == w.text || shortened[w.text] == t.text || j+1 < len(n.words) && shortened[w.text] == t.text+n.words[j+1].text ||
 				len(t.text) >= 3 && strings.HasPrefix(w.text, t.text) || len(w.text) >= 4 && strings.HasPrefix(t.text, w.text) ||
 				j+1 < len(n.words) && strings.HasPrefix(w.text, t.text) && w.text[len(t.text):] == n.words[j+1].text {
